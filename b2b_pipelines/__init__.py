@@ -1,0 +1,1 @@
+"""The business an online-learning organization does with organizations: contracts, licenses, academies."""

@@ -1,0 +1,181 @@
+"""The environment, read once into one frozen object."""
+
+import os
+from decimal import Decimal
+from functools import cached_property
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from b2b_pipelines.errors import Refused
+
+PREFIX = "B2B_"
+DRIVER = "postgresql+psycopg2"
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+class BadSettings(Refused):
+    """A setting is unknown or cannot be understood; the message names it."""
+
+    code = "bad_settings"
+
+
+def _home() -> Path:
+    """`.b2b` in the project when it runs from a checkout, else in the working directory."""
+    return (PROJECT if (PROJECT / "pyproject.toml").exists() else Path.cwd()) / ".b2b"
+
+
+def _http_url(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+    return value.rstrip("/")
+
+
+def _database_url(value: str) -> str:
+    try:
+        url = make_url(value)
+    except ArgumentError:
+        raise ValueError("is not a database URL, such as postgresql+psycopg2://user:password@host/name") from None
+    if url.drivername not in ("postgresql", "postgres", DRIVER):
+        raise ValueError(f"must name PostgreSQL and the driver psycopg2 ({DRIVER}://…)")
+    return url.set(drivername=DRIVER).render_as_string(hide_password=False)
+
+
+def _comma_separated(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _network(value: str) -> str:
+    return str(ip_network(value, strict=False))
+
+
+def _rate(value: str) -> str:
+    count, _, unit = value.partition("/")
+    if not count.isdecimal() or int(count) < 1 or unit not in ("minute", "hour", "day"):
+        raise ValueError("must look like 120/hour, 120/minute or 120/day")
+    return value
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Network = Annotated[str, AfterValidator(_network)]
+Rate = Annotated[str, AfterValidator(_rate)]
+
+
+class Settings(BaseSettings):
+    """Every setting of the installation. Field names are the variables without `B2B_`, in lower case.
+
+    A variable that is set but empty counts as not set.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
+
+    database_url: Annotated[str, AfterValidator(_database_url)] | None = None
+    home: Path = Field(default_factory=_home)
+
+    google_service_account_file: Path | None = None
+    google_service_account_json: SecretStr | None = None
+    google_oauth_token_file: Path | None = None
+    google_sheets_url: HttpUrl = "https://sheets.googleapis.com"
+    google_drive_url: HttpUrl = "https://www.googleapis.com"
+    gsheets_update_frequency: int = Field(3600, ge=1)
+    gsheets_update_offset: int | None = Field(None, ge=0)
+    gsheets_requests_per_minute: int = Field(60, ge=1)
+
+    studio_url: HttpUrl | None = None
+    lms_url: HttpUrl | None = None
+    license_manager_url: HttpUrl | None = None
+    enterprise_catalog_url: HttpUrl | None = None
+    oauth_client_id: str | None = None
+    oauth_client_secret: SecretStr | None = None
+    lms_timeout_seconds: float = Field(30, gt=0)
+
+    stripe_api_key: SecretStr | None = None
+    stripe_api_url: HttpUrl = "https://api.stripe.com"
+    stripe_webhook_secret: SecretStr | None = None
+
+    unlink_customers: Annotated[frozenset[UUID], NoDecode, BeforeValidator(_comma_separated)] = frozenset()
+    unlink_after_days: int = Field(90, ge=0)
+
+    academy_customer: UUID | None = None
+    academy_uuids: tuple[UUID, ...] = ()
+    academy_names: tuple[str, ...] = ()
+    academy_catalog_query_ids: dict[str, int] = Field(default_factory=dict)
+    academy_overrides: Path | None = None
+    academy_max_deactivated: Decimal = Field(Decimal("0.5"), ge=0, le=1)
+    academy_thumbnail_base_url: HttpUrl | None = None
+    academy_throttle: Rate = "120/hour"
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_separated)] = ()
+
+    product_url_base: str = "http://localhost:8080/cart/add/?product_id="
+    intent_reservation_minutes: int = Field(1440, ge=1)
+    intent_stalled_after: int = Field(180, ge=1)
+    currency: str = Field("usd", pattern="^[a-z]{3}$")
+    alert_webhook_url: HttpUrl | None = None
+
+    @field_validator("home", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("currency", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_service_account(self) -> "Settings":
+        if self.google_service_account_file and self.google_service_account_json:
+            raise ValueError(
+                "B2B_GOOGLE_SERVICE_ACCOUNT_FILE and B2B_GOOGLE_SERVICE_ACCOUNT_JSON are both set: unset one of them"
+            )
+        return self
+
+    @cached_property
+    def refresh_offset(self) -> int:
+        """Seconds by which the sheet refresh is shifted: half its period when nothing is said."""
+        chosen = self.gsheets_update_offset
+        return self.gsheets_update_frequency // 2 if chosen is None else chosen % self.gsheets_update_frequency
+
+    @property
+    def embedded(self) -> bool:
+        """Whether this installation runs its own PostgreSQL under `home`."""
+        return self.database_url is None
+
+
+def read_settings() -> Settings:
+    """The settings of this process, from its environment.
+
+    Raises `BadSettings`, naming the variable, for a value that cannot be understood or an unknown `B2B_…` name.
+    Values are never part of the message: they may be secrets.
+    """
+    known = {f"{PREFIX}{field}".upper() for field in Settings.model_fields}
+    unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+    if unknown:
+        raise BadSettings(f"unknown setting {', '.join(unknown)}: see the table of settings in the README")
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise BadSettings("; ".join(_complaint(item) for item in error.errors(include_input=False))) from None
+    except SettingsError as error:
+        field = str(error).partition('"')[2].partition('"')[0]
+        raise BadSettings(f"{PREFIX}{field.upper()}: is not valid JSON") from None
+
+
+def _complaint(item: Any) -> str:
+    name = f"{PREFIX}{item['loc'][0]}".upper() if item["loc"] else ""
+    reason = str(item["msg"]).removeprefix("Value error, ").rstrip(".")
+    return f"{name}: {reason}" if name else reason

@@ -1,0 +1,1 @@
+"""Everything that starts work: schedules, sensors, alerts."""
