@@ -1,0 +1,1 @@
+"""Organizations, their contracts, the courseware a contract gives, and the learners attached to it."""

@@ -1,0 +1,186 @@
+"""Tables: organizations, contracts, learners, courses and programs, contract runs and their products."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, func, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from b2b_pipelines.db.base import Base
+
+
+class IntegrationType(StrEnum):
+    """How an organization's learners get in: by their organization's sign-on, or with enrollment codes."""
+
+    SSO = "sso"
+    NON_SSO = "non-sso"
+
+
+class EdxState(StrEnum):
+    """Where a contract run stands in edX: not asked for yet, there, or refused with an error."""
+
+    PENDING = "pending"
+    CREATED = "created"
+    FAILED = "failed"
+
+
+class Organization(Base):
+    """A customer. `slug` is made from the name at creation and never changed; `org_key` goes into edX course keys."""
+
+    __tablename__ = "organization"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), unique=True)
+    slug: Mapped[str] = mapped_column(String(255), unique=True)
+    org_key: Mapped[str] = mapped_column(String(30), unique=True)
+    org_key_prefix: Mapped[str] = mapped_column(String(30), default="UAI_", server_default="UAI_")
+    description: Mapped[str] = mapped_column(default="", server_default="")
+
+
+class Contract(Base):
+    """What an organization bought. `slug` is fixed at creation: it is the key of the Dagster partition.
+
+    `starts_on` and `ends_on` are inclusive days (UTC). `max_learners` and `price` of None mean no cap and free.
+
+    `revision` grows by one at every change that can matter downstream, and `change_id` is then the id of the
+    transaction that made it, so that a reader can tell what was committed since its last look. The assets note in
+    `materialized_revision` the revision up to which they brought runs and codes in line.
+    """
+
+    __tablename__ = "contract"
+    __table_args__ = (
+        CheckConstraint("max_learners > 0", name="cap_is_positive"),
+        CheckConstraint("price > 0", name="price_is_positive"),
+        CheckConstraint("starts_on <= ends_on", name="starts_before_it_ends"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    organization_id: Mapped[int] = mapped_column(ForeignKey("organization.id"), index=True)
+    name: Mapped[str] = mapped_column(String(255))
+    slug: Mapped[str] = mapped_column(String(255), unique=True)
+    description: Mapped[str] = mapped_column(default="", server_default="")
+    integration_type: Mapped[IntegrationType] = mapped_column(String(10))
+    starts_on: Mapped[date | None]
+    ends_on: Mapped[date | None]
+    active: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
+    max_learners: Mapped[int | None]
+    price: Mapped[Decimal | None]
+    sheet_url: Mapped[str | None] = mapped_column(String(1024))
+    sheet_tab: Mapped[str] = mapped_column(String(255), default="Sheet1", server_default="Sheet1")
+    revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    change_id: Mapped[int] = mapped_column(
+        default=text("pg_current_xact_id()::text::bigint"),
+        server_default=text("pg_current_xact_id()::text::bigint"),
+        index=True,
+    )
+    materialized_revision: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+
+    organization: Mapped[Organization] = relationship(lazy="joined", innerjoin=True)
+
+    @property
+    def requires_codes(self) -> bool:
+        """Learners need an enrollment code: the contract is `non-sso`, or it costs something."""
+        return self.integration_type == IntegrationType.NON_SSO or bool(self.price)
+
+
+class Learner(Base):
+    """A person. The e-mail address is kept as given and compared without case."""
+
+    __tablename__ = "learner"
+    __table_args__ = (Index("uq_learner_lower_email", text("lower(email)"), unique=True),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(String(320))
+    name: Mapped[str] = mapped_column(default="", server_default="")
+    lms_user_id: Mapped[int | None]
+
+
+class ContractLearner(Base):
+    """A learner who is attached to a contract: takes a seat. `how` is `code`, `sso` or `manual`."""
+
+    __tablename__ = "contract_learner"
+    __table_args__ = (UniqueConstraint("contract_id", "learner_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    contract_id: Mapped[int] = mapped_column(ForeignKey("contract.id"))
+    learner_id: Mapped[int] = mapped_column(ForeignKey("learner.id"), index=True)
+    attached_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    how: Mapped[str] = mapped_column(String(10))
+
+
+class Course(Base):
+    """A course that contracts can be given. `readable_id` is `course-v1:ORG+NUMBER`."""
+
+    __tablename__ = "course"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    readable_id: Mapped[str] = mapped_column(String(255), unique=True)
+    title: Mapped[str]
+
+
+class Program(Base):
+    """A program. `requirements` is its tree: a node is a readable id, `{"all_of": […]}` or
+    `{"min_number_of": N, "of": […]}`; it names courses and other programs and has no cycle."""
+
+    __tablename__ = "program"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    readable_id: Mapped[str] = mapped_column(String(255), unique=True)
+    title: Mapped[str]
+    requirements: Mapped[dict[str, Any]]
+
+
+class ContractCourseware(Base):
+    """What was given to a contract: the readable id of a course or program, or the courseware id of a run."""
+
+    __tablename__ = "contract_courseware"
+    __table_args__ = (UniqueConstraint("contract_id", "readable_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    contract_id: Mapped[int] = mapped_column(ForeignKey("contract.id"))
+    readable_id: Mapped[str] = mapped_column(String(255))
+
+
+class CourseRun(Base):
+    """A run of a course. With a contract it is a contract run, open to that contract's learners only.
+
+    `former_contract_id` remembers the contract from which a run was removed.
+    """
+
+    __tablename__ = "course_run"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    courseware_id: Mapped[str] = mapped_column(String(255), unique=True)
+    course_id: Mapped[int] = mapped_column(ForeignKey("course.id"), index=True)
+    run_tag: Mapped[str] = mapped_column(String(100))
+    title: Mapped[str]
+    start: Mapped[datetime | None]
+    end: Mapped[datetime | None]
+    enrollment_start: Mapped[datetime | None]
+    enrollment_end: Mapped[datetime | None]
+    live: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
+    self_paced: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
+    is_source: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    contract_id: Mapped[int | None] = mapped_column(ForeignKey("contract.id"), index=True)
+    former_contract_id: Mapped[int | None] = mapped_column(ForeignKey("contract.id"))
+    source_run_id: Mapped[int | None] = mapped_column(ForeignKey("course_run.id"))
+    edx_state: Mapped[EdxState | None] = mapped_column(String(10))
+    edx_error: Mapped[str | None]
+
+
+class Product(Base):
+    """What is sold of a course run: at most one active product a run. `description` is the run's courseware id."""
+
+    __tablename__ = "product"
+    __table_args__ = (
+        Index("uq_product_active_course_run", "course_run_id", unique=True, postgresql_where=text("active")),
+        Index("ix_product_course_run_id", "course_run_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    course_run_id: Mapped[int] = mapped_column(ForeignKey("course_run.id"))
+    price: Mapped[Decimal] = mapped_column(default=Decimal(0), server_default=text("0"))
+    active: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
+    description: Mapped[str] = mapped_column(default="", server_default="")

@@ -1,0 +1,61 @@
+"""A database of the product: one engine, and sessions that commit when their block ends well."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+
+from b2b_pipelines.errors import TransientError
+
+
+class DatabaseUnavailable(TransientError):
+    """PostgreSQL does not answer."""
+
+    code = "database_unavailable"
+
+
+class Database:
+    """The product's PostgreSQL. Thread-safe; connections are made when first used.
+
+    `url` names the driver (`postgresql+psycopg2://…`) and may hold a password: it is never logged.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 5, max_overflow: int = 30) -> None:
+        self.url = url
+        self.engine: Engine = create_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=max_overflow,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": 10, "options": "-c timezone=UTC"},
+        )
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """One transaction: committed when the block ends well, rolled back when it raises.
+
+        Raises `DatabaseUnavailable` when the server cannot be reached.
+        """
+        try:
+            with self._sessions.begin() as session:
+                yield session
+        except OperationalError as error:
+            if error.connection_invalidated or "connect" in str(error.orig):
+                reason = str(error.orig).strip().splitlines()[0]
+                raise DatabaseUnavailable(f"PostgreSQL does not answer: {reason}") from error
+            raise
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[Session]:
+        """A transaction that is always rolled back: a dry run is the same code in here."""
+        with self._sessions() as session:
+            try:
+                yield session
+            finally:
+                session.rollback()
+
+    def dispose(self) -> None:
+        self.engine.dispose()

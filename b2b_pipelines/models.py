@@ -1,0 +1,8 @@
+"""Every table of the product, imported in one place: what migrations compare with the database."""
+
+from b2b_pipelines.contracts import models as contracts
+from b2b_pipelines.db.base import Base
+from b2b_pipelines.enrollment_codes import models as enrollment_codes
+from b2b_pipelines.sheets import models as sheets
+
+__all__ = ["Base", "contracts", "enrollment_codes", "sheets"]

@@ -1,0 +1,61 @@
+"""Tables: which tab belongs to which contract, and what our columns held after each sync."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from b2b_pipelines.db.base import Base
+
+
+class SheetTarget(Base):
+    """The tab that a contract's codes are written to, claimed under a unique index: no two contracts share one.
+
+    `sheet_id` is Google's number of the tab: it outlives a renaming. `requested_url` and `requested_tab` are what
+    the contract said when the tab was looked up; once it says something else, the tab is looked up anew.
+    `written_at` is None until the first write. `synced_revision` is the revision of the contract that the tab shows.
+    """
+
+    __tablename__ = "sheet_target"
+    __table_args__ = (UniqueConstraint("spreadsheet_id", "sheet_id"),)
+
+    contract_id: Mapped[int] = mapped_column(ForeignKey("contract.id"), primary_key=True, autoincrement=False)
+    spreadsheet_id: Mapped[str] = mapped_column(String(255))
+    sheet_id: Mapped[int]
+    title: Mapped[str] = mapped_column(String(255))
+    requested_url: Mapped[str] = mapped_column(String(1024))
+    requested_tab: Mapped[str] = mapped_column(String(255))
+    written_at: Mapped[datetime | None]
+    synced_revision: Mapped[int] = mapped_column(default=0, server_default="0")
+
+
+class SheetSnapshot(Base):
+    """What our six columns held after a sync that wrote, or (`kind` `before`) what A–F held before we replaced it.
+
+    `rows` lists `[row number, code, use type, total redemptions, invalidated on, redeemed by, redeemed on]` for
+    kind `after`, and the cells of A–F row by row for kind `before`; `columns` are the positions of ours, from 0.
+    A sync that found nothing to do moves `verified_at`.
+    """
+
+    __tablename__ = "sheet_snapshot"
+    __table_args__ = (Index("ix_sheet_snapshot_contract_id_id", "contract_id", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    contract_id: Mapped[int] = mapped_column(ForeignKey("contract.id"))
+    kind: Mapped[str] = mapped_column(String(10))
+    spreadsheet_id: Mapped[str] = mapped_column(String(255))
+    sheet_id: Mapped[int]
+    title: Mapped[str] = mapped_column(String(255))
+    taken_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    verified_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    columns: Mapped[list[Any]]
+    rows: Mapped[list[Any]]
+    conflicts: Mapped[list[Any]]
+    updated: Mapped[int]
+    appended: Mapped[int]
+    unchanged: Mapped[int]
+    reads: Mapped[int]
+    writes: Mapped[int]
+    content_hash: Mapped[str] = mapped_column(String(64))
+    run_id: Mapped[str | None]
