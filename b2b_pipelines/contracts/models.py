@@ -2,28 +2,13 @@
 
 from datetime import date, datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from b2b_pipelines.contracts.rules import EdxState, IntegrationType
 from b2b_pipelines.db.base import Base
-
-
-class IntegrationType(StrEnum):
-    """How an organization's learners get in: by their organization's sign-on, or with enrollment codes."""
-
-    SSO = "sso"
-    NON_SSO = "non-sso"
-
-
-class EdxState(StrEnum):
-    """Where a contract run stands in edX: not asked for yet, there, or refused with an error."""
-
-    PENDING = "pending"
-    CREATED = "created"
-    FAILED = "failed"
 
 
 class Organization(Base):
@@ -42,7 +27,8 @@ class Organization(Base):
 class Contract(Base):
     """What an organization bought. `slug` is fixed at creation: it is the key of the Dagster partition.
 
-    `starts_on` and `ends_on` are inclusive days (UTC). `max_learners` and `price` of None mean no cap and free.
+    `starts_on` and `ends_on` are inclusive days (UTC). `max_learners` of None or 0 is no cap, `price` of None or 0
+    is free.
 
     `revision` grows by one at every change that can matter downstream, and `change_id` is then the id of the
     transaction that made it, so that a reader can tell what was committed since its last look. The assets note in
@@ -51,8 +37,8 @@ class Contract(Base):
 
     __tablename__ = "contract"
     __table_args__ = (
-        CheckConstraint("max_learners > 0", name="cap_is_positive"),
-        CheckConstraint("price > 0", name="price_is_positive"),
+        CheckConstraint("max_learners >= 0", name="cap_is_not_negative"),
+        CheckConstraint("price >= 0", name="price_is_not_negative"),
         CheckConstraint("starts_on <= ends_on", name="starts_before_it_ends"),
     )
 
@@ -78,6 +64,11 @@ class Contract(Base):
     materialized_revision: Mapped[int] = mapped_column(default=0, server_default=text("0"))
 
     organization: Mapped[Organization] = relationship(lazy="joined", innerjoin=True)
+
+    @property
+    def cap(self) -> int | None:
+        """How many learners there is room for; None is no limit."""
+        return self.max_learners or None
 
     @property
     def requires_codes(self) -> bool:
@@ -146,7 +137,7 @@ class ContractCourseware(Base):
 class CourseRun(Base):
     """A run of a course. With a contract it is a contract run, open to that contract's learners only.
 
-    `former_contract_id` remembers the contract from which a run was removed.
+    `source_run_id` names the run that edX is asked to copy; a run that has one never serves as a source itself.
     """
 
     __tablename__ = "course_run"
@@ -164,7 +155,6 @@ class CourseRun(Base):
     self_paced: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
     is_source: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     contract_id: Mapped[int | None] = mapped_column(ForeignKey("contract.id"), index=True)
-    former_contract_id: Mapped[int | None] = mapped_column(ForeignKey("contract.id"))
     source_run_id: Mapped[int | None] = mapped_column(ForeignKey("course_run.id"))
     edx_state: Mapped[EdxState | None] = mapped_column(String(10))
     edx_error: Mapped[str | None]

@@ -2,26 +2,12 @@
 
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 
 from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from b2b_pipelines.db.base import Base
-
-
-class RedemptionType(StrEnum):
-    """How often a code admits: one learner, or as many as come."""
-
-    ONE_TIME = "one-time"
-    UNLIMITED = "unlimited"
-
-
-class RedemptionKind(StrEnum):
-    """What a code was used for: to join the contract, or to enroll in its course."""
-
-    ATTACH = "attach"
-    ENROLL = "enroll"
+from b2b_pipelines.enrollment_codes.rules import RedemptionKind, RedemptionType
 
 
 class EnrollmentCode(Base):

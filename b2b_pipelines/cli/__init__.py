@@ -1,0 +1,1 @@
+"""The commands. One file a noun; what they share is in `console`."""

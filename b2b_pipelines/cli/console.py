@@ -1,0 +1,205 @@
+"""How every command speaks: tables for people, one JSON document with `--json`, one line for a refusal.
+
+stdout holds the answer and nothing else. Logs go to stderr, on a terminal or with `--verbose`. Exit status: 0 done,
+1 refused or failed, 2 wrong usage.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cached_property
+from typing import Annotated, Any, NoReturn
+from uuid import UUID
+
+import click
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from sqlalchemy.orm import Session
+
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.errors import B2BError
+from b2b_pipelines.settings import Settings, read_settings
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Log to stderr what is done.")]
+
+stdout = Console(soft_wrap=True, highlight=False)
+stderr = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def app(help_text: str) -> typer.Typer:
+    """A group of commands that prints its help when called without one."""
+    return typer.Typer(
+        help=help_text,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )
+
+
+def run(commands: typer.Typer, name: str, arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command line to its exit status; every refusal becomes one line, or one JSON document."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    _log_to_stderr(verbose="--verbose" in given or sys.stderr.isatty())
+    try:
+        outcome = typer.main.get_command(commands).main(given, prog_name=name, standalone_mode=False)
+    except B2BError as error:
+        _refuse(given, error.code, error.message)
+        raise SystemExit(1) from None
+    except click.exceptions.NoArgsIsHelpError as error:
+        stdout.print(error.format_message())
+        raise SystemExit(2) from None
+    except click.ClickException as error:
+        hint = f" (see `{error.ctx.command_path} --help`)" if isinstance(error, click.UsageError) and error.ctx else ""
+        _refuse(given, "usage", " ".join(error.format_message().split()) + hint)
+        raise SystemExit(2 if isinstance(error, click.UsageError) else 1) from None
+    except (KeyboardInterrupt, click.Abort):
+        _refuse(given, "interrupted", "interrupted")
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise SystemExit(1) from None
+    raise SystemExit(outcome if isinstance(outcome, int) else 0)
+
+
+def wrong_usage(message: str) -> NoReturn:
+    """Refuse a combination of options: exit status 2."""
+    raise click.UsageError(message, click.get_current_context(silent=True))
+
+
+@dataclass
+class Surroundings:
+    """What a command works with: the settings, and the database from its first use on."""
+
+    settings: Settings
+
+    @cached_property
+    def database(self) -> Database:
+        from b2b_pipelines.db.connect import connect
+
+        return connect(self.settings)
+
+    @contextmanager
+    def session(self, *, dry_run: bool = False) -> Iterator[Session]:
+        """One transaction for the whole command, rolled back for a dry run."""
+        with self.database.rehearsal() if dry_run else self.database.session() as session:
+            yield session
+
+
+@contextmanager
+def surroundings() -> Iterator[Surroundings]:
+    """The settings and the database of this command; connections are closed at its end."""
+    found = Surroundings(read_settings())
+    try:
+        yield found
+    finally:
+        if "database" in found.__dict__:
+            found.database.dispose()
+
+
+def print_json(document: Any) -> None:
+    """One document. Decimals become text with two decimals, times ISO 8601 with their zone."""
+    sys.stdout.write(json.dumps(document, default=_plain, ensure_ascii=False, indent=2) + "\n")
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, as_json: bool, title: str = "") -> None:
+    """A listing: with `as_json` every key of every row, else a table of `columns` (key → heading)."""
+    if as_json:
+        print_json(list(rows))
+        return
+    numbers = {key for key in columns if any(isinstance(row[key], int | Decimal) for row in rows)}
+    table = Table(title=title or None, header_style="bold", title_justify="left")
+    for key, heading in columns.items():
+        table.add_column(heading, justify="right" if key in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_shown(row[key]) for key in columns))
+    # Without a terminal, a table is as wide as it needs: cutting it at 80 columns would lose ids.
+    (stdout if stdout.is_terminal else Console(width=max(stdout.width, 400), highlight=False)).print(table)
+
+
+def say(line: str) -> None:
+    """A line of an answer for people."""
+    stdout.print(line, markup=False)
+
+
+def warn(line: str) -> None:
+    """A line that a person should see and a program need not: to stderr."""
+    stderr.print(line, markup=False)
+
+
+@contextmanager
+def progress(label: str, total: int | None = None) -> Iterator["Ticker"]:
+    """A progress bar on stderr while the block runs; nothing unless stderr is a terminal."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=stderr,
+        transient=True,
+        disable=not stderr.is_terminal,
+    )
+    with bar:
+        yield Ticker(bar, bar.add_task(label, total=total))
+
+
+@dataclass
+class Ticker:
+    """Moves one progress bar."""
+
+    bar: Progress
+    task: Any
+
+    def advance(self, by: int = 1) -> None:
+        self.bar.advance(self.task, by)
+
+
+def money(amount: Decimal | None) -> str | None:
+    """Major units with two decimals, as JSON shows them."""
+    return None if amount is None else f"{amount:.2f}"
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Decimal):
+        return money(value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form here")
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "—"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S} UTC"
+    return money(value) or "" if isinstance(value, Decimal) else str(value)
+
+
+def _refuse(given: Sequence[str], code: str, message: str) -> None:
+    if "--json" in given:
+        print_json({"error": {"code": code, "message": message}})
+    else:
+        stderr.print(f"Error: {message}", markup=False)
+
+
+def _log_to_stderr(*, verbose: bool) -> None:
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO if verbose else logging.CRITICAL,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    for noisy in ("httpx", "httpcore", "googleapiclient", "google_auth_httplib2", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING if verbose else logging.CRITICAL)

@@ -1,0 +1,45 @@
+"""`b2b db`: the product's database."""
+
+from b2b_pipelines.cli import console
+from b2b_pipelines.cli.console import AsJson, Verbose
+from b2b_pipelines.db import schema
+from b2b_pipelines.db.connect import PRODUCT_DATABASE, embedded_postgres
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.errors import Refused
+from b2b_pipelines.settings import read_settings
+
+commands = console.app("The product's database.")
+
+
+@commands.command("upgrade")
+def upgrade(as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """Bring the tables to what this version needs. Running it again changes nothing."""
+    settings = read_settings()
+    if settings.database_url is None:
+        server = embedded_postgres(settings)
+        server.ensure_running()
+        server.ensure_database(PRODUCT_DATABASE)
+    database = Database(settings.database_url or server.url(PRODUCT_DATABASE))
+    try:
+        before, after = schema.upgrade(database.engine)
+    finally:
+        database.dispose()
+    if as_json:
+        console.print_json({"before": before, "after": after})
+    else:
+        console.say(f"The database is at migration {after}" + (f" (was {before or 'empty'})." if before != after else "."))
+
+
+@commands.command("stop")
+def stop(as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """Stop the embedded PostgreSQL. The next command starts it again."""
+    settings = read_settings()
+    if not settings.embedded:
+        raise Refused("B2B_DATABASE_URL names the database: stop it where it runs")
+    server = embedded_postgres(settings)
+    was_running = server.is_running()
+    server.stop()
+    if as_json:
+        console.print_json({"stopped": was_running})
+    else:
+        console.say("Stopped." if was_running else "It was not running.")

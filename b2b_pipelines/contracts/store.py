@@ -1,0 +1,203 @@
+"""Queries on organizations, contracts and their courseware. Set-based; they neither decide nor commit."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, exists, func, insert, or_, select, text, update
+from sqlalchemy.orm import Session, aliased
+
+from b2b_pipelines.contracts.models import (
+    Contract,
+    ContractCourseware,
+    ContractLearner,
+    Course,
+    CourseRun,
+    Organization,
+    Product,
+    Program,
+)
+from b2b_pipelines.errors import NotFound
+
+CURRENT_CHANGE = text("pg_current_xact_id()::text::bigint")
+
+
+def organization(session: Session, said: str) -> Organization | None:
+    """The organization of that name or org key; the exact name wins, then either without case."""
+    candidates = session.scalars(
+        select(Organization)
+        .where(or_(func.lower(Organization.name) == said.lower(), func.lower(Organization.org_key) == said.lower()))
+        .order_by((Organization.name == said).desc(), (Organization.org_key == said).desc(), Organization.id)
+        .limit(1)
+    )
+    return candidates.first()
+
+
+def contract(session: Session, said: str | int, *, lock: bool = False) -> Contract:
+    """The contract with that slug or id; with `lock`, changes to it wait until the transaction ends.
+
+    Raises `NotFound`.
+    """
+    query = select(Contract).where(names_contract(said))
+    if lock:
+        query = query.with_for_update(of=Contract, key_share=True).execution_options(populate_existing=True)
+    found = session.scalars(query.order_by((Contract.slug == str(said)).desc()).limit(1)).first()
+    if found is None:
+        raise NotFound(f"no contract {said}: `b2b_list contracts` shows the ids and slugs there are")
+    return found
+
+
+def names_contract(said: str | int) -> ColumnElement[bool]:
+    """The condition that a contract has this id or slug."""
+    word = str(said)
+    by_slug = Contract.slug == word
+    return or_(by_slug, Contract.id == int(word)) if word.isascii() and word.isdecimal() and len(word) < 19 else by_slug
+
+
+def touch(session: Session, contract: Contract) -> None:
+    """Note that the contract changed in a way that can matter downstream."""
+    session.flush()
+    session.execute(
+        update(Contract).where(Contract.id == contract.id).values(revision=Contract.revision + 1, change_id=CURRENT_CHANGE)
+    )
+    session.refresh(contract)
+
+
+def slugs_like(session: Session, model: type[Organization] | type[Contract], slug: str) -> Sequence[str]:
+    return session.scalars(select(model.slug).where(or_(model.slug == slug, model.slug.startswith(f"{slug}-", autoescape=True)))).all()
+
+
+def contracts_with_sheet(session: Session, spreadsheet: str) -> Sequence[Contract]:
+    """The contracts whose sheet address holds that spreadsheet id somewhere."""
+    return session.scalars(select(Contract).where(Contract.sheet_url.contains(spreadsheet, autoescape=True))).all()
+
+
+def courses(session: Session, readable_ids: Iterable[str]) -> dict[str, Course]:
+    found = session.scalars(select(Course).where(Course.readable_id.in_(list(readable_ids))))
+    return {course.readable_id: course for course in found}
+
+
+def program_requirements(session: Session) -> dict[str, Any]:
+    """The requirements tree of every program, by readable id."""
+    return {row.readable_id: row.requirements for row in session.execute(select(Program.readable_id, Program.requirements))}
+
+
+def program_exists(session: Session, readable_id: str) -> bool:
+    return bool(session.scalar(select(exists().where(Program.readable_id == readable_id))))
+
+
+def runs_of_courses(session: Session, course_ids: Iterable[int]) -> Sequence[CourseRun]:
+    """Every run of those courses, whoever has it, in id order."""
+    return session.scalars(select(CourseRun).where(CourseRun.course_id.in_(list(course_ids))).order_by(CourseRun.id)).all()
+
+
+def run(session: Session, courseware_id: str) -> CourseRun | None:
+    return session.scalars(select(CourseRun).where(CourseRun.courseware_id == courseware_id).with_for_update(key_share=True)).first()
+
+
+def runs_of_contract(session: Session, contract_id: int) -> Sequence[CourseRun]:
+    return session.scalars(select(CourseRun).where(CourseRun.contract_id == contract_id).order_by(CourseRun.id)).all()
+
+
+def add_products(session: Session, contract: Contract) -> int:
+    """Give every run of the contract that never had a product one, at the contract's price; how many were made."""
+    lacking = (
+        select(CourseRun.id, func.coalesce(contract.price, 0), CourseRun.courseware_id)
+        .where(CourseRun.contract_id == contract.id, ~exists().where(Product.course_run_id == CourseRun.id))
+        .order_by(CourseRun.id)
+    )
+    statement = insert(Product).from_select(["course_run_id", "price", "description"], lacking)
+    return len(session.execute(statement.returning(Product.id)).all())
+
+
+def add_product(session: Session, run: CourseRun, contract: Contract) -> None:
+    """An active product for a run assigned to the contract: the one it has, at the contract's price, or a new one."""
+    session.flush()
+    price = contract.price or 0
+    changed = session.execute(
+        update(Product).where(Product.course_run_id == run.id, Product.active).values(price=price).returning(Product.id)
+    )
+    if not changed.all():
+        session.add(Product(course_run_id=run.id, price=price, description=run.courseware_id))
+
+
+def release_runs(session: Session, runs: Sequence[CourseRun]) -> list[int]:
+    """Take runs from their contract and deactivate their products; the ids of those products."""
+    ids = [run.id for run in runs]
+    for released in runs:
+        released.contract_id = None
+    session.flush()
+    statement = update(Product).where(Product.course_run_id.in_(ids), Product.active).values(active=False)
+    return list(session.scalars(statement.returning(Product.id)))
+
+
+def link(session: Session, contract: Contract, readable_id: str) -> None:
+    from sqlalchemy.dialects.postgresql import insert as upsert
+
+    session.execute(
+        upsert(ContractCourseware).values(contract_id=contract.id, readable_id=readable_id).on_conflict_do_nothing()
+    )
+
+
+def unlink(session: Session, contract: Contract, readable_ids: Iterable[str]) -> bool:
+    """Forget that those were given to the contract; whether any had been."""
+    links = select(ContractCourseware).where(
+        ContractCourseware.contract_id == contract.id, ContractCourseware.readable_id.in_(list(readable_ids))
+    )
+    found = session.scalars(links).all()
+    for item in found:
+        session.delete(item)
+    return bool(found)
+
+
+def linked(session: Session, contract: Contract) -> Sequence[str]:
+    """The readable ids given to the contract, in the order in which they were given."""
+    return session.scalars(
+        select(ContractCourseware.readable_id)
+        .where(ContractCourseware.contract_id == contract.id)
+        .order_by(ContractCourseware.id)
+    ).all()
+
+
+def organization_overview(session: Session, org: Organization | None = None) -> Sequence[Row[Any]]:
+    """`id, slug, name, org_key, contracts, learners` of every organization, or of one; counts, learners each once."""
+    query = (
+        select(
+            Organization.id,
+            Organization.slug,
+            Organization.name,
+            Organization.org_key,
+            func.count(Contract.id.distinct()).label("contracts"),
+            func.count(ContractLearner.learner_id.distinct()).label("learners"),
+        )
+        .outerjoin(Contract, Contract.organization_id == Organization.id)
+        .outerjoin(ContractLearner, ContractLearner.contract_id == Contract.id)
+        .group_by(Organization.id)
+        .order_by(Organization.id)
+    )
+    return session.execute(query if org is None else query.where(Organization.id == org.id)).all()
+
+
+def courseware_overview(session: Session, *where: ColumnElement[bool]) -> Sequence[Row[Any]]:
+    """A row for each contract run: `CourseRun`, course and contract, and its newest product (active before inactive)."""
+    newest = aliased(
+        Product,
+        select(Product)
+        .distinct(Product.course_run_id)
+        .order_by(Product.course_run_id, Product.active.desc(), Product.id.desc())
+        .subquery(),
+    )
+    return session.execute(
+        select(CourseRun, Course.readable_id.label("course"), Contract.slug.label("contract"), newest.id, newest.price)
+        .join(Course, Course.id == CourseRun.course_id)
+        .join(Contract, Contract.id == CourseRun.contract_id)
+        .join(Organization, Organization.id == Contract.organization_id)
+        .outerjoin(newest, newest.course_run_id == CourseRun.id)
+        .where(and_(True, *where))
+        .order_by(Contract.id, CourseRun.id)
+    ).all()
+
+
+def transaction_time(session: Session) -> datetime:
+    """Now, as the database has it: the same in the whole transaction."""
+    return session.execute(select(func.now())).scalar_one()
