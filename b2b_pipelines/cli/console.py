@@ -16,12 +16,12 @@ from functools import cached_property
 from typing import Annotated, Any, NoReturn
 from uuid import UUID
 
-import click
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from sqlalchemy.orm import Session
+from typer.exceptions import TyperException
 
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import B2BError
@@ -55,14 +55,13 @@ def run(commands: typer.Typer, name: str, arguments: Sequence[str] | None = None
     except B2BError as error:
         _refuse(given, error.code, error.message)
         raise SystemExit(1) from None
-    except click.exceptions.NoArgsIsHelpError as error:
-        stdout.print(error.format_message())
-        raise SystemExit(2) from None
-    except click.ClickException as error:
-        hint = f" (see `{error.ctx.command_path} --help`)" if isinstance(error, click.UsageError) and error.ctx else ""
-        _refuse(given, "usage", " ".join(error.format_message().split()) + hint)
-        raise SystemExit(2 if isinstance(error, click.UsageError) else 1) from None
-    except (KeyboardInterrupt, click.Abort):
+    except TyperException as error:
+        if error.format_message().startswith("Usage:"):  # a group without a command shows its help
+            stdout.print(error.format_message(), markup=False)
+        else:
+            _refuse(given, "usage", f"{' '.join(error.format_message().split())} (see `{name} --help`)")
+        raise SystemExit(error.exit_code) from None
+    except (KeyboardInterrupt, typer.Abort):
         _refuse(given, "interrupted", "interrupted")
         raise SystemExit(130) from None
     except BrokenPipeError:
@@ -71,9 +70,15 @@ def run(commands: typer.Typer, name: str, arguments: Sequence[str] | None = None
     raise SystemExit(outcome if isinstance(outcome, int) else 0)
 
 
+class WrongUsage(TyperException):
+    """Arguments that do not go together."""
+
+    exit_code = 2
+
+
 def wrong_usage(message: str) -> NoReturn:
     """Refuse a combination of options: exit status 2."""
-    raise click.UsageError(message, click.get_current_context(silent=True))
+    raise WrongUsage(message)
 
 
 @dataclass
