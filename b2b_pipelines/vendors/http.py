@@ -1,0 +1,289 @@
+"""What every HTTP client of ours has in common: time-outs, patience, and answers that fail in words.
+
+An answer is either one of the statuses the caller expects, or a typed error. 408, 429, 5xx, time-outs and cut
+connections may pass by themselves and are tried again within the caller's `Patience`; everything else is raised at once.
+"""
+
+import json
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol, Self
+
+import httpx
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    wait_exponential_jitter,
+)
+
+from b2b_pipelines.errors import PermanentError, TransientError
+
+WORDS_SHOWN = 300
+ADDRESS = re.compile(r"[^\s\"'<>,;:(){}\[\]]+@[^\s\"'<>,;:(){}\[\]]+")
+
+
+class VendorUnavailable(TransientError):
+    """The vendor could not answer now: 408, 429, 5xx, a time-out or a cut connection, after every attempt allowed.
+
+    `status` is None when there was no answer. `retry_after` is what the vendor asked for, in seconds.
+    """
+
+    code = "vendor_unavailable"
+
+    def __init__(
+        self, message: str, *, status: int | None = None, words: str = "", retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.words = words
+        self.retry_after = retry_after
+
+
+class SignInUnavailable(VendorUnavailable):
+    """No token could be had, after every attempt allowed: the request it was for is not tried again on top of that."""
+
+
+class VendorRefused(PermanentError):
+    """The vendor answered, and the answer is no. `words` are the vendor's own, without e-mail addresses."""
+
+    code = "vendor_refused"
+
+    def __init__(self, message: str, *, status: int, words: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.words = words
+
+
+class AnswerMalformed(PermanentError):
+    """The vendor answered something that is not what its interface promises. It is never read as an empty answer."""
+
+    code = "answer_malformed"
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a request is tried again. `Retry-After` is obeyed; when it asks for more than is left, we give up at once."""
+
+    attempts: int = 5
+    total_wait: float = 60.0
+    """Seconds slept between the attempts of one request, in all."""
+    first_wait: float = 0.5
+    """Seconds before the second attempt; doubled from then on, with some jitter."""
+
+
+class Authorization(Protocol):
+    """Where the `Authorization` header comes from."""
+
+    def header(self) -> str:
+        """The header's value; may ask the vendor for a token."""
+        ...
+
+    def renewed(self, stale: str) -> str:
+        """A value to use instead of one that was answered with 401."""
+        ...
+
+
+@dataclass
+class RequestTally:
+    """Requests made, attempts included, by method."""
+
+    by_method: Counter[str] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def total(self) -> int:
+        return self.by_method.total()
+
+    def add(self, method: str) -> None:
+        with self._lock:
+            self.by_method[method] += 1
+
+
+_tally: ContextVar[RequestTally | None] = ContextVar("request_tally", default=None)
+
+
+@contextmanager
+def tallied_requests() -> Iterator[RequestTally]:
+    """Counts the requests that this thread makes inside the block, through whichever client."""
+    tally = RequestTally()
+    before = _tally.set(tally)
+    try:
+        yield tally
+    finally:
+        _tally.reset(before)
+
+
+class HttpClient:
+    """One vendor behind one base URL (which may have a path). Thread-safe; connections are kept.
+
+    `vendor` is the name that errors say ("the LMS"). `timeout` is in seconds and bounds connecting, and every wait for
+    the vendor's next bytes. With an `Authorization`, a 401 gets a new token once per request.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        vendor: str,
+        timeout: float = 30.0,
+        patience: Patience | None = None,
+        authorization: Authorization | None = None,
+    ) -> None:
+        self.vendor = vendor
+        self.patience = patience or Patience()
+        self.tally = RequestTally()
+        self._authorization = authorization
+        self._client = httpx.Client(base_url=base_url, timeout=float(timeout))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._client.close()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: object = None,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        expect: Iterable[int] | None = None,
+        patience: Patience | None = None,
+        private: Iterable[str] = (),
+    ) -> httpx.Response:
+        """The vendor's answer, when its status is one of `expect` (default: any 2xx).
+
+        `body` is sent as JSON, `form` as a form. `private` are texts (addresses that were sent) which the vendor's
+        words must not repeat. Raises `VendorUnavailable` after the attempts that `patience` allows, `VendorRefused` for
+        any other status, redirects included.
+        """
+        call = _Call(
+            method=method,
+            path=path,
+            arguments={"params": params, "json": body, "data": form},
+            headers=dict(headers or {}),
+            expected=None if expect is None else frozenset(expect),
+            private=tuple(private),
+        )
+        allowed = patience or self.patience
+        backoff = wait_exponential_jitter(multiplier=allowed.first_wait, max=30, jitter=allowed.first_wait)
+
+        def wait(state: RetryCallState) -> float:
+            failure = state.outcome.exception() if state.outcome else None
+            asked = failure.retry_after if isinstance(failure, VendorUnavailable) else None
+            return backoff(state) if asked is None else asked
+
+        def stop(state: RetryCallState) -> bool:
+            return (
+                state.attempt_number >= allowed.attempts or state.idle_for + state.upcoming_sleep > allowed.total_wait
+            )
+
+        passing = retry_if_exception_type(VendorUnavailable) & retry_if_not_exception_type(SignInUnavailable)
+        retrying = Retrying(retry=passing, wait=wait, stop=stop, sleep=time.sleep, reraise=True)
+        return retrying(self._attempt, call)
+
+    def json(self, method: str, path: str, **arguments: Any) -> Any:
+        """Like `request`, and the answer's JSON. Raises `AnswerMalformed` when it is none."""
+        response = self.request(method, path, **arguments)
+        try:
+            return response.json()
+        except ValueError:
+            raise AnswerMalformed(f"{self.vendor} answered {method} {path} with something that is not JSON") from None
+
+    def _attempt(self, call: "_Call") -> httpx.Response:
+        response = self._send(call, self._authorization.header() if self._authorization else None)
+        if response.status_code == httpx.codes.UNAUTHORIZED and self._authorization and not call.renewed:
+            call.renewed = True
+            stale = response.request.headers["Authorization"]
+            response = self._send(call, self._authorization.renewed(stale))
+        if response.is_success if call.expected is None else response.status_code in call.expected:
+            return response
+        raise self._failure(call, response)
+
+    def _send(self, call: "_Call", authorization: str | None) -> httpx.Response:
+        headers = call.headers | ({"Authorization": authorization} if authorization else {})
+        self.tally.add(call.method)
+        if tally := _tally.get():
+            tally.add(call.method)
+        try:
+            return self._client.request(call.method, call.path, headers=headers, **call.arguments)
+        except httpx.TimeoutException:
+            raise VendorUnavailable(f"{self.vendor} did not answer {call} in time") from None
+        except httpx.TransportError as error:
+            reason = type(error).__name__ if not str(error) else str(error)
+            raise VendorUnavailable(
+                f"{self.vendor} could not be reached for {call}: {_without(reason, call.private)}"
+            ) from None
+        except httpx.DecodingError:
+            raise AnswerMalformed(f"{self.vendor} answered {call} with bytes that cannot be decoded") from None
+
+    def _failure(self, call: "_Call", response: httpx.Response) -> VendorUnavailable | VendorRefused:
+        status, words = response.status_code, _without(_words(response), call.private)
+        message = f"{self.vendor} answered {status} to {call}" + (f": {words}" if words else "")
+        if status in (httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS) or status >= 500:
+            return VendorUnavailable(message, status=status, words=words, retry_after=retry_after(response))
+        return VendorRefused(message, status=status, words=words)
+
+
+@dataclass
+class _Call:
+    method: str
+    path: str
+    arguments: dict[str, Any]
+    headers: dict[str, str]
+    expected: frozenset[int] | None
+    private: tuple[str, ...]
+    renewed: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Seconds that the answer asks to wait: `Retry-After` as seconds or as an HTTP date, None when absent or nonsense."""
+    said = response.headers.get("Retry-After", "").strip()
+    if said.isascii() and said.replace(".", "", 1).isdecimal():
+        return float(said)
+    try:
+        moment = parsedate_to_datetime(said)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
+
+
+def _words(response: httpx.Response) -> str:
+    """What the vendor said about a failure, on one line and not too long. A web page says nothing worth showing."""
+    if "html" in response.headers.get("Content-Type", ""):
+        return "(a web page)"
+    try:
+        said = response.json()
+    except ValueError:
+        said = response.text
+    if isinstance(said, dict) and len(said) == 1:
+        said = next(iter(said.values()))
+    return " ".join((said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)).split())
+
+
+def _without(words: str, private: Iterable[str]) -> str:
+    """The words without anything that is, or looks like, somebody's address."""
+    for text in sorted({text.strip() for text in private} - {""}, key=len, reverse=True):
+        words = re.sub(re.escape(text), "(address)", words, flags=re.IGNORECASE)
+    words = ADDRESS.sub("(address)", words)
+    return words if len(words) <= WORDS_SHOWN else words[:WORDS_SHOWN] + "…"
