@@ -113,10 +113,17 @@ def surroundings() -> Iterator[Surroundings]:
 
 def print_json(document: Any) -> None:
     """One document. Decimals become text with two decimals, times ISO 8601 with their zone."""
-    sys.stdout.write(json.dumps(document, default=_plain, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(json_text(document))
 
 
-def print_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, as_json: bool, title: str = "") -> None:
+def json_text(document: Any) -> str:
+    """The document as text, with a line's end."""
+    return json.dumps(document, default=_plain, ensure_ascii=False, indent=2) + "\n"
+
+
+def print_rows(
+    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, as_json: bool, title: str = ""
+) -> None:
     """A listing: with `as_json` every key of every row, else a table of `columns` (key → heading)."""
     if as_json:
         print_json(list(rows))

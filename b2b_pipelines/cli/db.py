@@ -27,7 +27,9 @@ def upgrade(as_json: AsJson = False, verbose: Verbose = False) -> None:
     if as_json:
         console.print_json({"before": before, "after": after})
     else:
-        console.say(f"The database is at migration {after}" + (f" (was {before or 'empty'})." if before != after else "."))
+        console.say(
+            f"The database is at migration {after}" + (f" (was {before or 'empty'})." if before != after else ".")
+        )
 
 
 @commands.command("stop")

@@ -2,9 +2,14 @@
 
 from typing import NoReturn
 
-from b2b_pipelines.cli import console, db
+from b2b_pipelines.cli import codes, console, contract, db, listing
 
-commands = console.app("Contracts, enrollment codes, sheets, licenses and academies of an online-learning organization.")
+commands = console.app(
+    "Contracts, enrollment codes, sheets, licenses and academies of an online-learning organization."
+)
+commands.add_typer(contract.commands, name="contract")
+commands.add_typer(listing.commands, name="list")
+commands.add_typer(codes.commands, name="codes")
 commands.add_typer(db.commands, name="db")
 
 

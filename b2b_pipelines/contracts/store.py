@@ -58,13 +58,17 @@ def touch(session: Session, contract: Contract) -> None:
     """Note that the contract changed in a way that can matter downstream."""
     session.flush()
     session.execute(
-        update(Contract).where(Contract.id == contract.id).values(revision=Contract.revision + 1, change_id=CURRENT_CHANGE)
+        update(Contract)
+        .where(Contract.id == contract.id)
+        .values(revision=Contract.revision + 1, change_id=CURRENT_CHANGE)
     )
     session.refresh(contract)
 
 
 def slugs_like(session: Session, model: type[Organization] | type[Contract], slug: str) -> Sequence[str]:
-    return session.scalars(select(model.slug).where(or_(model.slug == slug, model.slug.startswith(f"{slug}-", autoescape=True)))).all()
+    return session.scalars(
+        select(model.slug).where(or_(model.slug == slug, model.slug.startswith(f"{slug}-", autoescape=True)))
+    ).all()
 
 
 def contracts_with_sheet(session: Session, spreadsheet: str) -> Sequence[Contract]:
@@ -79,7 +83,9 @@ def courses(session: Session, readable_ids: Iterable[str]) -> dict[str, Course]:
 
 def program_requirements(session: Session) -> dict[str, Any]:
     """The requirements tree of every program, by readable id."""
-    return {row.readable_id: row.requirements for row in session.execute(select(Program.readable_id, Program.requirements))}
+    return {
+        row.readable_id: row.requirements for row in session.execute(select(Program.readable_id, Program.requirements))
+    }
 
 
 def program_exists(session: Session, readable_id: str) -> bool:
@@ -88,11 +94,15 @@ def program_exists(session: Session, readable_id: str) -> bool:
 
 def runs_of_courses(session: Session, course_ids: Iterable[int]) -> Sequence[CourseRun]:
     """Every run of those courses, whoever has it, in id order."""
-    return session.scalars(select(CourseRun).where(CourseRun.course_id.in_(list(course_ids))).order_by(CourseRun.id)).all()
+    return session.scalars(
+        select(CourseRun).where(CourseRun.course_id.in_(list(course_ids))).order_by(CourseRun.id)
+    ).all()
 
 
 def run(session: Session, courseware_id: str) -> CourseRun | None:
-    return session.scalars(select(CourseRun).where(CourseRun.courseware_id == courseware_id).with_for_update(key_share=True)).first()
+    return session.scalars(
+        select(CourseRun).where(CourseRun.courseware_id == courseware_id).with_for_update(key_share=True)
+    ).first()
 
 
 def runs_of_contract(session: Session, contract_id: int) -> Sequence[CourseRun]:
@@ -159,7 +169,7 @@ def linked(session: Session, contract: Contract) -> Sequence[str]:
     ).all()
 
 
-def organization_overview(session: Session, org: Organization | None = None) -> Sequence[Row[Any]]:
+def organization_overview(session: Session, org: Organization | None = None) -> Sequence[Row[*tuple[Any, ...]]]:
     """`id, slug, name, org_key, contracts, learners` of every organization, or of one; counts, learners each once."""
     query = (
         select(
@@ -178,7 +188,7 @@ def organization_overview(session: Session, org: Organization | None = None) -> 
     return session.execute(query if org is None else query.where(Organization.id == org.id)).all()
 
 
-def courseware_overview(session: Session, *where: ColumnElement[bool]) -> Sequence[Row[Any]]:
+def courseware_overview(session: Session, *where: ColumnElement[bool]) -> Sequence[Row[*tuple[Any, ...]]]:
     """A row for each contract run: `CourseRun`, course and contract, and its newest product (active before inactive)."""
     newest = aliased(
         Product,

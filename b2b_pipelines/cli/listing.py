@@ -1,0 +1,162 @@
+"""`b2b_list`: organizations, contracts, courseware, learners, and a contract's codes as a file."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from sqlalchemy.orm import Session
+
+from b2b_pipelines.cli import console
+from b2b_pipelines.cli.console import AsJson, Verbose
+from b2b_pipelines.contracts import service, store
+from b2b_pipelines.contracts.models import Contract
+from b2b_pipelines.enrollment_codes import reports
+
+commands = console.app("List organizations, contracts, courseware and learners.")
+
+Org = Annotated[str | None, typer.Option("--org", help="Only this organization: its name or org key.")]
+OfContract = Annotated[str | None, typer.Option("--contract", metavar="ID", help="Only this contract: its id or slug.")]
+Codes = Annotated[
+    str | None, typer.Option("--codes", metavar="ID", help="Write every code of this contract to a CSV file.")
+]
+CodesOut = Annotated[Path | None, typer.Option("--codes-out", help="That file; codes-<id>.csv when not said.")]
+
+
+@commands.command("organizations")
+def organizations(org: Org = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """The organizations, with how many contracts and learners they have."""
+    with console.surroundings() as here, here.session() as session:
+        chosen = None if org is None else service.find_organization(session, org)
+        rows = [dict(row._mapping) for row in store.organization_overview(session, chosen)]
+    columns = {
+        "id": "Id",
+        "slug": "Slug",
+        "name": "Name",
+        "org_key": "Org key",
+        "contracts": "Contracts",
+        "learners": "Learners",
+    }
+    console.print_rows(rows, columns, as_json=as_json)
+
+
+@commands.command("contracts")
+def contracts(
+    org: Org = None,
+    codes: Codes = None,
+    codes_out: CodesOut = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """The contracts. With --codes: every code of one, as a file."""
+    if codes is not None:
+        return write_codes(codes, codes_out, as_json=as_json)
+    with console.surroundings() as here, here.session() as session:
+        rows = reports.contract_overview(session, organization_id=_organization_id(session, org))
+    if not as_json:
+        rows = [row | {"max_learners": row["max_learners"] or "unlimited"} for row in rows]
+    columns = {
+        "id": "Id",
+        "slug": "Slug",
+        "name": "Name",
+        "organization": "Organization",
+        "integration_type": "Type",
+        "start": "Start",
+        "end": "End",
+        "active": "Active",
+        "max_learners": "Cap",
+        "price": "Price",
+        "codes": "Codes",
+        "learners": "Learners",
+    }
+    return console.print_rows(rows, columns, as_json=as_json)
+
+
+@commands.command("courseware")
+@commands.command("courses", hidden=True)
+def courseware(
+    contract: OfContract = None,
+    org: Org = None,
+    codes: Codes = None,
+    codes_out: CodesOut = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """The contracts' course runs and their products. With --codes: every code of one contract, as a file."""
+    if codes is not None:
+        return write_codes(codes, codes_out, as_json=as_json)
+    with console.surroundings() as here, here.session() as session:
+        conditions = []
+        if contract is not None:
+            conditions.append(Contract.id == store.contract(session, contract).id)
+        if org is not None:
+            conditions.append(Contract.organization_id == _organization_id(session, org))
+        rows = [_courseware_row(row) for row in store.courseware_overview(session, *conditions)]
+    columns = {
+        "courseware_id": "Courseware id",
+        "course": "Course",
+        "run_tag": "Run",
+        "contract": "Contract",
+        "start": "Start",
+        "end": "End",
+        "edx_state": "edX",
+        "product_id": "Product",
+        "price": "Price",
+    }
+    return console.print_rows(rows, columns, as_json=as_json)
+
+
+@commands.command("learners")
+def learners(contract: OfContract = None, org: Org = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """The learners who are attached to contracts."""
+    with console.surroundings() as here, here.session() as session:
+        ids = None if contract is None else [store.contract(session, contract).id]
+        rows = reports.learners(session, ids, _organization_id(session, org))
+    columns = {"email": "E-mail", "name": "Name", "contract": "Contract", "how": "How", "attached_at": "Attached"}
+    console.print_rows(rows, columns, as_json=as_json)
+
+
+def write_codes(said: str, out: Path | None, *, as_json: bool) -> None:
+    """Write every code of a contract to a file, which appears when it is complete."""
+    with console.surroundings() as here, here.session() as session:
+        contract = store.contract(session, said)
+        path = out or Path(f"codes-{contract.id}.csv")
+        total = reports.contract_overview(session, [contract.id])[0]["codes"]
+        with tempfile.NamedTemporaryFile(dir=path.absolute().parent, prefix=f".{path.name}.", delete=False) as file:
+            unfinished = Path(file.name)
+            try:
+                with console.progress("Writing codes", total) as bar:
+                    rows = reports.export_codes(session, contract, here.settings.product_url_base, file, bar.advance)
+                file.flush()
+                unfinished.replace(path)
+            finally:
+                unfinished.unlink(missing_ok=True)
+    if as_json:
+        console.print_json({"contract": contract.slug, "file": str(path), "rows": rows})
+    else:
+        console.say(f"Wrote {rows} codes of {contract.slug} to {path}.")
+
+
+def run() -> NoReturn:
+    console.run(commands, "b2b_list")
+
+
+def _organization_id(session: Session, said: str | None) -> int | None:
+    return None if said is None else service.find_organization(session, said).id
+
+
+def _courseware_row(row: Any) -> dict[str, Any]:
+    run, course, contract, product_id, price = row
+    return {
+        "courseware_id": run.courseware_id,
+        "course": course,
+        "run_tag": run.run_tag,
+        "contract": contract,
+        "start": run.start,
+        "end": run.end,
+        "enrollment_start": run.enrollment_start,
+        "enrollment_end": run.enrollment_end,
+        "edx_state": run.edx_state,
+        "product_id": product_id,
+        "price": price,
+    }

@@ -1,0 +1,318 @@
+"""What a contract manager does: make a contract, change it, give it courseware, take courseware back.
+
+Every use case takes the contract's lock first, decides by `rules`, writes through `store`, and leaves committing to
+its caller. Codes are the next room's business: `enrollment_codes.service`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from b2b_pipelines.contracts import rules, store
+from b2b_pipelines.contracts.models import Contract, Course, CourseRun, Organization
+from b2b_pipelines.contracts.rules import EdxState, IntegrationType
+from b2b_pipelines.db.locks import transaction_lock
+from b2b_pipelines.errors import Conflict, InvalidInput, NotFound, Refused
+
+MOST_MONEY = Decimal("99999999.99")
+MOST_LEARNERS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """New values of a contract by field name; what is absent stays. None empties a field."""
+
+    values: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        check_values(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class CoursewareChange:
+    """What giving or taking back courseware did.
+
+    `created` and `removed` hold courseware ids of runs, `skipped` and `without_source` readable ids of courses,
+    `guessed_source` those whose source run had to be guessed; `products_withdrawn` ids of deactivated products.
+    """
+
+    created: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    without_source: list[str] = field(default_factory=list)
+    guessed_source: list[str] = field(default_factory=list)
+    products_withdrawn: list[int] = field(default_factory=list)
+
+
+def check_values(values: dict[str, Any]) -> None:
+    """Raise `InvalidInput` for a value that a contract cannot have."""
+    price, cap, sheet, tab = (values.get(key) for key in ("price", "max_learners", "sheet_url", "sheet_tab"))
+    if price is not None and not (price.is_finite() and 0 <= price <= MOST_MONEY and price == round(price, 2)):
+        raise InvalidInput(f"the price must be between 0 and {MOST_MONEY}, with at most two decimals")
+    if cap is not None and not 0 <= cap <= MOST_LEARNERS:
+        raise InvalidInput(f"the learner cap must be between 0 (no cap) and {MOST_LEARNERS}")
+    if sheet is not None:
+        rules.spreadsheet_id(sheet)
+        if len(sheet) > 1024:
+            raise InvalidInput("the sheet's address is longer than 1024 characters")
+    if tab is not None and not 0 < len(tab.strip()) <= 100:
+        raise InvalidInput("a tab's title has 1 to 100 characters")
+    if len(values.get("name", "name")) > 255 or not values.get("name", "name").strip():
+        raise InvalidInput("a contract's name has 1 to 255 characters")
+
+
+def find_organization(session: Session, said: str) -> Organization:
+    """The organization of that name or org key. Raises `NotFound`."""
+    found = store.organization(session, said)
+    if found is None:
+        raise NotFound(f"no organization {said!r}: `b2b_list organizations` shows those there are")
+    return found
+
+
+def create_contract(
+    session: Session,
+    said_organization: str,
+    name: str,
+    integration: IntegrationType,
+    changes: Changes,
+    *,
+    create_organization: bool = False,
+    org_key: str | None = None,
+) -> Contract:
+    """A new contract, and with `create_organization` its organization when there is none.
+
+    Raises `NotFound` for an unknown organization, `Conflict` for a taken org key or tab, `InvalidInput` for bad values.
+    """
+    check_values({"name": name})
+    transaction_lock(session, "names", "organizations and contracts")
+    organization = store.organization(session, said_organization)
+    if organization is None:
+        if not create_organization:
+            raise NotFound(f"no organization {said_organization!r}: use --create to make it")
+        organization = _new_organization(session, said_organization, org_key)
+    elif org_key is not None and org_key != organization.org_key:
+        raise Conflict(f"the organization {organization.name!r} exists with the org key {organization.org_key}")
+    slug = rules.slug_from(name)
+    contract = Contract(
+        organization=organization,
+        name=name.strip(),
+        slug=rules.unique_slug(slug, store.slugs_like(session, Contract, slug)),
+        integration_type=integration,
+    )
+    _apply(session, contract, changes)
+    session.add(contract)
+    session.flush()
+    session.refresh(contract)
+    return contract
+
+
+def modify_contract(session: Session, said: str, changes: Changes) -> Contract:
+    """Change a contract. Dates of runs that exist stay as they are. Without any difference nothing is touched."""
+    if {"sheet_url", "sheet_tab"} & changes.values.keys():
+        transaction_lock(session, "names", "organizations and contracts")
+    contract = store.contract(session, said, lock=True)
+    if _apply(session, contract, changes):
+        store.touch(session, contract)
+    return contract
+
+
+def give_courseware(
+    session: Session, said: str, readable_id: str, now: datetime, *, create_runs: bool = True, rerun: bool = False
+) -> CoursewareChange:
+    """Give a contract a course, a program, or a run that exists; runs are made from the courses' source runs.
+
+    A course that the contract has is skipped, unless `rerun` asks for a further run. Without `create_runs` the course
+    or program is linked only. Raises `NotFound` for unknown courseware, `Conflict` for a run of another contract,
+    `Refused` for a course without a source run.
+    """
+    contract = store.contract(session, said, lock=True)
+    if rules.RUN_ID.fullmatch(readable_id):
+        change = _assign_run(session, contract, readable_id, linking_only=not create_runs or rerun)
+    else:
+        courses = _courses_meant(session, readable_id)
+        one_course = not rules.PROGRAM_ID.fullmatch(readable_id)
+        change = (
+            _create_runs(session, contract, courses, now, rerun=rerun, alone=one_course)
+            if create_runs
+            else CoursewareChange()
+        )
+    store.link(session, contract, readable_id)
+    store.touch(session, contract)
+    return change
+
+
+def take_courseware(session: Session, said: str, readable_id: str) -> CoursewareChange:
+    """Take a course, program or run from a contract. Its runs stay but are no longer the contract's, and their
+    products are deactivated. Raises `NotFound` when the contract has nothing of it."""
+    contract = store.contract(session, said, lock=True)
+    held = store.runs_of_contract(session, contract.id)
+    if rules.RUN_ID.fullmatch(readable_id):
+        runs = [run for run in held if run.courseware_id == readable_id]
+        linked = [readable_id]
+    else:
+        courses = _courses_meant(session, readable_id)
+        ids = {course.id for course in courses}
+        runs = [run for run in held if run.course_id in ids]
+        linked = [readable_id, *(course.readable_id for course in courses), *(run.courseware_id for run in runs)]
+    was_linked = store.unlink(session, contract, linked)
+    if not runs and not was_linked:
+        raise NotFound(f"the contract {contract.slug} has nothing of {readable_id}")
+    products = store.release_runs(session, runs)
+    store.touch(session, contract)
+    return CoursewareChange(removed=[run.courseware_id for run in runs], products_withdrawn=products)
+
+
+def ensure_products(session: Session, contract: Contract) -> int:
+    """Give every run of the contract that never had one a product; how many were made."""
+    return store.add_products(session, contract)
+
+
+def _new_organization(session: Session, name: str, org_key: str | None) -> Organization:
+    if len(name) > 255 or not name.strip():
+        raise InvalidInput("an organization's name has 1 to 255 characters")
+    if org_key is not None and not rules.ORG_KEY.fullmatch(org_key):
+        raise InvalidInput("an org key has 1 to 30 letters, digits, underscores, dots or hyphens")
+    key = org_key or rules.org_key_from(name)
+    taken = store.organization(session, key)
+    if taken is not None:
+        raise Conflict(f"the org key {key} belongs to {taken.name!r}: pass another one with --org-key")
+    slug = rules.slug_from(name)
+    organization = Organization(
+        name=name.strip(), slug=rules.unique_slug(slug, store.slugs_like(session, Organization, slug)), org_key=key
+    )
+    session.add(organization)
+    session.flush()
+    return organization
+
+
+def _apply(session: Session, contract: Contract, changes: Changes) -> bool:
+    """Set the new values and check how they go together; whether anything differs."""
+    before = {key: getattr(contract, key) for key in changes.values}
+    for key, value in changes.values.items():
+        setattr(contract, key, value)
+    if contract.starts_on and contract.ends_on and contract.starts_on > contract.ends_on:
+        raise InvalidInput(f"the contract would end ({contract.ends_on}) before it starts ({contract.starts_on})")
+    if contract.sheet_url is not None and {"sheet_url", "sheet_tab"} & changes.values.keys():
+        _refuse_shared_tab(session, contract)
+    return before != changes.values
+
+
+def _refuse_shared_tab(session: Session, contract: Contract) -> None:
+    """Two contracts may not use one tab. What names do not show is found at the first sync."""
+    assert contract.sheet_url is not None
+    spreadsheet = rules.spreadsheet_id(contract.sheet_url)
+    tab = contract.sheet_tab or "Sheet1"
+    with session.no_autoflush:
+        for other in store.contracts_with_sheet(session, spreadsheet):
+            if (
+                other is not contract
+                and rules.spreadsheet_id(other.sheet_url or "") == spreadsheet
+                and rules.same_tab(other.sheet_tab, tab)
+            ):
+                raise Conflict(
+                    f"the tab {tab!r} of that sheet belongs to the contract {other.slug}: name another with --tab"
+                )
+
+
+def _courses_meant(session: Session, readable_id: str) -> list[Course]:
+    """The course of that id, or those that a program of that id requires. Raises `NotFound`, `InvalidInput`."""
+    if rules.PROGRAM_ID.fullmatch(readable_id):
+        if not store.program_exists(session, readable_id):
+            raise NotFound(f"no program {readable_id}: register it with `b2b program add`")
+        wanted = rules.courses_of(readable_id, store.program_requirements(session))
+    elif rules.COURSE_ID.fullmatch(readable_id):
+        wanted = [readable_id]
+    else:
+        raise InvalidInput(
+            f"{readable_id!r} is no courseware id: write course-v1:ORG+NUMBER, course-v1:ORG+NUMBER+RUN or program-v1:ORG+NAME"
+        )
+    known = store.courses(session, wanted)
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise NotFound(f"no course {', '.join(unknown)}: register it with `b2b course add`")
+    return [known[name] for name in wanted]
+
+
+def _assign_run(session: Session, contract: Contract, courseware_id: str, *, linking_only: bool) -> CoursewareChange:
+    if linking_only:
+        raise Refused("--no-create-runs and --rerun go with a course or a program: a run is assigned as it is")
+    run = store.run(session, courseware_id)
+    if run is None:
+        raise NotFound(f"no course run {courseware_id}: register it with `b2b course add … --run`")
+    if run.contract_id == contract.id:
+        return CoursewareChange(skipped=[courseware_id])
+    if run.contract_id is not None:
+        owner = store.contract(session, str(run.contract_id))
+        raise Conflict(f"the run {courseware_id} belongs to the contract {owner.slug}")
+    run.contract_id = contract.id
+    if run.edx_state is None:
+        run.edx_state = EdxState.CREATED
+    store.add_product(session, run, contract)
+    return CoursewareChange(created=[courseware_id])
+
+
+def _create_runs(
+    session: Session, contract: Contract, courses: Sequence[Course], now: datetime, *, rerun: bool, alone: bool
+) -> CoursewareChange:
+    """A contract run for each course, in one pass over all of them."""
+    change = CoursewareChange()
+    runs: dict[int, list[CourseRun]] = {course.id: [] for course in courses}
+    for run in store.runs_of_courses(session, runs):
+        runs[run.course_id].append(run)
+    made: list[CourseRun] = []
+    for course in courses:
+        if not rerun and any(run.contract_id == contract.id for run in runs[course.id]):
+            change.skipped.append(course.readable_id)
+            continue
+        source = rules.source_run(_as_sources(runs[course.id]))
+        if source is None:
+            if alone:
+                raise Refused(
+                    f"the course {course.readable_id} has no run to copy: add one with `b2b course add … --source-run`"
+                )
+            change.without_source.append(course.readable_id)
+            continue
+        if source.guessed:
+            change.guessed_source.append(course.readable_id)
+        made.append(_contract_run(contract, course, runs[course.id], source.id, now))
+    session.add_all(made)
+    session.flush()
+    store.add_products(session, contract)
+    change.created.extend(run.courseware_id for run in made)
+    return change
+
+
+def _as_sources(runs: Iterable[CourseRun]) -> list[tuple[int, str, bool]]:
+    return [
+        (run.id, run.run_tag, run.is_source) for run in runs if run.contract_id is None and run.source_run_id is None
+    ]
+
+
+def _contract_run(
+    contract: Contract, course: Course, siblings: Iterable[CourseRun], source_id: int, now: datetime
+) -> CourseRun:
+    tag = rules.run_tag(now.astimezone(UTC).year, contract.id, (run.run_tag for run in siblings))
+    organization = contract.organization
+    dates = rules.run_dates(contract.starts_on, contract.ends_on, now)
+    return CourseRun(
+        courseware_id=rules.courseware_id(organization.org_key_prefix, organization.org_key, course.readable_id, tag),
+        course_id=course.id,
+        run_tag=tag,
+        title=course.title,
+        start=dates.start,
+        end=dates.end,
+        enrollment_start=dates.start,
+        enrollment_end=dates.end,
+        contract_id=contract.id,
+        source_run_id=source_id,
+        edx_state=EdxState.PENDING,
+    )
+
+
+def is_open_on(contract: Contract, day: date) -> bool:
+    """Whether learners can join the contract on that day (UTC)."""
+    return rules.is_open(contract.active, contract.starts_on, contract.ends_on, day)

@@ -1,0 +1,211 @@
+"""What people and other systems read about contracts and codes: one query each, however many there are."""
+
+from collections.abc import Callable, Sequence
+from typing import IO, Any
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Session
+from sqlalchemy.types import BigInteger
+
+from b2b_pipelines.contracts.models import Contract
+
+Records = Sequence[dict[str, Any]]
+
+OVERVIEW = """
+SELECT contract.id, contract.slug, contract.name, organization.name AS organization,
+       organization.org_key AS organization_key, contract.integration_type, contract.starts_on AS start,
+       contract.ends_on AS "end", contract.active, contract.max_learners, contract.price,
+       (SELECT count(*) FROM enrollment_code code WHERE code.contract_id = contract.id AND code.active) AS codes,
+       (SELECT count(*) FROM contract_learner attached WHERE attached.contract_id = contract.id) AS learners,
+       contract.sheet_url, contract.sheet_tab
+FROM contract JOIN organization ON organization.id = contract.organization_id
+WHERE (CAST(:contracts AS bigint[]) IS NULL OR contract.id = ANY(:contracts))
+  AND (CAST(:organization AS bigint) IS NULL OR organization.id = :organization)
+ORDER BY contract.id
+"""
+
+STATS = """
+SELECT contract.slug AS contract, nullif(contract.max_learners, 0) AS seats,
+       (SELECT count(*) FROM contract_learner attached WHERE attached.contract_id = contract.id) AS attached,
+       (SELECT count(*) FROM course_run run WHERE run.contract_id = contract.id) AS runs,
+       count(code.id) AS codes,
+       coalesce(sum(used.attach), 0)::bigint AS redeemed_for_attachment,
+       coalesce(sum(used.enroll), 0)::bigint AS redeemed_for_enrollment
+FROM contract
+LEFT JOIN enrollment_code code ON code.contract_id = contract.id
+LEFT JOIN (
+    SELECT code_id, count(*) FILTER (WHERE kind = 'attach') AS attach, count(*) FILTER (WHERE kind = 'enroll') AS enroll
+    FROM code_redemption GROUP BY code_id
+) AS used ON used.code_id = code.id
+WHERE CAST(:contracts AS bigint[]) IS NULL OR contract.id = ANY(:contracts)
+GROUP BY contract.id
+ORDER BY contract.id
+"""
+
+USAGE = """
+SELECT contract.slug AS contract, code.code, product.description AS product, redemption.kind,
+       learner.email, redemption.redeemed_at, redemption.order_reference
+FROM code_redemption redemption
+JOIN enrollment_code code ON code.id = redemption.code_id
+JOIN contract ON contract.id = code.contract_id
+JOIN product ON product.id = code.product_id
+JOIN learner ON learner.id = redemption.learner_id
+WHERE CAST(:contracts AS bigint[]) IS NULL OR contract.id = ANY(:contracts)
+ORDER BY contract.id, redemption.redeemed_at, redemption.id
+"""
+
+CODES = """
+SELECT contract.slug AS contract, code.code, product.description AS product, code.redemption_type, code.amount, code.active,
+       attached.email AS attached_by, enrolled.email AS enrolled_by,
+       coalesce(attached.number, 0) AS attached, coalesce(enrolled.number, 0) AS enrolled, code.sheet_row
+FROM enrollment_code code
+JOIN contract ON contract.id = code.contract_id
+JOIN product ON product.id = code.product_id
+LEFT JOIN LATERAL (
+    SELECT count(*) AS number, (array_agg(learner.email ORDER BY redemption.redeemed_at DESC, redemption.id DESC))[1] AS email
+    FROM code_redemption redemption JOIN learner ON learner.id = redemption.learner_id
+    WHERE redemption.code_id = code.id AND redemption.kind = 'attach'
+) AS attached ON true
+LEFT JOIN LATERAL (
+    SELECT count(*) AS number, (array_agg(learner.email ORDER BY redemption.redeemed_at DESC, redemption.id DESC))[1] AS email
+    FROM code_redemption redemption JOIN learner ON learner.id = redemption.learner_id
+    WHERE redemption.code_id = code.id AND redemption.kind = 'enroll'
+) AS enrolled ON true
+WHERE CAST(:contracts AS bigint[]) IS NULL OR contract.id = ANY(:contracts)
+"""
+
+LEARNERS = """
+SELECT learner.email, learner.name, contract.slug AS contract, attached.how, attached.attached_at
+FROM contract_learner attached
+JOIN learner ON learner.id = attached.learner_id
+JOIN contract ON contract.id = attached.contract_id
+WHERE (CAST(:contracts AS bigint[]) IS NULL OR contract.id = ANY(:contracts))
+  AND (CAST(:organization AS bigint) IS NULL OR contract.organization_id = :organization)
+ORDER BY contract.id, attached.attached_at, attached.id
+"""
+
+TO_HAND_OUT = f"""
+SELECT contract, code, product, redemption_type, amount, active, attached_by, enrolled_by, attached, enrolled, sheet_row
+FROM (
+    SELECT listed.*, contract.max_learners,
+           row_number() OVER (PARTITION BY listed.contract ORDER BY enrollment_code.id) AS place,
+           (SELECT count(*) FROM contract_learner WHERE contract_id = contract.id) AS taken
+    FROM ({CODES}) AS listed
+    JOIN enrollment_code ON enrollment_code.code = listed.code
+    JOIN contract ON contract.id = enrollment_code.contract_id
+    WHERE listed.active
+      AND (coalesce(contract.max_learners, 0) = 0 OR listed.attached + listed.enrolled = 0)
+) AS waiting
+WHERE coalesce(max_learners, 0) = 0 OR place <= max_learners - taken
+ORDER BY contract, place
+"""
+
+SEATS_OVER_TIME = """
+SELECT contract.slug AS contract, date_trunc('day', attached.attached_at) AS day, count(*) AS attached
+FROM contract_learner attached JOIN contract ON contract.id = attached.contract_id
+WHERE contract.id = ANY(:contracts)
+GROUP BY contract.id, day
+ORDER BY contract.id, day
+"""
+
+EXPORT = """
+COPY (
+    SELECT code.code AS "Code", product.description AS "Product",
+           CASE WHEN code.redemption_type = 'unlimited' THEN coalesce(used.learners, 0)::text
+                ELSE coalesce(used.email, 'No') END AS "Redeemed",
+           %(base)s || product.id AS "Product URL"
+    FROM enrollment_code code
+    JOIN product ON product.id = code.product_id
+    LEFT JOIN (
+        SELECT redemption.code_id, count(DISTINCT redemption.learner_id) AS learners,
+               (array_agg(learner.email ORDER BY redemption.redeemed_at DESC, redemption.id DESC))[1] AS email
+        FROM code_redemption redemption
+        JOIN learner ON learner.id = redemption.learner_id
+        JOIN enrollment_code mine ON mine.id = redemption.code_id AND mine.contract_id = %(contract)s
+        GROUP BY redemption.code_id
+    ) AS used ON used.code_id = code.id
+    WHERE code.contract_id = %(contract)s
+    ORDER BY code.id
+) TO STDOUT WITH (FORMAT csv, HEADER)
+"""
+
+
+def contract_overview(
+    session: Session, contract_ids: Sequence[int] | None = None, organization_id: int | None = None
+) -> Records:
+    """Contracts as `b2b_list contracts` shows them: `codes` counts the active ones, `learners` the attached ones."""
+    return _records(session, OVERVIEW, contracts=contract_ids, organization=organization_id)
+
+
+def code_stats(session: Session, contract_ids: Sequence[int] | None = None) -> Records:
+    """Per contract: seats (None is no cap), attached, runs, codes of any state, redemptions of either kind."""
+    return _records(session, STATS, contracts=contract_ids)
+
+
+def code_usage(session: Session, contract_ids: Sequence[int] | None = None) -> Records:
+    """Each redemption, in the order in which they came."""
+    return _records(session, USAGE, contracts=contract_ids)
+
+
+def all_codes(session: Session, contract_ids: Sequence[int] | None = None) -> Records:
+    """Every code with its redemptions, by contract and id. `attached_by` and `enrolled_by` name the last learner."""
+    return _records(session, f"{CODES} ORDER BY contract.id, code.id", contracts=contract_ids)
+
+
+def codes_to_hand_out(session: Session, contract_ids: Sequence[int] | None = None) -> Records:
+    """Unredeemed active codes, as many as seats are left; every active code of a contract without a cap."""
+    return _records(session, TO_HAND_OUT, contracts=contract_ids)
+
+
+def learners(
+    session: Session, contract_ids: Sequence[int] | None = None, organization_id: int | None = None
+) -> Records:
+    """The attached learners of those contracts."""
+    return _records(session, LEARNERS, contracts=contract_ids, organization=organization_id)
+
+
+def attached_by_day(session: Session, contract_ids: Sequence[int]) -> Records:
+    """How many learners were attached on each day (UTC) on which any was: `contract, day, attached`."""
+    return _records(session, SEATS_OVER_TIME, contracts=contract_ids)
+
+
+def export_codes(
+    session: Session, contract: Contract, base_url: str, out: IO[bytes], on_rows: Callable[[int], None]
+) -> int:
+    """Write every code of the contract as CSV to `out`, straight from the server; how many rows.
+
+    Needs no more memory for a million codes than for one. `on_rows` hears of each batch written.
+    """
+    counter = _RowCounter(out, on_rows)
+    driver: Any = session.connection().connection.driver_connection
+    with driver.cursor() as cursor:
+        cursor.copy_expert(cursor.mogrify(EXPORT, {"base": base_url, "contract": contract.id}), counter, 1 << 16)
+    return counter.rows
+
+
+class _RowCounter:
+    """Passes bytes on and counts the lines behind the header."""
+
+    def __init__(self, out: IO[bytes], on_rows: Callable[[int], None]) -> None:
+        self._out, self._on_rows, self._lines = out, on_rows, 0
+
+    @property
+    def rows(self) -> int:
+        return max(self._lines - 1, 0)
+
+    def write(self, data: bytes) -> int:
+        lines = data.count(b"\n")
+        self._lines += lines
+        self._on_rows(lines)
+        return self._out.write(data)
+
+
+def _records(
+    session: Session, statement: str, *, contracts: Sequence[int] | None, organization: int | None = None
+) -> Records:
+    bound = text(statement).bindparams(bindparam("contracts", type_=ARRAY(BigInteger)))
+    given = {"contracts": None if contracts is None else list(contracts)}
+    if ":organization" in statement:
+        given["organization"] = organization  # type: ignore[assignment]
+    return [dict(row) for row in session.execute(bound, given).mappings()]

@@ -1,0 +1,160 @@
+"""Counting codes and carrying out orders about them, a whole contract at a time."""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Session
+from sqlalchemy.types import BigInteger
+
+from b2b_pipelines.enrollment_codes.rules import Orders, RedemptionType, Tally
+
+UNREDEEMED = "NOT EXISTS (SELECT FROM code_redemption WHERE code_redemption.code_id = enrollment_code.id)"
+
+TALLIES = text("""
+WITH redeemed AS (
+    SELECT code.id AS code_id, count(DISTINCT attached.learner_id) AS seated
+    FROM code_redemption redemption
+    JOIN enrollment_code code ON code.id = redemption.code_id
+    LEFT JOIN contract_learner attached
+           ON attached.contract_id = code.contract_id AND attached.learner_id = redemption.learner_id
+    WHERE code.contract_id = ANY(:contracts)
+    GROUP BY code.id
+)
+SELECT run.contract_id, product.id AS product_id, product.price,
+       count(*) FILTER (WHERE code.active AND redeemed IS NULL AND redemption_type = 'one-time') AS one_time_free,
+       count(*) FILTER (WHERE redeemed.seated > 0 AND redemption_type = 'one-time') AS one_time_seated,
+       count(*) FILTER (WHERE code.active AND redeemed IS NULL AND redemption_type = 'unlimited') AS unlimited_free,
+       count(*) FILTER (WHERE code.active AND redeemed.code_id IS NOT NULL AND redemption_type = 'unlimited')
+           AS unlimited_redeemed,
+       coalesce(sum(redeemed.seated) FILTER (WHERE redemption_type = 'unlimited'), 0)::bigint AS unlimited_seated,
+       count(*) FILTER (WHERE NOT code.active AND redeemed IS NULL) AS dormant,
+       count(*) FILTER (WHERE redeemed IS NULL AND code.amount <> coalesce(contract.price, 0)) AS mispriced
+FROM contract
+JOIN course_run run ON run.contract_id = contract.id
+JOIN product ON product.course_run_id = run.id AND product.active
+LEFT JOIN enrollment_code code ON code.product_id = product.id AND code.contract_id = contract.id
+LEFT JOIN redeemed ON redeemed.code_id = code.id
+WHERE contract.id = ANY(:contracts)
+GROUP BY run.contract_id, product.id
+ORDER BY run.contract_id, product.id
+""").bindparams(bindparam("contracts", type_=ARRAY(BigInteger)))
+
+
+def tallies(session: Session, contract_ids: Iterable[int]) -> dict[int, list[Tally]]:
+    """The tally of every active product of those contracts, by contract. One query."""
+    rows = session.execute(TALLIES, {"contracts": list(contract_ids)}).mappings()
+    return {
+        contract_id: [Tally(**{key: row[key] for key in Tally.__dataclass_fields__}) for row in group]
+        for contract_id, group in groupby(rows, key=lambda row: row["contract_id"])
+    }
+
+
+def carry_out(session: Session, contract_id: int, price: Decimal, orders: Sequence[Orders]) -> None:
+    """Make the codes of a contract what the orders say. The number of statements does not grow with either."""
+    given = {"contract": contract_id, "price": price}
+
+    def products(needs: str) -> list[int]:
+        return [order.product_id for order in orders if getattr(order, needs)]
+
+    def change(needs: str, statement: str) -> None:
+        if ids := products(needs):
+            session.execute(text(statement), {**given, "products": ids})
+
+    concerned = "contract_id = :contract AND product_id = ANY(:products)"
+    change("reprice_product", "UPDATE product SET price = :price WHERE id = ANY(:products)")
+    change("delete_unredeemed", f"DELETE FROM enrollment_code WHERE {concerned} AND {UNREDEEMED}")
+    change(
+        "reprice_codes",
+        f"UPDATE enrollment_code SET amount = :price WHERE {concerned} AND amount <> :price AND {UNREDEEMED}",
+    )
+    change(
+        "retire_unlimited",
+        f"""UPDATE enrollment_code SET active = false, deactivated_at = now()
+            WHERE {concerned} AND active AND redemption_type = 'unlimited' AND NOT {UNREDEEMED}""",
+    )
+    for wanted in RedemptionType:
+        if ids := [order.product_id for order in orders if order.convert and order.convert_to == wanted]:
+            session.execute(
+                text(f"""UPDATE enrollment_code SET redemption_type = :wanted
+                         WHERE {concerned} AND active AND redemption_type <> :wanted AND {UNREDEEMED}"""),
+                {**given, "products": ids, "wanted": wanted},
+            )
+    _pick(
+        session,
+        contract_id,
+        orders,
+        "deactivate_newest",
+        among="active",
+        direction="DESC",
+        change="active = false, deactivated_at = now()",
+    )
+    _pick(
+        session,
+        contract_id,
+        orders,
+        "reactivate_oldest",
+        among="NOT active",
+        direction="ASC",
+        change="active = true, deactivated_at = NULL, redemption_type = 'one-time'",
+    )
+    _create(session, contract_id, price, [order for order in orders if order.create])
+
+
+def _pick(
+    session: Session, contract_id: int, orders: Sequence[Orders], order: str, *, among: str, direction: str, change: str
+) -> None:
+    """Change so many unredeemed codes of each product, oldest (`ASC`) or newest (`DESC`) first."""
+    wanted = {item.product_id: getattr(item, order) for item in orders if getattr(item, order)}
+    if not wanted:
+        return
+    session.execute(
+        text(f"""
+        UPDATE enrollment_code SET {change}
+        FROM (
+            SELECT enrollment_code.id, wanted.number,
+                   row_number() OVER (PARTITION BY product_id ORDER BY enrollment_code.id {direction}) AS place
+            FROM enrollment_code
+            JOIN unnest(CAST(:products AS bigint[]), CAST(:numbers AS bigint[])) AS wanted (product, number)
+              ON wanted.product = enrollment_code.product_id
+            WHERE contract_id = :contract AND {among} AND {UNREDEEMED}
+        ) AS picked
+        WHERE picked.id = enrollment_code.id AND picked.place <= picked.number
+        """),
+        {"contract": contract_id, "products": list(wanted), "numbers": list(wanted.values())},
+    )
+
+
+def _create(session: Session, contract_id: int, price: Decimal, orders: Sequence[Orders]) -> None:
+    """Make the codes where they are kept: none of them travels. Their text is a random (version 4) UUID."""
+    if not orders:
+        return
+    session.execute(
+        text("""
+        INSERT INTO enrollment_code (code, contract_id, product_id, redemption_type, amount)
+        SELECT gen_random_uuid()::text, :contract, wanted.product, wanted.type, :price
+        FROM unnest(CAST(:products AS bigint[]), CAST(:numbers AS bigint[]), CAST(:types AS text[]))
+                 AS wanted (product, number, type)
+        CROSS JOIN generate_series(1, wanted.number)
+        """),
+        {
+            "contract": contract_id,
+            "price": price,
+            "products": [order.product_id for order in orders],
+            "numbers": [order.create for order in orders],
+            "types": [order.create_as for order in orders],
+        },
+    )
+
+
+def deactivate_unredeemed(session: Session, product_ids: Sequence[int]) -> int:
+    """Deactivate the unredeemed codes of those products; how many."""
+    if not product_ids:
+        return 0
+    statement = text(f"""UPDATE enrollment_code SET active = false, deactivated_at = now()
+                         WHERE product_id = ANY(:products) AND active AND {UNREDEEMED}""")
+    result: Any = session.execute(statement, {"products": list(product_ids)})
+    return int(result.rowcount)
