@@ -83,6 +83,21 @@ def upgrade() -> None:
     op.create_index(op.f("ix_contract_change_id"), "contract", ["change_id"], unique=False)
     op.create_index(op.f("ix_contract_organization_id"), "contract", ["organization_id"], unique=False)
     op.create_table(
+        "token",
+        sa.Column("id", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("text_hash", sa.String(length=64), nullable=False),
+        sa.Column("organization_id", sa.BigInteger(), nullable=True),
+        sa.Column("scopes", postgresql.ARRAY(sa.String(length=20)), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["organization_id"], ["organization.id"], name=op.f("fk_token_organization_id_organization")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_token")),
+        sa.UniqueConstraint("text_hash", name=op.f("uq_token_text_hash")),
+    )
+    op.create_table(
         "contract_courseware",
         sa.Column("id", sa.BigInteger(), nullable=False),
         sa.Column("contract_id", sa.BigInteger(), nullable=False),
@@ -175,6 +190,15 @@ def upgrade() -> None:
         sa.UniqueConstraint("spreadsheet_id", "sheet_id", name=op.f("uq_sheet_target_spreadsheet_id_sheet_id")),
     )
     op.create_table(
+        "token_session",
+        sa.Column("secret_hash", sa.String(length=64), nullable=False),
+        sa.Column("token_id", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["token_id"], ["token.id"], name=op.f("fk_token_session_token_id_token")),
+        sa.PrimaryKeyConstraint("secret_hash", name=op.f("pk_token_session")),
+    )
+    op.create_index(op.f("ix_token_session_expires_at"), "token_session", ["expires_at"], unique=False)
+    op.create_table(
         "product",
         sa.Column("id", sa.BigInteger(), nullable=False),
         sa.Column("course_run_id", sa.BigInteger(), nullable=False),
@@ -262,6 +286,8 @@ def downgrade() -> None:
     op.drop_index("uq_product_active_course_run", table_name="product", postgresql_where=sa.text("active"))
     op.drop_index("ix_product_course_run_id", table_name="product")
     op.drop_table("product")
+    op.drop_index(op.f("ix_token_session_expires_at"), table_name="token_session")
+    op.drop_table("token_session")
     op.drop_table("sheet_target")
     op.drop_index("ix_sheet_snapshot_contract_id_id", table_name="sheet_snapshot")
     op.drop_table("sheet_snapshot")
@@ -271,6 +297,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_contract_learner_learner_id"), table_name="contract_learner")
     op.drop_table("contract_learner")
     op.drop_table("contract_courseware")
+    op.drop_table("token")
     op.drop_index(op.f("ix_contract_organization_id"), table_name="contract")
     op.drop_index(op.f("ix_contract_change_id"), table_name="contract")
     op.drop_table("contract")

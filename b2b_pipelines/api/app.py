@@ -1,0 +1,48 @@
+"""The app: `create_app(settings)` for `b2b api` and for any other ASGI server."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi.routing import APIRouter
+
+from b2b_pipelines.api import errors, health, openapi
+from b2b_pipelines.api.database import Connection
+from b2b_pipelines.api.observability import Metrics, Observed
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.settings import Settings
+
+FEATURES: tuple[APIRouter, ...] = ()
+"""Each says its prefix itself (`APIRouter(prefix=API)`): only then do logs and metrics know the whole route."""
+
+
+def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
+    """The API over that database, or over the one of the settings, which is connected when first asked for.
+
+    It starts without a database too: what needs one then answers 503.
+    """
+    connection = Connection(settings, database)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        connection.close()
+
+    app = FastAPI(
+        title="B2B pipelines",
+        version=version("b2b-pipelines"),
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.settings = settings
+    app.state.connection = connection
+    app.state.metrics = Metrics()
+    app.add_middleware(Observed, metrics=app.state.metrics)
+    errors.install(app)
+    app.include_router(health.router)
+    for router in FEATURES:
+        app.include_router(router)
+    app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
+    return app

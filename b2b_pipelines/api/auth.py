@@ -1,0 +1,66 @@
+"""Who is calling, and may they: `Authorization: Bearer <token>`.
+
+401 without a token or with a wrong one, 403 without the scope. A token bound to an organization does not see others:
+what is theirs is answered with 404 by the routes, through `Caller.organization_id`. What concerns the installation as
+a whole (licenses, checkout intents) is refused to such tokens with 403.
+"""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Depends, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from b2b_pipelines.api.database import Db
+from b2b_pipelines.api.errors import Problem
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.tokens import service as tokens
+from b2b_pipelines.tokens.service import Caller, Scope
+
+bearer = HTTPBearer(auto_error=False, scheme_name="token", description="A token made with `b2b token create`.")
+
+
+def identified(db: Db, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]) -> Caller:
+    """Whoever the bearer token stands for. Raises 401."""
+    if credentials is None:
+        raise _unknown("Authorization: Bearer <token> is missing.")
+    return caller_of(db, credentials.credentials)
+
+
+def caller_of(db: Database, text: str) -> Caller:
+    """Whom that token stands for. Raises 401."""
+    with db.session() as session:
+        caller = tokens.recognize(session, text)
+    if caller is None:
+        raise _unknown("The token is not known, or was revoked.")
+    return caller
+
+
+def allowed(scope: Scope, *, whole_installation: bool = False) -> Callable[[Caller], Caller]:
+    """A dependency: the caller, who has that scope and, with `whole_installation`, is bound to no organization."""
+
+    def authorized(caller: Annotated[Caller, Depends(identified)]) -> Caller:
+        require(caller, scope, whole_installation=whole_installation)
+        return caller
+
+    return authorized
+
+
+def require(caller: Caller, scope: Scope, *, whole_installation: bool = False) -> None:
+    """Raise 403 unless the caller has that scope (and is bound to no organization)."""
+    if scope not in caller.scopes:
+        raise Problem(403, f"The token lacks the scope {scope}.", "missing_scope")
+    if whole_installation and caller.organization_id is not None:
+        raise Problem(403, "The token is bound to an organization, and this concerns all of them.", "bound_token")
+
+
+def _unknown(detail: str) -> Problem:
+    return Problem(401, detail, "unauthenticated", {"WWW-Authenticate": "Bearer"})
+
+
+Reader = Annotated[Caller, Depends(allowed(Scope.READ))]
+Attacher = Annotated[Caller, Depends(allowed(Scope.ATTACH))]
+Buyer = Annotated[Caller, Depends(allowed(Scope.CHECKOUT))]
+InstallationReader = Annotated[Caller, Depends(allowed(Scope.READ, whole_installation=True))]
+InstallationBuyer = Annotated[Caller, Depends(allowed(Scope.CHECKOUT, whole_installation=True))]
+Provisioner = Annotated[Caller, Depends(allowed(Scope.PROVISIONING, whole_installation=True))]

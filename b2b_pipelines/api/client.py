@@ -1,0 +1,39 @@
+"""Who is at the other end of the connection."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from fastapi import Request
+
+
+def address(request: Request, trusted_proxies: Sequence[str] = ()) -> str:
+    """The client's address: the peer's, or behind trusted proxies (addresses or CIDR blocks) the rightmost address in
+    `X-Forwarded-For` that is not one of them."""
+    peer = request.client.host if request.client else ""
+    networks = [ip_network(proxy, strict=False) for proxy in trusted_proxies]
+
+    def trusted(said: str) -> bool:
+        known = _parsed(said)
+        return known is not None and any(known in network for network in networks)
+
+    hops = [hop.strip() for line in request.headers.getlist("x-forwarded-for") for hop in line.split(",")]
+    client = peer
+    while trusted(client) and hops:
+        client = hops.pop()
+    found = _parsed(client)
+    return peer if found is None else str(found)
+
+
+def is_local(request: Request) -> bool:
+    """Whether the request was made on this machine, and not merely passed on by a proxy here."""
+    peer = _parsed(request.client.host) if request.client else None
+    forwarded = "x-forwarded-for" in request.headers or "forwarded" in request.headers
+    return peer is not None and peer.is_loopback and not forwarded
+
+
+def _parsed(said: str) -> IPv4Address | IPv6Address | None:
+    try:
+        found = ip_address(said)
+    except ValueError:
+        return None
+    return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found

@@ -1,0 +1,141 @@
+"""How the API says no: always `{"detail": …}`, with an `error_code` for programs where there is one.
+
+A body or parameter that cannot be understood is answered with 400 and names the field, never its value: values may be
+e-mail addresses or codes, and answers are logged by others.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from b2b_pipelines.errors import (
+    B2BError,
+    Conflict,
+    InvalidInput,
+    NotConfigured,
+    NotFound,
+    Refused,
+    TransientError,
+)
+
+RETRY_AFTER_SECONDS = 5
+
+STATUS_OF: tuple[tuple[type[B2BError], int], ...] = (
+    (NotFound, 404),
+    (InvalidInput, 400),
+    (Conflict, 409),
+    (NotConfigured, 503),
+    (Refused, 409),
+    (TransientError, 503),
+    (B2BError, 500),
+)
+"""The first class that fits says the status."""
+
+
+class Problem(Exception):
+    """A refusal of the API itself. `extra` goes into the body beside `detail`."""
+
+    def __init__(
+        self, status: int, detail: str, error_code: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.error_code = error_code
+        self.headers = dict(headers or {})
+
+
+class ProblemBody(BaseModel):
+    """The body of every refusal."""
+
+    detail: str = Field(description="What is wrong, for people.")
+    error_code: str | None = Field(None, description="What is wrong, for programs.")
+
+
+class FieldProblem(BaseModel):
+    field: str
+    message: str
+
+
+class ValidationProblemBody(ProblemBody):
+    """A body or parameters that cannot be understood."""
+
+    errors: list[FieldProblem] = Field(default_factory=list)
+
+
+DESCRIPTIONS = {
+    400: ("A parameter or the body cannot be understood.", ValidationProblemBody),
+    401: ("No token, or one that is wrong or revoked.", ProblemBody),
+    402: ("Payment required.", ProblemBody),
+    403: ("The token may not do this.", ProblemBody),
+    404: ("There is no such thing, or it is not the token's to see.", ProblemBody),
+    409: ("A rule refuses it.", ProblemBody),
+    413: ("The body is larger than 1 MB.", ProblemBody),
+    422: ("What is asked for does not go together with what is there.", ProblemBody),
+    429: ("Too many requests.", ProblemBody),
+    503: ("The database is away: try again later.", ProblemBody),
+}
+
+
+def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The refusals of a route, for its `responses=`: they are part of the OpenAPI document. 503 comes by itself."""
+    return {
+        status: {"description": DESCRIPTIONS[status][0], "model": DESCRIPTIONS[status][1]}
+        for status in (*statuses, 503)
+    }
+
+
+def body_of(detail: str, error_code: str | None = None) -> dict[str, Any]:
+    return {"detail": detail} if error_code is None else {"detail": detail, "error_code": error_code}
+
+
+def install(app: FastAPI) -> None:
+    """Turn every refusal, ours and the framework's, into its answer."""
+
+    @app.exception_handler(Problem)
+    async def _problem(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, Problem)
+        return JSONResponse(body_of(error.detail, error.error_code), error.status, error.headers)
+
+    @app.exception_handler(B2BError)
+    async def _refusal(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, B2BError)
+        status = next(status for kind, status in STATUS_OF if isinstance(error, kind))
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+        return JSONResponse(body_of(error.message, error.code), status, headers)
+
+    @app.exception_handler(OperationalError)
+    @app.exception_handler(PoolTimeout)
+    async def _database_away(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse(
+            body_of("The database does not answer. Retry later.", "database_unavailable"),
+            503,
+            {"Retry-After": str(RETRY_AFTER_SECONDS)},
+        )
+
+    @app.exception_handler(RequestValidationError)
+    async def _not_understood(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        found = [FieldProblem(field=_field(item["loc"]), message=_message(item)) for item in error.errors()]
+        detail = "; ".join(f"{problem.field}: {problem.message}" for problem in found)
+        body = ValidationProblemBody(detail=detail, error_code="invalid_input", errors=found)
+        return JSONResponse(body.model_dump(), 400)
+
+
+def _field(location: tuple[Any, ...]) -> str:
+    """`body.learner.email`, or the bare name of a parameter."""
+    where = [str(part) for part in location]
+    return ".".join(where if where[0] == "body" else where[1:]) or "body"
+
+
+def _message(item: Mapping[str, Any]) -> str:
+    if item["type"] == "json_invalid":
+        return "is not valid JSON"
+    return str(item["msg"]).removeprefix("Value error, ")

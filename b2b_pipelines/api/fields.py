@@ -1,0 +1,55 @@
+"""The prefix of the routes, and the types of what comes in: what PostgreSQL could not keep is refused before it gets there."""
+
+from typing import Annotated
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+API = "/api/v1"
+"""The prefix of every feature's router."""
+
+LARGEST_ID = 2**63 - 1
+
+
+def _storable(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("must not contain the character NUL")
+    return value
+
+
+def _email(value: str) -> str:
+    """As given, without the blanks around it. DNS is not asked."""
+    try:
+        validate_email(value.strip(), check_deliverability=False)
+    except EmailNotValidError as error:
+        raise ValueError(" ".join(str(error).split())) from None
+    return value.strip()
+
+
+Text = Annotated[str, AfterValidator(_storable), Field(json_schema_extra={"pattern": "^[^\\x00]*$"})]
+Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]
+Email = Annotated[
+    str, Field(max_length=320, json_schema_extra={"format": "email"}), AfterValidator(_storable), AfterValidator(_email)
+]
+
+
+class Body(BaseModel):
+    """A body of a request. A field that nobody knows is refused: it is a mistake, and would be lost."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class LearnerIn(Body):
+    """Who it is about. `name` and `lms_user_id` fill in what is not known yet."""
+
+    email: Email
+    name: Annotated[Text, Field(max_length=255)] = ""
+    lms_user_id: Id | None = None
+
+
+def masked(email: str | None) -> str | None:
+    """An e-mail address for callers without the scope `emails`: `j•••@example.com`."""
+    if email is None:
+        return None
+    local, at, domain = email.rpartition("@")
+    return f"{local[:1]}•••{at}{domain}"

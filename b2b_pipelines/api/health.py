@@ -1,0 +1,63 @@
+"""Is the process there, is its database there, and how much it does."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Request, Response, Security
+from fastapi.security import HTTPAuthorizationCredentials
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+
+from b2b_pipelines.api import client
+from b2b_pipelines.api.auth import bearer, caller_of, require
+from b2b_pipelines.api.database import Connection, Db
+from b2b_pipelines.api.errors import Problem, answers
+from b2b_pipelines.api.observability import Metrics
+from b2b_pipelines.db import schema
+from b2b_pipelines.tokens.service import Scope
+
+router = APIRouter(tags=["health"])
+
+
+class Healthy(BaseModel):
+    status: Literal["ok"] = "ok"
+
+
+@router.get("/healthz", summary="The process is there")
+async def healthz() -> Healthy:
+    """Says nothing of the database: see `/readyz`."""
+    return Healthy()
+
+
+@router.get("/readyz", summary="The database is there, with the tables of this version", responses=answers())
+def readyz(db: Db) -> Healthy:
+    schema.require_current(db.engine)
+    return Healthy()
+
+
+@router.get(
+    "/metrics",
+    summary="Counts and durations, for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **answers(401, 403)},
+)
+async def metrics(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
+) -> Response:
+    """Open to this machine; others need a token with the scope `metrics`."""
+    if not client.is_local(request):
+        await _require_scope(request, credentials)
+    counted: Metrics = request.app.state.metrics
+    return Response(generate_latest(counted.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _require_scope(request: Request, credentials: HTTPAuthorizationCredentials | None) -> None:
+    from anyio import to_thread
+
+    if credentials is None:
+        raise Problem(
+            401, "Authorization: Bearer <token> is missing.", "unauthenticated", {"WWW-Authenticate": "Bearer"}
+        )
+    connection: Connection = request.app.state.connection
+    text = credentials.credentials
+    caller = await to_thread.run_sync(lambda: caller_of(connection.open(), text))
+    require(caller, Scope.METRICS, whole_installation=True)

@@ -1,0 +1,1 @@
+"""Tokens: who may use the API, for what, and for which organization."""
