@@ -202,9 +202,8 @@ def test_text_is_utf8_times_are_utc_and_nothing_listens_on_the_network(make: Mak
     assert int(str(ask(server, "SHOW max_connections"))) >= 300
 
 
-def test_data_are_safe_from_power_cuts_unless_said_otherwise(tmp_path: Path, make: Make) -> None:
-    make("postgres")  # stops what runs in this directory
-    server = EmbeddedPostgres(tmp_path / "postgres")
+def test_data_are_safe_from_power_cuts_unless_said_otherwise(make: Make) -> None:
+    server = make(durable=True)
     server.ensure_running()
     assert [ask(server, f"SHOW {name}") for name in ("fsync", "synchronous_commit", "full_page_writes")] == ["on"] * 3
 
@@ -265,6 +264,41 @@ def test_data_that_root_copied_are_used(make: Make) -> None:
     assert copy.data.stat().st_uid == 0
     copy.ensure_running()
     assert ask(copy, "SELECT answer FROM kept") == 42
+
+
+AS_DAEMON = """
+import os, pwd, sys
+from pathlib import Path
+from sqlalchemy import create_engine, text
+from b2b_pipelines.db.embedded import EmbeddedPostgres
+daemon = pwd.getpwnam("daemon")
+server = EmbeddedPostgres(Path(sys.argv[1]), durable=False)
+create_engine(server.url("postgres"))
+os.setgroups([]), os.setgid(daemon.pw_gid), os.setuid(daemon.pw_uid)
+server.ensure_running()
+server.ensure_database("b2b")
+with create_engine(server.url("b2b")).connect() as connection:
+    print(connection.execute(text("SELECT current_user")).scalar())
+"""
+
+
+@as_root
+def test_an_ordinary_user_needs_nobody_else_and_root_may_join(make: Make, public_folder: Path) -> None:
+    home = public_folder / "home"
+    home.mkdir()
+    shutil.chown(home, "daemon")
+    server = make(parent=home)
+    told = subprocess.run(
+        [sys.executable, "-c", AS_DAEMON, server.directory], stdout=subprocess.PIPE, text=True, check=True, timeout=60
+    )
+    assert told.stdout == "b2b\n"
+    assert Path(f"/proc/{postmaster(server)}").stat().st_uid == pwd.getpwnam("daemon").pw_uid
+    server.ensure_running()
+    assert ask(server, "SELECT 1", database="b2b") == 1
+    server.stop()
+    server.ensure_running()
+    assert server.data.stat().st_uid == pwd.getpwnam("daemon").pw_uid
+    server.stop()
 
 
 @pytest.mark.parametrize("tree", ["pginstall18", "pginstall"])

@@ -1,0 +1,133 @@
+"""Taking turns across processes and machines, with PostgreSQL's advisory locks.
+
+A lock is named by a kind and a name (`("contract", 7)`, `("spreadsheet", "1Abc…")`). Both sorts of lock below exclude each
+other for the same kind and name. None outlives the connection that took it, so none can be left behind by a crash.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
+
+from sqlalchemy import BigInteger, Connection, Engine, bindparam, text
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from b2b_pipelines.errors import TransientError
+
+APPLICATION_NAME_BYTES = 63
+SLICE_SECONDS = 1.0
+LOCK_NOT_AVAILABLE = "55P03"
+
+_KEY = bindparam("key", type_=BigInteger)
+_TRANSACTION_LOCK = text("SELECT pg_advisory_xact_lock(:key)").bindparams(_KEY)
+_LOCK = text("SELECT pg_advisory_lock(:key)").bindparams(_KEY)
+_UNLOCK = text("SELECT pg_advisory_unlock(:key)").bindparams(_KEY)
+_INTRODUCE = text("SELECT set_config('application_name', :holder, false), set_config('statement_timeout', '0', false)")
+_PATIENCE = text("SELECT set_config('lock_timeout', :milliseconds, false)")
+_HOLDER = text(
+    "SELECT activity.application_name FROM pg_locks AS held JOIN pg_stat_activity AS activity USING (pid)"
+    " WHERE held.locktype = 'advisory' AND held.granted AND held.objsubid = 1"
+    " AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " AND (held.classid::bigint << 32 | held.objid::bigint) = :key"
+).bindparams(_KEY)
+
+
+class Busy(TransientError):
+    """Somebody else is at it; the message says who."""
+
+    code = "busy"
+
+
+class LockLost(TransientError):
+    """The connection that held the lock broke: somebody else may have begun meanwhile."""
+
+    code = "lock_lost"
+
+
+class Held:
+    """A lock that is held: something to ask before a step that must not be taken twice."""
+
+    def __init__(self, connection: Connection, key: int, what: str) -> None:
+        self._connection = connection
+        self._key = key
+        self._what = what
+
+    def confirm(self) -> None:
+        """Raise `LockLost` unless the lock has been ours without a break. One short query."""
+        try:
+            self._connection.execute(text("SELECT 1"))
+        except SQLAlchemyError as error:
+            raise LockLost(f"the connection that kept {self._what} to us was lost: try again") from error
+
+    def release(self) -> None:
+        """Let go. Raises `LockLost` when the lock was no longer ours."""
+        try:
+            ours = self._connection.execute(_UNLOCK, {"key": self._key}).scalar_one()
+        except SQLAlchemyError as error:
+            raise LockLost(f"the connection that kept {self._what} to us was lost before the end") from error
+        if not ours:
+            raise LockLost(f"the lock that kept {self._what} to us was gone before the end")
+
+
+def lock_key(kind: str, name: str | int) -> int:
+    """The signed 64-bit number that PostgreSQL knows a lock by; the same in every process and version."""
+    return int.from_bytes(blake2b(f"{kind}\0{name}".encode(), digest_size=8).digest(), signed=True)
+
+
+def transaction_lock(session: Session, kind: str, name: str | int) -> None:
+    """Wait for our turn and keep it until the session's transaction ends, however it ends."""
+    session.execute(_TRANSACTION_LOCK, {"key": lock_key(kind, name)})
+
+
+@contextmanager
+def exclusive(engine: Engine, kind: str, name: str | int, *, holder: str, wait: float = 60) -> Iterator[Held]:
+    """Keep others out during work that spans several transactions and HTTP requests.
+
+    The lock lives on a connection of its own, which is in no transaction and is closed at the end: in the pool it would
+    take the place of one that works. `holder` is what a waiting one is told ("b2b sheet sync acme-2026 (process 4711)"):
+    no personal data, and ASCII of at most 63 characters, else its middle is left out. Not reentrant.
+
+    Raises `Busy` after `wait` seconds. Raises `LockLost` at the end of work during which the connection broke (the
+    server restarted, say), unless the work itself raised.
+    """
+    what = f"{kind} {name}"
+    key = lock_key(kind, name)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.detach()
+        connection.execute(_INTRODUCE, {"holder": _fitting(holder)})
+        _take(connection, key, what, wait)
+        held = Held(connection, key, what)
+        try:
+            yield held
+        except BaseException:
+            with suppress(LockLost):
+                held.release()
+            raise
+        held.release()
+
+
+def _take(connection: Connection, key: int, what: str, wait: float) -> None:
+    # In slices, because the driver lets no signal through while it waits for PostgreSQL: Ctrl-C would seem dead.
+    deadline = time.monotonic() + wait
+    while True:
+        remaining = max(deadline - time.monotonic(), 0.001)
+        milliseconds = max(round(min(remaining, SLICE_SECONDS) * 1000), 1)
+        connection.execute(_PATIENCE, {"milliseconds": str(milliseconds)})
+        try:
+            connection.execute(_LOCK, {"key": key})
+        except OperationalError as error:
+            if getattr(error.orig, "pgcode", None) != LOCK_NOT_AVAILABLE:
+                raise
+            if time.monotonic() < deadline:
+                continue
+            holder = connection.execute(_HOLDER, {"key": key}).scalar() or "somebody else"
+            raise Busy(f"{what} is taken by {holder}: try again when that is done") from None
+        return
+
+
+def _fitting(holder: str) -> str:
+    plain = holder.encode("ascii", "replace").decode()
+    if len(plain) <= APPLICATION_NAME_BYTES:
+        return plain
+    return f"{plain[:35]}...{plain[-25:]}"
