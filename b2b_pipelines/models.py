@@ -3,7 +3,8 @@
 from b2b_pipelines.contracts import models as contracts
 from b2b_pipelines.db.base import Base
 from b2b_pipelines.enrollment_codes import models as enrollment_codes
+from b2b_pipelines.licenses import models as licenses
 from b2b_pipelines.sheets import models as sheets
 from b2b_pipelines.tokens import models as tokens
 
-__all__ = ["Base", "contracts", "enrollment_codes", "sheets", "tokens"]
+__all__ = ["Base", "contracts", "enrollment_codes", "licenses", "sheets", "tokens"]

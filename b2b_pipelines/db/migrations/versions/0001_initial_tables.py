@@ -21,6 +21,16 @@ def upgrade() -> None:
         sa.UniqueConstraint("readable_id", name=op.f("uq_course_readable_id")),
     )
     op.create_table(
+        "customer_agreement",
+        sa.Column("id", sa.BigInteger(), nullable=False),
+        sa.Column("enterprise_customer_uuid", sa.Uuid(), nullable=False),
+        sa.Column("uuid", sa.Uuid(), nullable=True),
+        sa.Column("name", sa.Text(), server_default="", nullable=False),
+        sa.Column("slug", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_customer_agreement")),
+        sa.UniqueConstraint("enterprise_customer_uuid", name=op.f("uq_customer_agreement_enterprise_customer_uuid")),
+    )
+    op.create_table(
         "learner",
         sa.Column("id", sa.BigInteger(), nullable=False),
         sa.Column("email", sa.String(length=320), nullable=False),
@@ -82,6 +92,51 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_contract_change_id"), "contract", ["change_id"], unique=False)
     op.create_index(op.f("ix_contract_organization_id"), "contract", ["organization_id"], unique=False)
+    op.create_table(
+        "refused_address",
+        sa.Column("customer_agreement_id", sa.BigInteger(), nullable=False),
+        sa.Column("email_key", sa.Text(), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["customer_agreement_id"],
+            ["customer_agreement.id"],
+            name=op.f("fk_refused_address_customer_agreement_id_customer_agreement"),
+        ),
+        sa.PrimaryKeyConstraint("customer_agreement_id", "email_key", name=op.f("pk_refused_address")),
+    )
+    op.create_table(
+        "subscription_plan",
+        sa.Column("uuid", sa.Uuid(), nullable=False),
+        sa.Column("customer_agreement_id", sa.BigInteger(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("start_date", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expiration_date", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("is_active", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("for_internal_use_only", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("imported_as_processed", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("processed_for", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("processed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("unseen_since", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("start_date < expiration_date", name=op.f("ck_subscription_plan_starts_before_it_expires")),
+        sa.ForeignKeyConstraint(
+            ["customer_agreement_id"],
+            ["customer_agreement.id"],
+            name=op.f("fk_subscription_plan_customer_agreement_id_customer_agreement"),
+        ),
+        sa.PrimaryKeyConstraint("uuid", name=op.f("pk_subscription_plan")),
+        sa.UniqueConstraint(
+            "title",
+            "customer_agreement_id",
+            deferrable=True,
+            initially="IMMEDIATE",
+            name=op.f("uq_subscription_plan_title_customer_agreement_id"),
+        ),
+    )
+    op.create_index(
+        "ix_subscription_plan_customer_agreement_id", "subscription_plan", ["customer_agreement_id"], unique=False
+    )
     op.create_table(
         "token",
         sa.Column("id", sa.BigInteger(), nullable=False),
@@ -152,6 +207,65 @@ def upgrade() -> None:
     op.create_index(op.f("ix_course_run_contract_id"), "course_run", ["contract_id"], unique=False)
     op.create_index(op.f("ix_course_run_course_id"), "course_run", ["course_id"], unique=False)
     op.create_table(
+        "license",
+        sa.Column("uuid", sa.Uuid(), nullable=False),
+        sa.Column("plan_uuid", sa.Uuid(), nullable=False),
+        sa.Column("status", sa.String(length=10), nullable=False),
+        sa.Column("user_email", sa.Text(), nullable=True),
+        sa.Column("email_key", sa.Text(), nullable=True),
+        sa.Column("lms_user_id", sa.BigInteger(), nullable=True),
+        sa.Column("assigned_date", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("activation_date", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_date", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("renewed_to", sa.Uuid(), nullable=True),
+        sa.Column("unseen_since", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "status IN ('unassigned', 'assigned', 'activated', 'revoked')", name=op.f("ck_license_status_is_known")
+        ),
+        sa.ForeignKeyConstraint(
+            ["plan_uuid"], ["subscription_plan.uuid"], name=op.f("fk_license_plan_uuid_subscription_plan")
+        ),
+        sa.ForeignKeyConstraint(["renewed_to"], ["license.uuid"], name=op.f("fk_license_renewed_to_license")),
+        sa.PrimaryKeyConstraint("uuid", name=op.f("pk_license")),
+    )
+    op.create_index(
+        "ix_license_email_key",
+        "license",
+        ["email_key"],
+        unique=False,
+        postgresql_where=sa.text("email_key IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_license_lms_user_id",
+        "license",
+        ["lms_user_id"],
+        unique=False,
+        postgresql_where=sa.text("lms_user_id IS NOT NULL"),
+    )
+    op.create_index("ix_license_plan_uuid", "license", ["plan_uuid"], unique=False)
+    op.create_table(
+        "plan_renewal",
+        sa.Column("prior_plan_uuid", sa.Uuid(), nullable=False),
+        sa.Column("renewed_plan_uuid", sa.Uuid(), nullable=True),
+        sa.Column("effective_date", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("processed", sa.Boolean(), nullable=False),
+        sa.CheckConstraint("prior_plan_uuid <> renewed_plan_uuid", name=op.f("ck_plan_renewal_is_of_another_plan")),
+        sa.ForeignKeyConstraint(
+            ["prior_plan_uuid"],
+            ["subscription_plan.uuid"],
+            name=op.f("fk_plan_renewal_prior_plan_uuid_subscription_plan"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["renewed_plan_uuid"],
+            ["subscription_plan.uuid"],
+            name=op.f("fk_plan_renewal_renewed_plan_uuid_subscription_plan"),
+        ),
+        sa.PrimaryKeyConstraint("prior_plan_uuid", name=op.f("pk_plan_renewal")),
+        sa.UniqueConstraint(
+            "renewed_plan_uuid", deferrable=True, initially="IMMEDIATE", name=op.f("uq_plan_renewal_renewed_plan_uuid")
+        ),
+    )
+    op.create_table(
         "sheet_snapshot",
         sa.Column("id", sa.BigInteger(), nullable=False),
         sa.Column("contract_id", sa.BigInteger(), nullable=False),
@@ -198,6 +312,44 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("secret_hash", name=op.f("pk_token_session")),
     )
     op.create_index(op.f("ix_token_session_expires_at"), "token_session", ["expires_at"], unique=False)
+    op.create_table(
+        "expired_license",
+        sa.Column("license_uuid", sa.Uuid(), nullable=False),
+        sa.Column("customer_agreement_id", sa.BigInteger(), nullable=False),
+        sa.Column("plan_uuid", sa.Uuid(), nullable=False),
+        sa.Column("decision", sa.String(length=20), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["customer_agreement_id"],
+            ["customer_agreement.id"],
+            name=op.f("fk_expired_license_customer_agreement_id_customer_agreement"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["license_uuid"], ["license.uuid"], name=op.f("fk_expired_license_license_uuid_license")
+        ),
+        sa.PrimaryKeyConstraint("license_uuid", name=op.f("pk_expired_license")),
+    )
+    op.create_index(
+        "ix_expired_license_customer_agreement_id", "expired_license", ["customer_agreement_id"], unique=False
+    )
+    op.create_table(
+        "license_event",
+        sa.Column("id", sa.BigInteger(), nullable=False),
+        sa.Column("license_uuid", sa.Uuid(), nullable=False),
+        sa.Column("event_name", sa.String(length=20), nullable=False),
+        sa.Column("plan_expiration", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(["license_uuid"], ["license.uuid"], name=op.f("fk_license_event_license_uuid_license")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_license_event")),
+        sa.UniqueConstraint(
+            "license_uuid",
+            "event_name",
+            "plan_expiration",
+            name=op.f("uq_license_event_license_uuid_event_name_plan_expiration"),
+        ),
+    )
     op.create_table(
         "product",
         sa.Column("id", sa.BigInteger(), nullable=False),
@@ -286,11 +438,19 @@ def downgrade() -> None:
     op.drop_index("uq_product_active_course_run", table_name="product", postgresql_where=sa.text("active"))
     op.drop_index("ix_product_course_run_id", table_name="product")
     op.drop_table("product")
+    op.drop_table("license_event")
+    op.drop_index("ix_expired_license_customer_agreement_id", table_name="expired_license")
+    op.drop_table("expired_license")
     op.drop_index(op.f("ix_token_session_expires_at"), table_name="token_session")
     op.drop_table("token_session")
     op.drop_table("sheet_target")
     op.drop_index("ix_sheet_snapshot_contract_id_id", table_name="sheet_snapshot")
     op.drop_table("sheet_snapshot")
+    op.drop_table("plan_renewal")
+    op.drop_index("ix_license_plan_uuid", table_name="license")
+    op.drop_index("ix_license_lms_user_id", table_name="license", postgresql_where=sa.text("lms_user_id IS NOT NULL"))
+    op.drop_index("ix_license_email_key", table_name="license", postgresql_where=sa.text("email_key IS NOT NULL"))
+    op.drop_table("license")
     op.drop_index(op.f("ix_course_run_course_id"), table_name="course_run")
     op.drop_index(op.f("ix_course_run_contract_id"), table_name="course_run")
     op.drop_table("course_run")
@@ -298,6 +458,9 @@ def downgrade() -> None:
     op.drop_table("contract_learner")
     op.drop_table("contract_courseware")
     op.drop_table("token")
+    op.drop_index("ix_subscription_plan_customer_agreement_id", table_name="subscription_plan")
+    op.drop_table("subscription_plan")
+    op.drop_table("refused_address")
     op.drop_index(op.f("ix_contract_organization_id"), table_name="contract")
     op.drop_index(op.f("ix_contract_change_id"), table_name="contract")
     op.drop_table("contract")
@@ -305,5 +468,6 @@ def downgrade() -> None:
     op.drop_table("organization")
     op.drop_index("uq_learner_lower_email", table_name="learner")
     op.drop_table("learner")
+    op.drop_table("customer_agreement")
     op.drop_table("course")
     # ### end Alembic commands ###

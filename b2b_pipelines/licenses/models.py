@@ -1,0 +1,137 @@
+"""Tables: customers' agreements, subscription plans, their renewals, licenses, and what was done about expired ones."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from b2b_pipelines.db.base import Base
+from b2b_pipelines.licenses.rules import Decision, EventName, LicenseStatus
+
+
+class CustomerAgreement(Base):
+    """An enterprise customer: `enterprise_customer_uuid` is the key of the Dagster partition.
+
+    `uuid` and `slug` are license-manager's, and unknown for a customer who came with a file.
+    """
+
+    __tablename__ = "customer_agreement"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    enterprise_customer_uuid: Mapped[UUID] = mapped_column(unique=True)
+    uuid: Mapped[UUID | None]
+    name: Mapped[str] = mapped_column(default="", server_default="")
+    slug: Mapped[str | None]
+
+
+class SubscriptionPlan(Base):
+    """A subscription that a customer bought. It is valid before `expiration_date`, and not at that instant any more.
+
+    `imported_as_processed` is what the source last said of it. `processed_for` is the expiration date for which
+    the enrollments of all its licenses were ended, by us or as imported, and `processed_at` when: the plan is
+    processed as long as that is its expiration date.
+    """
+
+    __tablename__ = "subscription_plan"
+    __table_args__ = (
+        UniqueConstraint("title", "customer_agreement_id", deferrable=True, initially="IMMEDIATE"),
+        CheckConstraint("start_date < expiration_date", name="starts_before_it_expires"),
+        Index("ix_subscription_plan_customer_agreement_id", "customer_agreement_id"),
+    )
+
+    uuid: Mapped[UUID] = mapped_column(primary_key=True)
+    customer_agreement_id: Mapped[int] = mapped_column(ForeignKey("customer_agreement.id"))
+    title: Mapped[str]
+    start_date: Mapped[datetime]
+    expiration_date: Mapped[datetime]
+    is_active: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
+    for_internal_use_only: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    imported_as_processed: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    processed_for: Mapped[datetime | None]
+    processed_at: Mapped[datetime | None]
+    unseen_since: Mapped[datetime | None]
+
+
+class PlanRenewal(Base):
+    """That a plan is, or will be, continued by another one. `renewed_plan_uuid` is None until that one is made."""
+
+    __tablename__ = "plan_renewal"
+    __table_args__ = (
+        UniqueConstraint("renewed_plan_uuid", deferrable=True, initially="IMMEDIATE"),
+        CheckConstraint("prior_plan_uuid <> renewed_plan_uuid", name="is_of_another_plan"),
+    )
+
+    prior_plan_uuid: Mapped[UUID] = mapped_column(ForeignKey("subscription_plan.uuid"), primary_key=True)
+    renewed_plan_uuid: Mapped[UUID | None] = mapped_column(ForeignKey("subscription_plan.uuid"))
+    effective_date: Mapped[datetime | None]
+    processed: Mapped[bool]
+
+
+class License(Base):
+    """One seat of a plan.
+
+    `user_email` is kept as it came; `email_key` is what it is compared by and sent as: without case and surrounding
+    space, None when nothing is left. `unseen_since` is when license-manager stopped listing it: shown, and of no
+    effect on any decision.
+    """
+
+    __tablename__ = "license"
+    __table_args__ = (
+        CheckConstraint("status IN ('unassigned', 'assigned', 'activated', 'revoked')", name="status_is_known"),
+        Index("ix_license_plan_uuid", "plan_uuid"),
+        Index("ix_license_email_key", "email_key", postgresql_where=text("email_key IS NOT NULL")),
+        Index("ix_license_lms_user_id", "lms_user_id", postgresql_where=text("lms_user_id IS NOT NULL")),
+    )
+
+    uuid: Mapped[UUID] = mapped_column(primary_key=True)
+    plan_uuid: Mapped[UUID] = mapped_column(ForeignKey("subscription_plan.uuid"))
+    status: Mapped[LicenseStatus] = mapped_column(String(10))
+    user_email: Mapped[str | None]
+    email_key: Mapped[str | None]
+    lms_user_id: Mapped[int | None]
+    assigned_date: Mapped[datetime | None]
+    activation_date: Mapped[datetime | None]
+    revoked_date: Mapped[datetime | None]
+    renewed_to: Mapped[UUID | None] = mapped_column(ForeignKey("license.uuid"))
+    unseen_since: Mapped[datetime | None]
+
+
+class LicenseEvent(Base):
+    """What was done about a license, for the expiration its plan had then. `run_id` is None when it was imported."""
+
+    __tablename__ = "license_event"
+    __table_args__ = (UniqueConstraint("license_uuid", "event_name", "plan_expiration"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    license_uuid: Mapped[UUID] = mapped_column(ForeignKey("license.uuid"))
+    event_name: Mapped[EventName] = mapped_column(String(20))
+    plan_expiration: Mapped[datetime]
+    run_id: Mapped[str | None]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class RefusedAddress(Base):
+    """An address that the LMS would not unlink from a customer when it was sent alone. It is not sent again."""
+
+    __tablename__ = "refused_address"
+
+    customer_agreement_id: Mapped[int] = mapped_column(ForeignKey("customer_agreement.id"), primary_key=True)
+    email_key: Mapped[str] = mapped_column(primary_key=True)
+    words: Mapped[str]
+    run_id: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ExpiredLicense(Base):
+    """What the last run of `expired_licenses` decided about a license, why, and as of when."""
+
+    __tablename__ = "expired_license"
+    __table_args__ = (Index("ix_expired_license_customer_agreement_id", "customer_agreement_id"),)
+
+    license_uuid: Mapped[UUID] = mapped_column(ForeignKey("license.uuid"), primary_key=True)
+    customer_agreement_id: Mapped[int] = mapped_column(ForeignKey("customer_agreement.id"))
+    plan_uuid: Mapped[UUID]
+    decision: Mapped[Decision] = mapped_column(String(20))
+    reason: Mapped[str]
+    decided_at: Mapped[datetime]
