@@ -194,10 +194,14 @@ class _Search:
             return LayoutLost(tuple(HEADERS[i] for i, columns in enumerate(self.named) if i == 0 or not columns))
         rows = self.rows_of_ours(code)
         found = [code, *(self.status_column(header, code, rows) for header in range(1, len(HEADERS)))]
-        columns = tuple(column for column in found if column is not None)
-        if len(columns) < len(HEADERS):
-            return LayoutLost(tuple(HEADERS[i] for i, column in enumerate(found) if column is None))
-        return Layout(columns, has_header=not self.taken.isdisjoint(columns))
+        unmoved = self.unmoved(found)
+        columns = [
+            place if column is None and place in unmoved and self.is_still_blank(header, place, rows) else column
+            for header, (column, place) in enumerate(zip(found, self.places(code), strict=True))
+        ]
+        if None in columns:
+            return LayoutLost(tuple(HEADERS[i] for i, column in enumerate(columns) if column is None))
+        return Layout(tuple(column for column in columns if column is not None), not self.taken.isdisjoint(columns))
 
     def code_column(self) -> int | None:
         """The column named so or that our codes stand in; in doubt the one that stands to the others as it did."""
@@ -232,28 +236,41 @@ class _Search:
         texts = (normal(self.tab.cell(row, code)) for row in range(len(self.tab.values)))
         return [(row, held[text]) for row, text in enumerate(texts) if text in held]
 
+    def places(self, code: int) -> tuple[int, ...]:
+        """Where our columns are if none moved relative to the code column."""
+        return tuple(code + offset for offset in self.offsets)
+
     def status_column(self, header: int, code: int, rows: list[_RowThen]) -> int | None:
-        """The column named so or, where it was relative to the code column, the one that holds what we wrote."""
-        named = self.named[header]
-        place = code + self.offsets[header]
-        likely = {column: self.agreement(header, column, rows)[0] for column in named}
-        if self.still_holds(header, place, rows, certainly=bool(named)) and place != code:
-            likely[place] = self.agreement(header, place, rows)[0]
-        return _most_likely(likely, lambda column: (column in named, column == place))
+        """The column named so or, where it was relative to the code column, the one that holds what we wrote.
 
-    def still_holds(self, header: int, column: int, rows: list[_RowThen], *, certainly: bool) -> bool:
-        """Whether a column without a header of ours holds what we wrote: in most of the cells that show anything.
-
-        A column that was blank and is blank is ours too, unless we must be certain, no row of ours is left to tell by,
-        or the grid became narrower: it may then be the neighbour of a deleted column.
+        It does if most of the cells that show anything, or should, show what we wrote.
         """
-        if self.written is None or column in self.taken or not 0 <= column < self.tab.column_count:
-            return False
-        agreeing, telling = self.agreement(header, column, rows)
-        if telling:
-            return 2 * agreeing > telling
-        narrower = self.tab.column_count < self.written.column_count
-        return not certainly and not narrower and bool(rows or not self.written.rows)
+        place = self.places(code)[header]
+        likely = {column: self.agreement(header, column, rows)[0] for column in self.named[header]}
+        agreeing, telling = self.agreement(header, place, rows)
+        if self.is_free(place) and 2 * agreeing > telling:
+            likely[place] = agreeing
+        return _most_likely(likely, lambda column: (column in self.named[header], column == place))
+
+    def is_free(self, column: int) -> bool:
+        """Whether there is such a column, and no header of ours over it."""
+        return 0 <= column < self.tab.column_count and column not in self.taken
+
+    def unmoved(self, found: list[int | None]) -> range:
+        """Columns among which none was inserted or deleted, judging by those found and by the edges of the grid."""
+        assert found[0] is not None
+        at_place = [place for column, place in zip(found, self.places(found[0]), strict=True) if column == place]
+        first, last = min(at_place), max(at_place)
+        if self.written and found[0] == self.written.columns[0]:
+            first = 0
+        if self.written and self.tab.column_count - found[0] == self.written.column_count - self.written.columns[0]:
+            last = self.tab.column_count - 1
+        return range(first, last + 1)
+
+    def is_still_blank(self, header: int, column: int, rows: list[_RowThen]) -> bool:
+        """Whether a column was left blank and is: in itself this says little, so the column must not have moved."""
+        told = bool(rows) or not (self.written and self.written.rows)
+        return told and self.is_free(column) and self.agreement(header, column, rows) == (0, 0)
 
     def agreement(self, header: int, column: int, rows: list[_RowThen]) -> tuple[int, int]:
         """In how many of our rows the column shows what we wrote, and in how many it shows or should show anything."""

@@ -235,41 +235,37 @@ def _read(tab: Tab, layout: Layout, truth: Mapping[str, CodeRow]) -> _Found:
 def _unknown_codes(found: _Found, tab: Tab, layout: Layout, written: Written | None) -> dict[int, str]:
     """Rows whose code cell was edited, with the code that stood there, or else the text that looks like one.
 
-    A row is one of those if its text was reported before; if it had a code that is now nowhere and still shows what we
-    wrote beside it; if it shows exactly that of such a code elsewhere (it was moved too); or if it looks like a code.
-    Totals, footnotes and our own header are none of these.
+    A row is one of those if its text was reported before; if it had a code that is now nowhere and still shows
+    something of what we wrote beside it; if it shows all that was beside such a code elsewhere (it was moved too); or if
+    it looks like a code. Totals, footnotes and our own header are none of these.
     """
-    others = [(index, text) for index, text in found.others if text != normal(HEADERS[0])]
+    others = {index: text for index, text in found.others if text != normal(HEADERS[0])}
     if not others:
         return {}
-    held = written.rows if written else ()
-    here = found.codes.union(text for _, text in others)
-    lost = {row.row: row for row in held if normal(row.code) not in here}
-    edited = {text: row.code for row in held if (text := normal(row.cells[0])) != normal(row.code)}
-    by_row = {row.row: row.code for row in held if normal(row.cells[0]) in edited}
-    unknown: dict[int, str] = {}
-    for index, text in others:
-        then = lost.get(index + 1)
-        if text in edited:
-            unknown[index] = by_row.get(index + 1, edited[text])
-        elif then and any(value != "" and same(now, value) for now, value in _beside(then, index, tab, layout)):
-            unknown[index] = lost.pop(index + 1).code
-    for index, text in others:
-        if index in unknown:
+    here = found.codes.union(others.values())
+    held = [(row, normal(row.code), normal(row.cells[0])) for row in (written.rows if written else ())]
+    reported = {text: row.code for row, code, text in held if text != code}
+    exactly = {(row.row - 1, text): row.code for row, code, text in held if text != code}
+    lost = {row.row - 1: row for row, code, text in held if code in text and code not in here}
+    alike = {_shown(row.cells[1:]): row.code for row in lost.values()}
+    for index, text in others.items():
+        beside = _shown(tab.cell(index, column) for column in layout.status)
+        if text in reported:
             continue
-        then = next(
-            (row for row in lost.values() if all(same(*pair) for pair in _beside(row, index, tab, layout))), None
-        )
-        if then:
-            unknown[index] = lost.pop(then.row).code
+        if index in lost and any(
+            now == then != "" for now, then in zip(beside, _shown(lost[index].cells[1:]), strict=True)
+        ):
+            exactly[index, text] = lost[index].code
+        elif beside in alike:
+            exactly[index, text] = alike[beside]
         elif looks_like_code(text):
-            unknown[index] = str(tab.cell(index, layout.code)).strip()
-    return dict(sorted(unknown.items()))
+            exactly[index, text] = str(tab.cell(index, layout.code)).strip()
+    reported |= {text: code for (_, text), code in exactly.items() if text not in reported}
+    return {index: exactly.get((index, text), reported[text]) for index, text in others.items() if text in reported}
 
 
-def _beside(then: HeldRow, index: int, tab: Tab, layout: Layout) -> Iterator[tuple[Cell, Cell]]:
-    """The status cells that a row shows, each with what a row of ours held when it was left."""
-    return zip((tab.cell(index, column) for column in layout.status), then.cells[1:], strict=True)
+def _shown(cells: Iterable[Cell]) -> tuple[Cell, ...]:
+    return tuple("" if cell is None else cell for cell in cells)
 
 
 def _differences(standing: Iterable[tuple[int, CodeRow]], tab: Tab, layout: Layout) -> Iterator[_Change]:
