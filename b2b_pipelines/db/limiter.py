@@ -1,0 +1,131 @@
+"""Pacing of requests to a vendor, shared by every process of the installation.
+
+The state is one row per account and kind of request, with the times of the last permits. A permit is one statement: it
+waits for its turn at the row, computes the next free time from what the one before left there, and adds it. All times
+are the database's, so the clocks of machines need not agree. A process that dies while it waits has wasted one permit.
+"""
+
+import time
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from typing import Any, Literal
+
+from sqlalchemy import ARRAY, DateTime, Engine, TextClause, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from b2b_pipelines.db.base import Base
+from b2b_pipelines.errors import TransientError
+
+Kind = Literal["read", "write"]
+
+_NEXT = (
+    "greatest(clock_timestamp(), permits.paused_until, permits.slots[cardinality(permits.slots)],"
+    " permits.slots[cardinality(permits.slots) + 1 - :most] + :window)"
+)
+_RESERVE = text(f"""
+    INSERT INTO request_permits AS permits (account, kind, slots)
+    VALUES (:account, :kind, ARRAY[clock_timestamp()])
+    ON CONFLICT (account, kind) DO UPDATE
+    SET slots = permits.slots[(CASE WHEN cardinality(permits.slots) < :most THEN 1 ELSE 2 END):] || {_NEXT}
+    WHERE {_NEXT} <= clock_timestamp() + :patience
+    RETURNING extract(epoch FROM slots[cardinality(slots)] - clock_timestamp())
+""")
+_PAUSE = text("""
+    INSERT INTO request_permits AS permits (account, kind, slots, paused_until)
+    VALUES (:account, :kind, ARRAY[]::timestamptz[], clock_timestamp() + :pause)
+    ON CONFLICT (account, kind) DO UPDATE
+    SET paused_until = greatest(permits.paused_until, excluded.paused_until)
+""")
+_PAUSED = text("""
+    SELECT paused_until > clock_timestamp() FROM request_permits WHERE account = :account AND kind = :kind
+""")
+
+
+class OutOfPermits(TransientError):
+    """So many requests are waiting already that our turn would come too late; none was spent."""
+
+    code = "out_of_permits"
+
+
+class RequestPermits(Base):
+    """When an account was last allowed to make a request of one kind.
+
+    `account` is a digest: accounts have e-mail addresses for names. `slots` are the last permits in order, the newest
+    may lie in the future; before `paused_until` no new ones are given.
+    """
+
+    __tablename__ = "request_permits"
+
+    account: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    slots: Mapped[list[datetime]] = mapped_column(ARRAY(DateTime(timezone=True)))
+    paused_until: Mapped[datetime | None]
+
+
+class Limiter:
+    """At most `per_minute` requests of each kind in any 60 s, over everyone who names the same account and database.
+
+    First come, first served. What is free is given at once, so a quiet installation never waits. `margin` seconds are
+    added to the window because a request reaches the vendor a little after its permit, and not always equally late.
+    `window` is for tests. Thread-safe.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        account: str,
+        per_minute: int,
+        *,
+        max_wait: float = 900,
+        window: float = 60,
+        margin: float = 1,
+    ) -> None:
+        if per_minute < 1:
+            raise ValueError("a limiter must allow at least one request")
+        self._engine = engine
+        self._account = blake2b(account.encode(), digest_size=16).hexdigest()
+        self._most = per_minute
+        self._window = timedelta(seconds=window + margin)
+        self._max_wait = max_wait
+
+    def wait(self, kind: Kind) -> float:
+        """Return when one request of this kind may be made; the seconds that took.
+
+        Raises `OutOfPermits`, at once and without spending a permit, when that would be in more than `max_wait` seconds.
+        """
+        began = time.monotonic()
+        while True:
+            delay = self._reserve(kind, self._max_wait - (time.monotonic() - began))
+            if delay <= 0:
+                break
+            time.sleep(delay)
+            if not self._paused(kind):
+                break
+        return time.monotonic() - began
+
+    def pause(self, kind: Kind, seconds: float) -> None:
+        """Let nobody make a request of this kind for so long: the vendor said so (429 with `Retry-After`).
+
+        Whoever waits already takes a new turn after it. A longer pause stays when a shorter one is asked for.
+        """
+        self._run(_PAUSE, kind, pause=timedelta(seconds=seconds))
+
+    def _reserve(self, kind: Kind, patience: float) -> float:
+        delay = self._run(
+            _RESERVE, kind, most=self._most, window=self._window, patience=timedelta(seconds=max(patience, 0))
+        )
+        if delay is None:
+            raise OutOfPermits(
+                f"the next {kind} request would have to wait more than {self._max_wait:.0f} s,"
+                f" at {self._most} a minute: try again later"
+            )
+        return float(delay)
+
+    def _paused(self, kind: Kind) -> bool:
+        return bool(self._run(_PAUSED, kind))
+
+    def _run(self, statement: TextClause, kind: Kind, **parameters: object) -> Any:
+        """The one value that the statement answers, or None; committed on return."""
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            result = connection.execute(statement, {"account": self._account, "kind": kind, **parameters})
+            return result.scalar() if result.returns_rows else None
