@@ -1,0 +1,78 @@
+"""A sandbox for the whole run, as new for every test, and pygsheets pointed at it."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httplib2
+import httpx
+import pygsheets
+import pytest
+from google.oauth2 import service_account
+
+from b2b_pipelines.sandbox import Sandbox
+
+SCOPES = ["https://www.googleapis.com/auth/spreadsheets", "https://www.googleapis.com/auth/drive"]
+
+
+class RewritingHttp(httplib2.Http):
+    """httplib2 that takes what is meant for Google to the sandbox."""
+
+    def __init__(self, base_url: str, timeout: float = 10) -> None:
+        super().__init__(timeout=timeout)
+        self.base_url = base_url
+
+    def request(self, uri: str, *args: Any, **kwargs: Any) -> Any:
+        for google in ("https://sheets.googleapis.com", "https://www.googleapis.com"):
+            uri = uri.replace(google, self.base_url, 1)
+        return super().request(uri, *args, **kwargs)
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(running: Sandbox) -> Sandbox:
+    running.reset()
+    return running
+
+
+@pytest.fixture
+def sign_in(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[..., pygsheets.client.Client]]:
+    """A pygsheets client signed in by a service account's key file."""
+    opened: list[RewritingHttp] = []
+
+    def client(timeout: float = 10, **account: str) -> pygsheets.client.Client:
+        key = tmp_path / f"key-{len(opened)}.json"
+        key.write_text(json.dumps(sandbox.google.make_service_account(**account)))
+        http = RewritingHttp(sandbox.url, timeout)
+        opened.append(http)
+        return pygsheets.authorize(service_account_file=str(key), http=http, retries=0, check=False)
+
+    yield client
+    for http in opened:
+        http.close()
+
+
+@pytest.fixture
+def gsheets(sign_in: Callable[..., pygsheets.client.Client]) -> pygsheets.client.Client:
+    return sign_in()
+
+
+@pytest.fixture
+def rest(sandbox: Sandbox) -> Iterator[httpx.Client]:
+    """Bare HTTP with a good token, for what pygsheets hides."""
+    key = sandbox.google.make_service_account()
+    with httpx.Client(base_url=sandbox.url, timeout=10) as client:
+        credentials = service_account.Credentials.from_service_account_info(key, scopes=SCOPES)
+        assertion = credentials._make_authorization_grant_assertion().decode()
+        grant = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
+        answer = client.post("/token", data=grant)
+        assert answer.status_code == 200, answer.text
+        client.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
+        sandbox.log.reset()
+        yield client
