@@ -2,8 +2,10 @@
 
 from typing import Annotated
 
-from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from b2b_pipelines.errors import InvalidInput
+from b2b_pipelines.learners.rules import email_address
 
 API = "/api/v1"
 """The prefix of every feature's router."""
@@ -18,12 +20,10 @@ def _storable(value: str) -> str:
 
 
 def _email(value: str) -> str:
-    """As given, without the blanks around it. DNS is not asked."""
     try:
-        validate_email(value.strip(), check_deliverability=False)
-    except EmailNotValidError as error:
-        raise ValueError(" ".join(str(error).split())) from None
-    return value.strip()
+        return email_address(value)
+    except InvalidInput as error:
+        raise ValueError(error.message) from None
 
 
 Text = Annotated[str, AfterValidator(_storable), Field(json_schema_extra={"pattern": "^[^\\x00]*$"})]

@@ -2,7 +2,7 @@
 
 from typing import NoReturn
 
-from b2b_pipelines.cli import codes, console, contract, db, listing
+from b2b_pipelines.cli import api, codes, console, contract, course, courseware, db, learner, listing, program, token
 
 commands = console.app(
     "Contracts, enrollment codes, sheets, licenses and academies of an online-learning organization."
@@ -10,6 +10,12 @@ commands = console.app(
 commands.add_typer(contract.commands, name="contract")
 commands.add_typer(listing.commands, name="list")
 commands.add_typer(codes.commands, name="codes")
+commands.add_typer(learner.commands, name="learner")
+commands.add_typer(course.commands, name="course")
+commands.add_typer(program.commands, name="program")
+commands.add_typer(courseware.commands, name="courseware")
+commands.add_typer(token.commands, name="token")
+commands.command("api")(api.serve)
 commands.add_typer(db.commands, name="db")
 
 

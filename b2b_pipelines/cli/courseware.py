@@ -1,0 +1,61 @@
+"""`b2b courseware`: registers what contracts can be given, many at once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from b2b_pipelines.cli import console
+from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
+from b2b_pipelines.contracts import courseware_registry
+from b2b_pipelines.contracts.courseware_registry import Catalog, Registration, Tally
+from b2b_pipelines.errors import InvalidInput
+
+commands = console.app("Register the courses and programs that contracts can be given.")
+
+
+@commands.callback()
+def group() -> None:
+    """Register the courses and programs that contracts can be given."""
+
+
+@commands.command("import")
+def import_courseware(
+    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="JSON; see the guide.")],
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Register every course and program of a JSON file: all of them, or none when a line is wrong."""
+    catalog = courseware_registry.read_catalog(content_of(file))
+    with console.surroundings() as here:
+        done = register(here, catalog)
+    show(done, as_json=as_json)
+
+
+def content_of(file: Path) -> str:
+    """A text file's content. Raises `InvalidInput` when it is not UTF-8."""
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{file} is not text in UTF-8") from None
+
+
+def register(here: Surroundings, catalog: Catalog) -> Registration:
+    """Register in one transaction, with a progress bar."""
+    with console.progress("Registering", len(catalog)) as ticker, here.session() as session:
+        return courseware_registry.register(session, catalog, ticker.advance)
+
+
+def show(done: Registration, *, as_json: bool) -> None:
+    """What was registered, in numbers."""
+    tallies = {"courses": done.courses, "runs": done.runs, "programs": done.programs}
+    if as_json:
+        console.print_json({what: _numbers(tally) for what, tally in tallies.items()})
+        return
+    for what, tally in tallies.items():
+        if numbers := ", ".join(f"{number} {did}" for did, number in _numbers(tally).items() if number):
+            console.say(f"{what.capitalize()}: {numbers}.")
+
+
+def _numbers(tally: Tally) -> dict[str, int]:
+    return {"created": tally.created, "updated": tally.updated, "unchanged": tally.unchanged}

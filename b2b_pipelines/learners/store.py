@@ -1,0 +1,177 @@
+"""Queries on learners and the seats they take. Every change is made under the lock of the contract."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sqlalchemy import and_, delete, exists, func, literal, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from b2b_pipelines.contracts.models import Contract, ContractLearner, Learner, Organization
+from b2b_pipelines.contracts.rules import IntegrationType
+from b2b_pipelines.enrollment_codes.models import CodeRedemption, EnrollmentCode
+from b2b_pipelines.enrollment_codes.rules import RedemptionKind, RedemptionType
+from b2b_pipelines.learners.rules import OfferedCode
+
+
+@dataclass(frozen=True, slots=True)
+class CodeFacts:
+    """A code as one learner meets it. `amount` is in major units; `active` counts its days in."""
+
+    id: int
+    code: str
+    contract_id: int
+    product_id: int
+    amount: Decimal
+    active: bool
+    redemption_type: RedemptionType
+    attached_by_another: bool
+    enrolled: bool
+
+    @property
+    def as_offered(self) -> OfferedCode:
+        """What matters of it to who wants to join."""
+        return OfferedCode(self.active, self.redemption_type == RedemptionType.ONE_TIME, self.attached_by_another)
+
+
+def learner(session: Session, email: str) -> Learner | None:
+    return session.scalars(select(Learner).where(func.lower(Learner.email) == func.lower(email))).first()
+
+
+def ensure_learner(session: Session, email: str, name: str = "", lms_user_id: int | None = None) -> Learner:
+    """The learner of that address, made if there is none. What is known of one stays; what is not is filled in."""
+    insertion = insert(Learner).values(email=email, name=name, lms_user_id=lms_user_id)
+    known, offered = Learner.__table__.c, insertion.excluded
+    adds = or_(
+        and_(known.name == "", offered.name != ""),
+        and_(known.lms_user_id.is_(None), offered.lms_user_id.is_not(None)),
+    )
+    session.execute(
+        insertion.on_conflict_do_update(
+            index_elements=[func.lower(known.email)],
+            set_={
+                "name": func.coalesce(func.nullif(known.name, ""), offered.name),
+                "lms_user_id": func.coalesce(known.lms_user_id, offered.lms_user_id),
+            },
+            where=adds,
+        )
+    )
+    return session.scalars(
+        select(Learner).where(func.lower(Learner.email) == func.lower(email)).execution_options(populate_existing=True)
+    ).one()
+
+
+def contract_of_code(session: Session, code: str, organization_id: int | None) -> str | None:
+    """The slug of the contract that a code belongs to, as far as callers bound to that organization may know."""
+    query = select(Contract.slug).join(EnrollmentCode, EnrollmentCode.contract_id == Contract.id)
+    query = query.where(EnrollmentCode.code == code)
+    if organization_id is not None:
+        query = query.where(Contract.organization_id == organization_id)
+    return session.scalars(query).first()
+
+
+def codes(session: Session, texts: Iterable[str], learner_id: int | None) -> dict[str, CodeFacts]:
+    """Those of the codes that exist, by their text, as that learner (None: one not known yet) meets them."""
+    redeemed = CodeRedemption.code_id == EnrollmentCode.id
+    attached_by_another = exists().where(
+        redeemed,
+        CodeRedemption.kind == RedemptionKind.ATTACH,
+        CodeRedemption.learner_id.is_distinct_from(literal(learner_id)),
+    )
+    within_its_days = and_(
+        func.coalesce(EnrollmentCode.activates_at <= func.now(), True),
+        func.coalesce(EnrollmentCode.expires_at > func.now(), True),
+    )
+    rows = session.execute(
+        select(
+            EnrollmentCode.id,
+            EnrollmentCode.code,
+            EnrollmentCode.contract_id,
+            EnrollmentCode.product_id,
+            EnrollmentCode.amount,
+            and_(EnrollmentCode.active, within_its_days).label("active"),
+            EnrollmentCode.redemption_type,
+            attached_by_another.label("attached_by_another"),
+            exists().where(redeemed, CodeRedemption.kind == RedemptionKind.ENROLL).label("enrolled"),
+        ).where(EnrollmentCode.code.in_(list(texts)))
+    )
+    return {row.code: CodeFacts(**row._mapping) for row in rows}
+
+
+def lock_contracts(session: Session, contract_ids: Iterable[int]) -> Sequence[Contract]:
+    """Those contracts, changes to which now wait for us; always locked in the order of their ids."""
+    return session.scalars(
+        select(Contract)
+        .where(Contract.id.in_(list(contract_ids)))
+        .order_by(Contract.id)
+        .with_for_update(of=Contract, key_share=True)
+        .execution_options(populate_existing=True)
+    ).all()
+
+
+def lock_sign_on_contracts(session: Session, org_key: str, organization_id: int | None) -> Sequence[Contract] | None:
+    """The `sso` contracts of an organization, locked; None when there is no such organization for the caller."""
+    query = select(Organization.id).where(Organization.org_key == org_key)
+    if organization_id is not None:
+        query = query.where(Organization.id == organization_id)
+    found = session.scalars(query).first()
+    if found is None:
+        return None
+    ids = session.scalars(
+        select(Contract.id).where(Contract.organization_id == found, Contract.integration_type == IntegrationType.SSO)
+    )
+    return lock_contracts(session, ids)
+
+
+def seats_taken(session: Session, contract_ids: Iterable[int]) -> Mapping[int, int]:
+    """How many learners are attached to each of the contracts; one without learners is absent."""
+    rows = session.execute(
+        select(ContractLearner.contract_id, func.count().label("taken"))
+        .where(ContractLearner.contract_id.in_(list(contract_ids)))
+        .group_by(ContractLearner.contract_id)
+    )
+    return {row.contract_id: row.taken for row in rows}
+
+
+def attached_to(session: Session, learner_id: int | None, contract_ids: Iterable[int]) -> set[int]:
+    """To which of the contracts the learner is attached."""
+    if learner_id is None:
+        return set()
+    return set(
+        session.scalars(
+            select(ContractLearner.contract_id).where(
+                ContractLearner.learner_id == learner_id, ContractLearner.contract_id.in_(list(contract_ids))
+            )
+        )
+    )
+
+
+def attach(session: Session, contract_ids: Iterable[int], learner_id: int, how: str) -> None:
+    """Give the learner a seat of each of the contracts."""
+    rows = [{"contract_id": contract_id, "learner_id": learner_id, "how": how} for contract_id in contract_ids]
+    if rows:
+        session.execute(insert(ContractLearner).values(rows))
+
+
+def detach(session: Session, contract_id: int, learner_id: int) -> bool:
+    """Give the learner's seat back; whether there was one."""
+    statement = delete(ContractLearner).where(
+        ContractLearner.contract_id == contract_id, ContractLearner.learner_id == learner_id
+    )
+    return session.scalars(statement.returning(ContractLearner.id)).first() is not None
+
+
+def redeem(
+    session: Session, code: CodeFacts, learner_id: int, kind: RedemptionKind, order_reference: str | None = None
+) -> bool:
+    """Note that the learner used the code; False when that is noted already."""
+    statement = insert(CodeRedemption).values(
+        code_id=code.id,
+        redemption_type=code.redemption_type,
+        learner_id=learner_id,
+        kind=kind,
+        order_reference=order_reference,
+    )
+    noted = statement.on_conflict_do_nothing(index_elements=["code_id", "learner_id", "kind"])
+    return session.scalars(noted.returning(CodeRedemption.id)).first() is not None
