@@ -143,15 +143,16 @@ def cell_of(body: Body) -> Cell | None:
     if not isinstance(value, dict) or len(value) != 1 or not value.keys() <= VALUE_FIELDS:
         raise SheetError("Invalid userEnteredValue: exactly one of stringValue, numberValue, boolValue, formulaValue")
     kind, given = next(iter(value.items()))
+    if kind == "stringValue" and isinstance(given, str):
+        return given or None
     if kind == "formulaValue":
         if not isinstance(given, str) or not given.startswith("="):
             raise SheetError(f"Invalid formulaValue: {given!r}. Formulas must begin with =.")
         return Formula(given)
-    expected: dict[str, type | tuple[type, ...]] = {"stringValue": str, "numberValue": (int, float), "boolValue": bool}
-    wrong_bool = kind == "numberValue" and isinstance(given, bool)
-    if kind not in expected or not isinstance(given, expected[kind]) or wrong_bool:
-        raise SheetError(f"Invalid value at '{kind}': {given!r}")
-    return raw(given)
+    is_number = isinstance(given, int | float) and not isinstance(given, bool)
+    if (kind == "boolValue" and isinstance(given, bool)) or (kind == "numberValue" and is_number):
+        return raw(given)
+    raise SheetError(f"Invalid value at '{kind}': {given!r}")
 
 
 def _dimension(body: Body) -> Dimension:

@@ -69,9 +69,13 @@ def _merge(into: Mask, other: Mask) -> None:
             into[name] = below
 
 
+class Cut(list[Any]):
+    """A list that was made to the mask already: the many cells of a grid are not built only to be thrown away."""
+
+
 def pick(answer: Any, mask: Mask) -> Any:
     """The parts of an answer that the mask names."""
-    if not mask or "*" in mask:
+    if not mask or "*" in mask or isinstance(answer, Cut):
         return answer
     if isinstance(answer, list):
         return [pick(item, mask) for item in answer]

@@ -5,8 +5,8 @@ from typing import Any
 
 from b2b_pipelines.sandbox.google.a1 import Area, Box
 from b2b_pipelines.sandbox.google.cells import Cell, Formula, Scalar
-from b2b_pipelines.sandbox.google.masks import Mask, below
-from b2b_pipelines.sandbox.google.model import Protection, Spreadsheet, Tab
+from b2b_pipelines.sandbox.google.masks import Cut, Mask, below, pick
+from b2b_pipelines.sandbox.google.model import Line, Protection, Spreadsheet, Tab
 
 Ranges = Sequence[tuple[Tab, Area]]
 
@@ -125,16 +125,9 @@ def _grid_data(tab: Tab, box: Box, mask: Mask) -> dict[str, Any]:
         data["startRow"] = box.top
     if box.left:
         data["startColumn"] = box.left
-    wanted = below(mask, "rowData")
-    if wanted is not None:
-        values = below(wanted, "values")
-        lines = tab.lines(box)
-        if lines:
-            fields = None if not values or "*" in values else frozenset(values)
-            data["rowData"] = [
-                {"values": [_cell_data(tab, cell, fields) for cell in line]} if line and values is not None else {}
-                for line in lines
-            ]
+    values = below(mask, "rowData", "values")
+    if below(mask, "rowData") is not None and (lines := tab.lines(box)):
+        data["rowData"] = Cut(_row_data(tab, line, values) for line in lines)
     if below(mask, "rowMetadata") is not None:
         data["rowMetadata"] = [{"pixelSize": 21}] * (box.bottom - box.top)
     if below(mask, "columnMetadata") is not None:
@@ -142,17 +135,30 @@ def _grid_data(tab: Tab, box: Box, mask: Mask) -> dict[str, Any]:
     return data
 
 
-def _cell_data(tab: Tab, cell: Cell | None, fields: frozenset[str] | None) -> dict[str, Any]:
+def _row_data(tab: Tab, line: Line, mask: Mask | None) -> dict[str, Any]:
+    if not line or mask is None:
+        return {}
+    if mask == {"userEnteredValue": {}}:
+        return {"values": [_entered(tab, cell) for cell in line]}
+    return {"values": [pick(_cell_data(tab, cell), mask) for cell in line]}
+
+
+def _entered(tab: Tab, cell: Cell | None) -> dict[str, Any]:
+    if isinstance(cell, str):
+        return {"userEnteredValue": {"stringValue": cell}}
     if cell is None:
         return {}
-    data: dict[str, Any] = {}
-    if fields is None or "userEnteredValue" in fields:
-        data["userEnteredValue"] = (
-            {"formulaValue": cell.text} if isinstance(cell, Formula) else extended_value(tab.computed(cell))
-        )
-    if fields is None or "effectiveValue" in fields:
-        data["effectiveValue"] = extended_value(tab.computed(cell), computed=isinstance(cell, Formula))
-    if (fields is None or "formattedValue" in fields) and (shown := tab.shown_as(cell)):
+    if isinstance(cell, Formula):
+        return {"userEnteredValue": {"formulaValue": cell.text}}
+    return {"userEnteredValue": extended_value(tab.computed(cell))}
+
+
+def _cell_data(tab: Tab, cell: Cell | None) -> dict[str, Any]:
+    if cell is None:
+        return {}
+    data = _entered(tab, cell)
+    data["effectiveValue"] = extended_value(tab.computed(cell), computed=isinstance(cell, Formula))
+    if shown := tab.shown_as(cell):
         data["formattedValue"] = shown
     return data
 
