@@ -1,10 +1,13 @@
 """Every table of the product, imported in one place: what migrations compare with the database."""
 
+from b2b_pipelines.academies import models as academies
 from b2b_pipelines.contracts import models as contracts
+from b2b_pipelines.db import limiter
 from b2b_pipelines.db.base import Base
 from b2b_pipelines.enrollment_codes import models as enrollment_codes
+from b2b_pipelines.intents import models as intents
 from b2b_pipelines.licenses import models as licenses
 from b2b_pipelines.sheets import models as sheets
 from b2b_pipelines.tokens import models as tokens
 
-__all__ = ["Base", "contracts", "enrollment_codes", "licenses", "sheets", "tokens"]
+__all__ = ["Base", "academies", "contracts", "enrollment_codes", "intents", "licenses", "limiter", "sheets", "tokens"]

@@ -1,0 +1,1 @@
+"""Academies: what the catalog and Stripe say, joined into the published product list."""

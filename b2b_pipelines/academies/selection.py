@@ -1,0 +1,102 @@
+"""Which academies an installation shows, and what it says differently about them than the catalog does."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints, ValidationError
+
+from b2b_pipelines.errors import InvalidInput
+from b2b_pipelines.settings import Settings
+
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+LARGEST = 2**63 - 1
+
+
+class Override(BaseModel):
+    """What an installation says about an academy in place of the catalog. A field that is left out says nothing."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    name: Line | None = None
+    long_name: Line | None = None
+    description: Line | None = None
+    marketing_url: Line | None = None
+    thumbnail_url: Line | None = None
+    stripe_product_id: Line | None = None
+    stripe_price_lookup_key: Line | None = None
+    product_key: Line | None = None
+    slug: Line | None = None
+    display_order: int | None = Field(None, ge=0, le=LARGEST)
+    catalog_query_id: int | None = Field(None, ge=0, le=LARGEST)
+
+
+class OverrideFile(RootModel[dict[str, Override]]):
+    """The file of overrides: an academy's uuid or name, and what to say about it."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the settings say about academies.
+
+    An academy is kept if it is in `uuids` or in `names`; with both empty all are. `catalog_query_ids` and `overrides`
+    are keyed by uuid or name. Names count trimmed and without case, uuids in any writing.
+    """
+
+    uuids: frozenset[UUID] = frozenset()
+    names: tuple[str, ...] = ()
+    catalog_query_ids: Mapping[str, int] = field(default_factory=dict)
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    max_deactivated: Decimal = Decimal("0.5")
+
+
+def folded(key: str) -> str:
+    """A name or uuid as it is compared: trimmed, without case, a uuid in its usual writing."""
+    word = key.strip().casefold()
+    try:
+        return str(UUID(word))
+    except ValueError:
+        return word
+
+
+def read_selection(settings: Settings) -> Selection:
+    """The selection of this installation. Raises `InvalidInput` for a file of overrides that cannot be used."""
+    return Selection(
+        uuids=frozenset(settings.academy_uuids),
+        names=tuple(name for name in settings.academy_names if name.strip()),
+        catalog_query_ids={folded(key): number for key, number in settings.academy_catalog_query_ids.items()},
+        overrides=read_overrides(settings.academy_overrides) if settings.academy_overrides else {},
+        max_deactivated=settings.academy_max_deactivated,
+    )
+
+
+def read_overrides(path: Path) -> dict[str, dict[str, Any]]:
+    """The overrides in a YAML or JSON file, by folded uuid or name, each with the fields that it sets.
+
+    Raises `InvalidInput`, naming the academy and the field, for a file that is missing, is no mapping of mappings, or
+    holds an unknown field or a value of the wrong kind.
+    """
+    try:
+        said = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidInput(f"B2B_ACADEMY_OVERRIDES: {path} cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = getattr(getattr(error, "problem_mark", None), "line", None)
+        where = f" at line {line + 1}" if line is not None else ""
+        raise InvalidInput(f"B2B_ACADEMY_OVERRIDES: {path} is neither YAML nor JSON{where}") from None
+    try:
+        parsed = OverrideFile.model_validate(said if said is not None else {}).root
+    except ValidationError as error:
+        complaint = error.errors(include_url=False, include_input=False)[0]
+        where = " → ".join(str(part) for part in complaint["loc"]) or "the file"
+        raise InvalidInput(f"B2B_ACADEMY_OVERRIDES: {path}: {where}: {complaint['msg']}") from None
+    overrides: dict[str, dict[str, Any]] = {}
+    for key, override in parsed.items():
+        if folded(key) in overrides:
+            raise InvalidInput(f"B2B_ACADEMY_OVERRIDES: {path}: {key} is there twice")
+        overrides[folded(key)] = override.model_dump(exclude_none=True)
+    return overrides

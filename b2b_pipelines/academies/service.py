@@ -1,0 +1,176 @@
+"""What is done with academies: keep what the catalog and Stripe say, publish the list, tell what was left out.
+
+The caller opens the transaction. Only `refresh_prices` takes the `Database`, because Stripe is asked between two.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from b2b_pipelines.academies import store
+from b2b_pipelines.academies.models import AcademyCatalog, AcademyPublication
+from b2b_pipelines.academies.prices import PriceOutcome, outcome_of
+from b2b_pipelines.academies.rules import Change, Plan, Prices, Product, Reading, plan_publication, read_catalog
+from b2b_pipelines.academies.selection import Selection
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.db.locks import transaction_lock
+from b2b_pipelines.errors import B2BError, NotFound, PermanentError
+
+
+class ImplausibleCatalog(PermanentError):
+    """Publishing would empty the list, or most of it: nothing was published, and the old list stays."""
+
+    code = "implausible_catalog"
+
+
+class CatalogAnswer(Protocol):
+    """What enterprise-catalog said about a customer, complete."""
+
+    @property
+    def academies(self) -> list[Any]: ...
+    @property
+    def catalogs(self) -> list[Any]: ...
+    @property
+    def content_hash(self) -> str: ...
+
+
+class PriceSource(Protocol):
+    """Stripe, or what stands for it."""
+
+    def prices(self, lookup_keys: Sequence[str]) -> list[dict[str, Any]]:
+        """Every price with one of those lookup keys, active or not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a publication did. `products` are all there are now, `version` is of the list that is shown."""
+
+    version: int
+    products: list[Product]
+    changes: list[Change]
+    reading: Reading
+
+    @property
+    def shown(self) -> list[Product]:
+        return [product for product in self.products if product.active]
+
+    def count(self, kind: str) -> int:
+        return sum(change.kind == kind for change in self.changes)
+
+
+def keep_catalog(session: Session, customer: UUID, answer: CatalogAnswer, now: datetime) -> bool:
+    """Keep what enterprise-catalog said; whether it differs from the last time."""
+    transaction_lock(session, "academies", "catalog")
+    last = store.newest_catalog(session)
+    if last and (last.customer, last.content_hash) == (customer, answer.content_hash):
+        last.verified_at = now
+        return False
+    session.add(
+        AcademyCatalog(
+            customer=customer,
+            academies=answer.academies,
+            catalogs=answer.catalogs,
+            content_hash=answer.content_hash,
+            taken_at=now,
+            verified_at=now,
+        )
+    )
+    return True
+
+
+def current_reading(session: Session, selection: Selection) -> Reading:
+    """The academies of the last good answer of the catalog. Raises `NotFound` before the first."""
+    catalog = store.newest_catalog(session)
+    if catalog is None:
+        raise NotFound("enterprise-catalog was never read: materialize academy_catalogs first")
+    return read_catalog(catalog.academies, catalog.catalogs, selection)
+
+
+def rehearse(session: Session, selection: Selection, now: datetime) -> tuple[Reading, Plan]:
+    """What publishing now would change, and whether it may; writes nothing."""
+    reading = current_reading(session, selection)
+    return reading, _plan(reading, store.products(session), store.prices(session), selection, now)
+
+
+def wanted_lookup_keys(session: Session, selection: Selection) -> list[str]:
+    """The lookup keys of all academies that are kept, and of what is shown of those that are refused this time."""
+    reading = current_reading(session, selection)
+    refused = {refusal.uuid for refusal in reading.refused}
+    shown = {
+        product.lookup_key for product in store.products(session) if product.active and str(product.uuid) in refused
+    }
+    return sorted({*reading.lookup_keys, *shown} - {""})
+
+
+def refresh_prices(
+    database: Database, stripe: PriceSource, selection: Selection, now: datetime
+) -> dict[str, PriceOutcome]:
+    """Ask Stripe for the price of each lookup key that is wanted, and keep what it says, by key.
+
+    When it fails, that is noted (the published prices then count as stale), the last good prices stay, and the error
+    is raised.
+    """
+    with database.session() as session:
+        keys = wanted_lookup_keys(session, selection)
+    try:
+        found = stripe.prices(keys) if keys else []
+    except B2BError as error:
+        with database.session() as session:
+            store.note_check(session, now, error.message)
+        raise
+    outcomes = {key: outcome_of(price for price in found if price.get("lookup_key") == key) for key in keys}
+    with database.session() as session:
+        store.save_prices(session, outcomes, now)
+        store.note_check(session, now, None)
+    return outcomes
+
+
+def publish(session: Session, selection: Selection, now: datetime, run_id: str | None = None) -> Published:
+    """Publish the academies as the catalog and Stripe last said, in this transaction.
+
+    What does not change is not written, and without any change nothing is. Raises `ImplausibleCatalog`, having written
+    nothing, when the catalog lists none or too many would become inactive.
+    """
+    transaction_lock(session, "academies", "publication")
+    reading, prices = current_reading(session, selection), store.prices(session)
+    plan = _plan(reading, store.products(session), prices, selection, now)
+    if plan.implausible:
+        raise ImplausibleCatalog(f"nothing was published: {plan.implausible}")
+    if plan.changes:
+        store.apply(session, plan.changes, now, run_id)
+    return Published(_announce(session, reading, plan, prices, now), plan.products, plan.changes, reading)
+
+
+def _plan(reading: Reading, published: Sequence[Product], prices: Prices, selection: Selection, now: datetime) -> Plan:
+    return plan_publication(reading, published, prices, max_deactivated=selection.max_deactivated, now=now)
+
+
+def _announce(session: Session, reading: Reading, plan: Plan, prices: Prices, now: datetime) -> int:
+    """Note what readers of the list can see, if it differs; the version of the list."""
+    keys = {product.lookup_key for product in plan.products if product.active} & set(prices.by_key)
+    seen: Mapping[str, Any] = {
+        "price_times": {key: prices.by_key[key].checked_at.isoformat() for key in sorted(keys)},
+        "refused": [asdict(refusal) for refusal in reading.refused],
+        "unmatched": [{"setting": setting, "entry": entry} for setting, entry in reading.unmatched],
+    }
+    last = store.publication(session)
+    if last is None:
+        session.add(AcademyPublication(id=1, version=1, published_at=now, **seen))
+        return 1
+    if plan.changes or any(getattr(last, name) != value for name, value in seen.items()):
+        last.version += 1
+        last.published_at = now
+        for name, value in seen.items():
+            setattr(last, name, value)
+    return last.version
+
+
+def left_out(session: Session) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """What the last publication refused (`uuid, name, reason`), and the settings that fit nothing (`setting, entry`)."""
+    last = store.publication(session)
+    return (list(last.refused), list(last.unmatched)) if last else ([], [])

@@ -1,0 +1,115 @@
+"""Queries on academies. The number of statements never depends on how many academies there are."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from datetime import datetime
+
+from sqlalchemy import select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from b2b_pipelines.academies.models import (
+    AcademyCatalog,
+    AcademyProduct,
+    AcademyProductChange,
+    AcademyPublication,
+    StripeCheck,
+    StripePrice,
+)
+from b2b_pipelines.academies.prices import PriceOutcome
+from b2b_pipelines.academies.rules import Change, CheckedPrice, Prices, Product
+
+COLUMNS = [field.name for field in fields(Product)]
+PRODUCT_COLUMNS = [getattr(AcademyProduct, name) for name in COLUMNS]
+
+
+def newest_catalog(session: Session) -> AcademyCatalog | None:
+    return session.scalars(select(AcademyCatalog).order_by(AcademyCatalog.id.desc()).limit(1)).first()
+
+
+def products(session: Session) -> list[Product]:
+    """Every product, inactive ones too, in the order of their uuids."""
+    rows = session.execute(select(*PRODUCT_COLUMNS).order_by(AcademyProduct.uuid))
+    return [Product(**row._mapping) for row in rows]
+
+
+def prices(session: Session) -> Prices:
+    """What Stripe said last about each lookup key, and whether the last try to ask failed."""
+    rows = session.execute(select(StripePrice.lookup_key, StripePrice.state, StripePrice.price, StripePrice.checked_at))
+    error = session.scalar(select(StripeCheck.error))
+    return Prices(
+        {row.lookup_key: CheckedPrice(PriceOutcome(row.state, row.price), row.checked_at) for row in rows},
+        last_try_failed=error is not None,
+    )
+
+
+def save_prices(session: Session, outcomes: Mapping[str, PriceOutcome], now: datetime) -> None:
+    rows = [{"lookup_key": key, **asdict(outcome), "checked_at": now.isoformat()} for key, outcome in outcomes.items()]
+    session.execute(
+        text(
+            "INSERT INTO stripe_price (lookup_key, state, price, checked_at)"
+            " SELECT lookup_key, state, price, checked_at FROM jsonb_populate_recordset(NULL::stripe_price, :rows)"
+            " ON CONFLICT (lookup_key) DO UPDATE"
+            " SET state = excluded.state, price = excluded.price, checked_at = excluded.checked_at"
+        ),
+        {"rows": json.dumps(rows)},
+    )
+
+
+def note_check(session: Session, now: datetime, error: str | None) -> None:
+    """Note how the last try to ask Stripe went."""
+    statement = insert(StripeCheck).values(id=1, tried_at=now, error=error)
+    session.execute(
+        statement.on_conflict_do_update(index_elements=[StripeCheck.id], set_={"tried_at": now, "error": error})
+    )
+
+
+def apply(session: Session, changes: Sequence[Change], now: datetime, run_id: str | None) -> None:
+    """Write the products that change, and a line of history for each."""
+    assigned = ", ".join(f"{column} = excluded.{column}" for column in COLUMNS if column != "uuid")
+    names = ", ".join(COLUMNS)
+    session.execute(
+        text(
+            f"INSERT INTO academy_product ({names})"
+            f" SELECT {names} FROM jsonb_populate_recordset(NULL::academy_product, :rows)"
+            f" ON CONFLICT (uuid) DO UPDATE SET {assigned}"
+        ),
+        {"rows": json.dumps([asdict(change.after) for change in changes], default=str)},
+    )
+    history = [{"uuid": change.after.uuid, "kind": change.kind, "changes": change.values} for change in changes]
+    session.execute(
+        text(
+            "INSERT INTO academy_product_change (uuid, kind, changes, changed_at, run_id)"
+            " SELECT uuid, kind, changes, :now, :run_id"
+            " FROM jsonb_populate_recordset(NULL::academy_product_change, :rows)"
+        ),
+        {"rows": json.dumps(history, default=str), "now": now, "run_id": run_id},
+    )
+
+
+def publication(session: Session) -> AcademyPublication | None:
+    return session.get(AcademyPublication, 1)
+
+
+def version(session: Session) -> int:
+    """The version of the published list; 0 before the first."""
+    return session.scalar(select(AcademyPublication.version)) or 0
+
+
+def shown(session: Session) -> tuple[int, list[Product], Mapping[str, str]]:
+    """The list as it is to be shown, read in one statement: its version, its active products, and the price times."""
+    rows = session.execute(
+        select(AcademyPublication.version, AcademyPublication.price_times, *PRODUCT_COLUMNS).outerjoin(
+            AcademyProduct, AcademyProduct.active
+        )
+    ).all()
+    if not rows:
+        return 0, [], {}
+    found = [Product(**{name: getattr(row, name) for name in COLUMNS}) for row in rows if row.uuid is not None]
+    return rows[0].version, found, rows[0].price_times
+
+
+def changes(session: Session, limit: int = 100) -> Sequence[AcademyProductChange]:
+    """The newest lines of the history first."""
+    return session.scalars(select(AcademyProductChange).order_by(AcademyProductChange.id.desc()).limit(limit)).all()

@@ -1,0 +1,84 @@
+"""Tables: checkout intents, and the Stripe events that were received."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from b2b_pipelines.contracts.models import Learner
+from b2b_pipelines.db.base import Base
+from b2b_pipelines.intents.rules import ACTIVE, IntentState
+
+HOLDS_PLACE = f"state IN ({', '.join(repr(str(state)) for state in sorted(ACTIVE))}) AND NOT lost_place"
+
+
+class CheckoutIntent(Base):
+    """A learner's attempt to buy a product: `stripe_product_id` of an academy, or `""`, the Teams plan.
+
+    An active intent (created, paid or errored, unless it `lost_place`) holds its place: the product for its learner,
+    the slug and the name for everyone. `expires_at` ends the reservation of one that is not paid. `payment` is what
+    the paid checkout session said: its id, amount in minor units and currency.
+    """
+
+    __tablename__ = "checkout_intent"
+    __table_args__ = (
+        CheckConstraint("quantity >= 1", name="quantity_is_positive"),
+        CheckConstraint("(enterprise_name = '') = (enterprise_slug = '')", name="name_comes_with_slug"),
+        Index(
+            "uq_checkout_intent_place_of_learner",
+            "learner_id",
+            "stripe_product_id",
+            unique=True,
+            postgresql_where=text(HOLDS_PLACE),
+        ),
+        Index(
+            "uq_checkout_intent_place_of_slug",
+            text("lower(enterprise_slug)"),
+            unique=True,
+            postgresql_where=text(f"enterprise_slug <> '' AND {HOLDS_PLACE}"),
+        ),
+        Index(
+            "uq_checkout_intent_place_of_name",
+            text("lower(enterprise_name)"),
+            unique=True,
+            postgresql_where=text(f"enterprise_name <> '' AND {HOLDS_PLACE}"),
+        ),
+        Index("ix_checkout_intent_learner_id", "learner_id"),
+        Index("ix_checkout_intent_created_at", "created_at"),
+        Index("ix_checkout_intent_open", "state", "expires_at", postgresql_where=text("state IN ('created', 'paid')")),
+    )
+
+    uuid: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    learner_id: Mapped[int] = mapped_column(ForeignKey("learner.id"))
+    state: Mapped[IntentState] = mapped_column(String(40))
+    stripe_product_id: Mapped[str] = mapped_column(String(255), default="", server_default="")
+    enterprise_name: Mapped[str] = mapped_column(String(255), default="", server_default="")
+    enterprise_slug: Mapped[str] = mapped_column(String(255), default="", server_default="")
+    quantity: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    country: Mapped[str] = mapped_column(String(255), default="", server_default="")
+    terms_metadata: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
+    stripe_checkout_session_id: Mapped[str] = mapped_column(String(255), default="", server_default="")
+    payment: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    lost_place: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    last_error: Mapped[str] = mapped_column(default="", server_default="")
+    expires_at: Mapped[datetime]
+    state_changed_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    learner: Mapped[Learner] = relationship(lazy="raise")
+
+
+class StripeEvent(Base):
+    """An event that Stripe signed, once for each event id, and what it did (`rules.Effect`)."""
+
+    __tablename__ = "stripe_event"
+
+    id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    type: Mapped[str] = mapped_column(String(255))
+    received_at: Mapped[datetime]
+    effect: Mapped[str] = mapped_column(String(20))
+    intent_uuid: Mapped[UUID | None] = mapped_column(ForeignKey("checkout_intent.uuid"), index=True)
+    payment: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))

@@ -1,0 +1,153 @@
+"""enterprise-catalog: the academies and catalogs of an enterprise customer, complete although its pages have no order."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, Self
+from uuid import UUID
+
+from b2b_pipelines.errors import TransientError
+from b2b_pipelines.vendors.http import AnswerMalformed, Authorization, HttpClient, Patience, VendorRefused
+
+PAGE_SIZE = 100
+QUIET_PASSES = 8
+"""After so many readings of the whole list that brought nothing new, what is missing is missing."""
+
+
+class ListUnsettled(TransientError):
+    """The list changed while it was read, or never became complete."""
+
+    code = "list_unsettled"
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogAnswer:
+    """What enterprise-catalog said about a customer, each row as it came, in an order that does not depend on its own.
+
+    `content_hash` is the same whenever it said the same. `catalogs` keep the order in which they were listed.
+    """
+
+    academies: list[Any]
+    catalogs: list[Any]
+    content_hash: str
+
+
+class EnterpriseCatalog:
+    """The service at `base_url` (`B2B_ENTERPRISE_CATALOG_URL`). Thread-safe.
+
+    Raises `VendorUnavailable` and `VendorRefused` as every client does, and `AnswerMalformed` for a page that is no list.
+    """
+
+    def __init__(
+        self, base_url: str, authorization: Authorization, *, timeout: float = 30.0, patience: Patience | None = None
+    ) -> None:
+        self._client = HttpClient(
+            base_url, vendor="enterprise-catalog", timeout=timeout, patience=patience, authorization=authorization
+        )
+
+    @property
+    def requests(self) -> int:
+        """Requests made so far, attempts included."""
+        return self._client.tally.total
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._client.close()
+
+    def read(self, customer: UUID) -> CatalogAnswer:
+        """Every academy and every catalog of the customer. Raises `ListUnsettled` when the academies stay incomplete."""
+        academies = sorted(self.academies(customer), key=_canonical)
+        catalogs = self.catalogs(customer)
+        digest = sha256(f"{_canonical(academies)}\n{_canonical(catalogs)}".encode()).hexdigest()
+        return CatalogAnswer(academies, catalogs, digest)
+
+    def academies(self, customer: UUID) -> list[Any]:
+        """Every row of `/academies/`, as it came, each academy once.
+
+        Pages are slices of an order that may change between two of them: rows are collected by uuid and the list is
+        read again until there are as many as it counts.
+        """
+        collected = _Collected()
+        quiet = 0
+        while quiet < QUIET_PASSES:
+            known = len(collected)
+            for page in self._pages("/api/v1/academies/", customer):
+                collected.add(page["results"])
+                count = page["count"]
+            if len(collected) >= count:
+                return collected.rows
+            quiet = 0 if len(collected) > known else quiet + 1
+        raise ListUnsettled(
+            f"enterprise-catalog counts {count} academies and lists {len(collected)}, however often it is read"
+        )
+
+    def catalogs(self, customer: UUID) -> list[Any]:
+        """Every row of `/enterprise-catalogs/`, as it came, in its order (that of creation)."""
+        return [row for page in self._pages("/api/v1/enterprise-catalogs/", customer) for row in page["results"]]
+
+    def _pages(self, path: str, customer: UUID) -> Iterator[Mapping[str, Any]]:
+        number = 1
+        while True:
+            asked = {"enterprise_customer": str(customer), "page": number, "page_size": PAGE_SIZE}
+            try:
+                page = _envelope(self._client.json("GET", path, params=asked), path)
+            except VendorRefused as error:
+                if error.status == 404 and number > 1:
+                    raise ListUnsettled(f"enterprise-catalog lost page {number} of {path} while it was read") from None
+                raise
+            yield page
+            if not page["next"]:
+                return
+            number += 1
+
+
+@dataclass
+class _Collected:
+    """Rows from pages that may overlap. Rows without a uuid count as often as one page has shown them."""
+
+    by_uuid: dict[str, Any] = field(default_factory=dict)
+    nameless: Counter[str] = field(default_factory=Counter)
+
+    def __len__(self) -> int:
+        return len(self.by_uuid) + self.nameless.total()
+
+    @property
+    def rows(self) -> list[Any]:
+        return [*self.by_uuid.values(), *(json.loads(text) for text in self.nameless.elements())]
+
+    def add(self, rows: list[Any]) -> None:
+        here: Counter[str] = Counter()
+        for row in rows:
+            uuid = row.get("uuid") if isinstance(row, Mapping) else None
+            if isinstance(uuid, str) and uuid.strip():
+                self.by_uuid[uuid.strip().lower()] = row
+            else:
+                here[_canonical(row)] += 1
+        self.nameless |= here
+
+
+def _envelope(answer: Any, path: str) -> Mapping[str, Any]:
+    """The answer, if it is a page of a list: `{count, next, results: […]}`."""
+    if (
+        isinstance(answer, Mapping)
+        and isinstance(answer.get("results"), list)
+        and isinstance(answer.get("count"), int)
+        and "next" in answer
+        and isinstance(answer["next"], str | None)
+    ):
+        return answer
+    raise AnswerMalformed(f"enterprise-catalog answered GET {path} with something that is not a page of a list")
+
+
+def _canonical(row: Any) -> str:
+    try:
+        return json.dumps(row, sort_keys=True, allow_nan=False)
+    except ValueError:
+        raise AnswerMalformed("enterprise-catalog answered with a number that JSON does not have") from None

@@ -1,0 +1,133 @@
+"""Stripe: prices by lookup key, and the signature of its events; through the package `stripe`."""
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import requests
+import stripe
+
+from b2b_pipelines.errors import InvalidInput, PermanentError, TransientError
+
+KEYS_A_CALL = 10
+PAGE_SIZE = 100
+TRIES = 3
+SIGNATURE_AGE = 300
+"""Seconds after which a signature is too old to be believed."""
+
+
+class StripeUnavailable(TransientError):
+    """Stripe did not answer, answered 5xx or asked to slow down, at every try."""
+
+    code = "stripe_unavailable"
+
+
+class StripeRefused(PermanentError):
+    """Stripe refuses our key or our request, or answers what cannot be understood: a person has to act."""
+
+    code = "stripe_refused"
+
+
+class EventRefused(InvalidInput):
+    """What came is no event, or Stripe did not sign it, or signed it too long ago."""
+
+    code = "invalid_signature"
+
+
+class _CountedHttp(stripe.RequestsClient):
+    """The package's own HTTP client over one session, counting the requests."""
+
+    def __init__(self, timeout: float) -> None:
+        self.session = requests.Session()
+        super().__init__(timeout=timeout, session=self.session)
+        self.count = 0
+        self._counting = threading.Lock()
+
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        with self._counting:
+            self.count += 1
+        return super().request(*args, **kwargs)
+
+
+class Stripe:
+    """Stripe's API at `base_url` (`B2B_STRIPE_API_URL`), with the account's secret key.
+
+    Raises `StripeUnavailable` after three tries, `StripeRefused` at once for a key that is refused.
+    """
+
+    def __init__(self, api_key: str, *, base_url: str = "https://api.stripe.com", timeout: float = 30.0) -> None:
+        self._http = _CountedHttp(timeout)
+        self._client = stripe.StripeClient(
+            api_key,
+            base_addresses={"api": base_url},
+            max_network_retries=TRIES - 1,
+            http_client=self._http,
+        )
+
+    @property
+    def requests(self) -> int:
+        """Requests made so far, tries included."""
+        return self._http.count
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.session.close()
+
+    def prices(self, lookup_keys: Sequence[str]) -> list[dict[str, Any]]:
+        """Every price with one of those lookup keys, active or not, as Stripe has it, its product within it.
+
+        One call for ten keys, and one more for each further page.
+        """
+        batches = [lookup_keys[start : start + KEYS_A_CALL] for start in range(0, len(lookup_keys), KEYS_A_CALL)]
+        return _asked(lambda: [price for batch in batches for price in self._prices(batch)])
+
+    def _prices(self, lookup_keys: Sequence[str]) -> list[dict[str, Any]]:
+        page = self._client.v1.prices.list(
+            {"lookup_keys": list(lookup_keys), "expand": ["data.product"], "limit": PAGE_SIZE}
+        )
+        return [price.to_dict() for price in page.auto_paging_iter()]
+
+
+def _asked(ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """What asking gives, with the package's errors turned into ours. Stripe's words are not shown: they quote keys."""
+    try:
+        return ask()
+    except (stripe.AuthenticationError, stripe.PermissionError) as error:
+        raise StripeRefused(f"Stripe refuses our key ({error.http_status}): check B2B_STRIPE_API_KEY") from None
+    except stripe.APIConnectionError as error:
+        reason = type(error.__cause__).__name__ if error.__cause__ else "connection failed"
+        raise StripeUnavailable(f"Stripe could not be reached, tried {TRIES} times: {reason}") from None
+    except stripe.StripeError as error:
+        status = error.http_status
+        if status is None or status == 429 or status >= 500:
+            raise StripeUnavailable(f"Stripe answered {status or 'nothing'} to GET /v1/prices") from None
+        if status < 300:
+            raise StripeRefused("Stripe answered GET /v1/prices with something that is no list of prices") from None
+        raise StripeRefused(
+            f"Stripe answered {status} to GET /v1/prices ({error.code or type(error).__name__})"
+        ) from None
+    except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError):
+        raise StripeRefused("Stripe answered GET /v1/prices with something that is no list of prices") from None
+
+
+def verified_event(body: bytes, signature: str | None, secret: str) -> dict[str, Any]:
+    """The event in a webhook's raw body, if Stripe signed it within the last five minutes. Raises `EventRefused`.
+
+    The event's own age does not matter: Stripe delivers again for days, signing each time anew.
+    """
+    try:
+        stripe.WebhookSignature.verify_header(body, signature, secret, tolerance=SIGNATURE_AGE)
+        event = json.loads(body)
+    except stripe.SignatureVerificationError:
+        raise EventRefused("The Stripe-Signature header does not fit the body and the secret, or is too old.") from None
+    except ValueError:
+        raise EventRefused("The body is not JSON.") from None
+    if not isinstance(event, dict) or not isinstance(event.get("id"), str) or not isinstance(event.get("type"), str):
+        raise EventRefused("The body is no event: it has no id or no type.")
+    return event
