@@ -2,7 +2,7 @@
 
 from typing import NoReturn
 
-from b2b_pipelines.cli import api, codes, console, contract, course, courseware, db, learner, listing, program, token
+from b2b_pipelines.cli import api, codes, console, contract, course, courseware, db, learner, listing, program, sheet, token
 
 commands = console.app(
     "Contracts, enrollment codes, sheets, licenses and academies of an online-learning organization."
@@ -10,6 +10,7 @@ commands = console.app(
 commands.add_typer(contract.commands, name="contract")
 commands.add_typer(listing.commands, name="list")
 commands.add_typer(codes.commands, name="codes")
+commands.add_typer(sheet.commands, name="sheet")
 commands.add_typer(learner.commands, name="learner")
 commands.add_typer(course.commands, name="course")
 commands.add_typer(program.commands, name="program")

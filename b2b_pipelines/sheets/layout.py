@@ -231,10 +231,16 @@ class _Search:
         return {normal(code) for code in self.known}
 
     def rows_of_ours(self, code: int) -> list[_RowThen]:
-        """The rows of the last sync that stand in the tab, wherever they are now, with what they held then."""
-        held = {normal(row.cells[0]): row.cells for row in self.written.rows} if self.written else {}
+        """The rows of the last sync that stand in the tab, wherever they are now, with what they held then.
+
+        A text that stood in several rows, which then held different things, tells nothing.
+        """
+        held: dict[str, tuple[Cell, ...] | None] = {}
+        for row in self.written.rows if self.written else ():
+            text, then = normal(row.cells[0]), (normal(row.cells[0]), *row.cells[1:])
+            held[text] = then if held.get(text, then) == then else None
         texts = (normal(self.tab.cell(row, code)) for row in range(len(self.tab.values)))
-        return [(row, held[text]) for row, text in enumerate(texts) if text in held]
+        return [(row, then) for row, text in enumerate(texts) if (then := held.get(text))]
 
     def places(self, code: int) -> tuple[int, ...]:
         """Where our columns are if none moved relative to the code column."""
@@ -268,9 +274,18 @@ class _Search:
         return range(first, last + 1)
 
     def is_still_blank(self, header: int, column: int, rows: list[_RowThen]) -> bool:
-        """Whether a column was left blank and is: in itself this says little, so the column must not have moved."""
+        """Whether a column was left blank and is: in itself this says little, so the column must not have moved.
+
+        Nor may it show another of our headers, which a header row that was sorted away still does.
+        """
         told = bool(rows) or not (self.written and self.written.rows)
-        return told and self.is_free(column) and self.agreement(header, column, rows) == (0, 0)
+        others = {*_NAMES} - {_NAMES[header]}
+        return (
+            told
+            and self.is_free(column)
+            and self.agreement(header, column, rows) == (0, 0)
+            and others.isdisjoint(texts_in(self.tab, column))
+        )
 
     def agreement(self, header: int, column: int, rows: list[_RowThen]) -> tuple[int, int]:
         """In how many of our rows the column shows what we wrote, and in how many it shows or should show anything."""

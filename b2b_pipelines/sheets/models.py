@@ -31,11 +31,13 @@ class SheetTarget(Base):
 
 
 class SheetSnapshot(Base):
-    """What our six columns held after a sync that wrote, or (`kind` `before`) what A–F held before we replaced it.
+    """What our six columns held after a sync that wrote (`kind` `after`), or what A-F held before we replaced it
+    (`before`, kept for 30 days).
 
-    `rows` lists `[row number, code, use type, total redemptions, invalidated on, redeemed by, redeemed on]` for
-    kind `after`, and the cells of A–F row by row for kind `before`; `columns` are the positions of ours, from 0.
-    A sync that found nothing to do moves `verified_at`.
+    `rows` of kind `after` list `[row number, code, [the six cells]]`, with `columns` the positions of ours (from 0) and
+    `column_count` the width of the grid; those of kind `before` list the cells of A-F, row by row from row 1.
+    `conflicts` list `{kind, row, code}`. A sync that found nothing to write brings the last snapshot up to date, moves
+    its `verified_at` and adds none.
     """
 
     __tablename__ = "sheet_snapshot"
@@ -50,12 +52,14 @@ class SheetSnapshot(Base):
     taken_at: Mapped[datetime] = mapped_column(server_default=func.now())
     verified_at: Mapped[datetime] = mapped_column(server_default=func.now())
     columns: Mapped[list[Any]]
+    column_count: Mapped[int]
     rows: Mapped[list[Any]]
+    row_count: Mapped[int]
     conflicts: Mapped[list[Any]]
-    updated: Mapped[int]
-    appended: Mapped[int]
-    unchanged: Mapped[int]
-    reads: Mapped[int]
-    writes: Mapped[int]
+    updated: Mapped[int] = mapped_column(default=0)
+    appended: Mapped[int] = mapped_column(default=0)
+    unchanged: Mapped[int] = mapped_column(default=0)
+    reads: Mapped[int] = mapped_column(default=0)
+    writes: Mapped[int] = mapped_column(default=0)
     content_hash: Mapped[str] = mapped_column(String(64))
     run_id: Mapped[str | None]

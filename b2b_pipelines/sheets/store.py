@@ -1,0 +1,206 @@
+"""Queries of the sync: which codes a sheet shows, which tab is whose, what was written before."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session, defer
+
+from b2b_pipelines.contracts.models import Contract
+from b2b_pipelines.sheets.models import SheetSnapshot, SheetTarget
+
+KEPT_BEFORE = timedelta(days=30)
+
+WANTED = text("""
+WITH attached AS (
+    SELECT redemption.code_id, count(*) AS number, max(redemption.redeemed_at) AS redeemed_at,
+           (array_agg(learner.email ORDER BY redemption.redeemed_at DESC, redemption.id DESC))[1] AS email
+    FROM code_redemption redemption
+    JOIN enrollment_code code ON code.id = redemption.code_id
+    JOIN learner ON learner.id = redemption.learner_id
+    WHERE code.contract_id = :contract AND redemption.kind = 'attach'
+    GROUP BY redemption.code_id
+), seated AS (
+    SELECT DISTINCT redemption.code_id
+    FROM code_redemption redemption
+    JOIN enrollment_code code ON code.id = redemption.code_id
+    JOIN contract_learner seat ON seat.contract_id = code.contract_id AND seat.learner_id = redemption.learner_id
+    WHERE code.contract_id = :contract
+), kept AS (
+    SELECT code.id, attached.code_id IS NULL AS unredeemed,
+           seated.code_id IS NOT NULL OR (code.active AND attached.code_id IS NULL) AS counts
+    FROM enrollment_code code
+    LEFT JOIN attached ON attached.code_id = code.id
+    LEFT JOIN seated ON seated.code_id = code.id
+    WHERE code.contract_id = :contract
+      AND (attached.code_id IS NOT NULL OR lower(code.code) = ANY(CAST(:present AS text[])))
+), others AS (
+    SELECT code.id
+    FROM enrollment_code code
+    WHERE code.contract_id = :contract AND code.active AND NOT EXISTS (SELECT FROM kept WHERE kept.id = code.id)
+    ORDER BY code.id
+    LIMIT (SELECT CASE WHEN CAST(:cap AS bigint) IS NULL THEN NULL
+                       ELSE greatest(:cap - count(*) FILTER (WHERE counts), 0) END FROM kept)
+), chosen AS (
+    SELECT id, unredeemed::int AS place FROM kept
+    UNION ALL
+    SELECT id, 2 FROM others
+)
+SELECT code.code, code.redemption_type, coalesce(attached.number, 0) AS total_redemptions,
+       coalesce(code.expires_at, code.deactivated_at,
+                CASE WHEN code.redemption_type = 'one-time' THEN attached.redeemed_at END) AS invalidated_at,
+       attached.email, attached.redeemed_at
+FROM chosen
+JOIN enrollment_code code ON code.id = chosen.id
+LEFT JOIN attached ON attached.code_id = code.id
+ORDER BY chosen.place, code.id
+""")
+
+LOCATE = text("""
+UPDATE enrollment_code SET sheet_target = placed.target, sheet_row = placed.row
+FROM (
+    SELECT code.id, CASE WHEN here.row IS NULL THEN NULL ELSE :target END AS target, here.row
+    FROM enrollment_code code
+    LEFT JOIN unnest(CAST(:codes AS text[]), CAST(:rows AS bigint[])) AS here (code, row) ON here.code = code.code
+    WHERE code.contract_id = :contract AND (here.row IS NOT NULL OR code.sheet_row IS NOT NULL)
+) AS placed
+WHERE placed.id = enrollment_code.id
+  AND (enrollment_code.sheet_target, enrollment_code.sheet_row) IS DISTINCT FROM (placed.target, placed.row)
+""")
+
+OURS = text("""
+SELECT code FROM enrollment_code WHERE contract_id = :contract AND lower(code) = ANY(CAST(:texts AS text[]))
+""")
+
+DELIVERED = """
+contract.sheet_url IS NOT NULL AND (
+    contract.integration_type = 'non-sso' OR coalesce(contract.price, 0) > 0
+    OR EXISTS (SELECT FROM sheet_target target
+               WHERE target.contract_id = contract.id AND target.written_at IS NOT NULL
+                 AND target.synced_revision < contract.revision)
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class WantedCode:
+    """What is true of a code that the sheet shows. Times are UTC; `email` is that of the last attached learner."""
+
+    code: str
+    redemption_type: str
+    total_redemptions: int
+    invalidated_at: datetime | None
+    email: str | None
+    redeemed_at: datetime | None
+
+
+def wanted(session: Session, contract: Contract, present: Collection[str]) -> list[WantedCode]:
+    """The codes that the contract's sheet shows, in the order in which missing ones are added.
+
+    Attached codes first, then those `present` in the sheet (texts in lower case), then the rest by id until every seat
+    has a row. A code takes a seat's row while it is active and unused, or a learner who used it is still attached.
+    """
+    given = {"contract": contract.id, "cap": contract.cap, "present": list(present)}
+    return [WantedCode(*row) for row in session.execute(WANTED, given)]
+
+
+def codes_among(session: Session, contract: Contract, texts: Collection[str]) -> list[str]:
+    """Which of these texts, in lower case, are codes of the contract."""
+    return list(session.scalars(OURS, {"contract": contract.id, "texts": list(texts)}))
+
+
+def target_of(session: Session, contract_id: int) -> SheetTarget | None:
+    return session.get(SheetTarget, contract_id)
+
+
+def claimed_by(session: Session, spreadsheet_id: str, sheet_id: int) -> SheetTarget | None:
+    """Who has the tab."""
+    query = select(SheetTarget).where(SheetTarget.spreadsheet_id == spreadsheet_id, SheetTarget.sheet_id == sheet_id)
+    return session.scalars(query).first()
+
+
+def claim(session: Session, values: Mapping[str, Any]) -> None:
+    """Make a tab a contract's. Raises SQLAlchemy's `IntegrityError` when it is another's."""
+    statement = insert(SheetTarget).values(values)
+    session.execute(statement.on_conflict_do_update(index_elements=["contract_id"], set_=dict(values)))
+
+
+def mark_synced(session: Session, contract_id: int, revision: int, *, wrote: bool) -> None:
+    """Note up to which revision of its contract a tab is right."""
+    session.execute(
+        update(SheetTarget)
+        .where(SheetTarget.contract_id == contract_id)
+        .values(
+            synced_revision=func.greatest(SheetTarget.synced_revision, revision),
+            written_at=func.now() if wrote else func.coalesce(SheetTarget.written_at, func.now()),
+        )
+    )
+
+
+def last_snapshot(session: Session, contract_id: int) -> SheetSnapshot | None:
+    """The newest snapshot of what we wrote."""
+    return session.scalars(
+        select(SheetSnapshot)
+        .where(SheetSnapshot.contract_id == contract_id, SheetSnapshot.kind == "after")
+        .order_by(SheetSnapshot.id.desc())
+        .limit(1)
+    ).first()
+
+
+def snapshots(session: Session, contract_id: int, *, with_rows: bool = False) -> Sequence[SheetSnapshot]:
+    """The snapshots of what we wrote, newest first; their rows are left in the database unless asked for."""
+    query = (
+        select(SheetSnapshot)
+        .where(SheetSnapshot.contract_id == contract_id, SheetSnapshot.kind == "after")
+        .order_by(SheetSnapshot.id.desc())
+    )
+    return session.scalars(query if with_rows else query.options(defer(SheetSnapshot.rows))).all()
+
+
+def snapshot(session: Session, contract_id: int, number: int) -> SheetSnapshot | None:
+    """One snapshot of the contract by its id."""
+    query = select(SheetSnapshot).where(SheetSnapshot.contract_id == contract_id, SheetSnapshot.id == number)
+    return session.scalars(query).first()
+
+
+def before(session: Session, contract_id: int) -> SheetSnapshot | None:
+    """What A-F held before we last replaced it, while it is kept."""
+    return session.scalars(
+        select(SheetSnapshot)
+        .where(
+            SheetSnapshot.contract_id == contract_id,
+            SheetSnapshot.kind == "before",
+            SheetSnapshot.taken_at > func.now() - KEPT_BEFORE,
+        )
+        .order_by(SheetSnapshot.id.desc())
+        .limit(1)
+    ).first()
+
+
+def forget_old(session: Session) -> None:
+    """Delete what foreign cells held longer ago than we keep it."""
+    session.execute(
+        delete(SheetSnapshot).where(SheetSnapshot.kind == "before", SheetSnapshot.taken_at <= func.now() - KEPT_BEFORE)
+    )
+
+
+def locate(session: Session, contract_id: int, target: str, places: Mapping[str, int]) -> None:
+    """Note in which row of the target each code stands; codes that stand in none lose their place. One statement."""
+    session.execute(
+        LOCATE,
+        {"contract": contract_id, "target": target, "codes": list(places), "rows": list(places.values())},
+    )
+
+
+def delivered(session: Session, slugs: Iterable[str] | None = None) -> Sequence[str]:
+    """The slugs of the contracts whose codes are delivered in a sheet, or of those among `slugs`.
+
+    A contract that no longer requires codes is among them until its sheet was brought up to date once more.
+    """
+    statement = f"SELECT slug FROM contract WHERE {DELIVERED}"
+    if slugs is None:
+        return session.scalars(text(f"{statement} ORDER BY id")).all()
+    return session.scalars(text(f"{statement} AND slug = ANY(:slugs) ORDER BY id"), {"slugs": list(slugs)}).all()

@@ -1,0 +1,569 @@
+"""Google Sheets over pygsheets and google-auth: sign in, look at a spreadsheet, read a tab, write a batch.
+
+pygsheets signs in and carries the requests; its own retries are off, because it sleeps for 100 s on a 429. What it
+lacks is here: every request is paced, counted and timed out; reads are tried again, writes never by themselves. A
+write that may or may not have been applied raises `WriteUnsettled`: whoever wrote reads before writing again.
+"""
+
+import json
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.client import HTTPException
+from typing import Any, ClassVar, Literal, Protocol
+
+import google.auth.exceptions
+import httplib2
+import pygsheets
+from google.oauth2 import credentials as user_credentials
+from google.oauth2 import service_account
+from googleapiclient.errors import HttpError
+from pygsheets.custom_types import DateTimeRenderOption, ValueRenderOption
+
+from b2b_pipelines.errors import NotConfigured, PermanentError, TransientError
+from b2b_pipelines.settings import Settings
+
+SCOPES = ("https://www.googleapis.com/auth/spreadsheets",)
+SHEETS = "https://sheets.googleapis.com"
+DRIVE = "https://www.googleapis.com"
+TIMEOUT_SECONDS = 60.0
+TRIES = 5
+LONGEST_BACKOFF = 32.0
+LONGEST_RETRY_AFTER = 120.0
+IDLE_SECONDS = 3.0
+
+Kind = Literal["read", "write"]
+Cell = str | int | float | bool | None
+
+log = logging.getLogger(__name__)
+
+
+class SheetUnshared(PermanentError):
+    """The spreadsheet does not exist, or is not shared with us."""
+
+    code = "sheet_unshared"
+
+
+class SheetProtected(PermanentError):
+    """A protected range forbids the write."""
+
+    code = "sheet_protected"
+
+
+class SheetFull(PermanentError):
+    """The spreadsheet would exceed Google's ten million cells."""
+
+    code = "sheet_full"
+
+
+class SignInRefused(PermanentError):
+    """Google does not accept our credentials."""
+
+    code = "sign_in_refused"
+
+
+class GoogleRefused(PermanentError):
+    """Google refuses the request for another reason, in its own words."""
+
+    code = "google_refused"
+
+
+class GoogleUnavailable(TransientError):
+    """Google does not answer, or says that it is too much. `retry_after` are the seconds it asks for, if it does."""
+
+    code = "google_unavailable"
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class WriteUnsettled(GoogleUnavailable):
+    """A write failed on the way: it may have been applied. Read before writing again."""
+
+    code = "google_unavailable"
+
+
+class TabMoved(TransientError):
+    """The tab was renamed, deleted or made smaller since it was looked at."""
+
+    code = "tab_moved"
+
+
+class Pace(Protocol):
+    """What keeps an installation inside Google's quota; see `b2b_pipelines.db.limiter`."""
+
+    def wait(self, kind: Kind) -> float: ...
+
+    def pause(self, kind: Kind, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TabInfo:
+    """A tab of a spreadsheet: Google's number for it, its title, its place from 0, the size of its grid."""
+
+    sheet_id: int
+    title: str
+    index: int
+    row_count: int
+    column_count: int
+
+    @property
+    def range(self) -> str:
+        """The whole grid in A1 notation."""
+        return f"{quoted(self.title)}!A1:{column_letters(self.column_count)}{self.row_count}"
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadsheetInfo:
+    """A spreadsheet and its tabs; charts and the like, which have no grid, are left out."""
+
+    spreadsheet_id: str
+    title: str
+    tabs: tuple[TabInfo, ...]
+
+
+@dataclass
+class Requests:
+    """How many requests to the Sheets API were made, repeated ones too."""
+
+    reads: int = 0
+    writes: int = 0
+
+    def add(self, kind: Kind) -> None:
+        if kind == "read":
+            self.reads += 1
+        else:
+            self.writes += 1
+
+
+@dataclass(frozen=True)
+class Account:
+    """Whom we sign in as: the credentials, and the address to share a sheet with, as far as it is known."""
+
+    credentials: Any = field(repr=False)
+    email: str | None
+    identity: str
+    """what the pace is counted for"""
+
+    SHARE_WITH_USER: ClassVar[str] = "the Google account that B2B_GOOGLE_OAUTH_TOKEN_FILE was made with"
+
+    @property
+    def share_with(self) -> str:
+        return self.email or self.SHARE_WITH_USER
+
+
+def account(settings: Settings) -> Account:
+    """Whom the settings sign in as. Raises `NotConfigured` or `SignInRefused`, naming the setting; never its value."""
+    if settings.google_service_account_file or settings.google_service_account_json:
+        name = (
+            "B2B_GOOGLE_SERVICE_ACCOUNT_FILE"
+            if settings.google_service_account_file
+            else "B2B_GOOGLE_SERVICE_ACCOUNT_JSON"
+        )
+        text = (
+            _read(name, settings.google_service_account_file)
+            if settings.google_service_account_file
+            else settings.google_service_account_json.get_secret_value()  # type: ignore[union-attr]
+        )
+        try:
+            info = json.loads(text)
+            made = service_account.Credentials.from_service_account_info(info, scopes=SCOPES)
+        except (ValueError, TypeError, google.auth.exceptions.GoogleAuthError):
+            raise SignInRefused(
+                f"{name} is not a service account's key: download it as JSON from Google Cloud"
+            ) from None
+        return Account(made, info["client_email"], info["client_email"])
+    if settings.google_oauth_token_file:
+        try:
+            info = json.loads(_read("B2B_GOOGLE_OAUTH_TOKEN_FILE", settings.google_oauth_token_file))
+            made = user_credentials.Credentials.from_authorized_user_info(info, scopes=SCOPES)
+        except (ValueError, TypeError, KeyError, google.auth.exceptions.GoogleAuthError):
+            raise SignInRefused(
+                "B2B_GOOGLE_OAUTH_TOKEN_FILE is not an authorized user's token (client_id, client_secret, refresh_token)"
+            ) from None
+        return Account(made, info.get("account") or None, f"user:{info.get('client_id')}:{info.get('account', '')}")
+    raise NotConfigured(
+        "no Google credentials: set B2B_GOOGLE_SERVICE_ACCOUNT_FILE (or _JSON) or B2B_GOOGLE_OAUTH_TOKEN_FILE"
+    )
+
+
+class GoogleSheets:
+    """A signed-in client. It may be shared: every thread works over a connection of its own."""
+
+    def __init__(
+        self,
+        account: Account,
+        pace: Pace,
+        *,
+        sheets_url: str = SHEETS,
+        drive_url: str = DRIVE,
+        timeout: float = TIMEOUT_SECONDS,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.account = account
+        self._pace = pace
+        self._urls = {SHEETS: sheets_url, DRIVE: drive_url}
+        self._timeout = timeout
+        self._sleep = sleep
+        self._threads = threading.local()
+        self._connections: list[_Http] = []
+
+    def close(self) -> None:
+        """Close the connections of every thread."""
+        for connection in self._connections:
+            connection.close()
+
+    def counting(self, requests: Requests) -> "CountedSheets":
+        """The client for one piece of work, whose requests are counted in `requests`."""
+        return CountedSheets(self, requests)
+
+    def client(self) -> Any:
+        """pygsheets' client of this thread."""
+        if not hasattr(self._threads, "client"):
+            self._threads.http = _Http(self._urls, self._timeout)
+            self._connections.append(self._threads.http)
+            self._threads.client = pygsheets.authorize(
+                custom_credentials=self.account.credentials, http=self._threads.http, retries=0, check=False
+            )
+        return self._threads.client
+
+    def send(self, kind: Kind, requests: Requests, request: Callable[[Any], Any]) -> Any:
+        """Make one request and tell what became of it, as this module's errors do. Tries once."""
+        api = self.client().sheet
+
+        def before_each() -> None:
+            self._pace.wait(kind)
+            requests.add(kind)
+
+        self._threads.http.before_each = before_each
+        try:
+            return request(api)
+        except HttpError as error:
+            raise self._refusal(error, kind) from error
+        except google.auth.exceptions.RefreshError as error:
+            if error.retryable:
+                raise GoogleUnavailable("Google's sign-in does not answer") from error
+            raise SignInRefused(
+                f"Google refuses to sign in {self.account.share_with}: check the key and whether the account is enabled"
+            ) from error
+        except google.auth.exceptions.TransportError as error:
+            raise GoogleUnavailable("Google's sign-in does not answer") from error
+        except (OSError, httplib2.HttpLib2Error, HTTPException) as error:
+            failed = WriteUnsettled if kind == "write" else GoogleUnavailable
+            raise failed(f"the connection to Google was cut or timed out ({type(error).__name__})") from error
+        except ValueError as error:
+            failed = WriteUnsettled if kind == "write" else GoogleUnavailable
+            raise failed("Google's answer was not JSON") from error
+
+    def try_again(self, kind: Kind, requests: Requests, request: Callable[[Any], Any]) -> Any:
+        """Make a request that changes nothing, up to five times, with truncated exponential backoff."""
+        for attempt in range(1, TRIES + 1):
+            try:
+                return self.send(kind, requests, request)
+            except GoogleUnavailable as error:
+                if attempt == TRIES:
+                    raise
+                self.back_off(kind, attempt, error)
+        raise AssertionError("unreachable")
+
+    def back_off(self, kind: Kind, attempt: int, error: GoogleUnavailable) -> None:
+        """Wait before the next try: as long as Google asks for, else twice as long each time, with jitter."""
+        if error.retry_after is not None:
+            seconds = min(error.retry_after, LONGEST_RETRY_AFTER)
+            self._pace.pause(kind, seconds)
+        else:
+            seconds = min(2.0 ** (attempt - 1), LONGEST_BACKOFF) * (0.5 + random.random() / 2)  # noqa: S311
+        log.info("%s; trying again in %.1f s", error.message, seconds)
+        self._sleep(seconds)
+
+    def _refusal(self, error: HttpError, kind: Kind) -> Exception:
+        status, words = int(error.resp.status), _words(error)
+        if status == 429 or status >= 500:
+            after = _retry_after(error.resp.get("retry-after"))
+            failed = WriteUnsettled if kind == "write" and status != 429 else GoogleUnavailable
+            return failed(f"Google answers {status}: {words}", after)
+        if "protected cell" in words or "protected range" in words:
+            return SheetProtected(
+                f"a protected range forbids writing: let {self.account.share_with} edit it, or remove the protection"
+            )
+        if status in (403, 404):
+            return SheetUnshared(
+                f"the spreadsheet is not there or not shared with us: share it with {self.account.share_with} as an editor"
+            )
+        if status == 401:
+            return SignInRefused(f"Google refuses the token of {self.account.share_with}: check the credentials")
+        if "10000000 cells" in words.replace(",", ""):
+            return SheetFull(
+                "the spreadsheet is at Google's limit of 10 million cells: delete unused tabs or rows in it"
+            )
+        if "Unable to parse range" in words or "exceeds grid limits" in words:
+            return TabMoved("the tab was renamed, deleted or made smaller while it was looked at: try again")
+        return GoogleRefused(f"Google answers {status}: {words}")
+
+
+@dataclass(frozen=True)
+class CountedSheets:
+    """What can be done with spreadsheets, each request counted."""
+
+    sheets: GoogleSheets
+    requests: Requests
+
+    @property
+    def account(self) -> Account:
+        return self.sheets.account
+
+    def open(self, spreadsheet_id: str) -> SpreadsheetInfo:
+        """A spreadsheet and its tabs. One read. Raises `SheetUnshared`."""
+        answer = self.sheets.try_again(
+            "read",
+            self.requests,
+            lambda api: api.get(
+                spreadsheet_id, includeGridData=False, fields="spreadsheetId,properties.title,sheets.properties"
+            ),
+        )
+        grids = [sheet["properties"] for sheet in answer.get("sheets", []) if "gridProperties" in sheet["properties"]]
+        return SpreadsheetInfo(
+            spreadsheet_id, answer.get("properties", {}).get("title", ""), tuple(_tab(grid) for grid in grids)
+        )
+
+    def read(self, spreadsheet_id: str, tab: TabInfo) -> list[list[Cell]]:
+        """Every value of a tab, as entered, without trailing blanks. One read.
+
+        Raises `GoogleUnavailable` for an answer that does not hold the tab: unreadable is not the same as empty.
+        """
+        answer = self.sheets.try_again(
+            "read",
+            self.requests,
+            lambda api: api.values_batch_get(
+                spreadsheet_id,
+                [tab.range],
+                value_render_option=ValueRenderOption.UNFORMATTED_VALUE,
+                date_time_render_option=DateTimeRenderOption.FORMATTED_STRING,
+            ),
+        )
+        if len(answer) != 1 or "range" not in answer[0]:
+            raise GoogleUnavailable("Google's answer does not hold the tab that was asked for")
+        values: list[list[Cell]] = answer[0].get("values", [])
+        return values
+
+    def update(
+        self, spreadsheet_id: str, changes: Sequence[Mapping[str, Any]], tab: TabInfo
+    ) -> list[list[Cell]] | None:
+        """Apply changes at once, all or none, and return what the tab then holds; None if the answer does not say.
+
+        One write, tried once. `tab` has the size that the grid has afterwards.
+        """
+        answer = self.sheets.send(
+            "write",
+            self.requests,
+            lambda api: api.batch_update(
+                spreadsheet_id,
+                list(changes),
+                includeSpreadsheetInResponse=True,
+                responseRanges=[tab.range],
+                responseIncludeGridData=True,
+                fields="replies,updatedSpreadsheet.sheets(properties.sheetId,"
+                "data(startRow,startColumn,rowData.values.effectiveValue))",
+            ),
+        )
+        return _grid(answer, tab)
+
+    def write_values(
+        self, spreadsheet_id: str, ranges: Sequence[Mapping[str, Any]]
+    ) -> list[tuple[str, list[list[Cell]]]]:
+        """Write values as they are (`RAW`); the ranges as Google then holds them, `(range, values)`.
+
+        One write, tried once. Ranges are written in order.
+        """
+        body = {
+            "valueInputOption": "RAW",
+            "data": list(ranges),
+            "includeValuesInResponse": True,
+            "responseValueRenderOption": "UNFORMATTED_VALUE",
+        }
+        answer = self.sheets.send(
+            "write",
+            self.requests,
+            lambda api: (
+                api.service.spreadsheets()
+                .values()
+                .batchUpdate(spreadsheetId=spreadsheet_id, body=body)
+                .execute(num_retries=0)
+            ),
+        )
+        held = [item.get("updatedData", {}) for item in answer.get("responses", [])]
+        return [(item.get("range", ""), item.get("values", [])) for item in held]
+
+    def back_off(self, kind: Kind, attempt: int, error: GoogleUnavailable) -> None:
+        """Wait before the next try of a piece of work."""
+        self.sheets.back_off(kind, attempt, error)
+
+
+class _Http(httplib2.Http):
+    """httplib2 with a time-out, another base URL, and no second sending.
+
+    `before_each` is called before each request to the Sheets API, also one that is repeated with a new token.
+
+    A write over a connection that was cut would be sent again by httplib2 itself; here that is refused. Idle
+    connections, which the other side may have closed, are not used again for that reason.
+    """
+
+    def __init__(self, urls: Mapping[str, str], timeout: float) -> None:
+        super().__init__(timeout=timeout)
+        self._urls = urls
+        self._used = 0.0
+        self.before_each: Callable[[], None] = lambda: None
+
+    def request(self, uri: str, *args: Any, **kwargs: Any) -> Any:
+        if time.monotonic() - self._used > IDLE_SECONDS:
+            self.close()
+        if uri.startswith(f"{SHEETS}/"):
+            self.before_each()
+        for official, actual in self._urls.items():
+            if uri.startswith(f"{official}/"):
+                uri = actual + uri.removeprefix(official)
+                break
+        try:
+            return super().request(uri, *args, **kwargs)
+        finally:
+            self._used = time.monotonic()
+
+    def _conn_request(self, conn: Any, request_uri: str, method: str, body: Any, headers: Any) -> Any:
+        send, sent = conn.request, False
+
+        def once(*args: Any, **kwargs: Any) -> Any:
+            nonlocal sent
+            if sent:
+                raise ConnectionResetError("the connection was cut after the request had been sent")
+            sent = True
+            return send(*args, **kwargs)
+
+        conn.request = once
+        try:
+            return super()._conn_request(conn, request_uri, method, body, headers)  # type: ignore[misc]
+        finally:
+            del conn.request
+
+
+def update_cells(sheet_id: int, row: int, column: int, values: Sequence[Sequence[str | int]]) -> dict[str, Any]:
+    """The change that writes a rectangle, text as text and numbers as numbers; `""` empties a cell."""
+    return {
+        "updateCells": {
+            "start": {"sheetId": sheet_id, "rowIndex": row, "columnIndex": column},
+            "rows": [{"values": [_cell(value) for value in cells]} for cells in values],
+            "fields": "userEnteredValue",
+        }
+    }
+
+
+def clear_cells(sheet_id: int, row: int, column: int, rows: int, columns: int) -> dict[str, Any]:
+    """The change that empties a rectangle and leaves its formatting."""
+    return {
+        "updateCells": {
+            "range": {
+                "sheetId": sheet_id,
+                "startRowIndex": row,
+                "endRowIndex": row + rows,
+                "startColumnIndex": column,
+                "endColumnIndex": column + columns,
+            },
+            "fields": "userEnteredValue",
+        }
+    }
+
+
+def append_dimension(sheet_id: int, dimension: Literal["ROWS", "COLUMNS"], length: int) -> dict[str, Any]:
+    """The change that makes a grid larger. Applied twice it grows twice, which loses nothing."""
+    return {"appendDimension": {"sheetId": sheet_id, "dimension": dimension, "length": length}}
+
+
+def quoted(title: str) -> str:
+    """A tab's title as A1 notation wants it."""
+    return "'" + title.replace("'", "''") + "'"
+
+
+def column_letters(number: int) -> str:
+    """The letters of a column, counted from 1: A, …, Z, AA, …"""
+    letters = ""
+    while number:
+        number, rest = divmod(number - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters
+
+
+def _cell(value: str | int) -> dict[str, Any]:
+    if value == "":
+        return {}
+    return {"userEnteredValue": {"stringValue": value} if isinstance(value, str) else {"numberValue": value}}
+
+
+def _tab(properties: Mapping[str, Any]) -> TabInfo:
+    grid = properties["gridProperties"]
+    return TabInfo(
+        sheet_id=int(properties.get("sheetId", 0)),
+        title=str(properties.get("title", "")),
+        index=int(properties.get("index", 0)),
+        row_count=int(grid.get("rowCount", 0)),
+        column_count=int(grid.get("columnCount", 0)),
+    )
+
+
+def _grid(answer: Mapping[str, Any], tab: TabInfo) -> list[list[Cell]] | None:
+    for sheet in answer.get("updatedSpreadsheet", {}).get("sheets", []):
+        data = sheet.get("data", [])
+        if int(sheet.get("properties", {}).get("sheetId", 0)) == tab.sheet_id and len(data) == 1:
+            if data[0].get("startRow", 0) or data[0].get("startColumn", 0):
+                return None
+            rows = [[_value(cell) for cell in row.get("values", [])] for row in data[0].get("rowData", [])]
+            return [_without_trailing_blanks(row) for row in rows]
+    return None
+
+
+def _value(cell: Mapping[str, Any]) -> Cell:
+    held: Mapping[str, Any] = cell.get("effectiveValue", {})
+    for kind in ("stringValue", "numberValue", "boolValue"):
+        if kind in held:
+            found: Cell = held[kind]
+            return found
+    return str(held["errorValue"].get("message", "#ERROR!")) if "errorValue" in held else ""
+
+
+def _without_trailing_blanks(row: list[Cell]) -> list[Cell]:
+    end = len(row)
+    while end and row[end - 1] == "":
+        end -= 1
+    return row[:end]
+
+
+def _words(error: HttpError) -> str:
+    """What Google says, in at most 200 characters and without addresses."""
+    try:
+        said = json.loads(error.content)["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        said = getattr(error, "reason", None) or "no reason given"
+    return " ".join(word for word in str(said).split() if "@" not in word)[:200]
+
+
+def _retry_after(said: str | None) -> float | None:
+    """The seconds that a `Retry-After` header asks for: a number, or a date."""
+    if not said:
+        return None
+    if said.strip().isdecimal():
+        return float(said)
+    try:
+        return max((parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds(), 0.0)
+    except (TypeError, ValueError):
+        return None
+
+
+def _read(name: str, path: Any) -> str:
+    try:
+        return str(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SignInRefused(f"{name}: the file cannot be read ({error.strerror})") from None
