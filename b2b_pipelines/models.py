@@ -1,6 +1,7 @@
 """Every table of the product, imported in one place: what migrations compare with the database."""
 
 from b2b_pipelines.academies import models as academies
+from b2b_pipelines.checkout import models as checkout
 from b2b_pipelines.contracts import models as contracts
 from b2b_pipelines.db import limiter
 from b2b_pipelines.db.base import Base
@@ -10,4 +11,15 @@ from b2b_pipelines.licenses import models as licenses
 from b2b_pipelines.sheets import models as sheets
 from b2b_pipelines.tokens import models as tokens
 
-__all__ = ["Base", "academies", "contracts", "enrollment_codes", "intents", "licenses", "limiter", "sheets", "tokens"]
+__all__ = [
+    "Base",
+    "academies",
+    "checkout",
+    "contracts",
+    "enrollment_codes",
+    "intents",
+    "licenses",
+    "limiter",
+    "sheets",
+    "tokens",
+]

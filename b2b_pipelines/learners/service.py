@@ -18,6 +18,7 @@ from b2b_pipelines.enrollment_codes.rules import RedemptionKind
 from b2b_pipelines.errors import Conflict, NotFound
 from b2b_pipelines.learners import rules, store
 from b2b_pipelines.learners.rules import Outcome, Place
+from b2b_pipelines.learners.store import CodeFacts
 
 
 class InvalidCode(NotFound):
@@ -86,10 +87,17 @@ def attach(
     if outcome != Outcome.ATTACHED or offered is None:
         raise _refusal(outcome, slug)
     learner = store.ensure_learner(session, person.email, person.name, person.lms_user_id)
-    store.attach(session, [contract.id], learner.id, "code")
-    if not store.redeem(session, offered, learner.id, RedemptionKind.ATTACH):
-        codes.ensure_codes(session, slug)  # back with the code of old, whose seat had got a new one
+    take_seat(session, contract, learner.id, offered)
     return Attachment(outcome, slug)
+
+
+def take_seat(
+    session: Session, contract: Contract, learner_id: int, code: CodeFacts, order_reference: str | None = None
+) -> None:
+    """Attach a learner with a code, for whom there is room: the contract is locked, and that was decided."""
+    store.attach(session, [contract.id], learner_id, "code")
+    if not store.redeem(session, [code], learner_id, RedemptionKind.ATTACH, order_reference):
+        codes.ensure_codes(session, contract.slug)  # back with the code of old, whose seat had got a new one
 
 
 def sign_on(

@@ -163,15 +163,26 @@ def detach(session: Session, contract_id: int, learner_id: int) -> bool:
 
 
 def redeem(
-    session: Session, code: CodeFacts, learner_id: int, kind: RedemptionKind, order_reference: str | None = None
-) -> bool:
-    """Note that the learner used the code; False when that is noted already."""
+    session: Session,
+    codes_used: Sequence[CodeFacts],
+    learner_id: int,
+    kind: RedemptionKind,
+    order_reference: str | None = None,
+) -> int:
+    """Note that the learner used the codes; how many of these uses were not noted already."""
+    if not codes_used:
+        return 0
     statement = insert(CodeRedemption).values(
-        code_id=code.id,
-        redemption_type=code.redemption_type,
-        learner_id=learner_id,
-        kind=kind,
-        order_reference=order_reference,
+        [
+            {
+                "code_id": code.id,
+                "redemption_type": code.redemption_type,
+                "learner_id": learner_id,
+                "kind": kind,
+                "order_reference": order_reference,
+            }
+            for code in codes_used
+        ]
     )
     noted = statement.on_conflict_do_nothing(index_elements=["code_id", "learner_id", "kind"])
-    return session.scalars(noted.returning(CodeRedemption.id)).first() is not None
+    return len(session.scalars(noted.returning(CodeRedemption.id)).all())

@@ -1,0 +1,176 @@
+"""Quoting a basket, which writes nothing, and checking it out, which decides again under lock and records it.
+
+Locks are taken in this order: the learner's checkouts, the idempotency key, the contracts by id, the learner's row.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from b2b_pipelines.checkout import rules, store
+from b2b_pipelines.checkout.models import AnsweredCheckout, CheckoutOrder
+from b2b_pipelines.checkout.rules import Offer, Quote, Standing
+from b2b_pipelines.checkout.store import ProductFacts
+from b2b_pipelines.contracts.models import Contract
+from b2b_pipelines.db.locks import transaction_lock
+from b2b_pipelines.enrollment_codes.rules import RedemptionKind, RedemptionType
+from b2b_pipelines.errors import Refused, TransientError
+from b2b_pipelines.learners import rules as learner_rules
+from b2b_pipelines.learners import service as learners
+from b2b_pipelines.learners import store as learner_store
+from b2b_pipelines.learners.service import Person
+from b2b_pipelines.learners.store import CodeFacts
+
+
+class KeyReused(Refused):
+    """An idempotency key came again with something else asked for."""
+
+    code = "idempotency_key_reused"
+
+
+@dataclass(frozen=True, slots=True)
+class Basket:
+    """What a learner wants: product ids, codes, and the payer's reference once it is paid."""
+
+    person: Person
+    products: tuple[int, ...]
+    codes: tuple[str, ...] = ()
+    payment_reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """The answer. `order` is its reference once it is completed; `payment_required` asks for a payment of the total."""
+
+    quote: Quote
+    payment_required: bool
+    order: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    products: Mapping[int, ProductFacts]
+    codes: Mapping[str, CodeFacts]
+    contracts: Mapping[int, Contract]
+    standings: Mapping[int, Standing]
+
+
+def quote(session: Session, basket: Basket, now: datetime, organization_id: int | None = None) -> Checkout:
+    """Decide on a basket, for a caller bound to that organization, and write nothing."""
+    products = store.products(session, basket.products, _learner_id(session, basket), organization_id)
+    contracts = store.contracts(session, _contract_ids(products))
+    return _decide(basket, _gather(session, basket, now, organization_id, contracts))
+
+
+def checkout(
+    session: Session, basket: Basket, now: datetime, currency: str, organization_id: int | None = None
+) -> Checkout:
+    """Decide on a basket under lock, and record it when it is allowed and paid for, or costs nothing."""
+    transaction_lock(session, "checkout of", basket.person.email.lower())
+    products = store.products(session, basket.products, None, organization_id)
+    contracts = learner_store.lock_contracts(session, _contract_ids(products))
+    facts = _gather(session, basket, now, organization_id, contracts)
+    decided = _decide(basket, facts)
+    if not decided.quote.allowed or decided.payment_required:
+        return decided
+    order = _record(session, basket, decided.quote, facts, currency)
+    return Checkout(decided.quote, payment_required=False, order=order.reference)
+
+
+def answered_before(session: Session, token_id: int, key: str, request: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The answer that this key got when it completed a checkout, or None; whoever else uses the key now has to wait.
+
+    Raises `KeyReused` when something else was asked for then.
+    """
+    transaction_lock(session, "idempotency key", f"{token_id} {key}")
+    found = store.answered(session, token_id, key)
+    if found is None:
+        return None
+    if found.request_hash != _hash(request):
+        raise KeyReused("this Idempotency-Key completed another checkout: use a new key for a new one")
+    return found.answer
+
+
+def remember(session: Session, token_id: int, key: str, request: Mapping[str, Any], answer: dict[str, Any]) -> None:
+    """Keep the answer to a completed checkout for when its key comes again."""
+    session.add(AnsweredCheckout(token_id=token_id, key=key, request_hash=_hash(request), answer=answer))
+
+
+def _gather(
+    session: Session, basket: Basket, now: datetime, organization_id: int | None, contracts: Sequence[Contract]
+) -> _Facts:
+    learner_id = _learner_id(session, basket)
+    products = store.products(session, basket.products, learner_id, organization_id)
+    if _contract_ids(products) - {contract.id for contract in contracts}:
+        raise TransientError("the courseware of a contract changed meanwhile: try again")
+    places = learners.places_of(session, contracts, learner_id, now.date())
+    return _Facts(
+        products,
+        learner_store.codes(session, basket.codes, learner_id),
+        {contract.id: contract for contract in contracts},
+        {contract.id: Standing(not contract.price, places[contract.id]) for contract in contracts},
+    )
+
+
+def _decide(basket: Basket, facts: _Facts) -> Checkout:
+    decided = rules.quote(
+        basket.products,
+        basket.codes,
+        {product: known.item for product, known in facts.products.items()},
+        {code: _offer(known) for code, known in facts.codes.items()},
+        facts.standings,
+    )
+    return Checkout(decided, payment_required=decided.total > 0 and basket.payment_reference is None)
+
+
+def _offer(code: CodeFacts) -> Offer:
+    spent = code.redemption_type == RedemptionType.ONE_TIME and code.enrolled
+    valid = learner_rules.admits(code.as_offered) and not spent
+    return Offer(code.code, code.product_id, code.contract_id, code.amount, valid)
+
+
+def _record(session: Session, basket: Basket, decided: Quote, facts: _Facts, currency: str) -> CheckoutOrder:
+    learner = learner_store.ensure_learner(session, basket.person.email, basket.person.name, basket.person.lms_user_id)
+    order = CheckoutOrder(
+        learner_id=learner.id,
+        total=decided.total,
+        currency=currency,
+        payment_reference=basket.payment_reference if decided.total else None,
+    )
+    codes = {line.product: facts.codes[line.code] for line in decided.lines if line.code is not None}
+    enrollments = [
+        {
+            "learner_id": learner.id,
+            "course_run_id": facts.products[line.product].course_run_id,
+            "product_id": line.product,
+            "code_id": codes[line.product].id if line.product in codes else None,
+            "amount": line.amount,
+        }
+        for line in decided.lines
+    ]
+    store.add_order(session, order, enrollments)
+    learner_store.redeem(session, list(codes.values()), learner.id, RedemptionKind.ENROLL, order.reference)
+    seated = {contract_id for contract_id, standing in facts.standings.items() if standing.place.attached}
+    for code in codes.values():
+        if code.contract_id not in seated:
+            seated.add(code.contract_id)
+            learners.take_seat(session, facts.contracts[code.contract_id], learner.id, code, order.reference)
+    return order
+
+
+def _learner_id(session: Session, basket: Basket) -> int | None:
+    known = learner_store.learner(session, basket.person.email)
+    return known.id if known else None
+
+
+def _contract_ids(products: Mapping[int, ProductFacts]) -> set[int]:
+    return {known.item.contract_id for known in products.values() if known.item.contract_id is not None}
+
+
+def _hash(request: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
