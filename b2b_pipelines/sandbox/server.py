@@ -149,8 +149,9 @@ class Sandbox:
 
     def application(self) -> Application:
         """The ASGI application: all vendors behind the gate, the page and the admin API beside it."""
-        routes: list[BaseRoute] = [*admin_routes(self.world, self.google)]
+        routes: list[BaseRoute] = [*admin_routes(self.world)]
         for vendor in self.world.vendors:
+            routes += vendor.admin_routes()
             routes += [Mount(vendor.prefix, routes=vendor.routes())] if vendor.prefix else vendor.routes()
         return Gate(Starlette(routes=routes), self.world)
 

@@ -516,6 +516,11 @@ class Spreadsheet:
     def spreadsheet(self) -> "Spreadsheet":
         return self
 
+    @property
+    def url(self) -> str:
+        """The URL as a customer copies it out of the browser."""
+        return f"https://docs.google.com/spreadsheets/d/{self.spreadsheet_id}/edit#gid={self.tabs[0].sheet_id}"
+
     def opens_for(self, account: str) -> bool:
         """Whether this account may read and edit it."""
         return self.public or account in (self.owner, *self.shared_with)

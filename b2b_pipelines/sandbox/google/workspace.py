@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
-from b2b_pipelines.sandbox.google import api, model
+from b2b_pipelines.sandbox.google import api, desk, model
 from b2b_pipelines.sandbox.google.cells import user_entered
 from b2b_pipelines.sandbox.google.model import OWNER, Spreadsheet
 from b2b_pipelines.sandbox.google.quota import Quota
@@ -92,8 +92,7 @@ class Google(Vendor):
 
     def spreadsheet_url(self, spreadsheet_id: str) -> str:
         """The URL as a customer copies it out of the browser."""
-        tab = self.spreadsheet(spreadsheet_id).tabs[0]
-        return f"https://docs.google.com/spreadsheets/d/{spreadsheet_id}/edit#gid={tab.sheet_id}"
+        return self.spreadsheet(spreadsheet_id).url
 
     def page(self, spreadsheet_id: str) -> str:
         """Where a person sees and edits it."""
@@ -143,6 +142,9 @@ class Google(Vendor):
 
     def routes(self) -> Sequence[BaseRoute]:
         return api.routes(self)
+
+    def admin_routes(self) -> Sequence[BaseRoute]:
+        return desk.routes(self)
 
     def kind(self, method: str, path: str) -> str:
         if not path.startswith("/v4/"):

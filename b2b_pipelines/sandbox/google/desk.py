@@ -1,0 +1,244 @@
+"""The customer's desk: the page in the browser, and the part of the admin API that is about Google Sheets.
+
+| below `/sandbox/api` | |
+|---|---|
+| `GET, POST /spreadsheets` | all of them; a new one: `title, shared_with, public, tabs` |
+| `GET, DELETE /spreadsheets/{id}` | what it is; delete it |
+| `POST /spreadsheets/{id}/edits` | `{"edits": [{"op": "type", "tab": "Sheet1", "where": "G2", "text": "a note"}, …]}`: edits.py |
+| `GET /spreadsheets/{id}/tabs/{sheet_id}` | what a tab shows |
+| `GET /spreadsheets/{id}/pulse?since=&sheet_id=` | the version, and the cells that the API changed since another one |
+| `POST /faults/edit` | an edit that happens around a request: fields of a fault, `spreadsheet`, `edits` |
+| `PUT /quota` | `{"reads": 60, "writes": 60, "window": 60}`, null for no limit |
+| `POST /service-accounts`, `/authorized-users` | a key, or a refresh token, for `{"email": …}` |
+| `DELETE /tokens` | every access token is past its time |
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from b2b_pipelines.sandbox.admin import API, FaultBody
+from b2b_pipelines.sandbox.asked import AdminRefused, Body, body_of, refusing
+from b2b_pipelines.sandbox.faults import Fault, When
+from b2b_pipelines.sandbox.google.cells import Cell, Formatted, Formula
+from b2b_pipelines.sandbox.google.edits import apply_edit
+from b2b_pipelines.sandbox.google.model import Spreadsheet, Tab
+from b2b_pipelines.sandbox.google.quota import Quota
+from b2b_pipelines.sandbox.google.resource import grid_range
+from b2b_pipelines.sandbox.google.tokens import SERVICE_ACCOUNT
+
+if TYPE_CHECKING:
+    from b2b_pipelines.sandbox.google.workspace import Google
+
+PAGE = Path(__file__).parent / "page"
+_KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+
+class NewSpreadsheet(Body):
+    """A spreadsheet to be made; `tabs` are titles, or titles with rows."""
+
+    title: str = "Codes"
+    shared_with: list[str] = Field(default_factory=lambda: [SERVICE_ACCOUNT])
+    public: bool = False
+    tabs: dict[str, list[list[str | int | float | bool | None]]] | list[str] | None = None
+
+
+class Edits(Body):
+    """Edits, applied one after the other until one is refused."""
+
+    edits: list[dict[str, Any]] = Field(min_length=1)
+
+
+class EditFault(FaultBody):
+    """Edits that a person makes just before or after a request is served."""
+
+    act: Any = "call"
+    when: When = "after"
+    spreadsheet: str
+    edits: list[dict[str, Any]] = Field(min_length=1)
+
+
+class QuotaBody(Body):
+    """Requests allowed in a window of seconds, for each account."""
+
+    reads: int | None = Field(None, ge=0)
+    writes: int | None = Field(None, ge=0)
+    window: float = Field(60.0, gt=0)
+
+
+class Account(Body):
+    """An account of Google."""
+
+    email: str = Field(min_length=3, pattern="@")
+
+
+def routes(google: "Google") -> list[BaseRoute]:
+    """The page and the admin API of the spreadsheets."""
+
+    def wanted(request: Request) -> Spreadsheet:
+        try:
+            return google.spreadsheet(request.path_params["id"])
+        except KeyError:
+            raise AdminRefused("no such spreadsheet", 404) from None
+
+    async def spreadsheets(request: Request) -> Response:
+        if request.method == "POST":
+            body = await body_of(request, NewSpreadsheet)
+            made = google.create_spreadsheet(body.title, body.shared_with, body.tabs, public=body.public)
+            return JSONResponse(_described(google, google.spreadsheet(made)), 201)
+        return JSONResponse([_described(google, spreadsheet) for spreadsheet in google.spreadsheets()])
+
+    async def spreadsheet(request: Request) -> Response:
+        found = wanted(request)
+        if request.method == "DELETE":
+            google.delete_spreadsheet(found.spreadsheet_id)
+        return JSONResponse(_described(google, found))
+
+    async def edits(request: Request) -> Response:
+        found = wanted(request)
+        body = await body_of(request, Edits)
+        with google.world.lock:
+            for edit in body.edits:
+                apply_edit(found, edit)
+        return JSONResponse({"version": found.version})
+
+    async def tab(request: Request) -> Response:
+        found = wanted(request)
+        with google.world.lock:
+            for candidate in found.tabs:
+                if str(candidate.sheet_id) == request.path_params["sheet_id"]:
+                    return JSONResponse(_shown(candidate))
+        raise AdminRefused("no such tab", 404)
+
+    async def pulse(request: Request) -> Response:
+        found = wanted(request)
+        try:
+            since = int(request.query_params.get("since", found.version))
+            sheet_id = int(request.query_params.get("sheet_id", 0))
+        except ValueError:
+            raise AdminRefused("since and sheet_id are whole numbers") from None
+        with google.world.lock:
+            return JSONResponse(
+                {
+                    "version": found.version,
+                    "title": found.title,
+                    "tabs": [{"sheet_id": item.sheet_id, "title": item.title} for item in found.tabs],
+                    "changed": found.changed_since(since, sheet_id),
+                    "requests": google.world.log.counts(vendor=google.name, since=time.time() - 60),
+                }
+            )
+
+    async def edit_fault(request: Request) -> Response:
+        body = await body_of(request, EditFault)
+        try:
+            found = google.spreadsheet(body.spreadsheet)
+        except KeyError:
+            raise AdminRefused("no such spreadsheet", 404) from None
+
+        def act() -> None:
+            for edit in body.edits:
+                apply_edit(found, edit)
+
+        fields = body.model_dump(exclude={"spreadsheet", "edits", "act"})
+        google.world.faults.add(Fault("call", call=act, **fields))
+        return JSONResponse({})
+
+    async def quota(request: Request) -> Response:
+        body = await body_of(request, QuotaBody)
+        google.quota = Quota(body.reads, body.writes, body.window)
+        return JSONResponse(body.model_dump())
+
+    async def service_account(request: Request) -> Response:
+        return JSONResponse(google.make_service_account((await body_of(request, Account)).email))
+
+    async def authorized_user(request: Request) -> Response:
+        return JSONResponse(google.make_authorized_user((await body_of(request, Account)).email))
+
+    async def tokens(request: Request) -> Response:
+        google.accounts.expire_tokens()
+        return JSONResponse({})
+
+    return [
+        Route(f"{API}/spreadsheets", refusing(spreadsheets), methods=["GET", "POST"]),
+        Route(f"{API}/spreadsheets/{{id}}", refusing(spreadsheet), methods=["GET", "DELETE"]),
+        Route(f"{API}/spreadsheets/{{id}}/edits", refusing(edits), methods=["POST"]),
+        Route(f"{API}/spreadsheets/{{id}}/tabs/{{sheet_id}}", refusing(tab)),
+        Route(f"{API}/spreadsheets/{{id}}/pulse", refusing(pulse)),
+        Route(f"{API}/faults/edit", refusing(edit_fault), methods=["POST"]),
+        Route(f"{API}/quota", refusing(quota), methods=["PUT"]),
+        Route(f"{API}/service-accounts", refusing(service_account), methods=["POST"]),
+        Route(f"{API}/authorized-users", refusing(authorized_user), methods=["POST"]),
+        Route(f"{API}/tokens", tokens, methods=["DELETE"]),
+        Route("/sandbox/", _page("home.html")),
+        Route("/sandbox/sheets/{id}", _page("sheet.html")),
+        Route("/spreadsheets/d/{id}/edit", _page("sheet.html")),
+        Route("/sandbox/static/{name}", _static),
+    ]
+
+
+def _page(name: str) -> Callable[[Request], Any]:
+    async def page(request: Request) -> Response:
+        return _file(PAGE / name)
+
+    return page
+
+
+async def _static(request: Request) -> Response:
+    path = PAGE / Path(request.path_params["name"]).name
+    return _file(path) if path.is_file() else Response("not found", 404)
+
+
+def _file(path: Path) -> Response:
+    return Response(path.read_bytes(), headers={"cache-control": "no-cache"}, media_type=_KINDS[path.suffix])
+
+
+def _described(google: "Google", spreadsheet: Spreadsheet) -> dict[str, Any]:
+    with spreadsheet.lock:
+        return {
+            "id": spreadsheet.spreadsheet_id,
+            "title": spreadsheet.title,
+            "url": spreadsheet.url,
+            "page": google.page(spreadsheet.spreadsheet_id),
+            "owner": spreadsheet.owner,
+            "shared_with": sorted(spreadsheet.shared_with),
+            "public": spreadsheet.public,
+            "version": spreadsheet.version,
+            "tabs": [
+                {
+                    "sheet_id": tab.sheet_id,
+                    "title": tab.title,
+                    "row_count": tab.row_count,
+                    "column_count": tab.column_count,
+                    "used_rows": tab.used()[0],
+                }
+                for tab in spreadsheet.tabs
+            ],
+        }
+
+
+def _shown(tab: Tab) -> dict[str, Any]:
+    """A tab for the page. A cell is null, a text, a number or a boolean, or an object: shown, entered, number or not."""
+    return {
+        "version": tab.spreadsheet.version,
+        "sheet_id": tab.sheet_id,
+        "title": tab.title,
+        "row_count": tab.row_count,
+        "column_count": tab.column_count,
+        "protected": [grid_range(tab.sheet_id, protection.area) for protection in tab.protections],
+        "rows": [[_shown_cell(tab, cell) for cell in line] for line in tab.lines(tab.box)],
+    }
+
+
+def _shown_cell(tab: Tab, cell: Cell | None) -> Any:
+    if isinstance(cell, Formula):
+        number = isinstance(tab.computed(cell), int | float)
+        return {"shown": tab.shown_as(cell), "entered": cell.text, "number": number}
+    if isinstance(cell, Formatted):
+        return {"shown": cell.shown, "entered": cell.shown, "number": True}
+    return cell
