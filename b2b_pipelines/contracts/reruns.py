@@ -1,0 +1,107 @@
+"""Asking edX for the re-runs that contract runs are.
+
+Every run keeps its own state (`pending`, `created`, `failed` with the error), written as soon as Studio has answered.
+What fails is asked for again the next time; nothing that the database holds is undone by it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session, aliased
+
+from b2b_pipelines.contracts import rules, store
+from b2b_pipelines.contracts.models import CourseRun
+from b2b_pipelines.contracts.rules import EdxState
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.errors import B2BError, PermanentError
+from b2b_pipelines.vendors.http import Patience, VendorUnavailable
+from b2b_pipelines.vendors.studio import RerunRequest, Studio
+
+ONCE = Patience(attempts=1)
+
+
+@dataclass(frozen=True, slots=True)
+class RerunReport:
+    """What came of a contract's runs that edX did not have: courseware ids, and why those that failed did."""
+
+    created: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    pending: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    id: int
+    courseware_id: str
+    request: RerunRequest
+
+
+def ask_for_reruns(database: Database, studio: Studio | None, slug: str) -> RerunReport:
+    """Ask Studio for every run of the contract that is `pending` or `failed`. Without a Studio they stay as they are.
+
+    One run's failure leaves the others. Once Studio is found to be down, the rest is tried once each. Raises
+    `NotFound` for an unknown contract, and nothing that Studio does.
+    """
+    with database.session() as session:
+        wanted = _wanted(session, store.contract(session, slug).id)
+    if studio is None:
+        return RerunReport(pending=[run.courseware_id for run in wanted])
+    report, patience = RerunReport(), None
+    for run in wanted:
+        error = _ask(studio, run.request, patience)
+        if isinstance(error, VendorUnavailable):
+            patience = ONCE
+        with database.session() as session:
+            _note(session, run.id, error)
+        if error is None:
+            report.created.append(run.courseware_id)
+        else:
+            report.failed[run.courseware_id] = error.message
+    return report
+
+
+def _wanted(session: Session, contract_id: int) -> Sequence[_Wanted]:
+    source = aliased(CourseRun)
+    rows = session.execute(
+        select(CourseRun, source.courseware_id)
+        .join(source, source.id == CourseRun.source_run_id)
+        .where(CourseRun.contract_id == contract_id, CourseRun.edx_state.in_([EdxState.PENDING, EdxState.FAILED]))
+        .order_by(CourseRun.id)
+    )
+    return [_Wanted(run.id, run.courseware_id, _request(run, source_id)) for run, source_id in rows]
+
+
+def _request(run: CourseRun, source: str) -> RerunRequest:
+    key = rules.RUN_ID.fullmatch(run.courseware_id)
+    if key is None:
+        raise PermanentError(f"{run.courseware_id} is not the key of a course run")
+    return RerunRequest(
+        source,
+        org=key["org"],
+        number=key["number"],
+        run=key["run"],
+        title=run.title,
+        start=run.start,
+        end=run.end,
+        enrollment_start=run.enrollment_start,
+        enrollment_end=run.enrollment_end,
+    )
+
+
+def _ask(studio: Studio, request: RerunRequest, patience: Patience | None) -> B2BError | None:
+    """Why there is no such run in edX now; None when there is."""
+    try:
+        studio.rerun(request, patience=patience)
+    except B2BError as error:
+        return error
+    return None
+
+
+def _note(session: Session, run_id: int, error: B2BError | None) -> None:
+    state = EdxState.CREATED if error is None else EdxState.FAILED
+    session.execute(
+        update(CourseRun)
+        .where(CourseRun.id == run_id, CourseRun.edx_state != EdxState.CREATED)
+        .values(edx_state=state, edx_error=None if error is None else error.message)
+    )
