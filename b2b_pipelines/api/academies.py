@@ -1,0 +1,253 @@
+"""`/academy-products/`: the public list of academies, from memory.
+
+Public, so it has a throttle for each client instead of a token, and every answer counts, refusals too. Its refusals of
+parameters have the form that its readers know: `{"parameter": ["complaint"]}`.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+
+from b2b_pipelines.academies.feed import Feed, FeedUnavailable
+from b2b_pipelines.academies.listing import MOST_PER_PAGE, Answer, Filters, Listing, page
+from b2b_pipelines.academies.throttle import Rate
+from b2b_pipelines.api import client
+from b2b_pipelines.api.errors import ProblemBody
+from b2b_pipelines.api.fields import API
+from b2b_pipelines.api.pagination import Page, Window
+
+RETRY_SECONDS = 5
+OTHER_METHODS = ["HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+CACHING = "public, max-age=0, must-revalidate"
+
+
+@asynccontextmanager
+async def _fed(app: FastAPI) -> AsyncIterator[None]:
+    settings = app.state.settings
+    feed = Feed(app.state.connection.open, Rate.parse(settings.academy_throttle), settings.academy_thumbnail_base_url)
+    app.state.academy_feed = feed
+    feed.start()
+    yield
+    feed.stop()
+
+
+router = APIRouter(prefix=API, tags=["academies"], lifespan=_fed)
+
+
+class Recurring(BaseModel):
+    interval: str = Field(description="`day`, `week`, `month` or `year`.")
+    interval_count: int = Field(description="How many intervals between two payments.")
+    usage_type: str = Field(description="Always `licensed`.")
+
+
+class AcademyPrice(BaseModel):
+    """A price as Stripe has it."""
+
+    id: str
+    product: str = Field(description="Stripe's id of the product.")
+    lookup_key: str
+    currency: str = Field(description="Three letters in lower case.")
+    unit_amount: int | None = Field(description="In minor units; null for an amount finer than those.")
+    unit_amount_decimal: str = Field(description="In major units, with the digits of the currency or more: `99.00`.")
+    recurring: Recurring | None
+
+
+class AcademyProduct(BaseModel):
+    """An academy that can be bought. Texts are `""` when unknown."""
+
+    id: str = Field(description="The first there is of stripe_product_id, product_key, slug and uuid.")
+    name: str
+    long_name: str
+    description: str
+    marketing_url: str
+    thumbnail_url: str
+    tags: list[str]
+    stripe_product_id: str
+    catalog_query_id: int | None
+    edx_catalog_id: int | None = Field(description="The same as catalog_query_id.")
+    prices: list[AcademyPrice] = Field(max_length=1)
+    slug: str
+    uuid: UUID
+    prices_as_of: str | None = Field(
+        description="When Stripe last said what the price is.", json_schema_extra={"format": "date-time"}
+    )
+    stale: bool = Field(description="Stripe could not confirm the price in the last 24 hours, or when last asked.")
+
+
+def _parameter(name: str, schema: Mapping[str, Any], description: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
+
+
+_CONDITION = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "The ETag of an answer that is known: 304 while it is still so.",
+}
+_FILTERS = [
+    _parameter("tag", {"type": "array", "items": {"type": "string"}}, "Repeatable; all must be there. Without case."),
+    _parameter("product_key", {"type": "string"}, "The product with this key."),
+    _parameter("academy_uuid", {"type": "string", "format": "uuid"}, "The academy with this uuid."),
+    _parameter("page", {"type": "integer", "minimum": 1, "default": 1}, "Which page, counted from 1."),
+    _parameter(
+        "page_size",
+        {"type": "integer", "minimum": 1, "default": MOST_PER_PAGE},
+        f"How many to a page; more than {MOST_PER_PAGE} is cut to {MOST_PER_PAGE}.",
+    ),
+]
+_COMPLAINT = {
+    "description": 'A parameter cannot be used: `{"parameter": ["complaint"]}`.',
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "minProperties": 1,
+                "additionalProperties": {"type": "array", "items": {"type": "string"}},
+            }
+        }
+    },
+}
+_SECONDS = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
+_TAGGED = {
+    "ETag": {"schema": {"type": "string"}, "description": "Of what is shown, `prices_as_of` apart."},
+    "Cache-Control": {"schema": {"type": "string"}},
+}
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"headers": _TAGGED},
+    304: {"description": "Nothing has changed.", "headers": _TAGGED},
+    405: {"description": "Another method than GET.", "model": ProblemBody},
+    429: {"description": "Too many requests of this client.", "model": ProblemBody, "headers": _SECONDS},
+    503: {"description": "The database is away.", "model": ProblemBody, "headers": _SECONDS},
+}
+
+
+@router.get(
+    "/academy-products/",
+    summary="The academies that can be bought",
+    response_model=Page[AcademyProduct],
+    responses={**_ANSWERS, 400: _COMPLAINT},
+    openapi_extra={"parameters": [*_FILTERS, _CONDITION]},
+)
+async def list_academy_products(request: Request) -> Response:
+    """In the order in which they are to be shown. Needs no token; every answer counts towards the client's rate."""
+    if refusal := await _not_admitted(request):
+        return refusal
+    listing = _listing(request)
+    if listing is None:
+        return _unavailable()
+    if not request.scope["query_string"] and listing.whole:
+        return _answer(request, listing.whole)
+    try:
+        return _answer(request, _page_asked_for(request, listing))
+    except _Complaint as complaint:
+        return JSONResponse({complaint.parameter: [str(complaint)]}, 400)
+
+
+@router.get(
+    "/academy-products/{key}/",
+    summary="One of the academies",
+    response_model=AcademyProduct,
+    responses={**_ANSWERS, 404: {"description": "There is none, or it is not shown.", "model": ProblemBody}},
+    openapi_extra={"parameters": [_CONDITION]},
+)
+async def academy_product(request: Request, key: str) -> Response:
+    """By its uuid, slug, product_key or stripe_product_id, in this order of precedence."""
+    if refusal := await _not_admitted(request):
+        return refusal
+    listing = _listing(request)
+    if listing is None:
+        return _unavailable()
+    found = listing.find(key)
+    return JSONResponse({"detail": "Not found."}, 404) if found is None else _answer(request, found)
+
+
+@router.api_route("/academy-products/", methods=OTHER_METHODS, include_in_schema=False)
+@router.api_route("/academy-products/{key}/", methods=OTHER_METHODS, include_in_schema=False)
+async def method_not_allowed(request: Request) -> Response:
+    refusal = await _not_admitted(request)
+    return refusal or JSONResponse({"detail": f'Method "{request.method}" not allowed.'}, 405, {"Allow": "GET"})
+
+
+class _Complaint(Exception):
+    """A parameter that cannot be used."""
+
+    def __init__(self, parameter: str, message: str) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+
+
+async def _not_admitted(request: Request) -> Response | None:
+    """Count the request; the answer for a client who had too many, or while nothing can be counted."""
+    feed: Feed = request.app.state.academy_feed
+    try:
+        wait = await feed.admit(client.address(request, request.app.state.settings.trusted_proxies))
+    except FeedUnavailable:
+        return _unavailable()
+    if wait is None:
+        return None
+    detail = f"Request was throttled. Expected available in {wait} seconds."
+    return JSONResponse({"detail": detail}, 429, {"Retry-After": str(wait), "Cache-Control": "no-store"})
+
+
+def _listing(request: Request) -> Listing | None:
+    feed: Feed = request.app.state.academy_feed
+    try:
+        return feed.listing()
+    except FeedUnavailable:
+        return None
+
+
+def _unavailable() -> Response:
+    body = {"error_code": FeedUnavailable.code, "detail": "Retry later."}
+    return JSONResponse(body, 503, {"Retry-After": str(RETRY_SECONDS), "Cache-Control": "no-store"})
+
+
+def _page_asked_for(request: Request, listing: Listing) -> Answer:
+    asked = request.query_params
+    if any(value.strip().lower() == "true" for value in asked.getlist("sync")):
+        raise _Complaint("sync", "sync=true is not supported on this public endpoint.")
+    filters = Filters(
+        tags=frozenset(tag.strip().casefold() for tag in asked.getlist("tag") if tag.strip()),
+        product_key=asked.get("product_key") or None,
+        academy_uuid=_uuid(asked["academy_uuid"]) if "academy_uuid" in asked else None,
+    )
+    number = _positive("page", asked.get("page", "1"))
+    size = min(_positive("page_size", asked.get("page_size", str(MOST_PER_PAGE))), MOST_PER_PAGE)
+    items = listing.matching(filters)
+    links = Window(request, number, size).envelope(len(items), ())
+    return page(items, number, size, (links["next"], links["previous"]))
+
+
+def _uuid(said: str) -> str:
+    try:
+        return str(UUID(said))
+    except ValueError:
+        raise _Complaint("academy_uuid", "Must be a valid UUID.") from None
+
+
+def _positive(parameter: str, said: str) -> int:
+    if not (said.isascii() and said.isdecimal() and len(said) < 19 and int(said) > 0):
+        raise _Complaint(parameter, "Must be a positive number.")
+    return int(said)
+
+
+def _answer(request: Request, answer: Answer) -> Response:
+    headers = {"ETag": answer.etag, "Cache-Control": CACHING}
+    if answer.etag in _known_tags(request):
+        return Response(status_code=304, headers=headers)
+    return Response(answer.body, headers=headers, media_type="application/json")
+
+
+def _known_tags(request: Request) -> set[str]:
+    """The tags of `If-None-Match`, as weak ones: a comparison for GET does not tell weak from strong."""
+    said = request.headers.get("if-none-match")
+    if said is None:
+        return set()
+    tags = {tag.strip().removeprefix("W/") for tag in said.split(",")}
+    return {f"W/{tag}" for tag in tags}

@@ -1,0 +1,313 @@
+"""Contracts, their codes, and what their sheets held: for reading."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, defer
+
+from b2b_pipelines.api.auth import Reader
+from b2b_pipelines.api.database import Db
+from b2b_pipelines.api.errors import answers
+from b2b_pipelines.api.fields import API, LARGEST_ID, Text, masked
+from b2b_pipelines.api.pagination import Page, Paging
+from b2b_pipelines.contracts.models import Contract
+from b2b_pipelines.enrollment_codes import pages, reports
+from b2b_pipelines.errors import NotFound
+from b2b_pipelines.sheets.layout import HEADERS
+from b2b_pipelines.sheets.models import SheetSnapshot
+from b2b_pipelines.tokens.service import Caller
+
+router = APIRouter(prefix=API, tags=["contracts"])
+
+Money = Annotated[
+    Decimal,
+    PlainSerializer(lambda amount: f"{amount:.2f}", return_type=str),
+    Field(description="Major units, as text with two decimals.", json_schema_extra={"pattern": r"^\d+\.\d\d$"}),
+]
+Slug = Annotated[Text, Path(description="The contract's slug.", examples=["acme-2026"], max_length=255)]
+
+REDEEMED_BY = HEADERS.index("Redeemed By")
+
+
+class ContractOut(BaseModel):
+    """A contract. `start` and `end` are inclusive days; `codes` counts the active ones, `learners` the attached ones."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": 7,
+                    "slug": "acme-2026",
+                    "name": "Acme 2026",
+                    "organization": "Acme",
+                    "organization_key": "ACME",
+                    "integration_type": "non-sso",
+                    "start": "2026-01-01",
+                    "end": "2026-12-31",
+                    "active": True,
+                    "max_learners": 200,
+                    "price": "199.00",
+                    "codes": 4000,
+                    "learners": 37,
+                    "sheet_url": "https://docs.google.com/spreadsheets/d/1AbCdEfGhIjKlMnOp/edit",
+                    "sheet_tab": "Sheet1",
+                }
+            ]
+        }
+    )
+
+    id: int
+    slug: str
+    name: str
+    organization: str
+    organization_key: str
+    integration_type: Literal["sso", "non-sso"]
+    start: date | None
+    end: date | None
+    active: bool
+    max_learners: int | None
+    price: Money | None
+    codes: int
+    learners: int
+    sheet_url: str | None
+    sheet_tab: str
+
+
+class SheetLocation(BaseModel):
+    """Where the customer's sheet held a code after the last sync. `row` counts from 1."""
+
+    target: str = Field(description="The spreadsheet and the tab in it.")
+    row: int
+
+
+class CodeOut(BaseModel):
+    """An enrollment code. `attached_by` and `enrolled_by` name the last learner; without the scope `emails` masked."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "code": "f54438cb-93f7-43ed-86b1-2a793787c284",
+                    "product": "course-v1:UAI_ACME+6.00+2026_C7",
+                    "redemption_type": "one-time",
+                    "amount": "199.00",
+                    "active": True,
+                    "attached_by": "j•••@example.com",
+                    "enrolled_by": None,
+                    "attached": 1,
+                    "enrolled": 0,
+                    "sheet_location": {"target": "1AbCdEfGhIjKlMnOp/0", "row": 2},
+                }
+            ]
+        }
+    )
+
+    code: str
+    product: str = Field(description="The courseware id of the run that it is for.")
+    redemption_type: Literal["one-time", "unlimited"]
+    amount: Money
+    active: bool
+    deactivated_at: datetime | None = None
+    attached_by: str | None
+    attached_at: datetime | None = None
+    enrolled_by: str | None
+    attached: int
+    enrolled: int
+    sheet_location: SheetLocation | None
+
+
+class SnapshotOut(BaseModel):
+    """A sync that wrote: counts of rows, and requests to the Sheets API. A sync that found nothing to do moves
+    `verified_at`."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    taken_at: datetime
+    verified_at: datetime
+    spreadsheet_id: str
+    sheet_id: int
+    title: str
+    rows: int
+    updated: int
+    appended: int
+    unchanged: int
+    conflicts: int
+    reads: int
+    writes: int
+    run_id: str | None
+
+
+class SnapshotRow(BaseModel):
+    """What our columns held in one row, counted from 1. `code` is the code that it is about."""
+
+    row: int
+    code: str
+    cells: dict[str, str | int | float | bool | None] = Field(
+        examples=[{"Enrollment Code": "…", "Use Type": "one-time"}]
+    )
+
+
+class ConflictOut(BaseModel):
+    kind: str
+    row: int | None
+    code: str | None
+
+
+class SnapshotDetail(BaseModel):
+    """A sync that wrote, with what our six columns held after it and the conflicts it met."""
+
+    snapshot: SnapshotOut
+    columns: dict[str, int] = Field(description="In which column each header was, counted from 0.")
+    rows: list[SnapshotRow]
+    conflicts: list[ConflictOut]
+
+
+@router.get("/contracts/", summary="The contracts", response_model=Page[ContractOut], responses=answers(401, 403))
+def list_contracts(db: Db, caller: Reader, paging: Paging) -> dict[str, Any]:
+    """In the order of their ids; for a token bound to an organization, that organization's."""
+    with db.session() as session:
+        mine = select(Contract.id).where(*visible(caller))
+        count = session.scalar(select(func.count()).select_from(mine.subquery())) or 0
+        ids = session.scalars(mine.order_by(Contract.id).limit(paging.limit).offset(paging.offset)).all()
+        found = reports.contract_overview(session, ids)
+    return paging.envelope(count, found)
+
+
+@router.get("/contracts/{slug}/", summary="A contract", response_model=ContractOut, responses=answers(401, 403, 404))
+def contract(db: Db, caller: Reader, slug: Slug) -> dict[str, Any]:
+    with db.session() as session:
+        found = reports.contract_overview(session, [seen_contract(session, caller, slug).id])
+    return found[0]
+
+
+@router.get(
+    "/contracts/{slug}/codes/",
+    summary="A contract's enrollment codes",
+    response_model=Page[CodeOut],
+    responses=answers(401, 403, 404),
+)
+def list_codes(db: Db, caller: Reader, slug: Slug, paging: Paging) -> dict[str, Any]:
+    """Every code, in the order of their ids, with its redemptions and where the customer's sheet holds it."""
+    with db.session() as session:
+        contract_id = seen_contract(session, caller, slug).id
+        count, rows = pages.codes(session, contract_id, paging.limit, paging.offset)
+    return paging.envelope(count, [_code(row, caller) for row in rows])
+
+
+@router.get(
+    "/contracts/{slug}/sheet-snapshots/",
+    summary="What a contract's syncs wrote",
+    response_model=Page[SnapshotOut],
+    responses=answers(401, 403, 404),
+)
+def list_snapshots(db: Db, caller: Reader, slug: Slug, paging: Paging) -> dict[str, Any]:
+    """The newest first."""
+    with db.session() as session:
+        contract_id = seen_contract(session, caller, slug).id
+        count = session.scalar(select(func.count()).select_from(SheetSnapshot).where(*_written(contract_id))) or 0
+        found = session.scalars(
+            select(SheetSnapshot)
+            .where(*_written(contract_id))
+            .options(defer(SheetSnapshot.rows))
+            .order_by(SheetSnapshot.id.desc())
+            .limit(paging.limit)
+            .offset(paging.offset)
+        ).all()
+    return paging.envelope(count, [_summary(snapshot) for snapshot in found])
+
+
+@router.get(
+    "/contracts/{slug}/sheet-snapshots/{snapshot_id}/",
+    summary="What the sheet held after a sync",
+    responses=answers(401, 403, 404),
+)
+def snapshot(
+    db: Db, caller: Reader, slug: Slug, snapshot_id: Annotated[int, Path(ge=1, le=LARGEST_ID)]
+) -> SnapshotDetail:
+    """Our six columns, row by row. E-mail addresses are masked unless the token has the scope `emails`."""
+    with db.session() as session:
+        found = seen_snapshot(session, seen_contract(session, caller, slug), snapshot_id)
+    return SnapshotDetail(
+        snapshot=_summary(found),
+        columns=dict(zip(HEADERS, found.columns, strict=True)),
+        rows=[
+            SnapshotRow(row=row, code=code, cells=dict(zip(HEADERS, cells, strict=True)))
+            for row, code, cells in shown_rows(found, caller)
+        ],
+        conflicts=[ConflictOut(**conflict) for conflict in found.conflicts],
+    )
+
+
+def visible(caller: Caller) -> list[Any]:
+    """The condition that a contract is the caller's to see."""
+    return [] if caller.organization_id is None else [Contract.organization_id == caller.organization_id]
+
+
+def seen_contract(session: Session, caller: Caller, slug: str) -> Contract:
+    """The contract of that slug. Raises `NotFound` also for one that is not the caller's to see."""
+    found = session.scalars(select(Contract).where(Contract.slug == slug, *visible(caller))).first()
+    if found is None:
+        raise NotFound("no such contract")
+    return found
+
+
+def seen_snapshot(session: Session, contract: Contract, snapshot_id: int) -> SheetSnapshot:
+    """A snapshot of what a sync of that contract wrote. Raises `NotFound`."""
+    found = session.scalars(
+        select(SheetSnapshot).where(SheetSnapshot.id == snapshot_id, *_written(contract.id))
+    ).first()
+    if found is None:
+        raise NotFound("no such snapshot of this contract")
+    return found
+
+
+def shown_rows(snapshot: SheetSnapshot, caller: Caller) -> Sequence[tuple[int, str, list[Any]]]:
+    """The rows of a snapshot, `(row, code, six cells)`, as the caller may see them."""
+    if caller.sees_emails:
+        return [(row, code, list(cells)) for row, code, cells in snapshot.rows]
+    return [
+        (row, code, [_masked_cell(cell) if place == REDEEMED_BY else cell for place, cell in enumerate(cells)])
+        for row, code, cells in snapshot.rows
+    ]
+
+
+def _masked_cell(cell: Any) -> Any:
+    return masked(cell) if isinstance(cell, str) and cell else cell
+
+
+def _written(contract_id: int) -> list[Any]:
+    """Snapshots of what we wrote; what the customer's cells held before is not for reading here."""
+    return [SheetSnapshot.contract_id == contract_id, SheetSnapshot.kind == "after"]
+
+
+def _summary(snapshot: SheetSnapshot) -> SnapshotOut:
+    return SnapshotOut(
+        id=snapshot.id,
+        taken_at=snapshot.taken_at,
+        verified_at=snapshot.verified_at,
+        spreadsheet_id=snapshot.spreadsheet_id,
+        sheet_id=snapshot.sheet_id,
+        title=snapshot.title,
+        rows=snapshot.row_count,
+        updated=snapshot.updated,
+        appended=snapshot.appended,
+        unchanged=snapshot.unchanged,
+        conflicts=len(snapshot.conflicts),
+        reads=snapshot.reads,
+        writes=snapshot.writes,
+        run_id=snapshot.run_id,
+    )
+
+
+def _code(row: dict[str, Any], caller: Caller) -> dict[str, Any]:
+    target, number = row.pop("sheet_target"), row.pop("sheet_row")
+    row["sheet_location"] = None if number is None else {"target": target or "", "row": number}
+    if not caller.sees_emails:
+        row["attached_by"], row["enrolled_by"] = masked(row["attached_by"]), masked(row["enrolled_by"])
+    return row

@@ -1,0 +1,112 @@
+"""Learners join contracts: with a code, or by signing on."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Response
+from fastapi import Body as InBody
+from pydantic import BaseModel, ConfigDict, Field
+
+from b2b_pipelines.api.auth import Attacher
+from b2b_pipelines.api.database import Db
+from b2b_pipelines.api.errors import answers
+from b2b_pipelines.api.fields import API, LearnerIn, Text
+from b2b_pipelines.learners import service
+from b2b_pipelines.learners.rules import Outcome
+from b2b_pipelines.learners.service import Person
+
+router = APIRouter(prefix=API, tags=["learners"])
+
+Who = Annotated[
+    LearnerIn,
+    InBody(openapi_examples={"a learner": {"value": {"email": "jane@example.com", "name": "Jane", "lms_user_id": 42}}}),
+]
+
+
+class Attached(BaseModel):
+    """What came of it: `attached` or `already_attached`, and the contract's slug."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"result": "attached", "contract": "acme-2026"}]})
+
+    result: str = Field(json_schema_extra={"enum": [Outcome.ATTACHED, Outcome.ALREADY_ATTACHED]})
+    contract: str
+
+
+class RefusedContract(BaseModel):
+    contract: str
+    error_code: str
+
+
+class SignedOn(BaseModel):
+    """Slugs of the organization's open `sso` contracts, by what came of it. The refused ones are full."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "attached": ["acme-2026"],
+                    "already_attached": [],
+                    "refused": [{"contract": "acme-labs", "error_code": "contract_full"}],
+                }
+            ]
+        }
+    )
+
+    attached: list[str]
+    already_attached: list[str]
+    refused: list[RefusedContract]
+
+
+@router.post(
+    "/attach/{code}/",
+    status_code=201,
+    summary="Attach a learner with an enrollment code",
+    response_model=Attached,
+    responses={
+        200: {"model": Attached, "description": "The learner is attached already: nothing changed, no code was spent."},
+        **answers(401, 403, 404, 409),
+    },
+)
+def attach(
+    db: Db,
+    caller: Attacher,
+    code: Annotated[Text, Path(description="Any code of the contract.", max_length=100)],
+    learner: Who,
+    response: Response,
+) -> dict[str, Any]:
+    """The learner joins the contract that the code belongs to.
+
+    Refused with `invalid_code` (404: there is none such, it is inactive, or another learner used it up),
+    `contract_not_open` or `contract_full` (409), looked at in this order.
+    """
+    with db.session() as session:
+        done = service.attach(session, code, person(learner), datetime.now(UTC), caller.organization_id)
+    if done.result == Outcome.ALREADY_ATTACHED:
+        response.status_code = 200
+    return {"result": done.result.value, "contract": done.contract}
+
+
+@router.post(
+    "/organizations/{org_key}/logins/",
+    summary="A learner of an organization signed on",
+    response_model=SignedOn,
+    responses=answers(401, 403, 404),
+)
+def sign_on(
+    db: Db,
+    caller: Attacher,
+    org_key: Annotated[Text, Path(description="The organization's key.", examples=["ACME"], max_length=255)],
+    learner: Who,
+) -> dict[str, Any]:
+    """Attaches the learner to the open `sso` contracts of the organization, as far as there is room."""
+    with db.session() as session:
+        done = service.sign_on(session, org_key, person(learner), datetime.now(UTC), caller.organization_id)
+    return {
+        "attached": done.attached,
+        "already_attached": done.already_attached,
+        "refused": [{"contract": slug, "error_code": reason.value} for slug, reason in done.refused],
+    }
+
+
+def person(learner: LearnerIn) -> Person:
+    return Person(learner.email, learner.name, learner.lms_user_id)
