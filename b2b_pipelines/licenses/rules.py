@@ -4,6 +4,7 @@ The database decides the same, set-based, in `store.decide`. `decide` here says 
 like the table it comes from: the tests hold the two against each other.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,8 @@ T = TypeVar("T")
 
 BATCH = 100
 """The most licenses, or addresses, that the LMS is sent at once."""
+
+ADDRESS = re.compile(r"[^@\s,;:<>()\[\]\"\\]+@[^@\s,;:<>()\[\]\"\\.]+(\.[^@\s,;:<>()\[\]\"\\.]+)+")
 
 FRESH = timedelta(hours=24)
 """How long after a plan's end the LMS may end enrollments that were changed since."""
@@ -167,6 +170,11 @@ class Verdict:
 def email_key(address: str | None) -> str | None:
     """What an address is compared by, and sent as: without case and surrounding space; None when nothing is left."""
     return (address or "").strip().lower() or None
+
+
+def is_plausible(address: str) -> bool:
+    """Whether a text looks like an e-mail address, so that one wonders why the LMS would refuse it."""
+    return ADDRESS.fullmatch(address) is not None
 
 
 def decide(expired: HeldLicense, world: World, policy: Policy) -> Verdict | None:

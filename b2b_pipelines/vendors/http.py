@@ -70,6 +70,10 @@ class AnswerMalformed(PermanentError):
     code = "answer_malformed"
 
 
+VENDOR_ERRORS = (VendorUnavailable, VendorRefused, AnswerMalformed)
+"""Whatever may come of a request to a vendor."""
+
+
 @dataclass(frozen=True)
 class Patience:
     """How long a request is tried again. `Retry-After` is obeyed; when it asks for more than is left, we give up at once."""

@@ -1,0 +1,251 @@
+"""Reading files of plans and licenses: CSV or JSON, every fault of a file named by its line or record.
+
+A CSV file has a heading; a JSON file is a list of objects. An empty value is none. Columns that are not ours are left
+alone and named in `ignored`. Addresses are taken as they are: whether one is well-formed is the LMS's to say.
+"""
+
+import csv
+import json
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from b2b_pipelines.errors import InvalidInput
+from b2b_pipelines.licenses.rules import LicenseStatus
+
+TRUE = frozenset({"true", "t", "yes", "1"})
+FALSE = frozenset({"false", "f", "no", "0"})
+LARGEST_ID = 2**63 - 1
+LONGEST_CELL = 1 << 20
+
+Parse = Callable[[object], object]
+
+
+def _text(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    if not text.isprintable() and any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("holds a character that cannot be stored")
+    return text
+
+
+def _uuid(value: object) -> UUID:
+    try:
+        return UUID(str(value).strip())
+    except ValueError:
+        raise ValueError("is not a UUID") from None
+
+
+def _time(value: object) -> datetime:
+    try:
+        moment = datetime.fromisoformat(str(value).strip())
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("is not an ISO 8601 time with a zone, such as 2025-01-31T00:00:00Z")
+
+
+def _flag(value: object) -> bool:
+    word = str(value).strip().lower()
+    if word not in TRUE | FALSE:
+        raise ValueError("is neither true nor false")
+    return word in TRUE
+
+
+def _number(value: object) -> int:
+    word = str(value).strip()
+    if isinstance(value, bool) or not (word.isascii() and word.isdecimal()) or not 0 < int(word) <= LARGEST_ID:
+        raise ValueError("is not a positive whole number")
+    return int(word)
+
+
+def _status(value: object) -> LicenseStatus:
+    try:
+        return LicenseStatus(str(value).strip().lower())
+    except ValueError:
+        raise ValueError(f"is none of {', '.join(LicenseStatus)}") from None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a file: how its values are read, and whether every record must have one."""
+
+    name: str
+    parse: Parse
+    required: bool = False
+
+
+PLAN_COLUMNS = (
+    Column("uuid", _uuid, required=True),
+    Column("enterprise_customer_uuid", _uuid, required=True),
+    Column("customer_name", _text),
+    Column("title", _text, required=True),
+    Column("start_date", _time, required=True),
+    Column("expiration_date", _time, required=True),
+    Column("is_active", _flag),
+    Column("expiration_processed", _flag),
+    Column("for_internal_use_only", _flag),
+    Column("renewed_plan_uuid", _uuid),
+    Column("renewal_effective_date", _time),
+    Column("renewal_processed", _flag),
+)
+
+LICENSE_COLUMNS = (
+    Column("uuid", _uuid, required=True),
+    Column("plan_uuid", _uuid, required=True),
+    Column("status", _status, required=True),
+    Column("user_email", _text),
+    Column("lms_user_id", _number),
+    Column("assigned_date", _time),
+    Column("activation_date", _time),
+    Column("revoked_date", _time),
+    Column("renewed_to", _uuid),
+)
+
+
+@dataclass(frozen=True, order=True)
+class Fault:
+    """What is wrong with one record of a file. The text repeats no value: it might be somebody's address."""
+
+    file: str
+    place: str
+    number: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file} {self.place} {self.number}: {self.text}"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record: its line (CSV) or number from 1 (JSON), its values by column, and whether any of them was faulty."""
+
+    number: int
+    values: Mapping[str, Any]
+    faulty: bool = False
+
+
+@dataclass
+class RecordFile:
+    """A file of plans or licenses. `given` are the columns that it has; what the file is silent about is kept as known.
+
+    Iterating yields the records whose uuid can be read and collects `faults`. Raises `InvalidInput` for a file that
+    cannot be read at all or lacks a required column.
+    """
+
+    path: Path
+    columns: tuple[Column, ...]
+    place: str = "line"
+    given: frozenset[str] = frozenset()
+    ignored: tuple[str, ...] = ()
+    faults: list[Fault] = field(default_factory=list)
+    _records: Iterator[tuple[int, Mapping[str, object]]] = field(default_factory=lambda: iter(()))
+
+    @classmethod
+    def open(cls, path: Path, columns: tuple[Column, ...]) -> "RecordFile":
+        """Read the heading; the records are read while they are iterated over."""
+        opened = cls(path, columns)
+        try:
+            with path.open(encoding="utf-8-sig") as file:
+                start = file.read(4096).lstrip()
+            headings = opened._read_json() if start.startswith(("[", "{")) else opened._read_csv()
+        except OSError as error:
+            raise InvalidInput(f"{path}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise InvalidInput(f"{path} is not a text file in UTF-8") from None
+        known = {column.name for column in columns}
+        opened.given = frozenset(headings) & known
+        opened.ignored = tuple(heading for heading in headings if heading not in known)
+        missing = [column.name for column in columns if column.required and column.name not in opened.given]
+        if missing and not (opened.place == "record" and not headings):
+            raise InvalidInput(
+                f"{path} has no {', '.join(missing)}: its columns are {', '.join(c.name for c in columns)}"
+            )
+        return opened
+
+    def __iter__(self) -> Iterator[Record]:
+        try:
+            for number, values in self._records:
+                if record := self._parse(number, values):
+                    yield record
+        except UnicodeDecodeError:
+            raise InvalidInput(f"{self.path} is not a text file in UTF-8") from None
+
+    def fault(self, number: int, text: str) -> None:
+        self.faults.append(Fault(self.path.name, self.place, number, text))
+
+    def _parse(self, number: int, values: Mapping[str, object]) -> Record | None:
+        parsed: dict[str, Any] = {}
+        faults_before = len(self.faults)
+        for column in self.columns:
+            value = values.get(column.name)
+            if value is None or value == "":
+                if column.required:
+                    self.fault(number, f"{column.name} is missing")
+                continue
+            try:
+                parsed[column.name] = column.parse(value)
+            except ValueError as error:
+                self.fault(number, f"{column.name} {error}")
+        start, end = parsed.get("start_date"), parsed.get("expiration_date")
+        if start and end and start >= end:
+            self.fault(number, "start_date is not before expiration_date")
+        return Record(number, parsed, len(self.faults) > faults_before) if "uuid" in parsed else None
+
+    def _read_csv(self) -> list[str]:
+        csv.field_size_limit(LONGEST_CELL)
+        lines = self._lines()
+        reader = csv.reader(lines, strict=True)
+        try:
+            headings = [heading.strip() for heading in next(reader, [])]
+        except csv.Error as error:
+            raise InvalidInput(f"{self.path} line 1: {error}") from None
+        finally:
+            lines.close()
+        if len(set(headings)) < len(headings):
+            raise InvalidInput(f"{self.path} has a column twice")
+        self._records = self._csv_records(headings)
+        return headings
+
+    def _lines(self) -> Generator[str, None, None]:
+        with self.path.open(encoding="utf-8-sig", newline="") as file:
+            yield from file
+
+    def _csv_records(self, headings: list[str]) -> Iterator[tuple[int, Mapping[str, object]]]:
+        reader = csv.reader(self._lines(), strict=True)
+        next(reader)
+        while True:
+            number = reader.line_num + 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                self.fault(number, f"is not CSV: {error}")
+                return
+            if cells and len(cells) != len(headings):
+                self.fault(number, f"has {len(cells)} values for {len(headings)} columns")
+            elif cells:
+                yield number, dict(zip(headings, cells, strict=True))
+
+    def _read_json(self) -> list[str]:
+        self.place = "record"
+        try:
+            document = json.loads(self.path.read_text(encoding="utf-8-sig"))
+        except ValueError as error:
+            raise InvalidInput(f"{self.path} is not JSON: {error}") from None
+        if not isinstance(document, list):
+            raise InvalidInput(f"{self.path} must hold a list of objects")
+
+        self._records = self._json_records(document)
+        return list(dict.fromkeys(key for record in document if isinstance(record, dict) for key in record))
+
+    def _json_records(self, document: list[Any]) -> Iterator[tuple[int, Mapping[str, object]]]:
+        for number, record in enumerate(document, 1):
+            if isinstance(record, dict):
+                yield number, record
+            else:
+                self.fault(number, "is not an object")

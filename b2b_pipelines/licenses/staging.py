@@ -1,0 +1,380 @@
+"""Bringing many plans and licenses into the tables at once: staged with COPY, checked and merged set-based.
+
+The same way for files and for license-manager. Only the columns that a source gives are touched; what it is silent
+about is kept. Nothing is ever deleted because it did not come, and our own records of terminations and unlinks stand.
+"""
+
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from b2b_pipelines.db.locks import transaction_lock
+from b2b_pipelines.licenses.files import LICENSE_COLUMNS, PLAN_COLUMNS, Record
+from b2b_pipelines.licenses.rules import email_key, in_cycles, is_newly_processed
+
+MANY = 10_000
+"""Licenses from which on PostgreSQL is told anew how they are distributed, instead of finding out by itself later."""
+
+RENEWAL_COLUMNS = frozenset({"renewed_plan_uuid", "renewal_effective_date", "renewal_processed"})
+
+PLAN_UPDATES = {
+    "title": "staged.title",
+    "start_date": "staged.start_date",
+    "expiration_date": "staged.expiration_date",
+    "is_active": "coalesce(staged.is_active, true)",
+    "expiration_processed": "coalesce(staged.expiration_processed, false)",
+    "for_internal_use_only": "coalesce(staged.for_internal_use_only, false)",
+}
+PLAN_NAMES = {"expiration_processed": "imported_as_processed"}
+"""Where the name of a table's column is not that of the file's."""
+
+STAGED_PLAN = """
+CREATE TEMPORARY TABLE staged_plan (
+    number bigint, faulty boolean, uuid uuid, enterprise_customer_uuid uuid, customer_name text, title text,
+    start_date timestamptz, expiration_date timestamptz, is_active boolean, expiration_processed boolean,
+    for_internal_use_only boolean, renewed_plan_uuid uuid, renewal_effective_date timestamptz, renewal_processed boolean
+) ON COMMIT DROP
+"""
+
+STAGED_LICENSE = """
+CREATE TEMPORARY TABLE staged_license (
+    number bigint, faulty boolean, uuid uuid, plan_uuid uuid, status text, user_email text, lms_user_id bigint,
+    assigned_date timestamptz, activation_date timestamptz, revoked_date timestamptz, renewed_to uuid, email_key text
+) ON COMMIT DROP
+"""
+
+# Each names the records that may not come in, by number, and why. A record that is faulty already is not asked again,
+# but counts as known.
+PLAN_FAULTS = {
+    "the uuid comes twice": """
+        SELECT number FROM (
+            SELECT number, row_number() OVER (PARTITION BY uuid ORDER BY number) AS place FROM staged_plan
+        ) AS s WHERE place > 1
+    """,
+    "another plan of the customer has the same title": """
+        SELECT s.number FROM staged_plan AS s WHERE NOT s.faulty AND (
+            EXISTS (
+                SELECT FROM staged_plan AS other WHERE other.title = s.title AND other.uuid <> s.uuid
+                AND other.enterprise_customer_uuid = s.enterprise_customer_uuid AND other.number < s.number
+            ) OR EXISTS (
+                SELECT FROM subscription_plan AS known JOIN customer_agreement AS a ON a.id = known.customer_agreement_id
+                WHERE known.title = s.title AND known.uuid <> s.uuid AND a.enterprise_customer_uuid = s.enterprise_customer_uuid
+                AND NOT EXISTS (SELECT FROM staged_plan AS other WHERE other.uuid = known.uuid)
+            )
+        )
+    """,
+    "renewed_plan_uuid is the plan itself": """
+        SELECT number FROM staged_plan WHERE NOT faulty AND renewed_plan_uuid = uuid
+    """,
+    "renewed_plan_uuid names no plan, neither in the file nor known": """
+        SELECT s.number FROM staged_plan AS s WHERE NOT s.faulty AND s.renewed_plan_uuid IS NOT NULL
+        AND NOT EXISTS (SELECT FROM staged_plan AS other WHERE other.uuid = s.renewed_plan_uuid)
+        AND NOT EXISTS (SELECT FROM subscription_plan AS known WHERE known.uuid = s.renewed_plan_uuid)
+    """,
+    "renewed_plan_uuid names a plan that renews another one already": """
+        SELECT s.number FROM staged_plan AS s WHERE NOT s.faulty AND s.renewed_plan_uuid IS NOT NULL AND (
+            EXISTS (
+                SELECT FROM staged_plan AS other
+                WHERE other.renewed_plan_uuid = s.renewed_plan_uuid AND other.uuid <> s.uuid AND other.number < s.number
+            ) OR EXISTS (
+                SELECT FROM plan_renewal AS known WHERE known.renewed_plan_uuid = s.renewed_plan_uuid
+                AND NOT EXISTS (SELECT FROM staged_plan AS other WHERE other.uuid = known.prior_plan_uuid)
+            )
+        )
+    """,
+}
+
+LICENSE_FAULTS = {
+    "the uuid comes twice": """
+        SELECT number FROM (
+            SELECT number, row_number() OVER (PARTITION BY uuid ORDER BY number) AS place FROM staged_license
+        ) AS s WHERE place > 1
+    """,
+    "plan_uuid names no plan, neither in the file nor known": """
+        SELECT s.number FROM staged_license AS s WHERE NOT s.faulty
+        AND NOT EXISTS (SELECT FROM staged_plan AS other WHERE other.uuid = s.plan_uuid)
+        AND NOT EXISTS (SELECT FROM subscription_plan AS known WHERE known.uuid = s.plan_uuid)
+    """,
+    "renewed_to is the license itself": """
+        SELECT number FROM staged_license WHERE NOT faulty AND renewed_to = uuid
+    """,
+    "renewed_to names no license, neither in the file nor known": """
+        SELECT s.number FROM staged_license AS s WHERE NOT s.faulty AND s.renewed_to IS NOT NULL
+        AND NOT EXISTS (SELECT FROM staged_license AS other WHERE other.uuid = s.renewed_to)
+        AND NOT EXISTS (SELECT FROM license AS known WHERE known.uuid = s.renewed_to)
+    """,
+}
+
+
+@dataclass(frozen=True)
+class Merged:
+    """How many of the staged rows were new, different, and known as they are."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+
+
+def begin(session: Session) -> None:
+    """Empty staging tables, which end with the transaction. Imports take turns."""
+    transaction_lock(session, "licenses", "import")
+    session.execute(text(STAGED_PLAN))
+    session.execute(text(STAGED_LICENSE))
+
+
+def stage_plans(session: Session, records: Iterable[Record]) -> None:
+    names = [column.name for column in PLAN_COLUMNS]
+    rows = ([record.number, record.faulty, *map(record.values.get, names)] for record in records)
+    _copy(session, "staged_plan", ["number", "faulty", *names], rows)
+
+
+def stage_licenses(session: Session, records: Iterable[Record]) -> None:
+    names = [column.name for column in LICENSE_COLUMNS]
+    rows = (
+        [
+            record.number,
+            record.faulty,
+            *map(record.values.get, names),
+            email_key(record.values.get("user_email")),
+        ]
+        for record in records
+    )
+    _copy(session, "staged_license", ["number", "faulty", *names, "email_key"], rows)
+    session.execute(text("ANALYZE staged_license"))
+
+
+def plan_faults(session: Session) -> list[tuple[int, str]]:
+    """The staged plans that may not come in: number and why. Renewals must not come round to where they began."""
+    found = _faults(session, PLAN_FAULTS)
+    renewals: dict[UUID, UUID] = {
+        row.prior: row.renewed
+        for row in session.execute(
+            text(
+                "SELECT prior_plan_uuid AS prior, renewed_plan_uuid AS renewed FROM plan_renewal"
+                " WHERE renewed_plan_uuid IS NOT NULL AND prior_plan_uuid NOT IN (SELECT uuid FROM staged_plan)"
+                " UNION ALL SELECT uuid, renewed_plan_uuid FROM staged_plan"
+                " WHERE renewed_plan_uuid IS NOT NULL AND renewed_plan_uuid <> uuid"
+            )
+        )
+    }
+    if cycles := in_cycles(renewals):
+        rows = session.execute(
+            text("SELECT number FROM staged_plan WHERE uuid = ANY(CAST(:cycles AS uuid[]))"), {"cycles": list(cycles)}
+        )
+        found += [(row.number, "its renewals come round to the plan itself") for row in rows]
+    return found
+
+
+def license_faults(session: Session) -> list[tuple[int, str]]:
+    """The staged licenses that may not come in: number and why."""
+    return _faults(session, LICENSE_FAULTS)
+
+
+def merge_plans(session: Session, given: frozenset[str]) -> tuple[Merged, list[UUID]]:
+    """Bring the staged plans in; also the plans that the source newly says are processed.
+
+    `given` are the columns that the source has.
+    """
+    processed = _newly_processed(session, given)
+    session.execute(
+        text("""
+            INSERT INTO customer_agreement (enterprise_customer_uuid, name)
+            SELECT DISTINCT ON (enterprise_customer_uuid) enterprise_customer_uuid, coalesce(customer_name, '') FROM staged_plan
+            ORDER BY enterprise_customer_uuid, customer_name IS NULL, number DESC
+            ON CONFLICT (enterprise_customer_uuid) DO UPDATE SET name = excluded.name
+            WHERE excluded.name NOT IN ('', customer_agreement.name)
+        """)
+    )
+    columns = {PLAN_NAMES.get(name, name): source for name, source in PLAN_UPDATES.items() if name in given}
+    columns["customer_agreement_id"] = "agreement.id"
+    source = "staged_plan AS staged JOIN customer_agreement AS agreement USING (enterprise_customer_uuid)"
+    # Updated first: a title may pass from a plan to a new one.
+    updated = set(session.scalars(text(_update("subscription_plan", columns, source) + " RETURNING known.uuid")))
+    created = set(session.scalars(text(_insert("subscription_plan", columns, source) + " RETURNING uuid")))
+    if given & RENEWAL_COLUMNS:
+        updated |= _merge_renewals(session) - created
+    total = session.scalar(text("SELECT count(*) FROM staged_plan")) or 0
+    return Merged(len(created), len(updated), total - len(created) - len(updated)), processed
+
+
+def merge_licenses(session: Session, given: frozenset[str]) -> Merged:
+    """Bring the staged licenses in. `given` are the columns that the source has."""
+    columns = {column.name: f"staged.{column.name}" for column in LICENSE_COLUMNS if column.name in given - {"uuid"}}
+    if "user_email" in given:
+        columns["email_key"] = "staged.email_key"
+    # Inserted first: a license that is known may be renewed to one that is new.
+    created = _count(session, _insert("license", columns, "staged_license AS staged"))
+    updated = _count(session, _update("license", columns, "staged_license AS staged"))
+    total = session.scalar(text("SELECT count(*) FROM staged_license")) or 0
+    if created + updated >= MANY:
+        session.execute(text("ANALYZE license"))
+    return Merged(created, updated, total - created - updated)
+
+
+def record_as_processed(session: Session, plans: list[UUID]) -> None:
+    """Note, for the licenses known now, that their enrollments were ended for the plan's expiration."""
+    session.execute(
+        text("""
+            INSERT INTO license_event (license_uuid, event_name, plan_expiration)
+            SELECT license.uuid, 'terminated', plan.expiration_date
+            FROM license JOIN subscription_plan AS plan ON plan.uuid = license.plan_uuid
+            WHERE plan.uuid = ANY(CAST(:plans AS uuid[]))
+            ON CONFLICT (license_uuid, event_name, plan_expiration) DO NOTHING
+        """),
+        {"plans": plans},
+    )
+    session.execute(
+        text("""
+            UPDATE subscription_plan SET processed_for = expiration_date, processed_at = now()
+            WHERE uuid = ANY(CAST(:plans AS uuid[]))
+        """),
+        {"plans": plans},
+    )
+
+
+def _newly_processed(session: Session, given: frozenset[str]) -> list[UUID]:
+    if "expiration_processed" not in given:
+        return []
+    rows = session.execute(
+        text("""
+            SELECT staged.uuid, staged.expiration_date, known.expiration_date AS known_expiration,
+                coalesce(known.imported_as_processed, false) AS known_as_processed
+            FROM staged_plan AS staged LEFT JOIN subscription_plan AS known USING (uuid) WHERE staged.expiration_processed
+        """)
+    )
+    return [
+        row.uuid
+        for row in rows
+        if is_newly_processed(True, row.expiration_date, row.known_expiration, row.known_as_processed)
+    ]
+
+
+def _merge_renewals(session: Session) -> set[UUID]:
+    """The plans whose renewal came, changed or went."""
+    gone = session.scalars(
+        text("""
+            DELETE FROM plan_renewal AS known USING staged_plan AS staged
+            WHERE staged.uuid = known.prior_plan_uuid
+            AND staged.renewed_plan_uuid IS NULL AND staged.renewal_effective_date IS NULL
+            RETURNING known.prior_plan_uuid
+        """)
+    ).all()
+    wanted = """
+        SELECT uuid AS prior_plan_uuid, renewed_plan_uuid, renewal_effective_date AS effective_date,
+            coalesce(renewal_processed, renewed_plan_uuid IS NOT NULL) AS processed
+        FROM staged_plan WHERE renewed_plan_uuid IS NOT NULL OR renewal_effective_date IS NOT NULL
+    """
+    # One statement: a renewed plan may pass from one prior plan to another.
+    changed = session.scalars(
+        text(f"""
+            INSERT INTO plan_renewal AS known (prior_plan_uuid, renewed_plan_uuid, effective_date, processed) {wanted}
+            ON CONFLICT (prior_plan_uuid) DO UPDATE SET renewed_plan_uuid = excluded.renewed_plan_uuid,
+                effective_date = excluded.effective_date, processed = excluded.processed
+            WHERE (known.renewed_plan_uuid, known.effective_date, known.processed)
+                IS DISTINCT FROM (excluded.renewed_plan_uuid, excluded.effective_date, excluded.processed)
+            RETURNING prior_plan_uuid
+        """)
+    ).all()
+    return {*gone, *changed}
+
+
+def _update(table: str, columns: Mapping[str, str], source: str) -> str:
+    assignments = ", ".join(f"{name} = {value}" for name, value in columns.items())
+    known = ", ".join(f"known.{name}" for name in columns)
+    return (
+        f"UPDATE {table} AS known SET {assignments} FROM {source} WHERE known.uuid = staged.uuid"
+        f" AND ({known}) IS DISTINCT FROM ({', '.join(columns.values())})"
+    )
+
+
+def _insert(table: str, columns: Mapping[str, str], source: str) -> str:
+    return (
+        f"INSERT INTO {table} (uuid, {', '.join(columns)}) SELECT staged.uuid, {', '.join(columns.values())} FROM {source}"
+        f" WHERE NOT EXISTS (SELECT FROM {table} AS known WHERE known.uuid = staged.uuid)"
+    )
+
+
+def _count(session: Session, statement: str) -> int:
+    returned = f"WITH changed AS ({statement} RETURNING 1) SELECT count(*) FROM changed"
+    return session.scalar(text(returned)) or 0
+
+
+def _faults(session: Session, checks: Mapping[str, str]) -> list[tuple[int, str]]:
+    return [(number, why) for why, query in checks.items() for number in session.scalars(text(query))]
+
+
+def _copy(session: Session, table: str, columns: list[str], rows: Iterable[list[Any]]) -> None:
+    # Spooled first: the rows are complete, and every fault is known, before PostgreSQL gets the first one.
+    with tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n") as spool:
+        for row in rows:
+            spool.write("\t".join(map(_cell, row)) + "\n")
+        spool.seek(0)
+        cursor: Any = session.connection().connection.cursor()
+        with cursor:
+            cursor.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", spool, 1 << 20)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return r"\N"
+    if isinstance(value, str):
+        return value.replace("\\", r"\\").replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")
+    return "t" if value is True else "f" if value is False else str(value)
+
+
+def mark_seen(session: Session, customer: UUID) -> int:
+    """After a complete reading of a customer's plans and licenses: what was not in it is no longer seen, what was is.
+
+    Unassigned licenses are never read, so nothing follows from their absence. Gives the number of licenses no longer seen.
+    """
+    seen = """
+        UPDATE {table} AS known SET unseen_since = CASE WHEN {seen} THEN NULL ELSE coalesce(known.unseen_since, now()) END
+        FROM customer_agreement AS agreement{plan}
+        WHERE agreement.enterprise_customer_uuid = :customer AND {joined} AND {seen} = (known.unseen_since IS NOT NULL)
+    """
+    session.execute(
+        text(
+            seen.format(
+                table="subscription_plan",
+                seen="EXISTS (SELECT FROM staged_plan AS staged WHERE staged.uuid = known.uuid)",
+                plan="",
+                joined="agreement.id = known.customer_agreement_id",
+            )
+        ),
+        {"customer": customer},
+    )
+    session.execute(
+        text(
+            seen.format(
+                table="license",
+                seen="EXISTS (SELECT FROM staged_license AS staged WHERE staged.uuid = known.uuid)",
+                plan=" JOIN subscription_plan AS plan ON plan.customer_agreement_id = agreement.id",
+                joined="plan.uuid = known.plan_uuid AND known.status <> 'unassigned'",
+            )
+        ),
+        {"customer": customer},
+    )
+    unseen = """
+        SELECT count(*) FROM customer_agreement AS agreement
+        JOIN subscription_plan AS plan ON plan.customer_agreement_id = agreement.id JOIN license ON license.plan_uuid = plan.uuid
+        WHERE agreement.enterprise_customer_uuid = :customer AND license.unseen_since IS NOT NULL
+    """
+    return session.scalar(text(unseen), {"customer": customer}) or 0
+
+
+def merge_agreement(session: Session, customer: UUID, *, uuid: UUID, slug: str | None, name: str | None) -> None:
+    """Note what license-manager calls a customer; a name it does not say is kept."""
+    session.execute(
+        text("""
+            INSERT INTO customer_agreement AS known (enterprise_customer_uuid, uuid, slug, name)
+            VALUES (:customer, :uuid, :slug, coalesce(:name, ''))
+            ON CONFLICT (enterprise_customer_uuid) DO UPDATE SET uuid = excluded.uuid,
+                slug = coalesce(excluded.slug, known.slug), name = coalesce(nullif(excluded.name, ''), known.name)
+        """),
+        {"customer": customer, "uuid": uuid, "slug": slug, "name": name},
+    )
