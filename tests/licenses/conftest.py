@@ -1,0 +1,101 @@
+"""Worlds of plans and licenses, put into the database as they are."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+from sqlalchemy import insert, text
+
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.licenses.models import (
+    CustomerAgreement,
+    License,
+    LicenseEvent,
+    PlanRenewal,
+    RefusedAddress,
+    SubscriptionPlan,
+)
+from b2b_pipelines.licenses.rules import World
+
+TABLES = (
+    "license_event",
+    "refused_address",
+    "expired_license",
+    "license",
+    "plan_renewal",
+    "subscription_plan",
+    "customer_agreement",
+)
+
+Put = Callable[[World], None]
+
+
+@pytest.fixture
+def put(database: Database) -> Put:
+    """Replaces what the database knows of licenses by a world of the rules."""
+
+    def replace(world: World) -> None:
+        customers = sorted(
+            {plan.customer for plan in world.plans.values()} | {customer for customer, _ in world.refusals}
+        )
+        numbers: dict[UUID, int] = {customer: number for number, customer in enumerate(customers, 1)}
+        rows = {
+            CustomerAgreement: [
+                {"id": number, "enterprise_customer_uuid": customer, "name": f"Customer {number}"}
+                for customer, number in numbers.items()
+            ],
+            SubscriptionPlan: [
+                {
+                    "uuid": plan.uuid,
+                    "customer_agreement_id": numbers[plan.customer],
+                    "title": str(plan.uuid),
+                    "start_date": plan.expiration_date.replace(year=2000),
+                    "expiration_date": plan.expiration_date,
+                    "is_active": plan.is_active,
+                    "for_internal_use_only": plan.internal,
+                }
+                for plan in world.plans.values()
+            ],
+            PlanRenewal: [
+                {
+                    "prior_plan_uuid": plan.uuid,
+                    "renewed_plan_uuid": plan.renewal.renewed_plan,
+                    "processed": plan.renewal.processed,
+                }
+                for plan in world.plans.values()
+                if plan.renewal
+            ],
+            License: [
+                {
+                    "uuid": held.uuid,
+                    "plan_uuid": held.plan,
+                    "status": held.status,
+                    "user_email": held.email_key,
+                    "email_key": held.email_key,
+                    "lms_user_id": held.lms_user_id,
+                    "renewed_to": held.renewed_to,
+                }
+                for held in world.licenses.values()
+            ],
+            LicenseEvent: [
+                {"license_uuid": uuid, "event_name": name, "plan_expiration": expiration, "run_id": "test", "at": at}
+                for (uuid, name, expiration), at in world.events.items()
+            ],
+            RefusedAddress: [
+                {
+                    "customer_agreement_id": numbers[customer],
+                    "email_key": key,
+                    "words": "No.",
+                    "run_id": "test",
+                    "at": at,
+                }
+                for (customer, key), at in world.refusals.items()
+            ],
+        }
+        with database.session() as session:
+            session.execute(text("; ".join(f"DELETE FROM {table}" for table in TABLES)))
+            for model, some in rows.items():
+                if some:
+                    session.execute(insert(model).values(some))  # in one statement: licenses name each other
+
+    return replace

@@ -1,0 +1,197 @@
+"""The statement that decides for a whole customer says what the rules say of each license."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import event
+
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.errors import NotFound
+from b2b_pipelines.licenses import service, store
+from b2b_pipelines.licenses.models import ExpiredLicense
+from b2b_pipelines.licenses.rules import (
+    Decision,
+    EventName,
+    HeldLicense,
+    LicenseStatus,
+    Plan,
+    Policy,
+    Renewal,
+    Verdict,
+    World,
+    decide,
+)
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+INSTANT = timedelta(microseconds=1)
+GRACE = timedelta(days=90)
+CUSTOMERS = [UUID(int=1), UUID(int=2)]
+MOMENTS = [
+    NOW - timedelta(days=300),
+    NOW - GRACE - INSTANT,
+    NOW - GRACE,
+    NOW - GRACE + INSTANT,
+    NOW - timedelta(days=1),
+    NOW,
+    NOW + INSTANT,
+    NOW + timedelta(days=30),
+]
+ADDRESSES = [None, "a@example.com", "b@example.com", "straße@example.com", "not an address"]
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    """A few customers, plans and people, so that everything happens to everybody."""
+    uuids = [UUID(int=10 + number) for number in range(draw(st.integers(1, 6)))]
+    renewable = list(uuids)
+    plans = {}
+    for uuid in uuids:
+        renewal = None
+        if draw(st.booleans()):
+            after = draw(st.sampled_from([None, *(other for other in renewable if other > uuid)]))
+            if after:
+                renewable.remove(after)
+            renewal = Renewal(after, draw(st.booleans()))
+        plans[uuid] = Plan(
+            uuid,
+            draw(st.sampled_from(CUSTOMERS)),
+            draw(st.sampled_from(MOMENTS)),
+            is_active=draw(st.integers(0, 3)) > 0,
+            internal=draw(st.integers(0, 4)) == 0,
+            renewal=renewal,
+        )
+    seats = [UUID(int=1000 + number) for number in range(draw(st.integers(1, 14)))]
+    licenses = {
+        uuid: HeldLicense(
+            uuid,
+            draw(st.sampled_from(uuids)),
+            draw(st.sampled_from([*LicenseStatus, LicenseStatus.ACTIVATED, LicenseStatus.ACTIVATED])),
+            draw(st.sampled_from(ADDRESSES)),
+            draw(st.sampled_from([None, None, 1, 2])),
+            draw(st.sampled_from([None, None, *(seat for seat in seats if seat != uuid)])),
+        )
+        for uuid in seats
+    }
+    events = {
+        (uuid, name, draw(st.sampled_from([plans[licenses[uuid].plan].expiration_date] * 4 + [MOMENTS[0]]))): NOW
+        - timedelta(hours=number)
+        for number, (uuid, name) in enumerate(
+            draw(
+                st.sets(
+                    st.sampled_from([(uuid, name) for uuid in seats for name in (*EventName, EventName.TERMINATED)])
+                )
+            )
+        )
+    }
+    terminated = {
+        (uuid, EventName.TERMINATED, plans[licenses[uuid].plan].expiration_date): NOW
+        for uuid in draw(st.sets(st.sampled_from(seats)))
+    }
+    refusals = draw(st.sets(st.tuples(st.sampled_from(CUSTOMERS), st.sampled_from(ADDRESSES[1:]))))
+    return World(plans, licenses, {**events, **terminated}, dict.fromkeys(refusals, NOW))
+
+
+def by_rules(world: World, policy: Policy, customer: UUID | None = None) -> dict[UUID, Verdict]:
+    verdicts = (decide(held, world, policy) for held in world.licenses.values())
+    return {verdict.license_uuid: verdict for verdict in verdicts if verdict and customer in (None, verdict.customer)}
+
+
+def by_statement(database: Database, policy: Policy, customer: UUID | None = None) -> dict[UUID, Verdict]:
+    with database.session() as session:
+        return {
+            row.verdict.license_uuid: row.verdict for row in store.decide(session, policy, customer=customer).decided
+        }
+
+
+seen: Counter[Decision] = Counter()
+
+
+@settings(max_examples=150)
+@given(
+    world=worlds(),
+    unlinking=st.sets(st.sampled_from(CUSTOMERS)),
+    internal=st.booleans(),
+    customer=st.sampled_from([None, *CUSTOMERS]),
+)
+def test_the_statement_decides_as_the_rules_do(
+    database: Database, put, world: World, unlinking: set[UUID], internal: bool, customer: UUID | None
+) -> None:
+    put(world)
+    policy = Policy(NOW, GRACE, frozenset(unlinking), internal)
+    expected = by_rules(world, policy, customer)
+    assert by_statement(database, policy, customer) == expected
+    seen.update(verdict.decision for verdict in expected.values())
+
+
+def test_every_decision_was_among_those_compared() -> None:
+    assert set(seen) == set(Decision)
+
+
+def small_world(expiration: datetime = NOW - timedelta(days=100)) -> World:
+    plan = Plan(UUID(int=10), CUSTOMERS[0], expiration)
+    licenses = [
+        HeldLicense(UUID(int=number), plan.uuid, LicenseStatus.ACTIVATED, f"p{number}@example.com")
+        for number in range(100, 110)
+    ]
+    return World({plan.uuid: plan}, {held.uuid: held for held in licenses})
+
+
+@pytest.mark.parametrize(
+    ("age", "decision"),
+    [(GRACE - INSTANT, Decision.IN_GRACE), (GRACE, Decision.IN_GRACE), (GRACE + INSTANT, Decision.UNLINK)],
+    ids=["a-microsecond-less", "exactly-90-days", "a-microsecond-more"],
+)
+def test_the_grace_ends_to_the_microsecond_in_the_database(
+    database: Database, put, age: timedelta, decision: Decision
+) -> None:
+    world = small_world(NOW - age)
+    put(replace(world, events={(uuid, EventName.TERMINATED, NOW - age): NOW for uuid in world.licenses}))
+    decisions = by_statement(database, Policy(NOW, unlinking=frozenset(CUSTOMERS)))
+    assert {verdict.decision for verdict in decisions.values()} == {decision}
+
+
+def test_it_is_one_statement_however_many_licenses(database: Database, put) -> None:
+    put(small_world())
+    statements: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
+    assert len(by_statement(database, Policy(NOW))) == 10
+    assert len(statements) == 1
+
+
+def test_decisions_come_in_pages_that_lose_nothing(database: Database, put) -> None:
+    put(small_world())
+    with database.session() as session:
+        pages = [store.decide(session, Policy(NOW), limit=4, offset=offset) for offset in (0, 4, 8, 12)]
+    assert [len(page.decided) for page in pages] == [4, 4, 2, 0]
+    assert [page.total for page in pages] == [10, 10, 10, 10]
+    assert len({row.verdict.license_uuid for page in pages for row in page.decided}) == 10
+
+
+def test_decisions_are_narrowed_down_to_a_plan_and_a_decision(database: Database, put) -> None:
+    put(small_world())
+    with database.session() as session:
+        assert store.decide(session, Policy(NOW), plan=UUID(int=10), decision=Decision.TERMINATE).total == 10
+        assert store.decide(session, Policy(NOW), decision=Decision.UNLINK).total == 0
+        assert store.decide(session, Policy(NOW), plan=UUID(int=11)).total == 0
+
+
+def test_the_last_decisions_are_kept_with_their_reasons(database: Database, put) -> None:
+    put(small_world())
+    for _ in range(2):
+        with database.session() as session:
+            service.decide(session, CUSTOMERS[0], Policy(NOW))
+    with database.session() as session:
+        kept = session.query(ExpiredLicense).all()
+        assert {(row.decision, row.decided_at) for row in kept} == {("terminate", NOW)}
+        assert len(kept) == 10
+        assert all(row.reason for row in kept)
+
+
+def test_an_unknown_customer_is_not_one_without_licenses(database: Database) -> None:
+    with database.session() as session, pytest.raises(NotFound):
+        service.decide(session, UUID(int=99), Policy(NOW))
