@@ -3,7 +3,7 @@
 | | |
 |---|---|
 | `GET /health` | the URL and the vendors |
-| `GET /requests?vendor=&kind=`, `DELETE /requests` | the request log and its counts; forget it |
+| `GET /requests?vendor=&kind=&limit=`, `DELETE /requests` | the request log (its last entries) and its counts; forget it |
 | `GET, POST, DELETE /faults` | the faults that wait; one more (fields of `Fault`, without `call`); none |
 | `PUT /latency` | `{"seconds": 0.2}` before every answer |
 | `DELETE /world` | be as new |
@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from b2b_pipelines.sandbox.asked import Body, body_of, refusing
+from b2b_pipelines.sandbox.asked import AdminRefused, Body, body_of, refusing
 from b2b_pipelines.sandbox.faults import Fault, Manner, When
 from b2b_pipelines.sandbox.world import World
 
@@ -61,7 +61,10 @@ def admin_routes(world: World) -> list[BaseRoute]:
         if request.method == "DELETE":
             world.log.reset()
         vendor, kind = request.query_params.get("vendor"), request.query_params.get("kind")
-        entries = world.log.entries(vendor=vendor, kind=kind)
+        limit = request.query_params.get("limit", "")
+        if limit and not limit.isdecimal():
+            raise AdminRefused("limit is a whole number")
+        entries = world.log.entries(vendor=vendor, kind=kind)[-int(limit) if limit else 0 :]
         return JSONResponse(
             {"counts": world.log.counts(vendor=vendor), "requests": [entry.as_json() for entry in entries]}
         )
@@ -84,7 +87,7 @@ def admin_routes(world: World) -> list[BaseRoute]:
 
     return [
         Route(f"{API}/health", health),
-        Route(f"{API}/requests", requests, methods=["GET", "DELETE"]),
+        Route(f"{API}/requests", refusing(requests), methods=["GET", "DELETE"]),
         Route(f"{API}/faults", refusing(faults), methods=["GET", "POST", "DELETE"]),
         Route(f"{API}/latency", refusing(latency), methods=["PUT"]),
         Route(f"{API}/world", everything, methods=["DELETE"]),
