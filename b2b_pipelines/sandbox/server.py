@@ -15,9 +15,13 @@ from starlette.routing import BaseRoute, Mount
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from b2b_pipelines.sandbox.admin import admin_routes
+from b2b_pipelines.sandbox.enterprise_catalog import EnterpriseCatalog
 from b2b_pipelines.sandbox.faults import Application, Channel, Message, Receive, Send, befall
 from b2b_pipelines.sandbox.google import Google
+from b2b_pipelines.sandbox.license_manager import LicenseManager
+from b2b_pipelines.sandbox.open_edx import Lms
 from b2b_pipelines.sandbox.requests_log import Exchange
+from b2b_pipelines.sandbox.stripe import Stripe
 from b2b_pipelines.sandbox.world import StateFile, World
 
 logger = logging.getLogger(__name__)
@@ -88,7 +92,9 @@ class Sandbox:
     def __init__(self, *, state_file: Path | None = None) -> None:
         self.world = World()
         self.google = Google(self.world)
-        self.world.vendors = [self.google]
+        self.enterprise_catalog = EnterpriseCatalog(self.world)
+        self.stripe = Stripe(self.world)
+        self.world.vendors = [self.google, self.enterprise_catalog, self.stripe]
         self.log = self.world.log
         self.faults = self.world.faults
         self._state = StateFile(state_file, self.world) if state_file else None
