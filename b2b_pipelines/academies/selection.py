@@ -41,12 +41,13 @@ class OverrideFile(RootModel[dict[str, Override]]):
 
 @dataclass(frozen=True)
 class Selection:
-    """What the settings say about academies.
+    """What the settings say about academies; `customer` is the enterprise customer whose academies they are.
 
     An academy is kept if it is in `uuids` or in `names`; with both empty all are. `catalog_query_ids` and `overrides`
     are keyed by uuid or name. Names count trimmed and without case, uuids in any writing.
     """
 
+    customer: UUID | None = None
     uuids: frozenset[UUID] = frozenset()
     names: tuple[str, ...] = ()
     catalog_query_ids: Mapping[str, int] = field(default_factory=dict)
@@ -66,6 +67,7 @@ def folded(key: str) -> str:
 def read_selection(settings: Settings) -> Selection:
     """The selection of this installation. Raises `InvalidInput` for a file of overrides that cannot be used."""
     return Selection(
+        customer=settings.academy_customer,
         uuids=frozenset(settings.academy_uuids),
         names=tuple(name for name in settings.academy_names if name.strip()),
         catalog_query_ids={folded(key): number for key, number in settings.academy_catalog_query_ids.items()},

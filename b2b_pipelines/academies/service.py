@@ -1,6 +1,6 @@
 """What is done with academies: keep what the catalog and Stripe say, publish the list, tell what was left out.
 
-The caller opens the transaction. Only `refresh_prices` takes the `Database`, because Stripe is asked between two.
+The caller opens the transaction. Only what asks a vendor takes the `Database`: it opens its own, around the asking.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,13 +18,20 @@ from b2b_pipelines.academies.rules import Change, Plan, Prices, Product, Reading
 from b2b_pipelines.academies.selection import Selection
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.locks import transaction_lock
-from b2b_pipelines.errors import B2BError, NotFound, PermanentError
+from b2b_pipelines.errors import B2BError, NotConfigured, NotFound, PermanentError
 
 
 class ImplausibleCatalog(PermanentError):
     """Publishing would empty the list, or most of it: nothing was published, and the old list stays."""
 
     code = "implausible_catalog"
+
+
+CATALOG_IS_OFF = (
+    "the academies are off: set B2B_ACADEMY_CUSTOMER, B2B_ENTERPRISE_CATALOG_URL, B2B_LMS_URL, B2B_OAUTH_CLIENT_ID and"
+    " B2B_OAUTH_CLIENT_SECRET"
+)
+STRIPE_IS_OFF = "the academies name prices, and Stripe is off: set B2B_STRIPE_API_KEY"
 
 
 class CatalogAnswer(Protocol):
@@ -36,6 +43,14 @@ class CatalogAnswer(Protocol):
     def catalogs(self) -> list[Any]: ...
     @property
     def content_hash(self) -> str: ...
+
+
+class CatalogSource(Protocol):
+    """enterprise-catalog, or what stands for it."""
+
+    def read(self, customer: UUID) -> CatalogAnswer:
+        """Everything it says about a customer."""
+        ...
 
 
 class PriceSource(Protocol):
@@ -61,6 +76,31 @@ class Published:
 
     def count(self, kind: str) -> int:
         return sum(change.kind == kind for change in self.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogRead:
+    """What enterprise-catalog said, and whether it differs from the time before."""
+
+    academies: list[Any]
+    catalogs: list[Any]
+    content_hash: str
+    changed: bool
+
+
+def refresh_catalog(
+    database: Database, catalog: CatalogSource | None, selection: Selection, now: datetime
+) -> CatalogRead:
+    """Read the customer's academies and catalogs, and keep them as they were said.
+
+    Raises `NotConfigured` when academies are off, and what the client raises: the last good answer then stays.
+    """
+    if catalog is None or selection.customer is None:
+        raise NotConfigured(CATALOG_IS_OFF)
+    answer = catalog.read(selection.customer)
+    with database.session() as session:
+        changed = keep_catalog(session, selection.customer, answer, now)
+    return CatalogRead(answer.academies, answer.catalogs, answer.content_hash, changed)
 
 
 def keep_catalog(session: Session, customer: UUID, answer: CatalogAnswer, now: datetime) -> bool:
@@ -108,7 +148,7 @@ def wanted_lookup_keys(session: Session, selection: Selection) -> list[str]:
 
 
 def refresh_prices(
-    database: Database, stripe: PriceSource, selection: Selection, now: datetime
+    database: Database, stripe: PriceSource | None, selection: Selection, now: datetime
 ) -> dict[str, PriceOutcome]:
     """Ask Stripe for the price of each lookup key that is wanted, and keep what it says, by key.
 
@@ -117,8 +157,10 @@ def refresh_prices(
     """
     with database.session() as session:
         keys = wanted_lookup_keys(session, selection)
+    if keys and stripe is None:
+        raise NotConfigured(STRIPE_IS_OFF)
     try:
-        found = stripe.prices(keys) if keys else []
+        found = stripe.prices(keys) if stripe and keys else []
     except B2BError as error:
         with database.session() as session:
             store.note_check(session, now, error.message)
@@ -174,3 +216,8 @@ def left_out(session: Session) -> tuple[list[dict[str, str]], list[dict[str, str
     """What the last publication refused (`uuid, name, reason`), and the settings that fit nothing (`setting, entry`)."""
     last = store.publication(session)
     return (list(last.refused), list(last.unmatched)) if last else ([], [])
+
+
+def shown_products(session: Session) -> list[Product]:
+    """The products that the public endpoint shows."""
+    return store.shown(session)[1]

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+from anyio import to_thread
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
@@ -31,9 +32,9 @@ async def _fed(app: FastAPI) -> AsyncIterator[None]:
     settings = app.state.settings
     feed = Feed(app.state.connection.open, Rate.parse(settings.academy_throttle), settings.academy_thumbnail_base_url)
     app.state.academy_feed = feed
-    feed.start()
+    await to_thread.run_sync(feed.start)
     yield
-    feed.stop()
+    await to_thread.run_sync(feed.stop)
 
 
 router = APIRouter(prefix=API, tags=["academies"], lifespan=_fed)

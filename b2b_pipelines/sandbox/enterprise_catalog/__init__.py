@@ -19,7 +19,8 @@ class EnterpriseCatalog(Vendor):
     """What `GET /api/v1/academies/` and `/api/v1/enterprise-catalogs/` answer, for each customer.
 
     Each page of academies is cut from an order of its own (`unstable`), as a database without `ORDER BY` may do. Rows
-    are answered as they were put in, sound or not. Only bearers of an Open edX token are let in.
+    are answered as they were put in, sound or not. Only bearers of an Open edX token are let in. `asked` holds the
+    parameters of every request, in their order.
     """
 
     name = "enterprise_catalog"
@@ -33,6 +34,7 @@ class EnterpriseCatalog(Vendor):
         self.unstable = True
         self.academies: dict[str, list[Any]] = {}
         self.catalogs: dict[str, list[Any]] = {}
+        self.asked: list[dict[str, str]] = []
         self._random = random.Random(20261121)
 
     def dump(self) -> Any:
@@ -69,6 +71,7 @@ class EnterpriseCatalog(Vendor):
         return self._page(request, rows, in_detail=False)
 
     def _page(self, request: Request, rows: list[Any], *, in_detail: bool) -> Response:
+        self.asked.append(dict(request.query_params))
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme != "JWT" or not token:
             return JSONResponse({"detail": "Authentication credentials were not provided."}, 401)

@@ -21,7 +21,10 @@ LIST_PARAMETERS = frozenset(
 
 
 class Stripe(Vendor):
-    """Prices and products of one account. `keys` are the secret keys it knows; None: whatever begins with `sk_` or `rk_`."""
+    """Prices and products of one account. `keys` are the secret keys it knows; None: whatever begins with `sk_` or `rk_`.
+
+    `asked` holds the parameters of every listing that was let in, in their order.
+    """
 
     name = "stripe"
     prefix = "/stripe"
@@ -33,6 +36,7 @@ class Stripe(Vendor):
     def clear(self) -> None:
         self.keys: set[str] | None = None
         self.prices: dict[str, dict[str, Any]] = {}
+        self.asked: list[dict[str, list[str]]] = []
         self._made = 0
 
     def dump(self) -> Any:
@@ -84,6 +88,7 @@ class Stripe(Vendor):
         if refusal := self._stranger(request):
             return refusal
         asked = _parameters(request)
+        self.asked.append(asked)
         keys = asked.get("lookup_keys", [])
         limit = asked.get("limit", ["10"])[0]
         unknown = sorted(set(asked) - LIST_PARAMETERS)

@@ -1,0 +1,167 @@
+"""Academies from the catalog and Stripe to the published list: `academy_catalogs` → `stripe_prices` → `academy_products`."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import Any
+
+import dagster as dg
+
+from assets import academy_plots
+from assets.failures import told_plainly
+from assets.partition_results import RETRIED_WHEN_PASSING
+from b2b_pipelines.academies import service
+from b2b_pipelines.academies.prices import PRICED
+from b2b_pipelines.academies.selection import Selection
+from b2b_pipelines.academies.service import Published
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.vendors.enterprise_catalog import EnterpriseCatalog
+from b2b_pipelines.vendors.http import tallied_requests
+from b2b_pipelines.vendors.stripe import Stripe
+
+OWNERS = ["team:b2b"]
+FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=3), fail_window=timedelta(hours=24))
+ROWS_SHOWN = 100
+
+catalog_academies = dg.AssetSpec(
+    dg.AssetKey(["enterprise_catalog", "academies"]),
+    description="The academies and catalogs of our enterprise customer, in Open edX's enterprise-catalog.",
+    group_name="academies",
+    kinds={"openedx"},
+    owners=OWNERS,
+)
+prices_at_stripe = dg.AssetSpec(
+    dg.AssetKey(["stripe", "prices"]),
+    description="Our prices at Stripe, found by their lookup keys.",
+    group_name="academies",
+    kinds={"stripe"},
+    owners=OWNERS,
+)
+
+
+@dg.asset(
+    deps=[catalog_academies],
+    group_name="academies",
+    kinds={"openedx", "postgres"},
+    owners=OWNERS,
+    code_version="1",
+    pool="open_edx",
+    retry_policy=RETRIED_WHEN_PASSING,
+    freshness_policy=FRESH,
+)
+def academy_catalogs(
+    database: dg.ResourceParam[Database],
+    enterprise_catalog: dg.ResourceParam[EnterpriseCatalog | None],
+    academy_selection: dg.ResourceParam[Selection],
+) -> dg.MaterializeResult[None]:
+    """What enterprise-catalog says about our academies and catalogs, as it says it. Complete, or it fails."""
+    began = time.monotonic()
+    with told_plainly(), tallied_requests() as requests:
+        read = service.refresh_catalog(database, enterprise_catalog, academy_selection, datetime.now(UTC))
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": len(read.academies),
+            "catalogs": len(read.catalogs),
+            "changed": read.changed,
+            "requests": requests.total,
+            "seconds": round(time.monotonic() - began, 3),
+        },
+        data_version=dg.DataVersion(read.content_hash[:16]),
+    )
+
+
+@dg.asset(
+    deps=[academy_catalogs, prices_at_stripe],
+    group_name="academies",
+    kinds={"stripe", "postgres"},
+    owners=OWNERS,
+    code_version="1",
+    pool="stripe",
+    retry_policy=dg.RetryPolicy(max_retries=1, delay=60),
+    freshness_policy=FRESH,
+)
+def stripe_prices(
+    database: dg.ResourceParam[Database],
+    stripe: dg.ResourceParam[Stripe | None],
+    academy_selection: dg.ResourceParam[Selection],
+) -> dg.MaterializeResult[None]:
+    """For each lookup key that the academies name: the price at Stripe, or why there is none that we can sell at."""
+    began = time.monotonic()
+    before = stripe.requests if stripe else 0
+    with told_plainly():
+        outcomes = service.refresh_prices(database, stripe, academy_selection, datetime.now(UTC))
+    without = [(key, outcome.state) for key, outcome in outcomes.items() if outcome.price is None]
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": len(outcomes),
+            "priced": sum(outcome.state == PRICED for outcome in outcomes.values()),
+            "without a price": _table([{"lookup key": key, "why": state} for key, state in without]),
+            "requests": (stripe.requests if stripe else 0) - before,
+            "seconds": round(time.monotonic() - began, 3),
+        },
+        data_version=_version_of(sorted((key, repr(outcome)) for key, outcome in outcomes.items())),
+    )
+
+
+@dg.asset(
+    deps=[academy_catalogs, stripe_prices],
+    group_name="academies",
+    kinds={"postgres"},
+    owners=OWNERS,
+    code_version="1",
+    pool="database",
+    retry_policy=RETRIED_WHEN_PASSING,
+    freshness_policy=FRESH,
+)
+def academy_products(
+    context: dg.AssetExecutionContext,
+    database: dg.ResourceParam[Database],
+    academy_selection: dg.ResourceParam[Selection],
+) -> dg.MaterializeResult[None]:
+    """The list of academies that the public endpoint shows, with their prices; what is refused says why."""
+    began = time.monotonic()
+    with told_plainly(), database.session() as session:
+        published = service.publish(session, academy_selection, datetime.now(UTC), context.run_id)
+    return dg.MaterializeResult(
+        metadata={**_of_publication(published), "seconds": round(time.monotonic() - began, 3)},
+        data_version=_version_of(repr([product for product in published.products if product.active])),
+    )
+
+
+def _of_publication(published: Published) -> dict[str, Any]:
+    shown = published.shown
+    listed = [
+        {
+            "name": product.name,
+            "slug": product.slug,
+            "price": f"{product.price['unit_amount_decimal']} {product.price['currency']}" if product.price else "",
+            "price state": product.price_state,
+            "stale": product.stale,
+        }
+        for product in shown[:ROWS_SHOWN]
+    ]
+    refused = [
+        {"uuid": refusal.uuid, "name": refusal.name, "reason": refusal.reason} for refusal in published.reading.refused
+    ]
+    unmatched = [{"setting": setting, "entry": entry} for setting, entry in published.reading.unmatched]
+    return {
+        "dagster/row_count": len(shown),
+        "version": published.version,
+        **{kind: published.count(kind) for kind in ("published", "changed", "deactivated", "reactivated")},
+        "stale": sum(product.stale for product in shown),
+        "academies": _table(listed),
+        "refused": _table(refused),
+        "settings that fit nothing": _table(unmatched),
+        "price states": academy_plots.price_states(shown),
+    }
+
+
+def _table(rows: list[dict[str, Any]]) -> Any:
+    """Rows as a table of the UI; without rows, a word."""
+    if not rows:
+        return "none"
+    return dg.MetadataValue.table([dg.TableRecord(row) for row in rows[:ROWS_SHOWN]])
+
+
+def _version_of(content: object) -> dg.DataVersion:
+    return dg.DataVersion(blake2b(str(content).encode(), digest_size=8).hexdigest())

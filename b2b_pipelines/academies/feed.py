@@ -1,0 +1,103 @@
+"""The published list as one worker of the API has it in memory, never more than half a second behind the database.
+
+A thread looks at the version of the list, four times a second, and reads the list when that has changed. The same look
+tells whether the database is there: when it is not, the list is not served.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from b2b_pipelines.academies import store, throttle
+from b2b_pipelines.academies.listing import Listing
+from b2b_pipelines.academies.throttle import Rate, Throttle
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.errors import B2BError, TransientError
+
+LOOK_SECONDS = 0.25
+BELIEVED_SECONDS = 2.0
+"""How long a look is believed when the next one gets no answer at all."""
+FORGET_SECONDS = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class FeedUnavailable(TransientError):
+    """The database is away, or was not there yet."""
+
+    code = "academy_service_unavailable"
+
+
+class Feed:
+    """The list and its throttle. `connect` gives the database, and may raise while there is none."""
+
+    def __init__(self, connect: Callable[[], Database], rate: Rate, thumbnail_base: str | None) -> None:
+        self.throttle = Throttle(rate)
+        self._connect = connect
+        self._thumbnail_base = thumbnail_base
+        self._listing: Listing | None = None
+        self._database: Database | None = None
+        self._believed_until = 0.0
+        self._forget_at = 0.0
+        self._stopping = threading.Event()
+        self._looked = threading.Event()
+        self._thread = threading.Thread(target=self._keep_looking, name="academy-feed", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look, and wait a moment for what the first look finds."""
+        self._thread.start()
+        self._looked.wait(BELIEVED_SECONDS)
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join(timeout=15)
+
+    def listing(self) -> Listing:
+        """The list. Raises `FeedUnavailable`."""
+        if self._listing is None or not self._is_believed:
+            raise FeedUnavailable("the academies cannot be read now")
+        return self._listing
+
+    async def admit(self, client: str) -> int | None:
+        """Count a request of a client: None, or the seconds after which to try again. Raises `FeedUnavailable`."""
+        if self._database is None or not self._is_believed:
+            raise FeedUnavailable("the academies cannot be read now")
+        try:
+            return await self.throttle.admit(client, self._database)
+        except (B2BError, SQLAlchemyError) as error:
+            raise FeedUnavailable("the requests cannot be counted now") from error
+
+    @property
+    def _is_believed(self) -> bool:
+        return time.monotonic() < self._believed_until
+
+    def _keep_looking(self) -> None:
+        away = False
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            try:
+                self._look(began)
+            except (B2BError, SQLAlchemyError) as error:
+                self._believed_until = 0.0
+                if not away:
+                    log.warning("the academies are away: %s", type(error).__name__)
+                away = True
+            else:
+                away = False
+            self._looked.set()
+            self._stopping.wait(LOOK_SECONDS)
+
+    def _look(self, now: float) -> None:
+        self._database = database = self._connect()
+        with database.session() as session:
+            if self._listing is None or store.version(session) != self._listing.version:
+                version, products, price_times = store.shown(session)
+                self._listing = Listing.prepare(version, products, price_times, self._thumbnail_base)
+            if now >= self._forget_at:
+                throttle.forget_the_past(session)
+                self._forget_at = now + FORGET_SECONDS
+        self._believed_until = now + BELIEVED_SECONDS
+        self.throttle.tidy(database)

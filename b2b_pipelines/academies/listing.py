@@ -1,0 +1,140 @@
+"""The published list as the public endpoint shows it, prepared once for each publication. Pure.
+
+An item's JSON is made here once, as bytes; a page is those bytes with an envelope around them.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from b2b_pipelines.academies.rules import Product
+
+MOST_PER_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ShownItem:
+    """A product as it is shown: its JSON, and a digest of that without `prices_as_of`."""
+
+    product: Product
+    tags: frozenset[str]
+    body: bytes
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a reader asks for. `tags` must all be there, compared without case."""
+
+    tags: frozenset[str] = frozenset()
+    product_key: str | None = None
+    academy_uuid: str | None = None
+
+    def match(self, item: ShownItem) -> bool:
+        return (
+            self.tags <= item.tags
+            and self.product_key in (None, item.product.product_key)
+            and self.academy_uuid in (None, str(item.product.uuid))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A body, and the tag that stays the same as long as what is shown does, `prices_as_of` apart."""
+
+    body: bytes
+    etag: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The list of one publication, in the order in which it is shown."""
+
+    version: int
+    items: list[ShownItem]
+    whole: Answer | None
+    """The first page without filters, when it is the only one."""
+    _by_key: dict[str, ShownItem] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def prepare(
+        cls, version: int, products: Iterable[Product], price_times: Mapping[str, str], thumbnail_base: str | None
+    ) -> "Listing":
+        """The list of those active products. `price_times` is when Stripe confirmed the price of a lookup key."""
+        ordered = sorted(products, key=lambda product: (product.display_order, product.name, product.uuid))
+        items = [_shown(product, price_times, thumbnail_base) for product in ordered]
+        # Later keys win: uuid before slug before product_key before stripe_product_id, and earlier items before later.
+        by_key: dict[str, ShownItem] = {}
+        for column in ("stripe_product_id", "product_key", "slug", "uuid"):
+            by_key |= {str(getattr(item.product, column)): item for item in reversed(items)}
+        by_key.pop("", None)
+        whole = page(items, 1, MOST_PER_PAGE, (None, None)) if len(items) <= MOST_PER_PAGE else None
+        return cls(version, items, whole, by_key)
+
+    def find(self, key: str) -> Answer | None:
+        """The item with that uuid (in any case), slug, product_key or stripe_product_id, in this order."""
+        item = self._by_key.get(key.lower()) if _is_uuid_like(key) else None
+        item = item or self._by_key.get(key)
+        return None if item is None else Answer(item.body, _etag([item.digest]))
+
+    def matching(self, filters: Filters) -> list[ShownItem]:
+        return self.items if filters == Filters() else [item for item in self.items if filters.match(item)]
+
+
+def page(items: Sequence[ShownItem], number: int, size: int, links: tuple[str | None, str | None]) -> Answer:
+    """A page of a list, with the URLs of the next page and of the one before."""
+    cut = items[(number - 1) * size : number * size]
+    head = json.dumps({"count": len(items), "next": links[0], "previous": links[1]}).encode()
+    body = b'%s, "results": [%s]}' % (head[:-1], b", ".join(item.body for item in cut))
+    return Answer(body, _etag([head, *(item.digest for item in cut)]))
+
+
+def as_shown(product: Product, price_times: Mapping[str, str], thumbnail_base: str | None) -> dict[str, Any]:
+    """A product in the words of the public API."""
+    return {
+        "id": product.stripe_product_id or product.product_key or product.slug or str(product.uuid),
+        "name": product.name,
+        "long_name": product.long_name,
+        "description": product.description,
+        "marketing_url": product.marketing_url,
+        "thumbnail_url": absolute(product.thumbnail_url, thumbnail_base),
+        "tags": product.tags,
+        "stripe_product_id": product.stripe_product_id,
+        "catalog_query_id": product.catalog_query_id,
+        "edx_catalog_id": product.catalog_query_id,
+        "prices": [product.price] if product.price else [],
+        "slug": product.slug,
+        "uuid": str(product.uuid),
+        "prices_as_of": price_times.get(product.lookup_key),
+        "stale": product.stale,
+    }
+
+
+def absolute(url: str, base: str | None) -> str:
+    """A URL with a scheme as it is; a relative one below the base, or as it is without a base; `""` stays."""
+    if not url or not base or urlsplit(url).scheme:
+        return url
+    return urljoin(f"{base}/", url) if url.startswith("//") else f"{base}/{url.lstrip('/')}"
+
+
+def _shown(product: Product, price_times: Mapping[str, str], thumbnail_base: str | None) -> ShownItem:
+    shown = as_shown(product, price_times, thumbnail_base)
+    lasting = json.dumps({name: value for name, value in shown.items() if name != "prices_as_of"}).encode()
+    return ShownItem(
+        product=product,
+        tags=frozenset(tag.casefold() for tag in product.tags),
+        body=json.dumps(shown, ensure_ascii=False).encode(),
+        digest=blake2b(lasting, digest_size=16).digest(),
+    )
+
+
+def _etag(parts: Iterable[bytes]) -> str:
+    """A weak tag: the same for bodies that differ in `prices_as_of` alone."""
+    return f'W/"{blake2b(b"".join(parts), digest_size=16).hexdigest()}"'
+
+
+def _is_uuid_like(key: str) -> bool:
+    return len(key) == 36 and key.count("-") == 4

@@ -1,0 +1,203 @@
+"""So many requests a client in any hour, minute or day, whatever worker they reach, at almost no cost for each.
+
+PostgreSQL keeps how many requests each client was granted, by slices of the window. A worker takes grants in advance (a
+lease: one at first, twice as many each time they are used up at once, never more than a quarter of what is left), spends
+them from memory, and gives back within a second what it did not spend. So no two workers ever grant the same request,
+and a client who asks a lot costs a query now and then, not a query a request.
+
+A grant counts until its slice of the window has passed, so no window of the full length ever holds more than the rate
+allows; a client may wait up to a sixtieth of the window longer than needed.
+"""
+
+import asyncio
+import json
+import logging
+import math
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from anyio import to_thread
+from sqlalchemy import bindparam, text
+from sqlalchemy.orm import Session
+
+from b2b_pipelines.db.engine import Database
+
+SLICES = 60
+LEASE_SECONDS = 0.5
+"""How long a worker may spend a lease before it gives back what is left."""
+BLOCKED_SECONDS = 1.0
+"""How long a worker believes that a client has nothing left before it asks again: another may have given back."""
+UNITS = {"minute": 60, "hour": 3600, "day": 86400}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `count` requests in any `seconds`."""
+
+    count: int
+    seconds: int
+
+    @classmethod
+    def parse(cls, said: str) -> "Rate":
+        """`120/hour`, as the setting has it."""
+        count, _, unit = said.partition("/")
+        return cls(int(count), UNITS[unit])
+
+    @property
+    def slice_seconds(self) -> float:
+        return self.seconds / SLICES
+
+    def ends(self, number: int) -> float:
+        """When what was granted in a slice no longer counts."""
+        return (number + 1) * self.slice_seconds + self.seconds + LEASE_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a client gets: so many requests, counted in a slice; and seconds until there is more if there is nothing."""
+
+    count: int
+    slice: int
+    wait: float
+    grants: list[list[int]]
+
+
+def grant(grants: Sequence[Sequence[int]], rate: Rate, now: float, wanted: int) -> Grant:
+    """What a client gets who was granted `[[slice, count], …]` and wants so many more. Pure.
+
+    Never more than a quarter of what is left, so that other workers find some too; one if there is one.
+    """
+    current = int(now // rate.slice_seconds)
+    alive = {number: count for number, count in grants if count > 0 and rate.ends(number) > now}
+    left = rate.count - sum(alive.values())
+    count = max(min(wanted, max(left // 4, 1)), 0) if left > 0 else 0
+    alive[current] = alive.get(current, 0) + count
+    wait = 0.0 if count else rate.ends(min(alive)) - now
+    return Grant(count, current, wait, [[number, granted] for number, granted in sorted(alive.items()) if granted])
+
+
+_READ = text("""
+    INSERT INTO throttled_client (client, grants, ends_at) VALUES (:client, '[]', now())
+    ON CONFLICT (client) DO UPDATE SET client = excluded.client
+    RETURNING grants, extract(epoch FROM clock_timestamp())::float
+""")
+_WRITE = text("UPDATE throttled_client SET grants = :grants, ends_at = to_timestamp(:ends_at) WHERE client = :client")
+_GIVE_BACK = text("""
+    UPDATE throttled_client
+    SET grants = (
+        SELECT coalesce(jsonb_agg(
+            CASE WHEN had -> 0 = to_jsonb(back.slice) THEN jsonb_build_array(back.slice, (had ->> 1)::int8 - back.count)
+            ELSE had END), '[]')
+        FROM jsonb_array_elements(grants) AS had
+    )
+    FROM jsonb_to_recordset(:unspent) AS back (client text, slice int8, count int8)
+    WHERE throttled_client.client = back.client
+""")
+_LOCK = text("SELECT 1 FROM throttled_client WHERE client IN :clients ORDER BY client FOR UPDATE").bindparams(
+    bindparam("clients", expanding=True)
+)
+_FORGET = text("DELETE FROM throttled_client WHERE ends_at < now()")
+
+
+def take(session: Session, client: str, rate: Rate, wanted: int) -> Grant:
+    """Grant a client up to `wanted` requests, one worker at a time; by the database's clock."""
+    grants, now = session.execute(_READ, {"client": client}).one()
+    given = grant(grants, rate, now, wanted)
+    if given.count:
+        ends_at = rate.ends(given.slice)
+        session.execute(_WRITE, {"client": client, "grants": json.dumps(given.grants), "ends_at": ends_at})
+    return given
+
+
+def give_back(session: Session, unspent: Mapping[str, tuple[int, int]]) -> None:
+    """Return what was taken and not spent: `(slice, count)` by client."""
+    rows = [{"client": client, "slice": number, "count": count} for client, (number, count) in unspent.items()]
+    session.execute(_LOCK, {"clients": list(unspent)})
+    session.execute(_GIVE_BACK, {"unspent": json.dumps(rows)})
+
+
+def forget_the_past(session: Session) -> None:
+    """Drop the clients who have nothing that counts any more."""
+    session.execute(_FORGET)
+
+
+@dataclass(slots=True)
+class _Lease:
+    """What a worker holds for a client, by its own monotonic clock."""
+
+    left: int = 0
+    slice: int = 0
+    size: int = 1
+    good_until: float = 0.0
+    blocked_until: float = 0.0
+    free_at: float = 0.0
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Throttle:
+    """One worker's side. `admit` belongs to its event loop; `tidy` is called by another thread now and then."""
+
+    def __init__(self, rate: Rate) -> None:
+        self.rate = rate
+        self._leases: dict[str, _Lease] = {}
+        self._lock = threading.Lock()
+
+    async def admit(self, client: str, database: Database) -> int | None:
+        """None for a request that is let in, else the seconds after which to try again."""
+        if self._spend(client):
+            return None
+        with self._lock:
+            lease = self._leases.setdefault(client, _Lease())
+        async with lease.asking:
+            if self._spend(client):
+                return None
+            now = time.monotonic()
+            if now >= lease.blocked_until:
+                size = min(lease.size * 2, self.rate.count) if now < lease.good_until else 1
+                await to_thread.run_sync(self._renew, client, lease, size, database)
+                if self._spend(client):
+                    return None
+            return max(math.ceil(lease.free_at - time.monotonic()), 1)
+
+    def tidy(self, database: Database) -> None:
+        """Give back what no request came for, and forget the clients who are gone."""
+        now = time.monotonic()
+        unspent: dict[str, tuple[int, int]] = {}
+        with self._lock:
+            for client, lease in list(self._leases.items()):
+                if now < max(lease.good_until, lease.blocked_until) or lease.asking.locked():
+                    continue
+                if lease.left:
+                    unspent[client] = (lease.slice, lease.left)
+                    lease.left = 0
+                del self._leases[client]
+        if unspent:
+            with database.session() as session:
+                give_back(session, unspent)
+
+    def _spend(self, client: str) -> bool:
+        with self._lock:
+            lease = self._leases.get(client)
+            if lease is None or not lease.left or time.monotonic() >= lease.good_until:
+                return False
+            lease.left -= 1
+            return True
+
+    def _renew(self, client: str, lease: _Lease, size: int, database: Database) -> None:
+        asked_at = time.monotonic()
+        with self._lock:
+            unspent, lease.left = lease.left, 0
+        with database.session() as session:
+            if unspent:
+                give_back(session, {client: (lease.slice, unspent)})
+            given = take(session, client, self.rate, size)
+        with self._lock:
+            self._leases[client] = lease
+            lease.left, lease.slice, lease.size = given.count, given.slice, size
+            lease.good_until = asked_at + LEASE_SECONDS if given.count else 0.0
+            lease.blocked_until = 0.0 if given.count else asked_at + BLOCKED_SECONDS
+            lease.free_at = asked_at + given.wait
