@@ -4,7 +4,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Request, Response
 from fastapi import Body as InBody
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -138,7 +138,7 @@ def quote(request: Request, db: Db, caller: Buyer, basket: Wanted) -> JSONRespon
         409: {"model": CheckoutRefused, "description": "The basket is refused."},
     },
 )
-def checkout(request: Request, db: Db, caller: Buyer, basket: Wanted, key: Key = None) -> JSONResponse:
+def checkout(request: Request, db: Db, caller: Buyer, basket: Wanted, key: Key = None) -> Response:
     """Decides again, and completes at once what costs nothing or comes with a payment reference.
 
     A completed checkout is remembered under its `Idempotency-Key`; 402 and 409 change nothing, and leave the key free.
@@ -148,17 +148,17 @@ def checkout(request: Request, db: Db, caller: Buyer, basket: Wanted, key: Key =
     asked = basket.model_dump(mode="json")
     with db.session() as session:
         if key is not None and (before := _before(session, caller.token_id, key, asked)) is not None:
-            return JSONResponse(before, 200)
+            return Response(before, 200, media_type="application/json")
         decided = service.checkout(
             session, _basket(basket), datetime.now(UTC), settings.currency, caller.organization_id
         )
-        answer = _answer(decided, settings.currency)
+        answer = _response(decided, _answer(decided, settings.currency))
         if decided.order is not None and key is not None:
-            service.remember(session, caller.token_id, key, asked, answer)
-    return _response(decided, answer)
+            service.remember(session, caller.token_id, key, asked, bytes(answer.body).decode())
+    return answer
 
 
-def _before(session: Session, token_id: int, key: str, asked: dict[str, Any]) -> dict[str, Any] | None:
+def _before(session: Session, token_id: int, key: str, asked: dict[str, Any]) -> str | None:
     try:
         return service.answered_before(session, token_id, key, asked)
     except KeyReused as error:
@@ -171,7 +171,6 @@ def _basket(basket: BasketIn) -> Basket:
 
 
 def _answer(decided: Checkout, currency: str) -> dict[str, Any]:
-    """The body: JSON already, because it may be kept."""
     body = CheckoutOut(
         allowed=decided.quote.allowed,
         refusals=[RefusalOut(**asdict(refusal)) for refusal in decided.quote.refusals],

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from sqlalchemy import ForeignKey, Numeric, String, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
@@ -46,7 +45,8 @@ class Enrollment(Base):
 class AnsweredCheckout(Base):
     """A completed checkout that came with an `Idempotency-Key`: when it comes again, it gets the same answer.
 
-    A key belongs to the token that used it. `request_hash` is the SHA-256 of what was asked for.
+    `answer` is the body as it was sent. A key belongs to the token that used it. `request_hash` is the SHA-256 of what
+    was asked for.
     """
 
     __tablename__ = "answered_checkout"
@@ -54,5 +54,5 @@ class AnsweredCheckout(Base):
     token_id: Mapped[int] = mapped_column(ForeignKey("token.id"), primary_key=True)
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     request_hash: Mapped[str] = mapped_column(String(64))
-    answer: Mapped[dict[str, Any]]
+    answer: Mapped[str]
     answered_at: Mapped[datetime] = mapped_column(server_default=func.now())

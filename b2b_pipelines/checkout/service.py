@@ -82,8 +82,8 @@ def checkout(
     return Checkout(decided.quote, payment_required=False, order=order.reference)
 
 
-def answered_before(session: Session, token_id: int, key: str, request: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The answer that this key got when it completed a checkout, or None; whoever else uses the key now has to wait.
+def answered_before(session: Session, token_id: int, key: str, request: Mapping[str, Any]) -> str | None:
+    """The body of the answer that this key got when it completed a checkout, or None; whoever else uses the key now has to wait.
 
     Raises `KeyReused` when something else was asked for then.
     """
@@ -96,8 +96,8 @@ def answered_before(session: Session, token_id: int, key: str, request: Mapping[
     return found.answer
 
 
-def remember(session: Session, token_id: int, key: str, request: Mapping[str, Any], answer: dict[str, Any]) -> None:
-    """Keep the answer to a completed checkout for when its key comes again."""
+def remember(session: Session, token_id: int, key: str, request: Mapping[str, Any], answer: str) -> None:
+    """Keep the body of the answer to a completed checkout for when its key comes again."""
     session.add(AnsweredCheckout(token_id=token_id, key=key, request_hash=_hash(request), answer=answer))
 
 

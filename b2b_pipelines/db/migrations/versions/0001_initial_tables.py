@@ -328,7 +328,7 @@ def upgrade() -> None:
         sa.Column("token_id", sa.BigInteger(), nullable=False),
         sa.Column("key", sa.String(length=255), nullable=False),
         sa.Column("request_hash", sa.String(length=64), nullable=False),
-        sa.Column("answer", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False),
         sa.Column("answered_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(["token_id"], ["token.id"], name=op.f("fk_answered_checkout_token_id_token")),
         sa.PrimaryKeyConstraint("token_id", "key", name=op.f("pk_answered_checkout")),

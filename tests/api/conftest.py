@@ -1,0 +1,80 @@
+"""The API behind its real server, on loopback."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+import uvicorn
+
+from b2b_pipelines.api.app import create_app
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.settings import read_settings
+from b2b_pipelines.tokens import service as tokens
+from tests.shop import Shop
+
+Connect = Callable[..., httpx.Client]
+
+
+@pytest.fixture
+def shop(database: Database) -> Shop:
+    return Shop(database)
+
+
+@pytest.fixture
+def api_url(database: Database) -> Iterator[str]:
+    """Where the API over the test's database is served."""
+    with serving(create_app(read_settings(), database)) as url:
+        yield url
+
+
+@pytest.fixture
+def connect(api_url: str, database: Database) -> Iterator[Connect]:
+    """`connect("read", "attach", organization="ACME")`: a client with a token of those scopes."""
+    clients: list[httpx.Client] = []
+
+    def connected(*scopes: str, organization: str | None = None) -> httpx.Client:
+        with database.session() as session:
+            _, text = tokens.create(session, "a test", scopes, organization)
+        client = httpx.Client(
+            base_url=f"{api_url}/api/v1",
+            headers={"Authorization": f"Bearer {text}"},
+            timeout=60,
+            limits=httpx.Limits(max_keepalive_connections=100),  # none is closed while a crowd uses the client
+        )
+        clients.append(client)
+        return client
+
+    yield connected
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def everything(connect: Connect) -> httpx.Client:
+    """A client that may do everything, on every organization."""
+    return connect("read", "emails", "attach", "checkout", "provisioning", "metrics")
+
+
+class serving:  # noqa: N801: used as a context manager only
+    """`with serving(app) as url:` the app on a free port, in a thread."""
+
+    def __init__(self, app: object) -> None:
+        config = uvicorn.Config(
+            app, port=0, log_config=None, access_log=False, proxy_headers=False, timeout_keep_alive=120
+        )
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run, daemon=True)
+
+    def __enter__(self) -> str:
+        self.thread.start()
+        while not self.server.started:
+            assert self.thread.is_alive()
+            time.sleep(0.005)
+        port = self.server.servers[0].sockets[0].getsockname()[1]
+        return f"http://127.0.0.1:{port}"
+
+    def __exit__(self, *_: object) -> None:
+        self.server.should_exit = True
+        self.thread.join(10)
