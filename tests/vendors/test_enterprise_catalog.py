@@ -7,20 +7,12 @@ import pytest
 
 from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.sandbox.enterprise_catalog import academy, catalog
+from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 from b2b_pipelines.vendors.enterprise_catalog import QUIET_PASSES, EnterpriseCatalog, ListUnsettled
 from b2b_pipelines.vendors.http import AnswerMalformed, Patience, VendorRefused, VendorUnavailable
+from b2b_pipelines.vendors.open_edx import ClientCredentials
 
 CUSTOMER = UUID("378d5bf0-f67d-4bf7-8b2a-cbbc53d0f772")
-
-
-class Token:
-    """The `Authorization` of a client that is signed in."""
-
-    def header(self) -> str:
-        return "JWT token"
-
-    def renewed(self, stale: str) -> str:
-        return self.header()
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +30,10 @@ def sandbox(running: Sandbox) -> Sandbox:
 @pytest.fixture
 def client(sandbox: Sandbox) -> Iterator[EnterpriseCatalog]:
     patience = Patience(attempts=3, total_wait=1, first_wait=0.01)
-    with EnterpriseCatalog(sandbox.enterprise_catalog.url, Token(), timeout=2, patience=patience) as client:
+    credentials = ClientCredentials(sandbox.lms.url, CLIENT_ID, CLIENT_SECRET, timeout=2, patience=patience)
+    with EnterpriseCatalog(sandbox.enterprise_catalog.url, credentials, timeout=2, patience=patience) as client:
         yield client
+    credentials.close()
 
 
 def titles(rows):
@@ -62,9 +56,10 @@ def test_a_stable_list_is_read_once(sandbox, client):
 
 def test_the_customer_is_always_named(sandbox, client):
     client.read(CUSTOMER)
-    assert sandbox.enterprise_catalog.asked == [
-        {"enterprise_customer": str(CUSTOMER), "page": "1", "page_size": "100"}
-    ] * 2
+    assert (
+        sandbox.enterprise_catalog.asked
+        == [{"enterprise_customer": str(CUSTOMER), "page": "1", "page_size": "100"}] * 2
+    )
 
 
 def test_the_same_content_has_the_same_hash_whatever_its_order(sandbox, client):
@@ -144,3 +139,10 @@ def test_a_refused_customer_is_told_at_once(sandbox, client):
     with pytest.raises(VendorRefused):
         client.academies(CUSTOMER)
     assert client.requests == 1
+
+
+def test_a_token_that_was_revoked_is_renewed(sandbox, client):
+    sandbox.enterprise_catalog.put(CUSTOMER, [academy("Data")])
+    client.academies(CUSTOMER)
+    sandbox.lms.forget_tokens()
+    assert titles(client.academies(CUSTOMER)) == ["Data"]

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from b2b_pipelines.sandbox.open_edx import Lms
 from b2b_pipelines.sandbox.vendor import Vendor
 
 MOST_PER_PAGE = 100
@@ -26,8 +27,9 @@ class EnterpriseCatalog(Vendor):
     name = "enterprise_catalog"
     prefix = "/enterprise-catalog"
 
-    def __init__(self, world: Any) -> None:
+    def __init__(self, world: Any, lms: Lms) -> None:
         super().__init__(world)
+        self._lms = lms
         self.clear()
 
     def clear(self) -> None:
@@ -72,8 +74,7 @@ class EnterpriseCatalog(Vendor):
 
     def _page(self, request: Request, rows: list[Any], *, in_detail: bool) -> Response:
         self.asked.append(dict(request.query_params))
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme != "JWT" or not token:
+        if not self._lms.knows(request):
             return JSONResponse({"detail": "Authentication credentials were not provided."}, 401)
         try:
             number = int(request.query_params.get("page", "1"))
