@@ -92,11 +92,11 @@ class Sandbox:
     def __init__(self, *, state_file: Path | None = None) -> None:
         self.world = World()
         self.google = Google(self.world)
-        self.enterprise_catalog = EnterpriseCatalog(self.world)
-        self.stripe = Stripe(self.world)
         self.lms = Lms(self.world)
         self.license_manager = LicenseManager(self.world, self.lms)
-        self.world.vendors = [self.google, self.enterprise_catalog, self.stripe, self.lms, self.license_manager]
+        self.enterprise_catalog = EnterpriseCatalog(self.world, self.lms)
+        self.stripe = Stripe(self.world)
+        self.world.vendors = [self.google, self.lms, self.license_manager, self.enterprise_catalog, self.stripe]
         self.log = self.world.log
         self.faults = self.world.faults
         self._state = StateFile(state_file, self.world) if state_file else None
