@@ -6,7 +6,7 @@ Pure: nothing here reads, writes or knows the time. Rows and columns are counted
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -160,10 +160,10 @@ def holds_our_codes(tab: Tab, known: Collection[str], written: Written | None = 
 def find_layout(tab: Tab, known: Collection[str], written: Written | None) -> Layout | LayoutLost:
     """Where our columns are now, wherever the customer moved them.
 
-    By the header texts in row 1. A text that is gone: where the column was relative to the code column, if the cells
-    there still hold what we wrote. The code column, when its text is gone: by the codes in it, which are those of
-    `written`, or the `known` ones (in any spelling) if nothing was written yet. Of two columns with one text, or when a
-    text stands over a column that holds nothing of ours while the old place still does, our data decides.
+    By the header texts in row 1; of two columns with one text, the one that holds our data. A text that is gone: where
+    the column was relative to the code column, if the cells there still hold what we wrote. The code column, when its
+    text is gone: by the codes in it, which are those of `written`, or, if nothing was written yet, the `known` ones, in
+    any spelling.
     """
     search = _Search(tab, known, written)
     return search.by_names() or search.by_data()
@@ -182,11 +182,10 @@ class _Search:
         self.offsets = _offsets(written.columns if written else range(len(HEADERS)))
 
     def by_names(self) -> Layout | None:
-        """The ordinary case: each header text once, and the columns beside each other as we left them."""
+        """The ordinary case: each header text stands once."""
         if any(len(columns) != 1 for columns in self.named):
             return None
-        layout = Layout(tuple(columns[0] for columns in self.named), has_header=True)
-        return layout if self.written is None or _offsets(layout.columns) == self.offsets else None
+        return Layout(tuple(columns[0] for columns in self.named), has_header=True)
 
     def by_data(self) -> Layout | LayoutLost:
         code = self.code_column()
@@ -196,7 +195,7 @@ class _Search:
         found = [code, *(self.status_column(header, code, rows) for header in range(1, len(HEADERS)))]
         unmoved = self.unmoved(found)
         columns = [
-            place if column is None and place in unmoved and self.is_still_blank(header, place, rows) else column
+            place if column is None and place in unmoved and self.is_still_ours(header, place, rows) else column
             for header, (column, place) in enumerate(zip(found, self.places(code), strict=True))
         ]
         if None in columns:
@@ -204,25 +203,26 @@ class _Search:
         return Layout(tuple(column for column in columns if column is not None), not self.taken.isdisjoint(columns))
 
     def code_column(self) -> int | None:
-        """The column named so or that our codes stand in; in doubt the one that stands to the others as it did."""
-        codes = self.codes_of_ours()
+        """The column named so, or else that our codes stand in: most of them, or it is where we would look for them."""
+        codes, places = self.codes_of_ours(), self.likely_places(0)
+        width = max(map(len, self.tab.values), default=0)
+        columns = self.named[0] or [column for column in range(width) if column not in self.taken]
+        standing = {column: len(codes & texts_in(self.tab, column)) for column in columns}
+        if not self.named[0]:
+            standing = {c: n for c, n in standing.items() if n and (places[c] or 2 * n >= len(codes))}
+        return _most_likely(standing, places)
+
+    def likely_places(self, header: int) -> Counter[int]:
+        """Where a column is if it still stands to the others, and to the edge of the grid, as it did: one vote each."""
         places = Counter(
-            column - offset
-            for columns, offset in zip(self.named[1:], self.offsets[1:], strict=True)
+            column - self.offsets[other] + self.offsets[header]
+            for other, columns in enumerate(self.named)
             for column in columns
+            if other != header
         )
         if self.written:
-            places[self.written.columns[0]] += 1
-        named = self.named[0]
-        width = max(map(len, self.tab.values), default=0)
-        unnamed = (column for column in range(width) if column not in self.taken)
-        standing = {column: len(codes & texts_in(self.tab, column)) for column in (*named, *unnamed)}
-        likely = {
-            column: count
-            for column, count in standing.items()
-            if column in named or (count and (places[column] or (not named and 2 * count >= len(codes))))
-        }
-        return _most_likely(likely, lambda column: (column in named, places[column]))
+            places[self.written.columns[header]] += 1
+        return places
 
     def codes_of_ours(self) -> set[str]:
         """The codes, normalized, that tell which column is ours."""
@@ -247,16 +247,18 @@ class _Search:
         return tuple(code + offset for offset in self.offsets)
 
     def status_column(self, header: int, code: int, rows: list[_RowThen]) -> int | None:
-        """The column named so or, where it was relative to the code column, the one that holds what we wrote.
+        """The column named so or else, where it was relative to the code column, the one that holds what we wrote.
 
         It does if most of the cells that show anything, or should, show what we wrote.
         """
         place = self.places(code)[header]
-        likely = {column: self.agreement(header, column, rows)[0] for column in self.named[header]}
-        agreeing, telling = self.agreement(header, place, rows)
-        if self.is_free(place) and 2 * agreeing > telling:
-            likely[place] = agreeing
-        return _most_likely(likely, lambda column: (column in self.named[header], column == place))
+        if self.named[header]:
+            agreeing = {column: self.agreement(header, column, rows)[0] for column in self.named[header]}
+            return _most_likely(agreeing, self.likely_places(header))
+        if self.is_free(place):
+            right, telling = self.agreement(header, place, rows)
+            return place if 2 * right > telling else None
+        return None
 
     def is_free(self, column: int) -> bool:
         """Whether there is such a column, and no header of ours over it."""
@@ -273,19 +275,19 @@ class _Search:
             last = self.tab.column_count - 1
         return range(first, last + 1)
 
-    def is_still_blank(self, header: int, column: int, rows: list[_RowThen]) -> bool:
-        """Whether a column was left blank and is: in itself this says little, so the column must not have moved.
+    def is_still_ours(self, header: int, column: int, rows: list[_RowThen]) -> bool:
+        """Whether a column that has not moved shows its header in another row, or in most rows what we wrote.
 
-        Nor may it show another of our headers, which a header row that was sorted away still does.
+        Blank cells count here, and as they say little, another of our headers in the column overrules them: the header
+        row was sorted away, and columns changed places.
         """
-        told = bool(rows) or not (self.written and self.written.rows)
-        others = {*_NAMES} - {_NAMES[header]}
-        return (
-            told
-            and self.is_free(column)
-            and self.agreement(header, column, rows) == (0, 0)
-            and others.isdisjoint(texts_in(self.tab, column))
-        )
+        if not self.is_free(column):
+            return False
+        names = texts_in(self.tab, column).intersection(_NAMES)
+        if names:
+            return names == {_NAMES[header]}
+        agreeing, telling = self.agreement(header, column, rows)
+        return 2 * (telling - agreeing) <= len(rows) and bool(rows or not (self.written and self.written.rows))
 
     def agreement(self, header: int, column: int, rows: list[_RowThen]) -> tuple[int, int]:
         """In how many of our rows the column shows what we wrote, and in how many it shows or should show anything."""
@@ -306,11 +308,11 @@ def _offsets(columns: Sequence[int]) -> tuple[int, ...]:
     return tuple(column - columns[0] for column in columns)
 
 
-def _most_likely(evidence: dict[int, int], place: Callable[[int], tuple[int, ...]]) -> int | None:
+def _most_likely(evidence: Mapping[int, int], places: Mapping[int, int]) -> int | None:
     """Of the columns with at least half as much evidence as the best, the best placed; then evidence, then leftmost."""
     most = max(evidence.values(), default=0)
     return max(
         (column for column, count in evidence.items() if 2 * count >= most),
-        key=lambda column: (*place(column), evidence[column], -column),
+        key=lambda column: (places.get(column, 0), evidence[column], -column),
         default=None,
     )

@@ -249,19 +249,18 @@ def _unknown_codes(found: _Found, tab: Tab, layout: Layout, written: Written | N
     lost = {row.row - 1: row for row, code, text in held if code in text and code not in here}
     alike = {_shown(row.cells[1:]): row.code for row in lost.values()}
     for index, text in others.items():
-        beside = _shown(tab.cell(index, column) for column in layout.status)
-        if text in reported:
-            continue
-        if index in lost and any(
-            now == then != "" for now, then in zip(beside, _shown(lost[index].cells[1:]), strict=True)
-        ):
-            exactly[index, text] = lost[index].code
-        elif beside in alike:
-            exactly[index, text] = alike[beside]
-        elif looks_like_code(text):
-            exactly[index, text] = str(tab.cell(index, layout.code)).strip()
-    reported |= {text: code for (_, text), code in exactly.items() if text not in reported}
-    return {index: exactly.get((index, text), reported[text]) for index, text in others.items() if text in reported}
+        if text not in reported:
+            beside = _shown(tab.cell(index, column) for column in layout.status)
+            then = lost.get(index)
+            if then and any(now == old != "" for now, old in zip(beside, _shown(then.cells[1:]), strict=True)):
+                exactly[index, text] = then.code
+            elif beside in alike:
+                exactly[index, text] = alike[beside]
+    looking = {
+        text: str(tab.cell(index, layout.code)).strip() for index, text in others.items() if looks_like_code(text)
+    }
+    named = looking | {text: code for (_, text), code in reversed(exactly.items())} | reported
+    return {index: exactly.get((index, text), named[text]) for index, text in others.items() if text in named}
 
 
 def _shown(cells: Iterable[Cell]) -> tuple[Cell, ...]:
