@@ -19,7 +19,7 @@ from b2b_pipelines.sandbox.enterprise_catalog import EnterpriseCatalog
 from b2b_pipelines.sandbox.faults import Application, Channel, Message, Receive, Send, befall
 from b2b_pipelines.sandbox.google import Google
 from b2b_pipelines.sandbox.license_manager import LicenseManager
-from b2b_pipelines.sandbox.open_edx import Lms
+from b2b_pipelines.sandbox.open_edx import Lms, Studio
 from b2b_pipelines.sandbox.requests_log import Exchange
 from b2b_pipelines.sandbox.stripe import Stripe
 from b2b_pipelines.sandbox.world import StateFile, World
@@ -93,10 +93,18 @@ class Sandbox:
         self.world = World()
         self.google = Google(self.world)
         self.lms = Lms(self.world)
+        self.studio = Studio(self.world, self.lms)
         self.license_manager = LicenseManager(self.world, self.lms)
         self.enterprise_catalog = EnterpriseCatalog(self.world, self.lms)
         self.stripe = Stripe(self.world)
-        self.world.vendors = [self.google, self.lms, self.license_manager, self.enterprise_catalog, self.stripe]
+        self.world.vendors = [
+            self.google,
+            self.lms,
+            self.license_manager,
+            self.enterprise_catalog,
+            self.stripe,
+            self.studio,
+        ]
         self.log = self.world.log
         self.faults = self.world.faults
         self._state = StateFile(state_file, self.world) if state_file else None
