@@ -57,7 +57,7 @@ def everything(connect: Connect) -> httpx.Client:
     return connect("read", "emails", "attach", "checkout", "provisioning", "metrics")
 
 
-class serving:  # noqa: N801: used as a context manager only
+class serving:  # noqa: N801
     """`with serving(app) as url:` the app on a free port, in a thread."""
 
     def __init__(self, app: object) -> None:

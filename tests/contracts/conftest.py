@@ -1,0 +1,41 @@
+"""Contracts on a real database, and Studio on loopback."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.sandbox import Sandbox
+from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
+from b2b_pipelines.vendors.http import Patience
+from b2b_pipelines.vendors.open_edx import ClientCredentials
+from b2b_pipelines.vendors.studio import Studio
+from tests.shop import Shop
+
+QUICK = Patience(attempts=4, total_wait=2, first_wait=0.01)
+
+
+@pytest.fixture
+def shop(database: Database) -> Shop:
+    return Shop(database)
+
+
+@pytest.fixture(scope="session")
+def running_sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(running_sandbox: Sandbox) -> Sandbox:
+    running_sandbox.reset()
+    return running_sandbox
+
+
+@pytest.fixture
+def studio(sandbox: Sandbox) -> Iterator[Studio]:
+    """A client that is signed in, and does not wait long between its attempts."""
+    credentials = ClientCredentials(sandbox.lms.url, CLIENT_ID, CLIENT_SECRET, timeout=10, patience=QUICK)
+    with Studio(sandbox.studio.url, credentials, timeout=10, patience=QUICK) as client:
+        yield client
+    credentials.close()
