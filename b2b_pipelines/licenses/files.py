@@ -133,7 +133,7 @@ class RecordFile:
     """A file of plans or licenses. `given` are the columns that it has; what the file is silent about is kept as known.
 
     Iterating yields the records whose uuid can be read and collects `faults`. Raises `InvalidInput` for a file that
-    cannot be read at all or lacks a required column.
+    cannot be read at all, or whose heading lacks a required column.
     """
 
     path: Path
@@ -160,7 +160,7 @@ class RecordFile:
         opened.given = frozenset(headings) & known
         opened.ignored = tuple(heading for heading in headings if heading not in known)
         missing = [column.name for column in columns if column.required and column.name not in opened.given]
-        if missing and not (opened.place == "record" and not headings):
+        if missing and opened.place == "line":
             raise InvalidInput(
                 f"{path} has no {', '.join(missing)}: its columns are {', '.join(c.name for c in columns)}"
             )

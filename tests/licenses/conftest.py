@@ -1,11 +1,12 @@
 """Worlds of plans and licenses, put into the database as they are."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from uuid import UUID
 
 import pytest
 from sqlalchemy import insert, text
 
+from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.licenses.models import (
     CustomerAgreement,
@@ -16,7 +17,13 @@ from b2b_pipelines.licenses.models import (
     SubscriptionPlan,
 )
 from b2b_pipelines.licenses.rules import World
+from b2b_pipelines.sandbox import Sandbox
+from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
+from b2b_pipelines.vendors.http import Patience
+from b2b_pipelines.vendors.license_manager import LicenseManager
+from b2b_pipelines.vendors.open_edx import ClientCredentials, EnterpriseLms
 
+TEMPLATE = "b2b_template"
 TABLES = (
     "license_event",
     "refused_address",
@@ -26,6 +33,26 @@ TABLES = (
     "subscription_plan",
     "customer_agreement",
 )
+
+
+@pytest.fixture(scope="session")
+def shared_database_url(postgres: EmbeddedPostgres) -> str:
+    """One database for all tests of licenses: emptying a few tables is quicker than making a database."""
+    admin = Database(postgres.url("postgres"))
+    with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"CREATE DATABASE licenses TEMPLATE {TEMPLATE}"))
+    admin.dispose()
+    return postgres.url("licenses")
+
+
+@pytest.fixture
+def database_url(shared_database_url: str) -> str:
+    database = Database(shared_database_url)
+    with database.session() as session:
+        session.execute(text("; ".join(f"DELETE FROM {table}" for table in TABLES)))
+    database.dispose()
+    return shared_database_url
+
 
 Put = Callable[[World], None]
 
@@ -99,3 +126,34 @@ def put(database: Database) -> Put:
                     session.execute(insert(model).values(some))  # in one statement: licenses name each other
 
     return replace
+
+
+@pytest.fixture(scope="session")
+def running_sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(running_sandbox: Sandbox) -> Sandbox:
+    running_sandbox.reset()
+    return running_sandbox
+
+
+@pytest.fixture
+def lms(sandbox: Sandbox) -> Iterator[EnterpriseLms]:
+    """A client that is quick to try again."""
+    credentials = ClientCredentials(sandbox.lms.url, CLIENT_ID, CLIENT_SECRET)
+    client = EnterpriseLms(sandbox.lms.url, credentials, timeout=1, patience=Patience(first_wait=0.005))
+    yield client
+    client.close()
+    credentials.close()
+
+
+@pytest.fixture
+def license_manager(sandbox: Sandbox) -> Iterator[LicenseManager]:
+    credentials = ClientCredentials(sandbox.lms.url, CLIENT_ID, CLIENT_SECRET)
+    client = LicenseManager(sandbox.license_manager.url, credentials, timeout=5, patience=Patience(first_wait=0.005))
+    yield client
+    client.close()
+    credentials.close()
