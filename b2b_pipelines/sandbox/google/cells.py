@@ -76,7 +76,8 @@ def typed(text: str) -> Cell | None:
     if stripped.upper() in ("TRUE", "FALSE"):
         return stripped.upper() == "TRUE"
     if stripped and stripped[0] in "+-.$0123456789":
-        found = _number(stripped) or _date(stripped)
+        found = _number(stripped)
+        found = _date(stripped) if found is None else found
         if found is not None:
             return found
     return text or None
@@ -84,7 +85,7 @@ def typed(text: str) -> Cell | None:
 
 def _number(text: str) -> Number | Formatted | None:
     if _PLAIN.fullmatch(text):
-        return Formatted(0, "0") if float(text) == 0 and text != "0" else number(float(text))
+        return number(float(text))
     if _GROUPED.fullmatch(text):
         return Formatted(number(float(text.replace(",", ""))), text.lstrip("+"))
     if _SCIENTIFIC.fullmatch(text):
