@@ -2,6 +2,7 @@
 
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -9,12 +10,14 @@ from sqlalchemy.orm import Session
 
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Verbose
-from b2b_pipelines.contracts import service, store
+from b2b_pipelines.cli.courseware import content_of
+from b2b_pipelines.contracts import exchange, service, store
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.contracts.rules import integration_type
 from b2b_pipelines.contracts.service import Changes, CoursewareChange
 from b2b_pipelines.enrollment_codes import reports
 from b2b_pipelines.enrollment_codes import service as codes
+from b2b_pipelines.errors import Refused
 
 commands = console.app("Make contracts, change them, give them courseware.")
 
@@ -186,8 +189,59 @@ def courseware(
     _show_courseware(change, as_json=as_json)
 
 
+@commands.command("export")
+def export_contract(
+    contract_id: ContractId,
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", dir_okay=False, help="Write to FILE, not to stdout.")
+    ] = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Print a contract and its courseware as JSON, for `import`. Its runs, codes and learners are not part of it."""
+    with console.surroundings() as here, here.session() as session:
+        document = exchange.export(session, contract_id)
+    if output is None:
+        console.print_json(document.model_dump(mode="json"))
+        return
+    _write(output, document.model_dump_json(indent=2) + "\n")
+    if as_json:
+        console.print_json({"slug": document.contract.slug, "output": str(output)})
+    else:
+        console.say(f"Wrote the contract {document.contract.slug} to {output}.")
+
+
+@commands.command("import")
+def import_contract(
+    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="What `export` wrote.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made, and make nothing.")] = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Make a contract that `export` wrote, with runs and codes of its own. Refused if its slug exists."""
+    document = exchange.read(content_of(file))
+    with console.surroundings() as here, here.session(dry_run=dry_run) as session:
+        contract, change = exchange.make(session, document, store.transaction_time(session))
+        codes.ensure_codes(session, contract.slug)
+        answer = _as_listed(session, contract)
+    if as_json:
+        lists = {"created": change.created, "skipped": change.skipped, "without_source": change.without_source}
+        console.print_json(answer | lists | {"dry_run": dry_run})
+        return
+    _show(answer, as_json=False, lead="Would make the contract" if dry_run else "Made the contract")
+    if document.courseware:
+        _show_courseware(change, as_json=False)
+
+
 def run() -> NoReturn:
     console.run(commands, "b2b_contract")
+
+
+def _write(file: Path, content: str) -> None:
+    try:
+        file.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise Refused(f"cannot write {file}: {error.strerror}") from None
 
 
 def _given(**values: Any) -> dict[str, Any]:
