@@ -48,6 +48,8 @@ MALFORMED = 400
 CUSTOMER_LOST = frozenset({401, 403, 404})
 """The LMS knows us not, or not that customer: asking with other addresses would be answered the same."""
 
+LOCK = "licenses of customer"
+
 SAMPLE = 20
 """How many of the learners unlinked last are looked up in the LMS."""
 

@@ -5,6 +5,7 @@ connections may pass by themselves and are tried again within the caller's `Pati
 """
 
 import json
+import logging
 import re
 import threading
 import time
@@ -30,6 +31,20 @@ from b2b_pipelines.errors import PermanentError, TransientError
 
 WORDS_SHOWN = 300
 ADDRESS = re.compile(r"[^\s\"'<>,;:(){}\[\]]+@[^\s\"'<>,;:(){}\[\]]+")
+
+
+class _NoQueries(logging.Filter):
+    """httpx logs the address of every request; what is asked for may be somebody's e-mail address."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                each.copy_with(query=None) if isinstance(each, httpx.URL) else each for each in record.args
+            )
+        return True
+
+
+logging.getLogger("httpx").addFilter(_NoQueries())
 
 
 class VendorUnavailable(TransientError):
