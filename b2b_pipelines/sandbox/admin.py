@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from b2b_pipelines.sandbox.asked import AdminRefused, Body, body_of, refusing
@@ -85,7 +85,11 @@ def admin_routes(world: World) -> list[BaseRoute]:
         world.reset()
         return JSONResponse({})
 
+    async def door(request: Request) -> Response:
+        return RedirectResponse("/sandbox/")
+
     return [
+        Route("/", door),
         Route(f"{API}/health", health),
         Route(f"{API}/requests", refusing(requests), methods=["GET", "DELETE"]),
         Route(f"{API}/faults", refusing(faults), methods=["GET", "POST", "DELETE"]),

@@ -2,9 +2,11 @@
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+REMEMBERED = 100_000
 
 
 @dataclass(slots=True)
@@ -31,11 +33,14 @@ class Exchange:
 
 
 class RequestLog:
-    """Every request to a vendor, in the order of arrival. The page and the admin API are not in it."""
+    """Every request to a vendor, in the order of arrival, up to the last `REMEMBERED`.
+
+    The page and the admin API are not in it.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._exchanges: list[Exchange] = []
+        self._exchanges: deque[Exchange] = deque(maxlen=REMEMBERED)
 
     def add(self, exchange: Exchange) -> None:
         with self._lock:

@@ -118,7 +118,7 @@ class Sandbox:
         return self.world.url
 
     def reset(self) -> None:
-        """Be as new, at the same URL; accounts keep their keys."""
+        """Be as new, at the same URL; accounts keep their keys and tokens."""
         self.world.reset()
 
     def start(self, host: str = "127.0.0.1", port: int = 0) -> Self:

@@ -29,7 +29,7 @@ class World:
         return max(owners, key=lambda vendor: len(vendor.prefix), default=None)
 
     def reset(self) -> None:
-        """Be as new: nothing kept, nothing logged, no fault waiting. Accounts keep their keys."""
+        """Be as new: nothing kept, nothing logged, no fault waiting. Accounts keep their keys and tokens."""
         with self.lock:
             for vendor in self.vendors:
                 vendor.clear()

@@ -221,7 +221,7 @@ def test_a_telephone_shows_it_without_scrolling_sideways(open_page, tab):
 
 
 def test_all_spreadsheets_are_listed_and_a_new_one_is_made(open_page, sandbox, codes):
-    page = open_page(f"{sandbox.url}/sandbox/")
+    page = open_page(f"{sandbox.url}/")
     page.wait_for_selector("a:has-text('Acme codes')")
     page.click("#new")
     page.wait_for_selector("[data-at=A1]")

@@ -158,7 +158,6 @@ class Google(Vendor):
         self._spreadsheets.clear()
         self._told_by_drive.clear()
         self.quota = Quota()
-        self.accounts.expire_tokens()
 
     def dump(self) -> Any:
         return {
