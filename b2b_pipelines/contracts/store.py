@@ -65,6 +65,16 @@ def touch(session: Session, contract: Contract) -> None:
     session.refresh(contract)
 
 
+def mark_materialized(session: Session, contract: Contract) -> None:
+    """Note that runs and codes were brought in line by the assets, up to the contract's present revision."""
+    contract.materialized_revision = contract.revision
+
+
+def every_slug(session: Session) -> Sequence[str]:
+    """The slug of every contract, in the order in which they were made."""
+    return session.scalars(select(Contract.slug).order_by(Contract.id)).all()
+
+
 def slugs_like(session: Session, model: type[Organization] | type[Contract], slug: str) -> Sequence[str]:
     return session.scalars(
         select(model.slug).where(or_(model.slug == slug, model.slug.startswith(f"{slug}-", autoescape=True)))

@@ -1,7 +1,8 @@
 """What people and other systems read about contracts and codes: one query each, however many there are."""
 
 from collections.abc import Callable, Sequence
-from typing import IO, Any
+from datetime import date
+from typing import IO, Any, NamedTuple
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -11,6 +12,20 @@ from sqlalchemy.types import BigInteger
 from b2b_pipelines.contracts.models import Contract
 
 Records = Sequence[dict[str, Any]]
+
+
+class SeatCounts(NamedTuple):
+    """A contract's seats (None is no cap): `redeemed` by attached learners; `handed_out` are unused codes in the sheet."""
+
+    seats: int | None
+    redeemed: int
+    handed_out: int
+
+    @property
+    def free(self) -> int | None:
+        """Seats neither redeemed nor handed out; None without a cap."""
+        return None if self.seats is None else max(self.seats - self.redeemed - self.handed_out, 0)
+
 
 OVERVIEW = """
 SELECT contract.id, contract.slug, contract.name, organization.name AS organization,
@@ -101,12 +116,28 @@ WHERE coalesce(max_learners, 0) = 0 OR place <= max_learners - taken
 ORDER BY contract, place
 """
 
-SEATS_OVER_TIME = """
-SELECT contract.slug AS contract, date_trunc('day', attached.attached_at) AS day, count(*) AS attached
-FROM contract_learner attached JOIN contract ON contract.id = attached.contract_id
-WHERE contract.id = ANY(:contracts)
-GROUP BY contract.id, day
-ORDER BY contract.id, day
+ATTACHED_BY_DAY = """
+SELECT (attached.attached_at AT TIME ZONE 'UTC')::date AS day, count(*) AS number
+FROM contract_learner attached WHERE attached.contract_id = :contract
+GROUP BY day ORDER BY day
+"""
+
+SEATS = """
+SELECT nullif(contract.max_learners, 0) AS seats,
+       (SELECT count(*) FROM contract_learner attached WHERE attached.contract_id = contract.id) AS redeemed,
+       (SELECT count(*) FROM enrollment_code code
+        WHERE code.contract_id = contract.id AND code.active AND code.sheet_row IS NOT NULL
+          AND NOT EXISTS (SELECT FROM code_redemption WHERE code_redemption.code_id = code.id)) AS handed_out
+FROM contract WHERE contract.id = :contract
+"""
+
+REDEEMED_BY_SEVERAL = """
+SELECT code.id
+FROM code_redemption redemption JOIN enrollment_code code ON code.id = redemption.code_id
+WHERE code.contract_id = :contract AND code.redemption_type = 'one-time'
+GROUP BY code.id, redemption.kind
+HAVING count(DISTINCT redemption.learner_id) > 1
+ORDER BY code.id
 """
 
 EXPORT = """
@@ -165,9 +196,19 @@ def learners(
     return _records(session, LEARNERS, contracts=contract_ids, organization=organization_id)
 
 
-def attached_by_day(session: Session, contract_ids: Sequence[int]) -> Records:
-    """How many learners were attached on each day (UTC) on which any was: `contract, day, attached`."""
-    return _records(session, SEATS_OVER_TIME, contracts=contract_ids)
+def attached_by_day(session: Session, contract: Contract) -> list[tuple[date, int]]:
+    """How many learners of a contract were attached on each day (UTC) on which any was."""
+    return [(row.day, row.number) for row in session.execute(text(ATTACHED_BY_DAY), {"contract": contract.id})]
+
+
+def seat_counts(session: Session, contract: Contract) -> SeatCounts:
+    """How a contract's seats stand, as of its sheet's last sync."""
+    return SeatCounts(*session.execute(text(SEATS), {"contract": contract.id}).one())
+
+
+def codes_redeemed_by_several(session: Session, contract: Contract) -> list[int]:
+    """The ids of one-time codes of the contract that more than one learner redeemed for the same purpose."""
+    return list(session.scalars(text(REDEEMED_BY_SEVERAL), {"contract": contract.id}))
 
 
 def export_codes(

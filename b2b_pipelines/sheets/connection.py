@@ -1,5 +1,7 @@
 """Signing in to Google as the settings say, inside the pace that the installation allows itself."""
 
+from threading import Lock
+
 from sqlalchemy import Engine
 
 from b2b_pipelines.db.limiter import Limiter
@@ -15,3 +17,25 @@ def connect_sheets(settings: Settings, engine: Engine) -> GoogleSheets:
     who = account(settings)
     pace = Limiter(engine, who.identity, settings.gsheets_requests_per_minute)
     return GoogleSheets(who, pace, sheets_url=settings.google_sheets_url, drive_url=settings.google_drive_url)
+
+
+class SheetsConnection:
+    """A client that signs in when it is first asked for: what does without Google works without credentials."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._lock = Lock()
+        self._client: GoogleSheets | None = None
+
+    def client(self) -> GoogleSheets:
+        """The signed-in client, the same each time. Raises what `connect_sheets` raises."""
+        with self._lock:
+            if self._client is None:
+                self._client = connect_sheets(self._settings, self._engine)
+            return self._client
+
+    def close(self) -> None:
+        """Close its connections, if there are any."""
+        if self._client is not None:
+            self._client.close()

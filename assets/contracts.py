@@ -1,0 +1,214 @@
+"""A contract from its runs to the customer's sheet: `contract_runs` → `enrollment_codes` → `sheet_snapshots`.
+
+One step makes all three, contract by contract: what fails for one contract ends there, and a contract's sheet is
+written only when its codes are right.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import partial
+from hashlib import blake2b
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+from sqlalchemy.orm import Session
+
+from assets import contract_checks, plots
+from assets.partition_results import RETRIED_WHEN_PASSING, Event, work_through
+from assets.partitions import contracts
+from b2b_pipelines.contracts import reruns
+from b2b_pipelines.contracts import service as contract_service
+from b2b_pipelines.contracts import store as contract_store
+from b2b_pipelines.contracts.models import Contract
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.enrollment_codes import reports
+from b2b_pipelines.enrollment_codes import service as code_service
+from b2b_pipelines.sheets import service as sheet_service
+from b2b_pipelines.sheets import store as sheet_store
+from b2b_pipelines.sheets.connection import SheetsConnection
+from b2b_pipelines.sheets.service import SyncResult
+from b2b_pipelines.vendors.studio import Studio
+
+OWNERS = ["team:b2b"]
+PARTITIONS_A_RUN = 200
+
+customer_sheet = dg.AssetSpec(
+    dg.AssetKey(["google_sheets", "customer_sheet"]),
+    description="The customer's own Google Sheet. Six columns of one tab are ours; the rest we never touch.",
+    group_name="sheets",
+    kinds={"googlesheets"},
+    owners=OWNERS,
+)
+studio_runs = dg.AssetSpec(
+    dg.AssetKey(["open_edx", "studio"]),
+    description="Studio, which copies a course's source run into a run of the contract.",
+    group_name="contracts",
+    kinds={"openedx"},
+    owners=OWNERS,
+)
+
+contract_runs = dg.AssetSpec(
+    "contract_runs",
+    deps=[studio_runs],
+    description="The course runs that a contract gives its learners, each with a product, and where they stand in edX.",
+    group_name="contracts",
+    kinds={"postgres", "openedx"},
+    owners=OWNERS,
+    code_version="1",
+    partitions_def=contracts,
+    skippable=True,
+)
+enrollment_codes = dg.AssetSpec(
+    "enrollment_codes",
+    deps=[contract_runs],
+    description="A contract's enrollment codes, in line with its cap, price and courseware.",
+    group_name="contracts",
+    kinds={"postgres"},
+    owners=OWNERS,
+    code_version="1",
+    partitions_def=contracts,
+    skippable=True,
+)
+sheet_snapshots = dg.AssetSpec(
+    "sheet_snapshots",
+    deps=[enrollment_codes, customer_sheet],
+    description="What our columns of the customer's sheet hold after the last sync, row by row.",
+    group_name="sheets",
+    kinds={"googlesheets", "pandas"},
+    owners=OWNERS,
+    code_version="1",
+    partitions_def=contracts,
+    skippable=True,
+)
+
+
+class ContractDelivery(dg.Config):
+    """How a run goes about it."""
+
+    concurrency: int = Field(default=8, ge=1, le=32, description="Contracts worked on at the same time.")
+
+
+@dg.multi_asset(
+    name="contract_delivery",
+    specs=[contract_runs, enrollment_codes, sheet_snapshots.with_io_manager_key("snapshots")],
+    check_specs=contract_checks.SPECS,
+    can_subset=True,
+    partitions_def=contracts,
+    backfill_policy=dg.BackfillPolicy.multi_run(PARTITIONS_A_RUN),
+    retry_policy=RETRIED_WHEN_PASSING,
+    pool="google_sheets",
+)
+def contract_delivery(
+    context: dg.AssetExecutionContext,
+    config: ContractDelivery,
+    database: dg.ResourceParam[Database],
+    google_sheets: dg.ResourceParam[SheetsConnection],
+    studio: dg.ResourceParam[Studio | None],
+) -> Iterator[Event]:
+    """Make the selected assets of every contract of the run."""
+    links = {
+        "contract_runs": partial(_runs, database, studio),
+        "enrollment_codes": partial(_codes, database),
+        "sheet_snapshots": partial(_sheet, database, google_sheets, context.run.run_id),
+    }
+    yield from work_through(context, links, contract_checks.checks(database), concurrency=config.concurrency)
+
+
+def _runs(database: Database, studio: Studio | None, slug: str) -> dg.MaterializeResult[None]:
+    began = time.monotonic()
+    report = reruns.ask_for_reruns(database, studio, slug)
+    with database.session() as session:
+        contract = contract_store.contract(session, slug, lock=True)
+        made = contract_service.ensure_products(session, contract)
+        runs = [
+            (run.courseware_id, str(run.edx_state)) for run in contract_store.runs_of_contract(session, contract.id)
+        ]
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/partition_row_count": len(runs),
+            "created in edX": len(report.created),
+            "failed in edX": dg.MetadataValue.json(report.failed),
+            "pending in edX": len(report.pending),
+            "products made": made,
+            "runs": table([{"run": run, "edX": state} for run, state in runs[:50]]),
+            "seconds": round(time.monotonic() - began, 3),
+        },
+        data_version=version_of(runs),
+    )
+
+
+def _codes(database: Database, slug: str) -> dg.MaterializeResult[None]:
+    began = time.monotonic()
+    with database.session() as session:
+        change = code_service.ensure_codes(session, slug)
+        contract = contract_store.contract(session, slug)
+        contract_store.mark_materialized(session, contract)
+        stats = reports.code_stats(session, [contract.id])[0]
+        drawn = _seats_drawn(session, contract)
+    counts = {name: number for name, number in asdict(change).items() if name != "contract"}
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/partition_row_count": stats["codes"],
+            **counts,
+            "seats": "unlimited" if stats["seats"] is None else stats["seats"],
+            "attached": stats["attached"],
+            "redeemed for attachment": stats["redeemed_for_attachment"],
+            "redeemed for enrollment": stats["redeemed_for_enrollment"],
+            "seats by state": drawn,
+            "seconds": round(time.monotonic() - began, 3),
+        },
+        data_version=version_of([contract.revision, *stats.values()]),
+    )
+
+
+def _sheet(database: Database, google_sheets: SheetsConnection, run_id: str, slug: str) -> dg.MaterializeResult[None]:
+    began = time.monotonic()
+    with database.session() as session:
+        if not sheet_store.delivered(session, [slug]):
+            why = "the contract has no sheet, or does not require codes"
+            return dg.MaterializeResult(metadata={"not synced": why}, data_version=version_of([]))
+    result = sheet_service.sync(database, google_sheets.client(), slug, run_id=run_id)
+    with database.session() as session:
+        drawn = _seats_drawn(session, contract_store.contract(session, slug))
+    return dg.MaterializeResult(
+        metadata={
+            **_counts(result),
+            "seats by state": drawn,
+            "seconds": round(time.monotonic() - began, 3),
+        },
+        data_version=dg.DataVersion(result.content_hash),
+    )
+
+
+def _counts(result: SyncResult) -> dict[str, Any]:
+    kinds = Counter(conflict.kind for conflict in result.conflicts)
+    return {
+        "dagster/partition_row_count": result.rows,
+        "sheet": dg.MetadataValue.url(result.target.url),
+        "tab": result.target.tab,
+        "updated": result.updated,
+        "appended": result.appended,
+        "unchanged": result.unchanged,
+        "header written": result.header,
+        "conflicts": dg.MetadataValue.json({str(kind): number for kind, number in kinds.items()}),
+        "reads": result.requests.reads,
+        "writes": result.requests.writes,
+    }
+
+
+def _seats_drawn(session: Session, contract: Contract) -> dg.MarkdownMetadataValue:
+    counts = reports.seat_counts(session, contract)
+    return plots.seats(counts.redeemed, counts.handed_out, counts.free, reports.attached_by_day(session, contract))
+
+
+def table(rows: list[dict[str, Any]]) -> dg.TableMetadataValue | str:
+    """Rows as the UI shows tables; words when there is none."""
+    return dg.MetadataValue.table([dg.TableRecord(row) for row in rows]) if rows else "none"
+
+
+def version_of(content: object) -> dg.DataVersion:
+    """The same for the same content."""
+    return dg.DataVersion(blake2b(repr(content).encode(), digest_size=16).hexdigest())

@@ -1,0 +1,31 @@
+"""How `sheet_snapshots` is loaded: as a pandas DataFrame, by whoever takes it as an input."""
+
+import dagster as dg
+import pandas as pd
+
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.sheets import service
+from b2b_pipelines.sheets.layout import HEADERS
+
+
+class SnapshotLoader(dg.ConfigurableIOManager):
+    """Loads what our columns of a contract's sheet held after the last sync.
+
+    Columns: `contract` (slug), `row` (number in the sheet, from 1), then our six, named as in the sheet. Nothing is
+    stored through it: a sync keeps its snapshot itself.
+    """
+
+    database: dg.ResourceDependency[Database]
+
+    def handle_output(self, context: dg.OutputContext, obj: object) -> None:
+        """Nothing to do: the sync has stored its snapshot."""
+
+    def load_input(self, context: dg.InputContext) -> pd.DataFrame:
+        frames = [self._frame(key) for key in context.asset_partition_keys]
+        return pd.concat(frames, ignore_index=True)
+
+    def _frame(self, slug: str) -> pd.DataFrame:
+        with self.database.session() as session:
+            snapshot = service.find_snapshot(session, slug)
+            rows = [[slug, row, *cells] for row, _, cells in snapshot.rows]
+        return pd.DataFrame(rows, columns=["contract", "row", *HEADERS])

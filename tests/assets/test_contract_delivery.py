@@ -1,0 +1,135 @@
+"""Contracts through Dagster: one run for many, each contract by itself."""
+
+from collections.abc import Callable
+
+import dagster as dg
+import pytest
+from dagster import DagsterEventType as Type
+from dagster import DagsterInstance, ExecuteInProcessResult
+from sqlalchemy import text
+
+from b2b_pipelines.definitions import defs
+from tests.sheets.conftest import Delivery
+
+Deliver = Callable[..., Delivery]
+
+pytestmark = pytest.mark.usefixtures("surroundings")
+
+
+def run(instance: DagsterInstance, slugs: list[str], job: str = "contract_delivery_job") -> ExecuteInProcessResult:
+    instance.add_dynamic_partitions("contracts", slugs)
+    tags = {"dagster/asset_partition_range_start": slugs[0], "dagster/asset_partition_range_end": slugs[-1]}
+    return defs.resolve_job_def(job).execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+
+
+def materialized(result: ExecuteInProcessResult, asset: str) -> set[str]:
+    return {
+        event.partition or ""
+        for event in result.all_events
+        if event.event_type is Type.ASSET_MATERIALIZATION and event.asset_key == dg.AssetKey(asset)
+    }
+
+
+def test_one_unshared_sheet_of_many_fails_alone_with_the_words_that_help(
+    deliver: Deliver, instance: DagsterInstance
+) -> None:
+    deliveries = [deliver(name=f"Acme-{n}", shared=n != 2) for n in range(5)]
+    slugs = [delivery.slug for delivery in deliveries]
+    result = run(instance, slugs)
+    assert not result.success
+    assert materialized(result, "contract_runs") == materialized(result, "enrollment_codes") == set(slugs)
+    assert materialized(result, "sheet_snapshots") == set(slugs) - {"acme-2"}
+    words = result.filter_events(lambda event: event.event_type is Type.STEP_FAILURE)[0]
+    failure = words.step_failure_data.user_failure_data
+    assert failure is not None
+    assert "1 of 5 partitions failed: acme-2" in str(failure.description)
+    assert "share it with b2b@sandbox.test as an editor" in str(failure.description)
+    statuses = instance.get_status_by_partition(
+        dg.AssetKey("sheet_snapshots"), slugs, dg.DynamicPartitionsDefinition(name="contracts")
+    )
+    assert statuses is not None
+    assert {slug: status.value for slug, status in statuses.items() if status} == {
+        slug: "FAILED" if slug == "acme-2" else "MATERIALIZED" for slug in slugs
+    }
+
+
+def test_a_second_run_writes_nothing_and_has_the_same_data_version(deliver: Deliver, instance: DagsterInstance) -> None:
+    delivery = deliver(cap=7)
+    first = run(instance, [delivery.slug])
+    delivery.sandbox.log.reset()
+    second = run(instance, [delivery.slug])
+    versions = [
+        result.asset_materializations_for_node("contract_delivery")[-1].tags["dagster/data_version"]
+        for result in (first, second)
+    ]
+    assert versions[0] == versions[1]
+    assert delivery.sandbox.google.counts()["write"] == 0
+    assert delivery.sandbox.google.counts()["read"] == 2
+
+
+def test_metadata_holds_counts_requests_link_and_picture_but_no_code_or_address(
+    deliver: Deliver, instance: DagsterInstance
+) -> None:
+    delivery = deliver(cap=7)
+    code = delivery.codes()[0]
+    delivery.redeem(code, "jo@example.com")
+    result = run(instance, [delivery.slug])
+    found = {
+        event.asset_key.to_user_string(): event.step_materialization_data.materialization.metadata
+        for event in result.all_events
+        if event.event_type is Type.ASSET_MATERIALIZATION and event.asset_key
+    }
+    sheet = found["sheet_snapshots"]
+    assert (sheet["appended"].value, sheet["reads"].value, sheet["writes"].value) == (7, 2, 1)
+    assert delivery.spreadsheet.spreadsheet_id in str(sheet["sheet"].value)
+    assert "data:image/svg+xml" in str(sheet["seats by state"].value)
+    assert "1 redeemed, 6 handed out, 0 free" in str(sheet["seats by state"].value)
+    shown = repr(found) + repr([event.message for event in result.all_events])
+    assert "jo@example.com" not in shown
+    assert code not in shown
+
+
+def test_codes_that_are_not_in_line_keep_the_sheet_from_being_written(
+    deliver: Deliver, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad = deliver(name="Good"), deliver(name="Bad")
+    ensure = ensure_that_does_nothing_for(bad.slug)
+    monkeypatch.setattr("b2b_pipelines.enrollment_codes.service.ensure_codes", ensure)
+    with bad.database.session() as session:
+        session.execute(text("UPDATE enrollment_code SET active = false WHERE contract_id = 2 AND id % 2 = 0"))
+    result = run(instance, [good.slug, bad.slug])
+    assert materialized(result, "sheet_snapshots") == {"good"}
+    checks = [
+        (event.asset_check_evaluation_data.partition, event.asset_check_evaluation_data.passed)
+        for event in result.all_events
+        if event.event_type is Type.ASSET_CHECK_EVALUATION
+        and event.asset_check_evaluation_data.check_name == "codes_match_contract"
+    ]
+    assert sorted(checks) == [("bad", False), ("good", True)]
+
+
+def ensure_that_does_nothing_for(broken: str) -> Callable[..., object]:
+    """`ensure_codes` as it is, except that for one contract it does nothing: the fault that the check is for."""
+    from b2b_pipelines.enrollment_codes.service import CodeChange, ensure_codes
+
+    def ensure(session: object, said: str) -> object:
+        return CodeChange(said) if said == broken else ensure_codes(session, said)  # type: ignore[arg-type]
+
+    return ensure
+
+
+def test_a_contract_without_a_sheet_is_materialized_and_says_so(deliver: Deliver, instance: DagsterInstance) -> None:
+    delivery = deliver()
+    delivery.modify(sheet_url=None)
+    result = run(instance, [delivery.slug], "sheet_refresh_job")
+    assert result.success
+    metadata = result.asset_materializations_for_node("contract_delivery")[0].metadata
+    assert "no sheet" in str(metadata["not synced"].value)
+
+
+def test_a_snapshot_is_loaded_as_a_data_frame(deliver: Deliver, instance: DagsterInstance) -> None:
+    delivery = deliver(cap=3)
+    run(instance, [delivery.slug])
+    frame = defs.load_asset_value("sheet_snapshots", partition_key=delivery.slug, instance=instance)
+    assert list(frame["Enrollment Code"]) == delivery.codes()
+    assert list(frame["row"]) == [2, 3, 4]

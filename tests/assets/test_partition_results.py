@@ -1,0 +1,107 @@
+"""One result for each partition of a run, whatever becomes of the others."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+from dagster import DagsterEventType as Type
+
+from assets.partition_results import Event, consecutive, work_through
+from b2b_pipelines.errors import PermanentError, TransientError
+
+places = dg.DynamicPartitionsDefinition(name="places")
+
+
+def chain(first: dg.MaterializeResult[None] | object, made: Counter[str]) -> dg.AssetsDefinition:
+    """Two assets one after the other, of which `first` is given."""
+
+    def second(key: str) -> dg.MaterializeResult[None]:
+        made[f"second {key}"] += 1
+        return dg.MaterializeResult()
+
+    @dg.multi_asset(
+        specs=[dg.AssetSpec("first", skippable=True), dg.AssetSpec("second", deps=["first"], skippable=True)],
+        partitions_def=places,
+        can_subset=True,
+        retry_policy=dg.RetryPolicy(max_retries=2, delay=0),
+    )
+    def both(context: dg.AssetExecutionContext) -> Iterator[Event]:
+        yield from work_through(context, {"first": first, "second": second}, concurrency=2)  # type: ignore[dict-item]
+
+    return both
+
+
+def materialize(assets: dg.AssetsDefinition, keys: list[str]) -> tuple[dg.ExecuteInProcessResult, dict[str, set[str]]]:
+    with dg.instance_for_test() as instance:
+        instance.add_dynamic_partitions("places", keys)
+        tags = {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]}
+        result = dg.materialize([assets], instance=instance, tags=tags, raise_on_error=False)
+        done: dict[str, set[str]] = {"first": set(), "second": set()}
+        for event in result.all_events:
+            if event.event_type is Type.ASSET_MATERIALIZATION and event.asset_key:
+                done[event.asset_key.to_user_string()].add(event.partition or "")
+        return result, done
+
+
+def test_what_may_pass_is_tried_again_and_what_was_done_is_not_done_twice() -> None:
+    made: Counter[str] = Counter()
+
+    def first(key: str) -> dg.MaterializeResult[None]:
+        made[key] += 1
+        if key == "b" and made[key] < 3:
+            raise TransientError("too busy")
+        return dg.MaterializeResult()
+
+    result, done = materialize(chain(first, made), ["a", "b", "c"])
+    assert result.success
+    assert done == {"first": {"a", "b", "c"}, "second": {"a", "b", "c"}}
+    assert made == {"a": 1, "b": 3, "c": 1, "second a": 1, "second b": 1, "second c": 1}
+
+
+def test_what_will_not_pass_is_tried_once_though_others_are_tried_again() -> None:
+    made: Counter[str] = Counter()
+
+    def first(key: str) -> dg.MaterializeResult[None]:
+        made[key] += 1
+        if key == "a":
+            raise PermanentError("share the sheet")
+        raise TransientError("too busy")
+
+    result, done = materialize(chain(first, made), ["a", "b"])
+    assert not result.success
+    assert done == {"first": set(), "second": set()}
+    assert made == {"a": 1, "b": 3}
+
+
+def test_an_error_that_nobody_foresaw_fails_its_partition_and_hides_its_text() -> None:
+    made: Counter[str] = Counter()
+
+    def first(key: str) -> dg.MaterializeResult[None]:
+        if key == "a":
+            raise KeyError("jo@example.com")
+        return dg.MaterializeResult()
+
+    result, done = materialize(chain(first, made), ["a", "b"])
+    assert not result.success
+    assert done["second"] == {"b"}
+    [failed] = [event for event in result.all_events if event.event_type is Type.ASSET_OBSERVATION]
+    assert failed.asset_observation_data.asset_observation.description == "KeyError (see the log of the run)"
+
+
+EVERY = list("abcdefghij")
+
+
+@pytest.mark.parametrize(
+    ("keys", "gap", "most", "ranges"),
+    [
+        pytest.param("cd", 0, 9, ["cd"], id="neighbours-share-a-run"),
+        pytest.param("ac", 0, 9, ["aa", "cc"], id="without-a-gap-each-stands-alone"),
+        pytest.param("ac", 1, 9, ["ac"], id="a-small-gap-is-run-along"),
+        pytest.param("ad", 1, 9, ["aa", "dd"], id="a-wide-gap-is-not"),
+        pytest.param("abcdefghij", 0, 4, ["ad", "eh", "ij"], id="no-run-is-larger-than-the-most"),
+        pytest.param("xyz", 0, 4, [], id="what-is-no-partition-is-left-out"),
+    ],
+)
+def test_ranges(keys: str, gap: int, most: int, ranges: list[str]) -> None:
+    assert consecutive(list(keys), EVERY, gap=gap, most=most) == [(pair[0], pair[1]) for pair in ranges]
