@@ -2,7 +2,21 @@
 
 from typing import NoReturn
 
-from b2b_pipelines.cli import api, codes, console, contract, course, courseware, db, learner, listing, program, sheet, token
+from b2b_pipelines.cli import (
+    api,
+    codes,
+    console,
+    contract,
+    course,
+    courseware,
+    db,
+    learner,
+    licenses,
+    listing,
+    program,
+    sheet,
+    token,
+)
 
 commands = console.app(
     "Contracts, enrollment codes, sheets, licenses and academies of an online-learning organization."
@@ -15,6 +29,7 @@ commands.add_typer(learner.commands, name="learner")
 commands.add_typer(course.commands, name="course")
 commands.add_typer(program.commands, name="program")
 commands.add_typer(courseware.commands, name="courseware")
+commands.add_typer(licenses.commands, name="licenses")
 commands.add_typer(token.commands, name="token")
 commands.command("api")(api.serve)
 commands.add_typer(db.commands, name="db")

@@ -1,0 +1,212 @@
+"""`b2b licenses`: bring licenses in, decide about the expired ones, end enrollments, unlink learners."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from b2b_pipelines.cli import console
+from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
+from b2b_pipelines.errors import B2BError, InvalidInput, NotConfigured
+from b2b_pipelines.licenses import service, store
+from b2b_pipelines.licenses.connection import enterprise_lms
+from b2b_pipelines.licenses.rules import Decision, Policy
+from b2b_pipelines.licenses.service import Outcome
+from b2b_pipelines.licenses.store import Decided
+
+commands = console.app("Licenses: end the enrollments of expired ones, and unlink their learners long after.")
+
+Customer = Annotated[UUID | None, typer.Option("--customer", metavar="UUID", help="This enterprise customer only.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Decide the same, ask and write nothing.")]
+Internal = Annotated[bool, typer.Option("--include-internal", help="Take plans for internal use in.")]
+
+Step = Callable[..., Outcome]
+
+
+@commands.command("import")
+def import_(
+    plans: Annotated[Path | None, typer.Option("--plans", metavar="FILE", help="Plans, as CSV or JSON.")] = None,
+    licenses: Annotated[
+        Path | None, typer.Option("--licenses", metavar="FILE", help="Licenses, as CSV or JSON.")
+    ] = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Bring in plans and licenses, all or nothing. Importing the same again changes nothing."""
+    if plans is None and licenses is None:
+        console.wrong_usage("name a file with --plans, with --licenses, or both")
+    with console.surroundings() as here, here.session() as session:
+        imported = service.import_files(session, plans, licenses)
+    for name, ignored in imported.ignored.items():
+        console.warn(f"{name}: not used: {', '.join(ignored)}")
+    counts = {"plans": asdict(imported.plans), "licenses": asdict(imported.licenses)}
+    if as_json:
+        console.print_json({**counts, "ignored": imported.ignored})
+    else:
+        rows = [{"what": what, **numbers} for what, numbers in counts.items()]
+        columns = {"what": "", "created": "Created", "updated": "Updated", "unchanged": "Unchanged"}
+        console.print_rows(rows, columns, as_json=False)
+
+
+@commands.command("expired")
+def expired(
+    customer: Customer = None,
+    at: Annotated[str | None, typer.Option("--at", metavar="TIME", help="As of this time, ISO 8601 with zone.")] = None,
+    decision: Annotated[Decision | None, typer.Option("--decision", help="Those with this decision only.")] = None,
+    include_internal: Internal = False,
+    show_emails: Annotated[bool, typer.Option("--show-emails", help="Show e-mail addresses too.")] = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Every expired license that somebody holds, what is to be done about it, and why."""
+    moment = datetime.now(UTC) if at is None else _moment(at)
+    with console.surroundings() as here, here.session() as session:
+        policy = service.policy(here.settings, moment, include_internal=include_internal)
+        store.agreements(session, customer)
+        decided = store.decide(session, policy, customer=customer, decision=decision).decided
+    rows = [_shown(row, policy, show_emails=show_emails) for row in decided]
+    columns = {"license_uuid": "License", "plan_uuid": "Plan", "decision": "Decision", "reason": "Reason"}
+    console.print_rows(rows, columns | ({"user_email": "E-mail"} if show_emails else {}), as_json=as_json)
+    if not as_json:
+        counts = Counter(row.verdict.decision for row in decided)
+        console.say(
+            ", ".join(f"{counts[kind]} {kind}" for kind in Decision if counts[kind]) or "No license has expired."
+        )
+
+
+@commands.command("terminate")
+def terminate(
+    customer: Customer = None,
+    dry_run: DryRun = False,
+    include_internal: Internal = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """End the enrollments of licenses whose plan has expired."""
+    _each_customer(
+        service.terminate, "ended", customer, dry_run=dry_run, include_internal=include_internal, as_json=as_json
+    )
+
+
+@commands.command("unlink")
+def unlink(
+    customer: Customer = None,
+    dry_run: DryRun = False,
+    include_internal: Internal = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Unlink the learners of licenses that are past their grace, for the customers in B2B_UNLINK_CUSTOMERS."""
+    _each_customer(
+        service.unlink, "unlinked", customer, dry_run=dry_run, include_internal=include_internal, as_json=as_json
+    )
+
+
+@commands.command("customers")
+def customers(as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """The enterprise customers there are, and whether their learners are unlinked."""
+    with console.surroundings() as here, here.session() as session:
+        rows: list[dict[str, Any]] = [
+            {**row._mapping, "unlinking": row.customer in here.settings.unlink_customers}
+            for row in store.customer_counts(session)
+        ]
+    columns = {
+        "customer": "Customer",
+        "name": "Name",
+        "plans": "Plans",
+        "expired_plans": "Expired",
+        "licenses": "Licenses",
+        "unseen": "No longer seen",
+        "unlinking": "Unlinking",
+    }
+    console.print_rows(rows, columns, as_json=as_json)
+
+
+def _each_customer(
+    step: Step, did: str, customer: UUID | None, *, dry_run: bool, include_internal: bool, as_json: bool
+) -> None:
+    """Take the step for every customer, whatever becomes of the others; exit status 1 when anything of any failed."""
+    with console.surroundings() as here:
+        policy = service.policy(here.settings, datetime.now(UTC), include_internal=include_internal)
+        with here.session() as session:
+            wanted = [agreement.enterprise_customer_uuid for agreement in store.agreements(session, customer)]
+        outcomes = _outcomes(here, step, wanted, policy, dry_run=dry_run)
+    if as_json:
+        console.print_json([_as_json(outcome) for outcome in outcomes])
+    else:
+        for outcome in outcomes:
+            _say(outcome, did)
+    if any(outcome.is_failure for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+def _outcomes(
+    here: Surroundings, step: Step, customers: Sequence[UUID], policy: Policy, *, dry_run: bool
+) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    run_id = f"command {os.getpid()} {policy.now:%Y-%m-%dT%H:%M:%S}"
+    with enterprise_lms(here.settings) as lms, console.progress("Customers", len(customers)) as ticker:
+        for customer in customers:
+            try:
+                outcomes.append(step(here.database, lms, customer, policy, run_id=run_id, dry_run=dry_run))
+            except NotConfigured:
+                raise
+            except B2BError as error:
+                outcomes.append(Outcome(customer, dry_run, errors=[error.message]))
+            ticker.advance()
+    return outcomes
+
+
+def _as_json(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "customer": outcome.customer,
+        "done": outcome.done,
+        "failed": outcome.failed,
+        "skipped": outcome.skipped,
+        "errors": outcome.errors,
+        "notes": outcome.notes,
+        "decisions": dict(outcome.decisions),
+        "requests": outcome.requests,
+        "dry_run": outcome.dry_run,
+    }
+
+
+def _say(outcome: Outcome, did: str) -> None:
+    would = "would be " if outcome.dry_run else ""
+    console.say(
+        f"{outcome.customer}: {outcome.done} licenses {would}{did}, {outcome.failed} {would}failed, "
+        f"{outcome.skipped} {would}skipped"
+    )
+    for line in outcome.notes:
+        console.say(f"  {'would be kept: ' if outcome.dry_run else ''}{line}")
+    for line in outcome.errors:
+        console.say(f"  failed: {line}")
+
+
+def _shown(row: Decided, policy: Policy, *, show_emails: bool) -> dict[str, Any]:
+    shown = {
+        "license_uuid": row.verdict.license_uuid,
+        "plan_uuid": row.verdict.plan_uuid,
+        "decision": row.verdict.decision.value,
+        "reason": row.verdict.reason(policy),
+        "customer": row.verdict.customer,
+        "expiration_date": row.verdict.expiration_date,
+        "no_longer_seen_since": row.unseen_since,
+    }
+    return shown | ({"user_email": row.address} if show_emails else {})
+
+
+def _moment(said: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(said)
+        if moment.tzinfo:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidInput("--at is not an ISO 8601 time with a zone, such as 2026-01-31T00:00:00Z")
