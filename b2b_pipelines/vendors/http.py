@@ -7,6 +7,7 @@ connections may pass by themselves and are tried again within the caller's `Pati
 import json
 import logging
 import re
+import ssl
 import threading
 import time
 from collections import Counter
@@ -16,6 +17,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any, Protocol, Self
 
 import httpx
@@ -162,7 +164,7 @@ class HttpClient:
         self.patience = patience or Patience()
         self.tally = RequestTally()
         self._authorization = authorization
-        self._client = httpx.Client(base_url=base_url, timeout=float(timeout))
+        self._client = httpx.Client(base_url=base_url, timeout=float(timeout), verify=_trusted())
 
     def __enter__(self) -> Self:
         return self
@@ -272,6 +274,12 @@ class _Call:
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The certificates that are trusted; reading them takes longer than a request, so all clients share them."""
+    return httpx.create_ssl_context()
 
 
 def retry_after(response: httpx.Response) -> float | None:
