@@ -7,7 +7,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi.routing import APIRouter
 
-from b2b_pipelines.api import academies, checkout, contracts, errors, health, learners, openapi
+from b2b_pipelines.api import academies, checkout, contracts, errors, health, learners, openapi, pages
 from b2b_pipelines.api.database import Connection
 from b2b_pipelines.api.observability import Metrics, Observed
 from b2b_pipelines.db.engine import Database
@@ -42,6 +42,7 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
     app.add_middleware(Observed, metrics=app.state.metrics)
     errors.install(app)
     app.include_router(health.router)
+    app.include_router(pages.router)
     for router in FEATURES:
         app.include_router(router)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm import Session
 
 from b2b_pipelines.api.auth import Reader
 from b2b_pipelines.api.database import Db
@@ -18,6 +18,7 @@ from b2b_pipelines.api.pagination import Page, Paging
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.enrollment_codes import pages, reports
 from b2b_pipelines.errors import NotFound
+from b2b_pipelines.sheets import history
 from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.sheets.models import SheetSnapshot
 from b2b_pipelines.tokens.service import Caller
@@ -210,15 +211,7 @@ def list_snapshots(db: Db, caller: Reader, slug: Slug, paging: Paging) -> dict[s
     """The newest first."""
     with db.session() as session:
         contract_id = seen_contract(session, caller, slug).id
-        count = session.scalar(select(func.count()).select_from(SheetSnapshot).where(*_written(contract_id))) or 0
-        found = session.scalars(
-            select(SheetSnapshot)
-            .where(*_written(contract_id))
-            .options(defer(SheetSnapshot.rows))
-            .order_by(SheetSnapshot.id.desc())
-            .limit(paging.limit)
-            .offset(paging.offset)
-        ).all()
+        count, found = history.page(session, contract_id, paging.limit, paging.offset)
     return paging.envelope(count, [_summary(snapshot) for snapshot in found])
 
 
@@ -259,9 +252,7 @@ def seen_contract(session: Session, caller: Caller, slug: str) -> Contract:
 
 def seen_snapshot(session: Session, contract: Contract, snapshot_id: int) -> SheetSnapshot:
     """A snapshot of what a sync of that contract wrote. Raises `NotFound`."""
-    found = session.scalars(
-        select(SheetSnapshot).where(SheetSnapshot.id == snapshot_id, *_written(contract.id))
-    ).first()
+    found = history.snapshot(session, contract.id, snapshot_id)
     if found is None:
         raise NotFound("no such snapshot of this contract")
     return found
@@ -272,18 +263,14 @@ def shown_rows(snapshot: SheetSnapshot, caller: Caller) -> Sequence[tuple[int, s
     if caller.sees_emails:
         return [(row, code, list(cells)) for row, code, cells in snapshot.rows]
     return [
-        (row, code, [_masked_cell(cell) if place == REDEEMED_BY else cell for place, cell in enumerate(cells)])
+        (row, code, [masked_cell(cell) if place == REDEEMED_BY else cell for place, cell in enumerate(cells)])
         for row, code, cells in snapshot.rows
     ]
 
 
-def _masked_cell(cell: Any) -> Any:
+def masked_cell(cell: Any) -> Any:
+    """A cell of the column of redeemers, for callers who do not see e-mail addresses."""
     return masked(cell) if isinstance(cell, str) and cell else cell
-
-
-def _written(contract_id: int) -> list[Any]:
-    """Snapshots of what we wrote; what the customer's cells held before is not for reading here."""
-    return [SheetSnapshot.contract_id == contract_id, SheetSnapshot.kind == "after"]
 
 
 def _summary(snapshot: SheetSnapshot) -> SnapshotOut:

@@ -1,0 +1,268 @@
+"""The contract manager's pages, rendered here: no script, no build step, nothing from elsewhere.
+
+They show what the API shows, to a browser that signed in with a token.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
+from fastapi.routing import APIRoute
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from b2b_pipelines.api import openapi
+from b2b_pipelines.api.contracts import masked_cell, seen_contract, seen_snapshot, visible
+from b2b_pipelines.api.database import Db
+from b2b_pipelines.api.errors import Problem
+from b2b_pipelines.api.fields import LARGEST_ID
+from b2b_pipelines.api.sign_in import (
+    SESSION_COOKIE,
+    OurForm,
+    SignedIn,
+    SignInNeeded,
+    form_secret,
+    keep_form_secret,
+    keep_session,
+    own_path,
+    sign_in,
+    sign_out,
+)
+from b2b_pipelines.contracts.models import Contract
+from b2b_pipelines.contracts.rules import spreadsheet_id
+from b2b_pipelines.enrollment_codes import pages as code_pages
+from b2b_pipelines.enrollment_codes.pages import Seats
+from b2b_pipelines.errors import NotFound, Refused, TransientError
+from b2b_pipelines.sheets import history
+from b2b_pipelines.sheets.differences import Change, differences
+from b2b_pipelines.sheets.history import LastSync
+from b2b_pipelines.tokens.service import Caller
+
+HERE = Path(__file__).parent
+A_PAGE = 50
+MOST_DIFFERENCES = 1000
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+templates = Environment(
+    loader=FileSystemLoader(HERE / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+templates.filters["moment"] = lambda moment: f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+templates.filters["day"] = lambda moment: f"{moment.astimezone(UTC):%Y-%m-%d}"
+templates.filters["clock"] = lambda moment: f"{moment.astimezone(UTC):%H:%M} UTC"
+templates.filters["number"] = lambda number: f"{number:,}"
+
+
+class PageRoute(APIRoute):
+    """A route whose refusals are pages too, and which sends a stranger to sign in."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        serve = super().get_route_handler()
+
+        async def served(request: Request) -> Response:
+            try:
+                return await serve(request)
+            except SignInNeeded as needed:
+                return RedirectResponse(
+                    str(request.url_for("sign_in_page").include_query_params(next=needed.wanted)), 303
+                )
+            except Problem as problem:
+                return refusal(request, problem.status, problem.detail)
+            except (NotFound, RequestValidationError):
+                return refusal(request, 404, "There is no such page, or it is not yours to see.")
+            except (Refused, TransientError, OperationalError, PoolTimeout):
+                return refusal(request, 503, "The database does not answer. Please try again in a moment.")
+
+        return served
+
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+PageNumber = Annotated[int, Query(ge=1, le=1_000_000)]
+SnapshotId = Annotated[int, Query(ge=1, le=LARGEST_ID)]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A contract as the pages show it."""
+
+    contract: Contract
+    seats: Seats
+    sync: LastSync | None
+    state: str
+
+    @property
+    def sheet_link(self) -> str | None:
+        """Where the sheet opens; a bare id is completed."""
+        url = self.contract.sheet_url
+        if url is None or url.startswith(("https://", "http://")):
+            return url
+        return f"https://docs.google.com/spreadsheets/d/{spreadsheet_id(url)}/edit"
+
+
+@router.get("/", name="contracts_page")
+def contracts_page(request: Request, db: Db, caller: SignedIn, page: PageNumber = 1) -> Response:
+    with db.session() as session:
+        mine = select(Contract).where(*visible(caller))
+        count = session.scalar(select(func.count()).select_from(mine.subquery())) or 0
+        found = session.scalars(
+            mine.order_by(Contract.active.desc(), Contract.id.desc()).limit(A_PAGE).offset((page - 1) * A_PAGE)
+        ).all()
+        shown = _shown(session, found)
+    return render(request, "contracts.html", caller, shown=shown, count=count, turning=_turning(page, count))
+
+
+@router.get("/contracts/{slug}", name="contract_page")
+def contract_page(request: Request, db: Db, caller: SignedIn, slug: str, page: PageNumber = 1) -> Response:
+    with db.session() as session:
+        contract = seen_contract(session, caller, slug)
+        shown = _shown(session, [contract])[0]
+        count, snapshots = history.page(session, contract.id, A_PAGE, (page - 1) * A_PAGE)
+        last = history.page(session, contract.id, 1, 0)[1] if shown.sync and page > 1 else snapshots[:1]
+        conflicts = last[0].conflicts if last else []
+    return render(
+        request,
+        "contract.html",
+        caller,
+        shown=shown,
+        count=count,
+        snapshots=snapshots,
+        conflicts=conflicts,
+        turning=_turning(page, count),
+    )
+
+
+@router.get("/contracts/{slug}/compare", name="compare_page")
+def compare_page(
+    request: Request, db: Db, caller: SignedIn, slug: str, *, earlier: SnapshotId, later: SnapshotId
+) -> Response:
+    """What differs between two snapshots, whichever was named first."""
+    first, second = sorted((earlier, later))
+    with db.session() as session:
+        contract = seen_contract(session, caller, slug)
+        before, after = (seen_snapshot(session, contract, number) for number in (first, second))
+    changes = differences(before.rows, after.rows)
+    return render(
+        request,
+        "compare.html",
+        caller,
+        contract=contract,
+        before=before,
+        after=after,
+        counts=Counter(change.kind for change in changes),
+        changes=[_as_seen(change, caller) for change in changes[:MOST_DIFFERENCES]],
+        unshown=max(len(changes) - MOST_DIFFERENCES, 0),
+    )
+
+
+@router.get("/sign-in", name="sign_in_page")
+def sign_in_page(
+    request: Request, wanted: Annotated[str, Query(alias="next", max_length=2000)] = "/", failed: bool = False
+) -> Response:
+    return render(request, "sign_in.html", None, wanted=own_path(wanted), failed=failed)
+
+
+@router.post("/sign-in", dependencies=[OurForm])
+def sign_in_form(
+    request: Request,
+    db: Db,
+    token: Annotated[str, Form(max_length=200)] = "",
+    wanted: Annotated[str, Form(alias="next", max_length=2000)] = "/",
+) -> Response:
+    secret = sign_in(db, token) if token.isascii() else None
+    if secret is None:
+        return render(request, "sign_in.html", None, status=401, wanted=own_path(wanted), failed=True)
+    response = RedirectResponse(own_path(wanted), 303)
+    keep_session(request, response, secret)
+    return response
+
+
+@router.post("/sign-out", name="sign_out_form", dependencies=[OurForm])
+def sign_out_form(request: Request, db: Db) -> Response:
+    sign_out(db, request)
+    response = RedirectResponse(str(request.url_for("sign_in_page")), 303)
+    response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="lax")
+    return response
+
+
+@router.get("/docs", name="docs_page")
+def docs_page(request: Request) -> Response:
+    """The OpenAPI document, for people."""
+    return render(request, "docs.html", None, api=openapi.readable(request.app))
+
+
+@router.get("/static/pages.css", name="stylesheet")
+def stylesheet() -> Response:
+    return FileResponse(HERE / "static" / "pages.css", media_type="text/css", headers={"Cache-Control": "max-age=3600"})
+
+
+def render(request: Request, template: str, caller: Caller | None, *, status: int = 200, **values: Any) -> Response:
+    """A page, whose forms are ours."""
+    secret = form_secret(request)
+    page = templates.get_template(template).render(
+        caller=caller, url_for=lambda name, **path: request.url_for(name, **path).path, form_secret=secret, **values
+    )
+    response = HTMLResponse(page, status, HEADERS)
+    keep_form_secret(request, response, secret)
+    return response
+
+
+def refusal(request: Request, status: int, words: str) -> Response:
+    return render(request, "refusal.html", None, status=status, words=words)
+
+
+def _shown(session: Session, contracts: Sequence[Contract]) -> list[Shown]:
+    """Contracts with their seats and last syncs, in two queries."""
+    seats = code_pages.seats(session, contracts)
+    syncs = history.last_syncs(session, [contract.id for contract in contracts])
+    today = datetime.now(UTC).date()
+    return [
+        Shown(contract, seats[contract.id], syncs.get(contract.id), _state(contract, today)) for contract in contracts
+    ]
+
+
+def _state(contract: Contract, today: date) -> str:
+    if not contract.active:
+        return "inactive"
+    if contract.starts_on and today < contract.starts_on:
+        return f"opens {contract.starts_on}"
+    if contract.ends_on and contract.ends_on < today:
+        return f"ended {contract.ends_on}"
+    return "open"
+
+
+def _turning(page: int, count: int) -> tuple[int | None, int | None]:
+    """The pages before and behind this one, as far as there are any."""
+    last = max(-(-count // A_PAGE), 1)
+    return min(page - 1, last) if page > 1 else None, page + 1 if page < last else None
+
+
+def _as_seen(change: Change, caller: Caller) -> Change:
+    """A change with its e-mail addresses masked, if the caller does not see them."""
+    if caller.sees_emails:
+        return change
+    cells = tuple(
+        (header, masked_cell(was), masked_cell(became)) if header == "Redeemed By" else (header, was, became)
+        for header, was, became in change.cells
+    )
+    return Change(change.code, change.row_before, change.row_after, cells)

@@ -1,0 +1,98 @@
+"""Signing a browser in with a token: a session in an HttpOnly cookie, and forms that only our own pages can send.
+
+A form carries the value of a cookie that other sites can neither read nor have sent along (`SameSite=Strict`).
+"""
+
+import hmac
+import secrets
+from datetime import UTC, datetime
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Form, Request, Response
+
+from b2b_pipelines.api.database import Db
+from b2b_pipelines.api.errors import Problem
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.tokens import service as tokens
+from b2b_pipelines.tokens.service import SESSION_LIFETIME, Caller, Scope
+
+SESSION_COOKIE = "b2b_session"
+FORM_COOKIE = "b2b_form"
+
+
+class SignInNeeded(Exception):
+    """Nobody is signed in: the browser is sent to sign in, and then on to `wanted`."""
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(wanted)
+        self.wanted = wanted
+
+
+def signed_in(request: Request, db: Db) -> Caller:
+    """Whoever this browser signed in as. Raises `SignInNeeded`."""
+    secret = request.cookies.get(SESSION_COOKIE, "")
+    with db.session() as session:
+        caller = tokens.recognize_session(session, secret, datetime.now(UTC)) if secret else None
+    if caller is None:
+        query = f"?{request.url.query}" if request.url.query else ""
+        raise SignInNeeded(request.url.path + query)
+    return caller
+
+
+def sign_in(db: Database, text: str) -> str | None:
+    """The secret of a new session for whom the token stands for; None when it is not known or may not read."""
+    with db.session() as session:
+        caller = tokens.recognize(session, text.strip())
+        if caller is None or Scope.READ not in caller.scopes:
+            return None
+        return tokens.open_session(session, caller, datetime.now(UTC))
+
+
+def sign_out(db: Database, request: Request) -> None:
+    """End this browser's session."""
+    with db.session() as session:
+        tokens.close_session(session, request.cookies.get(SESSION_COOKIE, ""))
+
+
+def keep_session(request: Request, response: Response, secret: str) -> None:
+    """Give the browser its session. Behind a proxy that ends TLS the cookie is still marked for TLS only."""
+    response.set_cookie(
+        SESSION_COOKIE,
+        secret,
+        max_age=int(SESSION_LIFETIME.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=_over_tls(request),
+    )
+
+
+def form_secret(request: Request) -> str:
+    """What this browser's forms carry: the value of its cookie, or a new one."""
+    return request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(24)
+
+
+def keep_form_secret(request: Request, response: Response, secret: str) -> None:
+    if request.cookies.get(FORM_COOKIE) != secret:
+        response.set_cookie(FORM_COOKIE, secret, httponly=True, samesite="strict", secure=_over_tls(request))
+
+
+def from_our_form(request: Request, form: Annotated[str, Form(max_length=200)] = "") -> None:
+    """A dependency: the form was one of ours. Raises 403."""
+    if not form or not hmac.compare_digest(form.encode(), request.cookies.get(FORM_COOKIE, "").encode()):
+        raise Problem(403, "This form has expired. Go back, load the page again, and try once more.", "stale_form")
+
+
+def own_path(wanted: str) -> str:
+    """A path of this site to go on to; the front page instead of anything that leads elsewhere."""
+    parts = urlsplit(wanted)
+    elsewhere = parts.scheme or parts.netloc or not wanted.startswith("/") or wanted.startswith("//")
+    return "/" if elsewhere or "\\" in wanted or any(ord(letter) < 32 for letter in wanted) else wanted
+
+
+def _over_tls(request: Request) -> bool:
+    return request.url.scheme == "https" or request.headers.get("x-forwarded-proto", "").lower() == "https"
+
+
+SignedIn = Annotated[Caller, Depends(signed_in)]
+OurForm = Depends(from_our_form)
