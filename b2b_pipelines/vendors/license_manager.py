@@ -19,8 +19,10 @@ LICENSES = "/api/v1/subscriptions/{plan}/licenses/"
 GIVEN_OUT = ("assigned", "activated", "revoked")
 STATUSES = ("unassigned", *GIVEN_OUT)
 PAGE_SIZE = 500
-READINGS = 5
-"""How often a listing is read until it is whole."""
+READINGS = 40
+"""How often a listing is read until it is whole, at most."""
+NOTHING_NEW = 3
+"""Readings one after the other that brought no new row: then the missing ones are given up."""
 
 
 class ListingIncomplete(TransientError):
@@ -94,20 +96,22 @@ class LicenseManager:
 
     def _whole(self, path: str, params: Mapping[str, object], read: Callable[[Any], Listed]) -> list[Listed]:
         rows: dict[UUID, Listed] = {}
-        count = 0
-        for _ in range(READINGS):
+        count = in_vain = readings = 0
+        while readings < READINGS and in_vain < NOTHING_NEW:
+            readings, known = readings + 1, len(rows)
             for answer in self._pages(path, params):
                 try:
                     count = answer["count"]
                     rows |= {row.uuid: row for row in map(read, answer["results"])}
                 except (TypeError, KeyError, ValueError, AttributeError) as error:
                     raise AnswerMalformed(
-                        f"license-manager answered GET {path} with a malformed page: {_fault(error)}"
+                        f"license-manager answered GET {path} with a malformed row: {_fault(error)}"
                     ) from None
             if len(rows) >= count:
                 return list(rows.values())
+            in_vain = in_vain + 1 if len(rows) == known else 0
         raise ListingIncomplete(
-            f"license-manager counts {count} rows in GET {path}, but only {len(rows)} came in {READINGS} readings"
+            f"license-manager counts {count} rows in GET {path}, but only {len(rows)} came in {readings} readings"
         )
 
     def _pages(self, path: str, params: Mapping[str, object]) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,140 @@
+"""License-manager's listings: whole, or an error."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from b2b_pipelines.sandbox import Sandbox
+from b2b_pipelines.sandbox.license_manager import license_row, plan
+from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
+from b2b_pipelines.vendors.http import AnswerMalformed, Patience, VendorRefused, VendorUnavailable
+from b2b_pipelines.vendors.license_manager import LicenseManager, ListingIncomplete
+from b2b_pipelines.vendors.open_edx import ClientCredentials
+
+CUSTOMER, PLAN = UUID(int=1), UUID(int=10)
+START, END = "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z"
+
+
+@pytest.fixture(scope="module")
+def running_sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(running_sandbox: Sandbox) -> Sandbox:
+    running_sandbox.reset()
+    return running_sandbox
+
+
+@pytest.fixture
+def license_manager(sandbox: Sandbox) -> Iterator[LicenseManager]:
+    credentials = ClientCredentials(sandbox.lms.url, CLIENT_ID, CLIENT_SECRET)
+    client = LicenseManager(sandbox.license_manager.url, credentials, patience=Patience(first_wait=0.005))
+    yield client
+    client.close()
+    credentials.close()
+
+
+def rows(count: int, **fields: Any) -> list[dict[str, Any]]:
+    return [license_row(UUID(int=1000 + number), PLAN, f"p{number}@example.com", **fields) for number in range(count)]
+
+
+def test_inactive_plans_are_listed_too(sandbox: Sandbox, license_manager: LicenseManager) -> None:
+    sandbox.license_manager.put_agreement(
+        CUSTOMER, [plan(PLAN, "A", START, END), plan(UUID(int=11), "B", START, END, is_active=False)]
+    )
+    (agreement,) = license_manager.agreements(CUSTOMER)
+    assert [(each.title, each.is_active) for each in agreement.plans] == [("A", True), ("B", False)]
+    assert license_manager.agreements(UUID(int=2)) == []
+
+
+def test_every_license_comes_once_though_pages_have_no_order(sandbox: Sandbox, license_manager: LicenseManager) -> None:
+    sandbox.license_manager.put_licenses(PLAN, [*rows(1600), license_row(UUID(int=1), PLAN, None, status="unassigned")])
+    listed = license_manager.licenses(PLAN)
+    assert len(listed) == len({row.uuid for row in listed}) == 1600
+    assert license_manager.http.tally.by_method["GET"] > 4, "one reading was enough: nothing moved"
+
+
+def test_a_stable_listing_is_read_once(sandbox: Sandbox, license_manager: LicenseManager) -> None:
+    sandbox.license_manager.unstable = False
+    sandbox.license_manager.put_licenses(PLAN, rows(1600))
+    assert len(license_manager.licenses(PLAN)) == 1600
+    assert license_manager.http.tally.by_method["GET"] == 4
+
+
+def test_rows_that_never_come_are_an_error(sandbox: Sandbox, license_manager: LicenseManager) -> None:
+    body = {"count": 3, "next": None, "previous": None, "results": rows(2)}
+    sandbox.faults.answer(200, body=body, vendor="license_manager", times=100)
+    with pytest.raises(ListingIncomplete, match="counts 3 rows"):
+        license_manager.licenses(PLAN)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 503])
+def test_a_page_that_fails_is_an_error(sandbox: Sandbox, license_manager: LicenseManager, status: int) -> None:
+    sandbox.license_manager.put_licenses(PLAN, rows(1200))
+    sandbox.faults.answer(status, vendor="license_manager", skip=1, times=5)
+    with pytest.raises(VendorUnavailable if status >= 500 else VendorRefused):
+        license_manager.licenses(PLAN)
+
+
+def test_a_page_that_fails_for_a_moment_is_asked_for_again(sandbox: Sandbox, license_manager: LicenseManager) -> None:
+    sandbox.license_manager.put_licenses(PLAN, rows(1200))
+    sandbox.faults.answer(502, vendor="license_manager", skip=1, times=4)
+    assert len(license_manager.licenses(PLAN)) == 1200
+
+
+ONE = rows(1)[0]
+MALFORMED = [
+    pytest.param([], id="a-list"),
+    pytest.param({}, id="nothing"),
+    pytest.param({"count": 0, "results": []}, id="no-next"),
+    pytest.param({"count": "0", "next": None, "results": []}, id="count-is-text"),
+    pytest.param({"count": 1, "next": None, "results": None}, id="results-are-null"),
+    pytest.param({"count": 1, "next": None, "results": [7]}, id="a-number-for-a-license"),
+    *(
+        pytest.param({"count": 1, "next": None, "results": [{**ONE, **wrong}]}, id="-".join(wrong))
+        for wrong in (
+            {"uuid": "x"},
+            {"status": "lent"},
+            {"user_email": 7},
+            {"activation_date": "yesterday"},
+            {"revoked_date": "2025-01-01T00:00:00"},
+            {"subscription_plan_uuid": str(UUID(int=99))},
+        )
+    ),
+    pytest.param(
+        {"count": 1, "next": None, "results": [{key: value for key, value in ONE.items() if key != "user_email"}]},
+        id="no-address",
+    ),
+    pytest.param({"count": 9, "next": "http://x/?page=1", "results": [ONE]}, id="next-goes-back"),
+    pytest.param("<html>", id="a-page"),
+]
+
+
+@pytest.mark.parametrize("body", MALFORMED)
+def test_a_malformed_answer_never_reads_as_no_licenses(
+    sandbox: Sandbox, license_manager: LicenseManager, body: object
+) -> None:
+    sandbox.faults.answer(200, body=body, vendor="license_manager", times=10)
+    with pytest.raises(AnswerMalformed) as raised:
+        license_manager.licenses(PLAN)
+    assert "p0@example.com" not in raised.value.message
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"title": None}, {"is_active": "yes"}, {"start_date": END}, {"expiration_date": None}, {"uuid": 7}]
+)
+def test_a_malformed_plan_is_an_error(sandbox: Sandbox, license_manager: LicenseManager, wrong: dict[str, Any]) -> None:
+    sandbox.license_manager.put_agreement(CUSTOMER, [{**plan(PLAN, "A", START, END), **wrong}])
+    with pytest.raises(AnswerMalformed):
+        license_manager.agreements(CUSTOMER)
+
+
+def test_half_a_page_is_an_error(sandbox: Sandbox, license_manager: LicenseManager) -> None:
+    sandbox.license_manager.put_licenses(PLAN, rows(10))
+    sandbox.faults.malformed(vendor="license_manager")
+    with pytest.raises(AnswerMalformed):
+        license_manager.licenses(PLAN)
