@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, outerjoin
 
 from b2b_pipelines.academies.models import (
     AcademyCatalog,
@@ -99,11 +99,9 @@ def version(session: Session) -> int:
 
 def shown(session: Session) -> tuple[int, list[Product], Mapping[str, str]]:
     """The list as it is to be shown, read in one statement: its version, its active products, and the price times."""
-    rows = session.execute(
-        select(AcademyPublication.version, AcademyPublication.price_times, *PRODUCT_COLUMNS).outerjoin(
-            AcademyProduct, AcademyProduct.active
-        )
-    ).all()
+    both = outerjoin(AcademyPublication, AcademyProduct, AcademyProduct.active.is_(True))
+    columns = (AcademyPublication.version, AcademyPublication.price_times, *PRODUCT_COLUMNS)
+    rows = session.execute(select(*columns).select_from(both)).all()
     if not rows:
         return 0, [], {}
     found = [Product(**{name: getattr(row, name) for name in COLUMNS}) for row in rows if row.uuid is not None]

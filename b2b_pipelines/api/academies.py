@@ -84,6 +84,8 @@ def _parameter(name: str, schema: Mapping[str, Any], description: str) -> dict[s
     return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
 
 
+# Parameters are read from the request itself: their complaints, and their throttle, are this endpoint's own.
+_KEY = {"name": "key", "in": "path", "required": True, "schema": {"type": "string"}}
 _CONDITION = {
     "name": "If-None-Match",
     "in": "header",
@@ -155,16 +157,16 @@ async def list_academy_products(request: Request) -> Response:
     summary="One of the academies",
     response_model=AcademyProduct,
     responses={**_ANSWERS, 404: {"description": "There is none, or it is not shown.", "model": ProblemBody}},
-    openapi_extra={"parameters": [_CONDITION]},
+    openapi_extra={"parameters": [_KEY, _CONDITION]},
 )
-async def academy_product(request: Request, key: str) -> Response:
+async def academy_product(request: Request) -> Response:
     """By its uuid, slug, product_key or stripe_product_id, in this order of precedence."""
     if refusal := await _not_admitted(request):
         return refusal
     listing = _listing(request)
     if listing is None:
         return _unavailable()
-    found = listing.find(key)
+    found = listing.find(request.path_params["key"])
     return JSONResponse({"detail": "Not found."}, 404) if found is None else _answer(request, found)
 
 

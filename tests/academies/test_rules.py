@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import ClassVar
 from uuid import UUID
 
 import pytest
@@ -326,7 +327,7 @@ class TestSlugs:
 
 
 class TestPlausibility:
-    ten = [item(UUID(int=number), title=f"Academy {number}") for number in range(10)]
+    ten: ClassVar = [item(UUID(int=number), title=f"Academy {number}") for number in range(10)]
 
     def test_an_item_no_longer_listed_becomes_inactive_and_comes_back_the_same(self):
         before = published_after(self.ten)

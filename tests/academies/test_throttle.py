@@ -1,0 +1,130 @@
+"""How many requests a client may make, whatever worker they reach."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from b2b_pipelines.academies import throttle
+from b2b_pipelines.academies.throttle import Rate, Throttle, grant
+
+HOURLY = Rate(120, 3600)
+
+
+def test_a_rate_is_read_from_its_setting():
+    assert Rate.parse("120/hour") == HOURLY
+    assert (Rate.parse("5/minute"), Rate.parse("7/day")) == (Rate(5, 60), Rate(7, 86400))
+
+
+def test_a_client_gets_at_most_a_quarter_of_what_is_left_and_one_if_there_is_one():
+    assert grant([], HOURLY, 0.0, 1000).count == 30
+    assert grant([[0, 117]], HOURLY, 10.0, 1000).count == 1
+    nothing = grant([[0, 120]], HOURLY, 10.0, 1)
+    assert nothing.count == 0
+    assert nothing.wait == pytest.approx(60 + 3600 + 0.5 - 10)
+
+
+def test_what_was_given_back_does_not_shorten_the_wait():
+    assert grant([[0, 0], [5, 120]], HOURLY, 310.0, 1).wait == pytest.approx(6 * 60 + 3600 + 0.5 - 310)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 30), st.integers(1, 40)), min_size=1, max_size=60),
+    st.integers(1, 30),
+)
+def test_no_minute_ever_holds_more_than_the_rate_allows(steps, count):
+    rate = Rate(count, 60)
+    now, grants, given_at = 0.0, [], []
+    for pause, wanted in steps:
+        now += pause
+        granted = grant(grants, rate, now, wanted)
+        grants = granted.grants
+        given_at += [now] * granted.count
+    for moment in given_at:
+        assert sum(moment <= other < moment + rate.seconds for other in given_at) <= count
+
+
+@given(st.lists(st.floats(0, 30), min_size=1, max_size=40), st.integers(1, 5))
+def test_whoever_waits_as_told_gets_one(pauses, count):
+    rate = Rate(count, 60)
+    now, grants = 0.0, []
+    for pause in pauses:
+        now += pause
+        granted = grant(grants, rate, now, 1)
+        if not granted.count:
+            now += granted.wait + 1e-6
+            granted = grant(grants, rate, now, 1)
+            assert granted.count == 1
+        grants = granted.grants
+
+
+def passed(worker, database, client, requests):
+    async def ask():
+        return [await worker.admit(client, database) for _ in range(requests)]
+
+    return sum(wait is None for wait in asyncio.run(ask()))
+
+
+def test_of_a_thousand_requests_over_four_workers_exactly_120_pass(database):
+    workers = [Throttle(HOURLY) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        counts = list(pool.map(lambda worker: passed(worker, database, "198.51.100.7", 250), workers))
+    for worker in workers:
+        for lease in worker._leases.values():
+            lease.good_until = lease.blocked_until = 0.0
+        worker.tidy(database)
+    counts += [passed(worker, database, "198.51.100.7", 50) for worker in workers]
+    assert sum(counts) == 120
+
+
+def test_a_lease_that_is_not_spent_is_given_back(database):
+    worker, other = Throttle(HOURLY), Throttle(HOURLY)
+    assert passed(worker, database, "a", 100) == 100
+    (lease,) = worker._leases.values()
+    assert lease.left > 0
+    lease.good_until = 0.0
+    worker.tidy(database)
+    assert worker._leases == {}
+    assert passed(other, database, "a", 50) == 20
+
+
+def test_a_client_that_asks_a_lot_costs_few_queries(database):
+    worker = Throttle(Rate(1_000_000, 3600))
+    taken = []
+    real = throttle.take
+    try:
+        throttle.take = lambda *arguments: taken.append(1) or real(*arguments)
+        assert passed(worker, database, "a", 5000) == 5000
+    finally:
+        throttle.take = real
+    assert len(taken) <= 40
+
+
+def test_clients_do_not_share(database):
+    worker = Throttle(Rate(2, 3600))
+    assert [passed(worker, database, client, 5) for client in ("a", "b")] == [2, 2]
+
+
+def test_a_client_with_nothing_left_is_told_how_long_to_wait(database):
+    worker = Throttle(Rate(1, 60))
+
+    async def ask():
+        return [await worker.admit("a", database) for _ in range(3)]
+
+    first, *rest = asyncio.run(ask())
+    assert first is None
+    assert all(60 <= wait <= 62 for wait in rest)
+
+
+def test_the_past_is_forgotten(database):
+    worker = Throttle(HOURLY)
+    passed(worker, database, "a", 1)
+    with database.session() as session:
+        throttle.forget_the_past(session)
+        assert session.scalar(text("SELECT count(*) FROM throttled_client")) == 1
+        session.execute(text("UPDATE throttled_client SET ends_at = now() - interval '1 second'"))
+        throttle.forget_the_past(session)
+        assert session.scalar(text("SELECT count(*) FROM throttled_client")) == 0
