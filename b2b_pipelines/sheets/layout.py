@@ -95,6 +95,11 @@ class HeldRow(NamedTuple):
     code: str
     cells: tuple[Cell, ...]
 
+    @property
+    def is_exact(self) -> bool:
+        """The code stands there by itself, and the cells beside it are kept true: the row has no conflict of its own."""
+        return normal(self.cells[0]) == normal(self.code)
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -105,8 +110,8 @@ class Written:
     rows: tuple[HeldRow, ...]
 
 
-_RowThen: TypeAlias = tuple[int, tuple[Cell, ...]]
-"""Where a row of ours is now, and what its cells held after the last sync."""
+_RowThen: TypeAlias = tuple[Sequence[Cell], tuple[Cell, ...]]
+"""A row of ours as it is now, all columns, and what our cells in it held after the last sync."""
 
 
 def normal(cell: Cell) -> str:
@@ -203,14 +208,38 @@ class _Search:
         return Layout(tuple(column for column in columns if column is not None), not self.taken.isdisjoint(columns))
 
     def code_column(self) -> int | None:
-        """The column named so, or else that our codes stand in: most of them, or it is where we would look for them."""
+        """The column named so, or else that our codes stand in.
+
+        Most of our codes do, or, where we would look for the column, they are most of what stands in it.
+        """
         codes, places = self.codes_of_ours(), self.likely_places(0)
         width = max(map(len, self.tab.values), default=0)
         columns = self.named[0] or [column for column in range(width) if column not in self.taken]
-        standing = {column: len(codes & texts_in(self.tab, column)) for column in columns}
+        texts = {column: texts_in(self.tab, column) for column in columns}
+        standing = {column: len(codes & texts[column]) for column in columns}
         if not self.named[0]:
-            standing = {c: n for c, n in standing.items() if n and (places[c] or 2 * n >= len(codes))}
-        return _most_likely(standing, places)
+            ours = len(self.written.rows if self.written and self.written.rows else self.known)
+            of = {column: min(ours, len(texts[column])) if places[column] else ours for column in columns}
+            standing = {column: count for column, count in standing.items() if count and 2 * count >= of[column]}
+        return self.most_likely(0, standing)
+
+    def most_likely(self, header: int, evidence: Mapping[int, int]) -> int | None:
+        """Of several columns the one that did not move, if it has at least half of the evidence of the best.
+
+        Else the one with the most evidence, then the one that stands to the others as it did, then the leftmost.
+        """
+        most, places = max(evidence.values(), default=0), self.likely_places(header)
+        then = self.written.columns[header] if self.written else None
+        return max(
+            evidence,
+            key=lambda column: (
+                column == then and 2 * evidence[column] >= most,
+                evidence[column],
+                places[column],
+                -column,
+            ),
+            default=None,
+        )
 
     def likely_places(self, header: int) -> Counter[int]:
         """Where a column is if it still stands to the others, and to the edge of the grid, as it did: one vote each."""
@@ -225,10 +254,12 @@ class _Search:
         return places
 
     def codes_of_ours(self) -> set[str]:
-        """The codes, normalized, that tell which column is ours."""
+        """The texts, normalized, that tell which column is ours: codes, and their header where it was sorted away."""
         if self.written and self.written.rows:
-            return {text for held in self.written.rows for text in (normal(held.code), normal(held.cells[0]))}
-        return {normal(code) for code in self.known}
+            codes = {text for held in self.written.rows for text in (normal(held.code), normal(held.cells[0]))}
+        else:
+            codes = {normal(code) for code in self.known}
+        return codes | {_NAMES[0]}
 
     def rows_of_ours(self, code: int) -> list[_RowThen]:
         """The rows of the last sync that stand in the tab, wherever they are now, with what they held then.
@@ -239,8 +270,7 @@ class _Search:
         for row in self.written.rows if self.written else ():
             text, then = normal(row.cells[0]), (normal(row.cells[0]), *row.cells[1:])
             held[text] = then if held.get(text, then) == then else None
-        texts = (normal(self.tab.cell(row, code)) for row in range(len(self.tab.values)))
-        return [(row, then) for row, text in enumerate(texts) if (then := held.get(text))]
+        return [(row, then) for row in self.tab.values if len(row) > code and (then := held.get(normal(row[code])))]
 
     def places(self, code: int) -> tuple[int, ...]:
         """Where our columns are if none moved relative to the code column."""
@@ -254,7 +284,7 @@ class _Search:
         place = self.places(code)[header]
         if self.named[header]:
             agreeing = {column: self.agreement(header, column, rows)[0] for column in self.named[header]}
-            return _most_likely(agreeing, self.likely_places(header))
+            return self.most_likely(header, agreeing)
         if self.is_free(place):
             right, telling = self.agreement(header, place, rows)
             return place if 2 * right > telling else None
@@ -291,9 +321,9 @@ class _Search:
 
     def agreement(self, header: int, column: int, rows: list[_RowThen]) -> tuple[int, int]:
         """In how many of our rows the column shows what we wrote, and in how many it shows or should show anything."""
-        pairs = [(self.tab.cell(row, column), then[header]) for row, then in rows]
-        telling = [(now, then) for now, then in pairs if not (same(now, "") and same(then, ""))]
-        return sum(same(now, then) for now, then in telling), len(telling)
+        pairs = [(row[column] if column < len(row) else "", then[header]) for row, then in rows]
+        blank = sum(then in ("", None) and now in ("", None) for now, then in pairs)
+        return sum(same(now, then) for now, then in pairs) - blank, len(pairs) - blank
 
 
 def texts_in(tab: Tab, column: int) -> set[str]:
@@ -306,13 +336,3 @@ def texts_in(tab: Tab, column: int) -> set[str]:
 def _offsets(columns: Sequence[int]) -> tuple[int, ...]:
     """How far right of the code column each column is."""
     return tuple(column - columns[0] for column in columns)
-
-
-def _most_likely(evidence: Mapping[int, int], places: Mapping[int, int]) -> int | None:
-    """Of the columns with at least half as much evidence as the best, the best placed; then evidence, then leftmost."""
-    most = max(evidence.values(), default=0)
-    return max(
-        (column for column, count in evidence.items() if 2 * count >= most),
-        key=lambda column: (places.get(column, 0), evidence[column], -column),
-        default=None,
-    )

@@ -6,7 +6,7 @@ columns in it are ours, and in these only the rows of codes, and rows in which n
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import count, pairwise
 from operator import itemgetter
@@ -87,12 +87,17 @@ class Plan:
     appended: int = 0
     unchanged: int = 0
     header: bool = False
-    rows_after: Mapping[int, str] | None = None
+    rows_after: dict[int, str] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
         """Nothing is to be written."""
         return not (self.writes or self.clear or self.grow_rows or self.grow_columns)
+
+    @property
+    def row_by_code(self) -> dict[str, int]:
+        """Where each code stands afterwards: its first row, counted from 1."""
+        return {code: row for row, code in reversed(self.rows_after.items())}
 
     @property
     def estimated_bytes(self) -> int:
@@ -140,10 +145,11 @@ def plan_update(wanted: Sequence[CodeRow], tab: Tab, layout: Layout | LayoutLost
         return plan_new_target(wanted, tab)
     if isinstance(layout, LayoutLost):
         return Plan("layout_lost", None, written, conflicts=(Conflict("layout_lost", 1, None),))
-    found = _read(tab, layout, {normal(row.code): row for row in wanted})
+    truth = {normal(row.code): row for row in wanted}
+    found = _read(tab, layout, truth)
     unknown = _unknown_codes(found, tab, layout, written)
     changes = list(_differences(found.standing, tab, layout))
-    missing = (row for row in wanted if normal(row.code) not in found.codes)
+    missing = (row for code, row in truth.items() if code not in found.codes)
     added = [(index, row) for row, index in zip(missing, _blank_rows(found.codeless, tab), strict=False)]
     left = [(index, codes[0].code) for index, codes in found.annotated.items()] + list(unknown.items())
     return Plan(
@@ -190,7 +196,7 @@ _Change: TypeAlias = tuple[int, tuple[int, ...], tuple[Value, ...]]
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What stands in the code column: rows by index from 0."""
+    """What stands in the code column: rows by index from 0, and the wanted codes, normalized, that are among them."""
 
     standing: list[tuple[int, CodeRow]]
     annotated: dict[int, tuple[CodeRow, ...]]
@@ -206,29 +212,31 @@ def _read(tab: Tab, layout: Layout, truth: Mapping[str, CodeRow]) -> _Found:
     A row 1 that has a header text of ours is the header whatever its code cell holds: a code put there gets a row of
     its own.
     """
-    standing, texts, codeless = [], [], []
+    standing: list[tuple[int, CodeRow]] = []
+    texts: list[tuple[int, str]] = []
+    codeless: list[int] = []
+    codes: set[str] = set()
+    over_header = None
     column = layout.code
     for index, row in enumerate(tab.values):
         text = normal(row[column]) if len(row) > column else ""
         if not text:
             codeless.append(index)
-        elif text in truth:
-            standing.append((index, truth[text]))
-        else:
+        elif text not in truth:
             texts.append((index, text))
-    over_header = standing.pop(0)[1] if layout.has_header and standing and standing[0][0] == 0 else None
-    annotated = {
-        index: codes for index, text in texts if (codes := tuple(truth[c] for c in codes_within(text) if c in truth))
-    }
+        elif index or not layout.has_header:
+            standing.append((index, truth[text]))
+            codes.add(text)
+        else:
+            over_header = truth[text]
+    within = {index: tuple(code for code in codes_within(text) if code in truth) for index, text in texts}
     return _Found(
         standing=standing,
-        annotated=annotated,
-        others=[(index, text) for index, text in texts if index not in annotated],
+        annotated={index: tuple(truth[code] for code in found) for index, found in within.items() if found},
+        others=[(index, text) for index, text in texts if not within[index]],
         codeless=codeless,
         over_header=over_header,
-        codes={normal(code.code) for _, code in standing}.union(
-            normal(code.code) for codes in annotated.values() for code in codes
-        ),
+        codes=codes.union(*within.values()),
     )
 
 
