@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -211,16 +211,16 @@ def docs_page(request: Request) -> Response:
     return render(request, "docs.html", None, api=openapi.readable(request.app))
 
 
-@router.get("/static/pages.css", name="stylesheet")
-def stylesheet() -> Response:
-    return FileResponse(HERE / "static" / "pages.css", media_type="text/css", headers={"Cache-Control": "max-age=3600"})
+@router.get("/static/{name}", name="static_file")
+def static_file(name: Literal["pages.css", "icon.svg"]) -> Response:
+    return FileResponse(HERE / "static" / name, headers={"Cache-Control": "max-age=3600"})
 
 
 def render(request: Request, template: str, caller: Caller | None, *, status: int = 200, **values: Any) -> Response:
     """A page, whose forms are ours."""
     secret = form_secret(request)
     page = templates.get_template(template).render(
-        caller=caller, url_for=lambda name, **path: request.url_for(name, **path).path, form_secret=secret, **values
+        caller=caller, url_for=lambda route, **path: request.url_for(route, **path).path, form_secret=secret, **values
     )
     response = HTMLResponse(page, status, HEADERS)
     keep_form_secret(request, response, secret)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, defer
 
 from b2b_pipelines.contracts.models import Contract
@@ -34,7 +35,7 @@ def last_syncs(session: Session, contract_ids: Sequence[int]) -> dict[int, LastS
             SheetSnapshot.row_count,
             func.jsonb_array_length(SheetSnapshot.conflicts).label("conflicts"),
         )
-        .distinct(SheetSnapshot.contract_id)
+        .ext(distinct_on(SheetSnapshot.contract_id))
         .where(SheetSnapshot.contract_id.in_(contract_ids), SheetSnapshot.kind == "after")
         .order_by(SheetSnapshot.contract_id, SheetSnapshot.id.desc())
         .subquery()

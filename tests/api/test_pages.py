@@ -1,0 +1,196 @@
+"""The contract manager's pages: in a browser, and what they refuse."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.tokens import service as tokens
+from tests.api.pages_world import furnish
+from tests.shop import Shop, Sold
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+@pytest.fixture
+def sold(shop: Shop) -> Sold:
+    return furnish(shop)
+
+
+def token(database: Database, *scopes: str, organization: str | None = None) -> str:
+    with database.session() as session:
+        return tokens.create(session, "Contract desk", scopes, organization)[1]
+
+
+@pytest.fixture
+def browser() -> Iterator[object]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"there is no {CHROMIUM}: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=str(CHROMIUM),
+            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"],
+        )
+        yield started
+        started.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_manager_signs_in_opens_a_contract_and_compares_two_snapshots(
+    browser, api_url: str, database: Database, sold: Sold, width: int
+):
+    page = browser.new_context(viewport={"width": width, "height": 900}).new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    foreign: list[str] = []
+    page.on("request", lambda request: None if request.url.startswith(api_url) else foreign.append(request.url))
+
+    page.goto(f"{api_url}/contracts/{sold.slug}")
+    assert page.url.startswith(f"{api_url}/sign-in")
+    page.keyboard.type(token(database))  # the field has the focus: no mouse is needed
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{api_url}/contracts/{sold.slug}")
+    assert page.get_by_role("img", name="4 redeemed, 4 handed out, 4 free, of 12 seats").is_visible()
+    assert page.get_by_text("1 conflict").is_visible()
+    assert "docs.google.com" in (page.get_by_role("link", name="Open in Google Sheets").get_attribute("href") or "")
+    assert page.get_by_role("row").count() == 1 + 1 + 1 + 3
+
+    page.get_by_role("button", name="Compare these two").press("Enter")
+    page.wait_for_url("**/compare?*")
+    shown = page.inner_text("main")
+    assert "1 changed, 0 added, 1 gone, 0 only moved" in shown
+    assert "j•••@example.com" in shown
+    assert "jane" not in page.content()
+
+    page.get_by_role("link", name="Contracts", exact=True).click()
+    assert page.get_by_role("listitem").count() == 4
+    assert page.get_by_text("Globex & Söhne").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url(f"{api_url}/sign-in")
+    page.goto(f"{api_url}/")
+    assert "/sign-in" in page.url
+    assert complaints == foreign == []
+
+
+@pytest.fixture
+def visitor(api_url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=api_url) as client:
+        yield client
+
+
+def sign_in(visitor: httpx.Client, text: str, **more: str) -> httpx.Response:
+    form = re.search(r'name="form" value="([^"]+)"', visitor.get("/sign-in").text)
+    assert form is not None
+    return visitor.post("/sign-in", data={"form": form[1], "token": text, **more})
+
+
+def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(visitor, database, sold):
+    text = token(database)
+    answer = sign_in(visitor, text)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    assert text not in cookie
+    page = visitor.get("/")
+    assert page.status_code == 200
+    assert "script" not in page.headers["content-security-policy"]
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    assert page.headers["cache-control"] == "no-store"
+
+
+def test_a_form_from_elsewhere_is_refused(visitor, database, sold):
+    text = token(database)
+    assert visitor.post("/sign-in", data={"token": text}).status_code == 403
+    assert visitor.post("/sign-in", data={"token": text, "form": "guessed"}).status_code == 403
+    sign_in(visitor, text)
+    assert visitor.post("/sign-out", data={"form": "guessed"}).status_code == 403
+    assert visitor.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("text", ["", "wrong", "b2b_" + "x" * 43, "ünïcode"])
+def test_a_wrong_token_does_not_sign_in(visitor, sold, text: str):
+    answer = sign_in(visitor, text)
+    assert answer.status_code == 401
+    assert "not known" in answer.text
+    assert visitor.get("/").status_code == 303
+
+
+def test_a_token_that_may_not_read_does_not_sign_in(visitor, database, sold):
+    assert sign_in(visitor, token(database, "attach")).status_code == 401
+
+
+def test_a_revoked_token_ends_its_sessions(visitor, database, sold, shop: Shop):
+    sign_in(visitor, token(database))
+    assert visitor.get("/").status_code == 200
+    shop.run("UPDATE token SET revoked_at = now()")
+    assert visitor.get("/").status_code == 303
+
+
+def test_a_session_runs_out(visitor, database, sold, shop: Shop):
+    sign_in(visitor, token(database))
+    shop.run("UPDATE token_session SET expires_at = now()")
+    assert visitor.get("/").status_code == 303
+
+
+@pytest.mark.parametrize("wanted", ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:x"])
+def test_signing_in_leads_to_no_other_site(visitor, database, sold, wanted: str):
+    assert sign_in(visitor, token(database), next=wanted).headers["location"] == "/"
+
+
+def test_a_bound_token_shows_its_organization_only(visitor, database, sold, shop: Shop):
+    sign_in(visitor, token(database, organization="ACME"))
+    page = visitor.get("/").text
+    assert "Acme 2026" in page
+    assert "Globex" not in page
+    assert visitor.get("/contracts/closed").status_code == 404
+    other = shop.run("SELECT min(id) FROM sheet_snapshot")[0]
+    shop.run(
+        "UPDATE sheet_snapshot SET contract_id = (SELECT id FROM contract WHERE slug = 'closed') WHERE id = :id",
+        id=other,
+    )
+    newest = shop.run("SELECT max(id) FROM sheet_snapshot")[0]
+    assert visitor.get(f"/contracts/{sold.slug}/compare?earlier={other}&later={newest}").status_code == 404
+
+
+def test_addresses_are_shown_to_a_token_that_may_see_them(visitor, database, sold, shop: Shop):
+    sign_in(visitor, token(database, "emails"))
+    first, _, third = shop.run("SELECT id FROM sheet_snapshot ORDER BY id")
+    assert "jane.2@example.com" in visitor.get(f"/contracts/{sold.slug}/compare?earlier={first}&later={third}").text
+
+
+@pytest.mark.parametrize(
+    "path", ["/contracts/none", "/contracts/none/compare?earlier=1&later=x", "/?page=0", "/static/x"]
+)
+def test_what_is_not_there_is_a_page_that_says_so(visitor, database, sold, path: str):
+    sign_in(visitor, token(database))
+    answer = visitor.get(path)
+    assert answer.status_code == 404
+    assert "text/html" in answer.headers["content-type"]
+
+
+def test_the_list_costs_the_same_queries_for_four_contracts_as_for_forty(visitor, database, sold, shop: Shop):
+    from tests.api.counting import queries
+
+    sign_in(visitor, token(database))
+    with queries(database) as few:
+        visitor.get("/")
+    for number in range(12):
+        shop.sell(f"More {number}", courses=0)
+    with queries(database) as many:
+        visitor.get("/")
+    assert len(few) == len(many) <= 6
+
+
+def test_the_documentation_needs_nothing_from_elsewhere(visitor):
+    page = visitor.get("/docs")
+    assert page.status_code == 200
+    assert "/api/v1/attach/{code}/" in page.text
+    assert "already_attached" in page.text
+    assert not re.search(r'(src|href)="https?:', page.text)
