@@ -123,9 +123,20 @@ def claimed_by(session: Session, spreadsheet_id: str, sheet_id: int) -> SheetTar
 
 
 def claim(session: Session, values: Mapping[str, Any]) -> None:
-    """Make a tab a contract's. Raises SQLAlchemy's `IntegrityError` when it is another's."""
+    """Make a tab a contract's, in place of the one it had. The unique index refuses one that another has."""
     statement = insert(SheetTarget).values(values)
     session.execute(statement.on_conflict_do_update(index_elements=["contract_id"], set_=dict(values)))
+
+
+def release(session: Session, spreadsheet_id: str, sheet_id: int, *, but_for: int) -> None:
+    """Take a tab from whichever contract has it, but for this one."""
+    session.execute(
+        delete(SheetTarget).where(
+            SheetTarget.spreadsheet_id == spreadsheet_id,
+            SheetTarget.sheet_id == sheet_id,
+            SheetTarget.contract_id != but_for,
+        )
+    )
 
 
 def mark_synced(session: Session, contract_id: int, revision: int, *, wrote: bool) -> None:

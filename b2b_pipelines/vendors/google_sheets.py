@@ -1,5 +1,7 @@
 """Google Sheets over pygsheets and google-auth: sign in, look at a spreadsheet, read a tab, write a batch.
 
+A tab is read with its properties in one request, and the answer to a write brings the tab as it then is.
+
 pygsheets signs in and carries the requests; its own retries are off, because it sleeps for 100 s on a 429. What it
 lacks is here: every request is paced, counted and timed out; reads are tried again, writes never by themselves. A
 write that may or may not have been applied raises `WriteUnsettled`: whoever wrote reads before writing again.
@@ -23,7 +25,6 @@ import pygsheets
 from google.oauth2 import credentials as user_credentials
 from google.oauth2 import service_account
 from googleapiclient.errors import HttpError
-from pygsheets.custom_types import DateTimeRenderOption, ValueRenderOption
 
 from b2b_pipelines.errors import NotConfigured, PermanentError, TransientError
 from b2b_pipelines.settings import Settings
@@ -36,6 +37,9 @@ TRIES = 5
 LONGEST_BACKOFF = 32.0
 LONGEST_RETRY_AFTER = 120.0
 IDLE_SECONDS = 3.0
+
+VALUES = "sheets(properties,data(startRow,startColumn,rowData.values.effectiveValue))"
+WITH_VALUES = {"includeGridData": True, "fields": VALUES}
 
 Kind = Literal["read", "write"]
 Cell = str | int | float | bool | None
@@ -74,13 +78,15 @@ class GoogleRefused(PermanentError):
 
 
 class GoogleUnavailable(TransientError):
-    """Google does not answer, or says that it is too much. `retry_after` are the seconds it asks for, if it does."""
+    """Google does not answer, or says that it is too much. `retry_after` are the seconds it asks for, if it does;
+    `concerns_everybody`: it said so to the account, not to the one request."""
 
     code = "google_unavailable"
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, retry_after: float | None = None, *, concerns_everybody: bool = False) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.concerns_everybody = concerns_everybody
 
 
 class WriteUnsettled(GoogleUnavailable):
@@ -90,7 +96,7 @@ class WriteUnsettled(GoogleUnavailable):
 
 
 class TabMoved(TransientError):
-    """The tab was renamed, deleted or made smaller since it was looked at."""
+    """There is no tab of that title or number, or not so large a one: it was renamed, deleted or made smaller."""
 
     code = "tab_moved"
 
@@ -113,10 +119,13 @@ class TabInfo:
     row_count: int
     column_count: int
 
-    @property
-    def range(self) -> str:
-        """The whole grid in A1 notation."""
-        return f"{quoted(self.title)}!A1:{column_letters(self.column_count)}{self.row_count}"
+
+@dataclass(frozen=True, slots=True)
+class TabContent:
+    """A tab and the values in it, row by row, without trailing blanks. What a formula comes out as is its value."""
+
+    info: TabInfo
+    values: list[list[Cell]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +243,11 @@ class GoogleSheets:
         return self._threads.client
 
     def send(self, kind: Kind, requests: Requests, request: Callable[[Any], Any]) -> Any:
-        """Make one request and tell what became of it, as this module's errors do. Tries once."""
+        """Make one request and tell what became of it, as this module's errors do. Tries once.
+
+        `request` makes it with pygsheets' wrapper of the API and takes what it needs out of the answer; an answer in
+        which that is not to be found counts as none.
+        """
         api = self.client().sheet
 
         def before_each() -> None:
@@ -257,9 +270,9 @@ class GoogleSheets:
         except (OSError, httplib2.HttpLib2Error, HTTPException) as error:
             failed = WriteUnsettled if kind == "write" else GoogleUnavailable
             raise failed(f"the connection to Google was cut or timed out ({type(error).__name__})") from error
-        except ValueError as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             failed = WriteUnsettled if kind == "write" else GoogleUnavailable
-            raise failed("Google's answer was not JSON") from error
+            raise failed("Google's answer could not be read: it was cut short, or lacks what was asked for") from error
 
     def try_again(self, kind: Kind, requests: Requests, request: Callable[[Any], Any]) -> Any:
         """Make a request that changes nothing, up to five times, with truncated exponential backoff."""
@@ -273,12 +286,16 @@ class GoogleSheets:
         raise AssertionError("unreachable")
 
     def back_off(self, kind: Kind, attempt: int, error: GoogleUnavailable) -> None:
-        """Wait before the next try: as long as Google asks for, else twice as long each time, with jitter."""
+        """Wait before the next try: as long as Google asks for, else twice as long each time, with jitter.
+
+        What was said to the account lets everybody of the installation wait.
+        """
         if error.retry_after is not None:
             seconds = min(error.retry_after, LONGEST_RETRY_AFTER)
-            self._pace.pause(kind, seconds)
         else:
             seconds = min(2.0 ** (attempt - 1), LONGEST_BACKOFF) * (0.5 + random.random() / 2)  # noqa: S311
+        if error.concerns_everybody:
+            self._pace.pause(kind, seconds)
         log.info("%s; trying again in %.1f s", error.message, seconds)
         self._sleep(seconds)
 
@@ -287,11 +304,14 @@ class GoogleSheets:
         if status == 429 or status >= 500:
             after = _retry_after(error.resp.get("retry-after"))
             failed = WriteUnsettled if kind == "write" and status != 429 else GoogleUnavailable
-            return failed(f"Google answers {status}: {words}", after)
+            everybody = status == 429 or after is not None
+            return failed(f"Google answers {status}: {words}", after, concerns_everybody=everybody)
         if "protected cell" in words or "protected range" in words:
             return SheetProtected(
                 f"a protected range forbids writing: let {self.account.share_with} edit it, or remove the protection"
             )
+        if status == 403 and ("has not been used in project" in words or "disabled" in words):
+            return GoogleRefused(f"the Google Sheets API is not enabled for our account's project: {words}")
         if status in (403, 404):
             return SheetUnshared(
                 f"the spreadsheet is not there or not shared with us: share it with {self.account.share_with} as an editor"
@@ -302,7 +322,7 @@ class GoogleSheets:
             return SheetFull(
                 "the spreadsheet is at Google's limit of 10 million cells: delete unused tabs or rows in it"
             )
-        if "Unable to parse range" in words or "exceeds grid limits" in words:
+        if any(said in words for said in ("Unable to parse range", "exceeds grid limits", "No grid with id")):
             return TabMoved("the tab was renamed, deleted or made smaller while it was looked at: try again")
         return GoogleRefused(f"Google answers {status}: {words}")
 
@@ -320,85 +340,113 @@ class CountedSheets:
 
     def open(self, spreadsheet_id: str) -> SpreadsheetInfo:
         """A spreadsheet and its tabs. One read. Raises `SheetUnshared`."""
-        answer = self.sheets.try_again(
-            "read",
-            self.requests,
-            lambda api: api.get(
+
+        def request(api: Any) -> SpreadsheetInfo:
+            answer = api.get(
                 spreadsheet_id, includeGridData=False, fields="spreadsheetId,properties.title,sheets.properties"
-            ),
-        )
-        grids = [sheet["properties"] for sheet in answer.get("sheets", []) if "gridProperties" in sheet["properties"]]
-        return SpreadsheetInfo(
-            spreadsheet_id, answer.get("properties", {}).get("title", ""), tuple(_tab(grid) for grid in grids)
-        )
+            )
+            sheets = [sheet["properties"] for sheet in answer["sheets"]]
+            grids = tuple(_tab(properties) for properties in sheets if "gridProperties" in properties)
+            return SpreadsheetInfo(spreadsheet_id, answer.get("properties", {}).get("title", ""), grids)
 
-    def read(self, spreadsheet_id: str, tab: TabInfo) -> list[list[Cell]]:
-        """Every value of a tab, as entered, without trailing blanks. One read.
+        found: SpreadsheetInfo = self.sheets.try_again("read", self.requests, request)
+        return found
 
-        Raises `GoogleUnavailable` for an answer that does not hold the tab: unreadable is not the same as empty.
+    def read(self, spreadsheet_id: str, title: str, sheet_id: int | None = None) -> TabContent | None:
+        """A tab and all that is in it, by its title; None if there is none. One read.
+
+        With a `sheet_id` it is that tab, whatever its title is by now: where the title leads elsewhere, a second read
+        finds it. Raises `GoogleUnavailable` for answers that do not hold the tab: unreadable is not the same as empty.
         """
-        answer = self.sheets.try_again(
-            "read",
-            self.requests,
-            lambda api: api.values_batch_get(
+        try:
+            found = self._read(
+                spreadsheet_id, lambda api: api.get(spreadsheet_id, ranges=[quoted(title)], **WITH_VALUES)
+            )
+        except TabMoved:
+            found = None
+        if sheet_id is None or (found is not None and found.info.sheet_id == sheet_id):
+            return found
+        body = {"dataFilters": [{"gridRange": {"sheetId": sheet_id}}], "includeGridData": True}
+        try:
+            return self._read(
                 spreadsheet_id,
-                [tab.range],
-                value_render_option=ValueRenderOption.UNFORMATTED_VALUE,
-                date_time_render_option=DateTimeRenderOption.FORMATTED_STRING,
-            ),
-        )
-        if len(answer) != 1 or "range" not in answer[0]:
-            raise GoogleUnavailable("Google's answer does not hold the tab that was asked for")
-        values: list[list[Cell]] = answer[0].get("values", [])
-        return values
+                lambda api: (
+                    api.service.spreadsheets()
+                    .getByDataFilter(spreadsheetId=spreadsheet_id, body=body, fields=VALUES)
+                    .execute(num_retries=0)
+                ),
+            )
+        except TabMoved:
+            return None
 
-    def update(
-        self, spreadsheet_id: str, changes: Sequence[Mapping[str, Any]], tab: TabInfo
-    ) -> list[list[Cell]] | None:
-        """Apply changes at once, all or none, and return what the tab then holds; None if the answer does not say.
+    def update(self, spreadsheet_id: str, changes: Sequence[Mapping[str, Any]], tab: TabInfo) -> TabContent | None:
+        """Apply changes at once, all or none, and return the tab as it then is; None if the answer does not say.
 
-        One write, tried once. `tab` has the size that the grid has afterwards.
+        One write, tried once.
         """
-        answer = self.sheets.send(
-            "write",
-            self.requests,
-            lambda api: api.batch_update(
+
+        def request(api: Any) -> TabContent | None:
+            answer = api.batch_update(
                 spreadsheet_id,
                 list(changes),
                 includeSpreadsheetInResponse=True,
-                responseRanges=[tab.range],
+                responseRanges=[quoted(tab.title)],
                 responseIncludeGridData=True,
-                fields="replies,updatedSpreadsheet.sheets(properties.sheetId,"
-                "data(startRow,startColumn,rowData.values.effectiveValue))",
-            ),
-        )
-        return _grid(answer, tab)
+                fields=f"replies,updatedSpreadsheet({VALUES})",
+            )
+            found = _content(answer.get("updatedSpreadsheet", {}))
+            return found if found is not None and found.info.sheet_id == tab.sheet_id else None
 
-    def write_values(
-        self, spreadsheet_id: str, ranges: Sequence[Mapping[str, Any]]
-    ) -> list[tuple[str, list[list[Cell]]]]:
-        """Write values as they are (`RAW`); the ranges as Google then holds them, `(range, values)`.
+        held: TabContent | None = self.sheets.send("write", self.requests, request)
+        return held
 
-        One write, tried once. Ranges are written in order.
+    def grow(self, spreadsheet_id: str, changes: Sequence[Mapping[str, Any]]) -> None:
+        """Apply changes at once, all or none, when more is to follow: nobody asks what the tab then holds.
+
+        One write, tried once.
         """
-        body = {
-            "valueInputOption": "RAW",
-            "data": list(ranges),
-            "includeValuesInResponse": True,
-            "responseValueRenderOption": "UNFORMATTED_VALUE",
-        }
-        answer = self.sheets.send(
+        self.sheets.send(
+            "write", self.requests, lambda api: api.batch_update(spreadsheet_id, list(changes), fields="replies")
+        )
+
+    def write_values(self, spreadsheet_id: str, ranges: Sequence[Mapping[str, Any]]) -> None:
+        """Write values as they are (`RAW`), range after range in that order. One write, tried once."""
+        body = {"valueInputOption": "RAW", "data": list(ranges)}
+        self.sheets.send(
             "write",
             self.requests,
             lambda api: (
                 api.service.spreadsheets()
                 .values()
-                .batchUpdate(spreadsheetId=spreadsheet_id, body=body)
+                .batchUpdate(spreadsheetId=spreadsheet_id, body=body, fields="totalUpdatedCells")
                 .execute(num_retries=0)
             ),
         )
-        held = [item.get("updatedData", {}) for item in answer.get("responses", [])]
-        return [(item.get("range", ""), item.get("values", [])) for item in held]
+
+    def _read(self, spreadsheet_id: str, request: Callable[[Any], Any]) -> TabContent | None:
+        """The tab in the answer to a read; None for a chart. An answer that left its values out is asked for them."""
+
+        def properties_and_content(api: Any) -> tuple[Mapping[str, Any], TabContent | None]:
+            answer = request(api)
+            return answer["sheets"][0]["properties"], _content(answer)
+
+        properties, content = self.sheets.try_again("read", self.requests, properties_and_content)
+        if content is not None or "gridProperties" not in properties:
+            found: TabContent | None = content
+            return found
+        tab = _tab(properties)
+        return TabContent(tab, self._values(spreadsheet_id, tab.title))
+
+    def _values(self, spreadsheet_id: str, title: str) -> list[list[Cell]]:
+        def request(api: Any) -> list[list[Cell]]:
+            parameters = {"ranges": [quoted(title)], "valueRenderOption": "UNFORMATTED_VALUE"}
+            answer = api.service.spreadsheets().values().batchGet(spreadsheetId=spreadsheet_id, **parameters)
+            only = answer.execute(num_retries=0)["valueRanges"][0]
+            values: list[list[Cell]] = only.get("values", []) if only["range"] else []
+            return [_without_trailing_blanks(row) for row in values]
+
+        held: list[list[Cell]] = self.sheets.try_again("read", self.requests, request)
+        return held
 
     def back_off(self, kind: Kind, attempt: int, error: GoogleUnavailable) -> None:
         """Wait before the next try of a piece of work."""
@@ -514,14 +562,13 @@ def _tab(properties: Mapping[str, Any]) -> TabInfo:
     )
 
 
-def _grid(answer: Mapping[str, Any], tab: TabInfo) -> list[list[Cell]] | None:
-    for sheet in answer.get("updatedSpreadsheet", {}).get("sheets", []):
+def _content(spreadsheet: Mapping[str, Any]) -> TabContent | None:
+    """The one tab of a spreadsheet that came with its values; None if it came without, or not from the first cell on."""
+    for sheet in spreadsheet.get("sheets", []):
         data = sheet.get("data", [])
-        if int(sheet.get("properties", {}).get("sheetId", 0)) == tab.sheet_id and len(data) == 1:
-            if data[0].get("startRow", 0) or data[0].get("startColumn", 0):
-                return None
+        if len(data) == 1 and not data[0].get("startRow", 0) and not data[0].get("startColumn", 0):
             rows = [[_value(cell) for cell in row.get("values", [])] for row in data[0].get("rowData", [])]
-            return [_without_trailing_blanks(row) for row in rows]
+            return TabContent(_tab(sheet["properties"]), [_without_trailing_blanks(row) for row in rows])
     return None
 
 

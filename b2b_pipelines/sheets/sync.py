@@ -1,0 +1,379 @@
+"""One sync of one contract: read its tab, decide, write once, verify, remember.
+
+The steps lie in several short transactions, because between them Google is asked; a lock on the spreadsheet keeps a
+second sync out meanwhile. Nothing here relies on what an earlier sync believed: the tab is read each time.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from b2b_pipelines.contracts import store as contract_store
+from b2b_pipelines.contracts.models import Contract
+from b2b_pipelines.contracts.rules import spreadsheet_id
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.db.locks import Held
+from b2b_pipelines.sheets import store, targets
+from b2b_pipelines.sheets.layout import (
+    HEADERS,
+    CodeRow,
+    HeldRow,
+    Layout,
+    Tab,
+    Written,
+    codes_within,
+    find_layout,
+    holds_our_codes,
+    normal,
+    present_codes,
+)
+from b2b_pipelines.sheets.models import SheetSnapshot
+from b2b_pipelines.sheets.plan import CellRun, Plan, pieces, plan_new_target, plan_update
+from b2b_pipelines.sheets.results import (
+    Contended,
+    LayoutIsLost,
+    NotDelivered,
+    SheetChanged,
+    SyncResult,
+    Target,
+    content_hash,
+)
+from b2b_pipelines.vendors.google_sheets import (
+    CountedSheets,
+    GoogleUnavailable,
+    TabContent,
+    TabInfo,
+    TabMoved,
+    append_dimension,
+    clear_cells,
+    column_letters,
+    quoted,
+    update_cells,
+)
+
+ATOMIC_BYTES = 2_000_000
+PIECE_BYTES = 2_000_000
+REPLANS = 2
+TRIES = 5
+
+
+@dataclass
+class Sync:
+    """One sync, from looking at the tab to remembering what it then held.
+
+    `seen` is what the tab held when it was last read or written; `written` what the last sync left behind, or this one
+    by now. `new`: the tab is not the one that was last written.
+    """
+
+    database: Database
+    sheets: CountedSheets
+    said: str
+    run_id: str | None = None
+    rebuild: bool = False
+    slug: str = field(init=False)
+    spreadsheet: str = field(init=False)
+    means: tuple[str | None, str] | None = field(init=False, default=None)
+    seen: TabContent = field(init=False)
+    written: Written | None = field(init=False, default=None)
+    new: bool = field(init=False, default=False)
+    revision: int = field(init=False, default=0)
+    kept_before: bool = field(init=False, default=False)
+    first: Plan | None = field(init=False, default=None)
+    applied: list[Plan] = field(init=False, default_factory=list)
+    unsettled: Plan | None = field(init=False, default=None)
+    failures: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        with self.database.session() as session:
+            contract = self.contract(session)
+        self.slug, self.said = contract.slug, contract.slug
+        self.means = (contract.sheet_url, contract.sheet_tab)
+        self.spreadsheet = spreadsheet_id(contract.sheet_url or "")
+
+    def contract(self, session: Session) -> Contract:
+        """The contract, if its codes are delivered in the sheet that it named at first. Raises `NotDelivered`."""
+        contract = contract_store.contract(session, self.said)
+        if contract.sheet_url is None:
+            raise NotDelivered(f"{contract.slug} has no sheet: give it one with `b2b_contract modify … --sheet`")
+        if not store.delivered(session, [contract.slug]):
+            raise NotDelivered(
+                f"{contract.slug} does not require codes (it is sso and free): its sheet is left as it is"
+            )
+        if self.means not in (None, (contract.sheet_url, contract.sheet_tab)):
+            raise SheetChanged(f"{contract.slug} was given another sheet or tab while its sheet was synced: try again")
+        return contract
+
+    def look(self) -> None:
+        """Find the tab, what is in it, and what we know of it. Raises `Conflict` if it is another contract's."""
+        with self.database.session() as session:
+            contract = self.contract(session)
+            target = store.target_of(session, contract.id)
+            snapshot = store.last_snapshot(session, contract.id)
+        self.seen = targets.read_tab(self.sheets, contract, target)
+        self.new = snapshot is None or (snapshot.spreadsheet_id, snapshot.sheet_id) != (
+            self.spreadsheet,
+            self.seen.info.sheet_id,
+        )
+        if snapshot is not None and not self.new:
+            self.written = written_of(snapshot)
+        targets.refuse_if_taken(self.database, self.sheets, contract, self.seen.info)
+
+    def claim(self) -> None:
+        """Make the tab the contract's."""
+        with self.database.session() as session:
+            targets.claim(session, self.contract(session), self.seen.info)
+
+    @property
+    def tab(self) -> Tab:
+        return Tab(self.seen.values, self.seen.info.row_count, self.seen.info.column_count)
+
+    def decide(self) -> Plan:
+        """The plan for what the tab holds now and what is true now."""
+        tab = self.tab
+        with self.database.session() as session:
+            contract = self.contract(session)
+            self.revision = contract.revision
+            known = store.codes_among(session, contract, _codes_in(tab))
+            if self.rebuild or (self.new and not holds_our_codes(tab, known, self.written)):
+                anew = plan_new_target(_truth(store.wanted(session, contract, ()), {}), tab)
+                if not _shows(tab, anew):
+                    return anew
+            layout = find_layout(tab, known, self.written)
+            present = present_codes(tab, layout) if isinstance(layout, Layout) else set()
+            wanted = _truth(store.wanted(session, contract, present), self.gone(session, contract, present))
+        return plan_update(wanted, tab, layout, self.written)
+
+    def gone(self, session: Session, contract: Contract, present: set[str]) -> Mapping[str, CodeRow]:
+        """Codes that stand in the tab and were deleted since we wrote them: invalid since we first found them so."""
+        rows = [row for row in (self.written.rows if self.written else ()) if normal(row.code) in present]
+        rows.sort(key=lambda row: normal(row.cells[0]) == normal(row.code))  # what stands by itself counts most
+        held = {normal(row.code): row for row in rows}
+        alive = {normal(code) for code in store.codes_among(session, contract, held.keys())}
+        now = _shown(contract_store.transaction_time(session))
+        return {name: _deleted(row, now) for name, row in held.items() if name not in alive}
+
+    def carry_out(self, lock: Held) -> SyncResult:
+        """Write what is missing until the tab holds it: once, unless somebody edits meanwhile or Google fails."""
+        plan = self.decide()
+        while not plan.is_empty:
+            if len(self.applied) > REPLANS:
+                raise Contended(f"the sheet of {self.slug} is being edited while it is written: try again in a minute")
+            self.first = self.first or plan
+            self.keep_before(plan)
+            lock.confirm()
+            self.attempt(plan)
+            plan = self.decide()
+        if self.unsettled is not None:  # it had been applied after all
+            self.settle(self.unsettled)
+        if plan.kind == "layout_lost":
+            raise LayoutIsLost(
+                f"our columns cannot be found in the tab {self.seen.info.title!r}: put the header back,"
+                f" or write the tab anew with `b2b sheet rebuild {self.slug}`",
+                self.result(plan),
+            )
+        return self.remember(plan)
+
+    def attempt(self, plan: Plan) -> None:
+        """Write, once. Whatever becomes of it, what the tab holds afterwards has been seen.
+
+        After a failure nobody knows whether it was applied: the plan of what is there then tells.
+        """
+        held = None
+        try:
+            held = self.write(plan)
+        except (GoogleUnavailable, TabMoved) as error:
+            self.unsettled = plan
+            self.failures += 1
+            if self.failures == TRIES:
+                raise
+            if isinstance(error, GoogleUnavailable):
+                self.sheets.back_off("write", self.failures, error)
+        else:
+            self.settle(plan)
+        self.seen = held or targets.read_again(self.sheets, self.spreadsheet, self.seen.info)
+
+    def settle(self, plan: Plan) -> None:
+        """After a write that was applied: the target is no longer new, and what was planned is what was written."""
+        self.applied.append(plan)
+        self.unsettled = None
+        self.new = self.rebuild = False
+        self.written = plan.written
+
+    def write(self, plan: Plan) -> TabContent | None:
+        """Apply a plan; the tab as it then is, or None if that has to be read."""
+        tab = self.seen.info
+        changes = _growth(plan, tab)
+        writes = plan.writes
+        if plan.estimated_bytes > ATOMIC_BYTES:
+            if changes:
+                self.sheets.grow(self.spreadsheet, changes)
+            *parts, last = _with_last_row_apart(pieces(plan, PIECE_BYTES))
+            for part in parts:
+                self.sheets.write_values(self.spreadsheet, [_range(tab, run) for run in part])
+            changes, writes = [], last
+        changes += [update_cells(tab.sheet_id, run.row, run.column, run.values) for run in writes]
+        return self.sheets.update(self.spreadsheet, changes, tab)
+
+    def keep_before(self, plan: Plan) -> None:
+        """Keep what A-F hold before a new target replaces them. Once: what a second try finds there is ours."""
+        rows = [list(row[: len(HEADERS)]) for row in self.seen.values]
+        if plan.kind != "new" or self.kept_before or Tab(rows, 0, 0).is_blank:
+            return
+        with self.database.session() as session:
+            contract = self.contract(session)
+            session.add(self.snapshot(contract.id, "before", rows=rows, row_count=len(rows)))
+        self.kept_before = True
+
+    def remember(self, plan: Plan) -> SyncResult:
+        """Note what the tab holds: a new snapshot if something was written, else the last one, verified again."""
+        result = self.result(plan)
+        held = plan.written
+        assert held is not None
+        contents: dict[str, Any] = {
+            "title": self.seen.info.title,
+            "columns": list(held.columns),
+            "column_count": held.column_count,
+            "rows": [[row.row, row.code, list(row.cells)] for row in held.rows],
+            "row_count": len(held.rows),
+            "conflicts": [conflict._asdict() for conflict in plan.conflicts],
+            "content_hash": result.content_hash,
+        }
+        with self.database.session() as session:
+            contract = self.contract(session)
+            latest = None if self.applied or self.new else store.last_snapshot(session, contract.id)
+            if latest is None:
+                counts = {"updated": result.updated, "appended": result.appended, "unchanged": result.unchanged}
+                session.add(self.snapshot(contract.id, "after", **contents, **counts))
+            else:
+                for key, value in contents.items():
+                    if getattr(latest, key) != value:
+                        setattr(latest, key, value)
+                latest.verified_at = contract_store.transaction_time(session)
+            places = {code: row for row, code in reversed((plan.rows_after or {}).items())}
+            store.locate(session, contract.id, result.target.key, places)
+            store.mark_synced(session, contract.id, self.revision, wrote=bool(self.applied))
+            store.forget_old(session)
+        return result
+
+    def snapshot(self, contract_id: int, kind: str, **values: Any) -> SheetSnapshot:
+        common: dict[str, Any] = {
+            "title": self.seen.info.title,
+            "columns": list(range(len(HEADERS))),
+            "column_count": len(HEADERS),
+            "conflicts": [],
+            "content_hash": "",
+            "reads": self.sheets.requests.reads,
+            "writes": self.sheets.requests.writes,
+        }
+        return SheetSnapshot(
+            contract_id=contract_id,
+            kind=kind,
+            spreadsheet_id=self.spreadsheet,
+            sheet_id=self.seen.info.sheet_id,
+            run_id=self.run_id,
+            **common | values,
+        )
+
+    def result(self, last: Plan) -> SyncResult:
+        """What was done; of a sync that applied nothing, what `last` would do.
+
+        A write that failed half-way was planned again for the rest: then the first plan says how much it was.
+        """
+        first = self.first or last
+        updated = max(first.updated, sum(plan.updated for plan in self.applied))
+        appended = max(first.appended, sum(plan.appended for plan in self.applied))
+        return SyncResult(
+            contract=self.slug,
+            target=Target(self.spreadsheet, self.seen.info.sheet_id, self.seen.info.title, first.kind == "new"),
+            header=first.header or any(plan.header for plan in self.applied),
+            updated=updated,
+            appended=appended,
+            unchanged=max(last.unchanged - updated - appended, 0) if self.applied else last.unchanged,
+            conflicts=last.conflicts,
+            requests=self.sheets.requests,
+            content_hash=content_hash(last.written),
+            rows=len(last.written.rows) if last.written else 0,
+        )
+
+
+def written_of(snapshot: SheetSnapshot) -> Written:
+    """What a snapshot says that our columns held."""
+    rows = tuple(HeldRow(row, code, tuple(cells)) for row, code, cells in snapshot.rows)
+    return Written(tuple(snapshot.columns), snapshot.column_count, rows)
+
+
+def _codes_in(tab: Tab) -> set[str]:
+    """Everything in the tab that has the form of a code, in lower case."""
+    texts = {cell.casefold() for row in tab.values for cell in row if isinstance(cell, str) and len(cell) >= 36}
+    return {code for text in texts for code in codes_within(text)}
+
+
+def _shows(tab: Tab, anew: Plan) -> bool:
+    """Whether A-F hold exactly what the plan of a new target would write: it was applied already."""
+    block = anew.writes[0].values
+    rows = max(len(block), len(tab.values))
+    wanted = [block[row] if row < len(block) else ("",) * len(HEADERS) for row in range(rows)]
+    return all(
+        tuple(tab.cell(row, column) for column in range(len(HEADERS))) == cells for row, cells in enumerate(wanted)
+    )
+
+
+def _truth(wanted: list[store.WantedCode], gone: Mapping[str, CodeRow]) -> list[CodeRow]:
+    rows = [
+        CodeRow(
+            code=code.code,
+            use_type=code.redemption_type,
+            total_redemptions=code.total_redemptions,
+            invalidated_on=_shown(code.invalidated_at),
+            redeemed_by=code.email or "",
+            redeemed_on=_shown(code.redeemed_at),
+        )
+        for code in wanted
+    ]
+    return rows + list(gone.values())
+
+
+def _shown(moment: datetime | None) -> str:
+    return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _deleted(row: HeldRow, now: str) -> CodeRow:
+    _, use_type, total, invalidated_on, redeemed_by, redeemed_on = row.cells
+    return CodeRow(
+        code=row.code,
+        use_type=str(use_type or ""),
+        total_redemptions=total if isinstance(total, int) else 0,
+        invalidated_on=str(invalidated_on or "") or now,
+        redeemed_by=str(redeemed_by or ""),
+        redeemed_on=str(redeemed_on or ""),
+    )
+
+
+def _growth(plan: Plan, tab: TabInfo) -> list[dict[str, Any]]:
+    changes = []
+    if plan.grow_rows:
+        changes.append(append_dimension(tab.sheet_id, "ROWS", plan.grow_rows))
+    if plan.grow_columns:
+        changes.append(append_dimension(tab.sheet_id, "COLUMNS", plan.grow_columns))
+    if plan.clear:
+        area = plan.clear
+        changes.append(clear_cells(tab.sheet_id, area.row, area.column, area.rows, area.columns))
+    return changes
+
+
+def _with_last_row_apart(parts: list[tuple[CellRun, ...]]) -> list[tuple[CellRun, ...]]:
+    """The pieces, and the last row of the last one as a piece by itself: its answer shows what became of them all."""
+    *others, (*runs, run) = parts
+    head = CellRun(run.row, run.column, run.values[:-1])
+    tail = CellRun(run.row + len(head.values), run.column, run.values[-1:])
+    before_it = (*runs, head) if head.values else tuple(runs)
+    return [*others, *([before_it] if before_it else []), (tail,)]
+
+
+def _range(tab: TabInfo, run: CellRun) -> dict[str, Any]:
+    first = f"{column_letters(run.column + 1)}{run.row + 1}"
+    last = f"{column_letters(run.column + len(run.values[0]))}{run.row + len(run.values)}"
+    return {"range": f"{quoted(tab.title)}!{first}:{last}", "values": run.values}

@@ -1,0 +1,110 @@
+"""Which tab a contract's codes go to, and that no other contract's do."""
+
+from sqlalchemy.orm import Session
+
+from b2b_pipelines.contracts.models import Contract
+from b2b_pipelines.contracts.rules import same_tab, spreadsheet_id
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.errors import Conflict, PermanentError
+from b2b_pipelines.sheets import store
+from b2b_pipelines.sheets.models import SheetTarget
+from b2b_pipelines.vendors.google_sheets import CountedSheets, SpreadsheetInfo, TabContent, TabInfo, TabMoved
+
+TAB_HELP = "name the tab with `b2b_contract modify … --tab`"
+
+
+class TabMissing(PermanentError):
+    """The spreadsheet has no such tab; the message lists those it has."""
+
+    code = "tab_missing"
+
+
+def read_tab(sheets: CountedSheets, contract: Contract, target: SheetTarget | None) -> TabContent:
+    """The tab that the contract means, with all that is in it. One read if it is where it was.
+
+    That is the tab it was found to mean as long as it says the same, whatever its title is by now; else the one with
+    the title it says; else, for a whole number, the one at that place. Raises `TabMissing`.
+    """
+    spreadsheet = spreadsheet_id(contract.sheet_url or "")
+    content = None
+    if still_says_so(contract, target):
+        assert target is not None
+        content = sheets.read(spreadsheet, target.title, target.sheet_id)
+    elif not contract.sheet_tab.strip().isdecimal():
+        content = sheets.read(spreadsheet, contract.sheet_tab.strip())
+    if content is None:
+        found = sheets.open(spreadsheet)
+        tab = tab_named(found, contract.sheet_tab)
+        if tab is None:
+            raise tab_missing(contract.sheet_tab, found)
+        content = sheets.read(spreadsheet, tab.title, tab.sheet_id)
+    if content is None:
+        raise TabMoved(f"the tab {contract.sheet_tab!r} was renamed or deleted while it was looked for: try again")
+    return content
+
+
+def read_again(sheets: CountedSheets, spreadsheet: str, tab: TabInfo) -> TabContent:
+    """The same tab as it is now. Raises `TabMissing` if it was deleted meanwhile."""
+    content = sheets.read(spreadsheet, tab.title, tab.sheet_id)
+    if content is None:
+        raise tab_missing(tab.title, sheets.open(spreadsheet))
+    return content
+
+
+def still_says_so(contract: Contract, target: SheetTarget | None) -> bool:
+    """Whether the contract says what it said when its tab was looked up."""
+    return target is not None and (target.requested_url, target.requested_tab) == (
+        contract.sheet_url,
+        contract.sheet_tab,
+    )
+
+
+def tab_named(spreadsheet: SpreadsheetInfo, said: str) -> TabInfo | None:
+    """The tab of that title or else, for a whole number, at that place from 0."""
+    titled = next((tab for tab in spreadsheet.tabs if same_tab(tab.title, said)), None)
+    if titled is None and said.strip().isdecimal():
+        return next((tab for tab in spreadsheet.tabs if tab.index == int(said)), None)
+    return titled
+
+
+def tab_missing(said: str, spreadsheet: SpreadsheetInfo) -> TabMissing:
+    there = ", ".join(repr(tab.title) for tab in spreadsheet.tabs) or "no tab with cells"
+    return TabMissing(f"the spreadsheet has no tab {said!r}, but {there}: {TAB_HELP}")
+
+
+def refuse_if_taken(database: Database, sheets: CountedSheets, contract: Contract, tab: TabInfo) -> None:
+    """Raise `Conflict`, naming it, if another contract has the tab and still means it."""
+    spreadsheet = spreadsheet_id(contract.sheet_url or "")
+    with database.session() as session:
+        target = store.claimed_by(session, spreadsheet, tab.sheet_id)
+        other = session.get(Contract, target.contract_id) if target else None
+    if target is None or other is None or other.id == contract.id or other.sheet_url is None:
+        return
+    if not still_says_so(other, target):
+        if spreadsheet_id(other.sheet_url) != spreadsheet:
+            return
+        named = tab_named(sheets.open(spreadsheet), other.sheet_tab)
+        if named is None or named.sheet_id != tab.sheet_id:
+            return
+    raise Conflict(f"the tab {tab.title!r} belongs to the contract {other.slug}: {TAB_HELP}")
+
+
+def claim(session: Session, contract: Contract, tab: TabInfo) -> None:
+    """Make a tab the contract's, who had it before and means another by now notwithstanding."""
+    spreadsheet = spreadsheet_id(contract.sheet_url or "")
+    target = store.target_of(session, contract.id)
+    same = target is not None and (target.spreadsheet_id, target.sheet_id) == (spreadsheet, tab.sheet_id)
+    store.release(session, spreadsheet, tab.sheet_id, but_for=contract.id)
+    store.claim(
+        session,
+        {
+            "contract_id": contract.id,
+            "spreadsheet_id": spreadsheet,
+            "sheet_id": tab.sheet_id,
+            "title": tab.title,
+            "requested_url": contract.sheet_url,
+            "requested_tab": contract.sheet_tab,
+            "written_at": target.written_at if same and target else None,
+            "synced_revision": target.synced_revision if same and target else 0,
+        },
+    )
