@@ -1,5 +1,8 @@
 """`b2b db`: the product's database."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Verbose
 from b2b_pipelines.db import schema
@@ -14,22 +17,26 @@ commands = console.app("The product's database.")
 @commands.command("upgrade")
 def upgrade(as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Bring the tables to what this version needs. Running it again changes nothing."""
-    settings = read_settings()
-    if settings.database_url is None:
-        server = embedded_postgres(settings)
-        server.ensure_running()
-        server.ensure_database(PRODUCT_DATABASE)
-    database = Database(settings.database_url or server.url(PRODUCT_DATABASE))
-    try:
+    with _database() as database:
         before, after = schema.upgrade(database.engine)
-    finally:
-        database.dispose()
     if as_json:
         console.print_json({"before": before, "after": after})
     else:
         console.say(
             f"The database is at migration {after}" + (f" (was {before or 'empty'})." if before != after else ".")
         )
+
+
+@commands.command("check")
+def check(as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """Check that the database has had every migration, and that its tables are what the models say."""
+    with _database() as database:
+        schema.require_current(database.engine)
+        schema.require_models(database.engine)
+    if as_json:
+        console.print_json({"migration": schema.newest_revision()})
+    else:
+        console.say(f"The tables are those of migration {schema.newest_revision()}, and what the models say.")
 
 
 @commands.command("stop")
@@ -45,3 +52,20 @@ def stop(as_json: AsJson = False, verbose: Verbose = False) -> None:
         console.print_json({"stopped": was_running})
     else:
         console.say("Stopped." if was_running else "It was not running.")
+
+
+@contextmanager
+def _database() -> Iterator[Database]:
+    """The database as it is, migrated or not."""
+    settings = read_settings()
+    url = settings.database_url
+    if url is None:
+        server = embedded_postgres(settings)
+        server.ensure_running()
+        server.ensure_database(PRODUCT_DATABASE)
+        url = server.url(PRODUCT_DATABASE)
+    database = Database(url)
+    try:
+        yield database
+    finally:
+        database.dispose()

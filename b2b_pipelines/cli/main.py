@@ -10,10 +10,14 @@ from b2b_pipelines.cli import (
     course,
     courseware,
     db,
+    demo,
+    dev,
+    doctor,
     learner,
     licenses,
     listing,
     program,
+    sandbox,
     sheet,
     token,
 )
@@ -32,6 +36,10 @@ commands.add_typer(courseware.commands, name="courseware")
 commands.add_typer(licenses.commands, name="licenses")
 commands.add_typer(token.commands, name="token")
 commands.command("api")(api.serve)
+commands.command("demo")(demo.demo)
+commands.command("dev")(dev.dev)
+commands.command("doctor")(doctor.doctor)
+commands.command("sandbox")(sandbox.sandbox)
 commands.add_typer(db.commands, name="db")
 
 

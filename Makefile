@@ -1,0 +1,56 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+# Compiled at install: Dagster starts in half the time. The machine may forbid it for its own programs.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: help demo test check bench lock setup dev api sandbox screenshots clean
+
+help: ## This menu
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/installed ## Install everything into .venv
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.lock)"
+	$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode --python $(BIN)/python requirements.lock
+	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
+	@touch $@
+
+demo: setup ## Run the main job on sample contracts and show it (DEMO_EXIT=1: check it and exit)
+	@$(BIN)/b2b demo $(if $(DEMO_EXIT),--exit)
+
+test: setup ## Run the tests
+	$(BIN)/python -m pytest
+
+check: setup ## Lint, types, import directions, Dagster's definitions, migrations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	B2B_HOME=$(CURDIR)/.b2b-check $(BIN)/dg check defs
+	B2B_HOME=$(CURDIR)/.b2b-check $(BIN)/b2b db upgrade
+	B2B_HOME=$(CURDIR)/.b2b-check $(BIN)/b2b db check
+	@B2B_HOME=$(CURDIR)/.b2b-check $(BIN)/b2b db stop
+
+bench: setup ## Measure, and print tables
+	$(BIN)/python -m benchmarks
+
+dev: setup ## Dagster's UI and daemon on this machine, on the embedded database
+	@$(BIN)/b2b dev
+
+api: setup ## The HTTP API on this machine
+	@$(BIN)/b2b api
+
+sandbox: setup ## Stand-ins of every vendor, with a page where you are the customer
+	@$(BIN)/b2b sandbox
+
+lock: setup ## Pin what pyproject.toml asks for
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --group bench --python-version 3.11 --universal \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet -o requirements.lock
+
+clean: ## Stop the embedded database and remove everything that was installed or kept
+	-@test ! -x $(BIN)/b2b || $(BIN)/b2b db stop
+	rm -rf .venv .b2b .b2b-demo .b2b-check

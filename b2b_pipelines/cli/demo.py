@@ -1,0 +1,190 @@
+"""`b2b demo`: the main job on a sample organization, from contracts to their sheets, through Dagster."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from b2b_pipelines.cli import console
+from b2b_pipelines.cli.console import Verbose
+from b2b_pipelines.cli.dagster_home import dagster_environment, running_dagster
+from b2b_pipelines.cli.sandbox import sandbox_settings
+from b2b_pipelines.db.connect import connect, embedded_postgres
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.errors import B2BError, Refused
+from b2b_pipelines.settings import PREFIX, PROJECT, Settings, read_settings
+
+if TYPE_CHECKING:
+    from b2b_pipelines.cli.sample import SampleContract
+    from b2b_pipelines.sandbox import Sandbox
+
+DELIVERED_WITHIN = 120.0
+
+Exit = Annotated[bool, typer.Option("--exit", help="Check that the sheets hold what they should, and exit.")]
+UiPort = Annotated[int, typer.Option("--port", help="The port of Dagster's UI.")]
+SandboxPort = Annotated[int, typer.Option("--sandbox-port", help="The port of the sheets' page.")]
+
+
+class DemoFailed(B2BError):
+    """A sheet does not hold what it should, or was not filled in time."""
+
+    code = "demo_failed"
+
+
+def demo(
+    check_and_exit: Exit = False, port: UiPort = 3000, sandbox_port: SandboxPort = 8790, verbose: Verbose = False
+) -> None:
+    """Make a sample organization with three contracts, deliver their codes to sheets through Dagster, and show it.
+
+    Works in a home of its own, made anew each time, and leaves yours alone. Ctrl-C stops everything it started.
+    """
+    from b2b_pipelines.sandbox import Sandbox
+
+    home = _own_home(read_settings())
+    sandbox = Sandbox()
+    try:
+        sandbox.start(port=0 if check_and_exit else sandbox_port)
+    except OSError as error:
+        raise Refused(
+            f"the sandbox cannot listen on port {sandbox_port} ({error.strerror}): use --sandbox-port"
+        ) from None
+    try:
+        settings = _use({"B2B_HOME": str(home), **sandbox_settings(sandbox, home)}, home)
+        _show(settings, sandbox, _free_port(0 if check_and_exit else port), check_and_exit=check_and_exit)
+    finally:
+        sandbox.stop()
+        embedded_postgres(read_settings()).stop()
+
+
+def _show(settings: Settings, sandbox: "Sandbox", port: int, *, check_and_exit: bool) -> None:
+    from b2b_pipelines.cli.sample import make_sample
+
+    began = time.monotonic()
+    environment = dagster_environment(settings)
+    database = connect(settings)
+    try:
+        console.say("1. A sample organization with three contracts, each with a Google Sheet of its customer:")
+        sample = make_sample(database, sandbox)
+        for contract in sample:
+            console.say(f"   {contract.slug:<16} {contract.kind.says}")
+        console.say("2. Dagster starts. Its sensor contract_changes finds the contracts and delivers their codes.")
+        log = settings.home / "dagster.log"
+        with running_dagster(environment, "127.0.0.1", port, log) as ui:
+            _wait_until(lambda: all(contract.is_delivered(database) for contract in sample), log)
+            console.say(
+                "3. The customers sort, insert and write notes; learners redeem codes; the sheets are refreshed."
+            )
+            for contract in sample:
+                contract.live_on(database)
+            _refresh(environment, sample, settings)
+            _check(sample, database)
+            console.say(
+                f"   Done in {time.monotonic() - began:.0f} s: each code stands in its sheet once, every note is kept."
+            )
+            if not check_and_exit:
+                _say_what_to_try(sample, database, sandbox, settings.home, ui)
+                _wait_for_interrupt()
+    finally:
+        database.dispose()
+
+
+def _own_home(settings: Settings) -> Path:
+    """A home beside the usual one, empty."""
+    home = settings.home.with_name(f"{settings.home.name}-demo")
+    if home.exists():
+        embedded_postgres(settings.model_copy(update={"home": home, "database_url": None})).stop()
+        shutil.rmtree(home)
+    home.mkdir(parents=True)
+    return home
+
+
+def _use(environment: Mapping[str, str], home: Path) -> Settings:
+    """Make these the settings of this process and its children, and leave them in a file for other terminals."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        del os.environ[name]
+    os.environ.update(environment)
+    lines = [f"export {name}='{value}'" for name, value in environment.items()]
+    (home / "env").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return read_settings()
+
+
+def _free_port(wanted: int) -> int:
+    """The wanted port, or for 0 any that is free. Raises `Refused` when it is taken."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError as error:
+            raise Refused(f"Dagster's UI cannot listen on port {wanted} ({error.strerror}): use --port") from None
+        found: int = probe.getsockname()[1]
+        return found
+
+
+def _wait_until(done: Callable[[], bool], log: Path) -> None:
+    until = time.monotonic() + DELIVERED_WITHIN
+    with console.progress("   Waiting for the sheets"):
+        while not done():
+            if time.monotonic() > until:
+                raise DemoFailed(f"the sheets were not filled within {DELIVERED_WITHIN:.0f} s: see {log}")
+            time.sleep(0.3)
+
+
+def _refresh(environment: Mapping[str, str], sample: "Sequence[SampleContract]", settings: Settings) -> None:
+    """One run over the sheets of all sample contracts, as the schedule starts it."""
+    tags = {
+        "dagster/asset_partition_range_start": sample[0].slug,
+        "dagster/asset_partition_range_end": sample[-1].slug,
+    }
+    module = ["-m", "b2b_pipelines.definitions", "-j", "sheet_refresh_job"]
+    launch = [sys.executable, "-m", "dagster", "job", "execute", *module, "--tags", json.dumps(tags)]
+    with (settings.home / "refresh.log").open("wb") as log:
+        done = subprocess.run(launch, env=dict(environment), cwd=PROJECT, stdout=log, stderr=log, check=False)
+    if done.returncode:
+        raise DemoFailed(f"the refresh failed: see {log.name}")
+
+
+def _check(sample: "Sequence[SampleContract]", database: Database) -> None:
+    faults = [f"{contract.slug}: {words}" for contract in sample for words in contract.faults(database)]
+    if faults:
+        raise DemoFailed("; ".join(faults))
+
+
+def _say_what_to_try(
+    sample: "Sequence[SampleContract]", database: Database, sandbox: "Sandbox", home: Path, ui: str
+) -> None:
+    first = sample[0]
+    console.say("\nWhere to look")
+    console.say(f"   Dagster's UI    {ui}/asset-groups")
+    for contract in sample:
+        console.say(f"   {contract.slug:<15} {sandbox.google.page(contract.spreadsheet.spreadsheet_id)}")
+    console.say("\nWhat to try")
+    console.say("   - Sort a sheet, write notes beside and below the codes, edit a code, insert a column.")
+    console.say("   - Redeem a code, in another terminal:")
+    console.say(f"       . {_short(home / 'env')}")
+    console.say(f"       .venv/bin/b2b learner attach {first.free_code(database)} kim@example.com")
+    console.say(
+        f"   - Launch a refresh: {ui}/jobs, sheet_refresh_job, Materialize; or .venv/bin/b2b sheet sync {first.slug}"
+    )
+    console.say(
+        f"   - Give the contract more seats, and watch the sheet: .venv/bin/b2b_contract modify {first.slug} --max-learners 30"
+    )
+    console.say("\nCtrl-C stops everything.")
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _wait_for_interrupt() -> None:
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        console.say("\nStopping.")

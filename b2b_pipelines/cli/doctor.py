@@ -1,0 +1,94 @@
+"""`b2b doctor`: what is on, what is off, and why."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+
+import typer
+from sqlalchemy import text
+
+from b2b_pipelines.cli import console
+from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
+from b2b_pipelines.errors import B2BError
+from b2b_pipelines.settings import Settings
+from b2b_pipelines.vendors import google_sheets
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One capability: whether it is on, and what there is to know or to do."""
+
+    capability: str
+    on: bool
+    says: str
+
+
+def doctor(as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """List what this installation can do, what it cannot, and which settings are missing for it."""
+    with console.surroundings() as here:
+        findings = [_database(here), *_vendors(here.settings)]
+        share_with = _share_with(here.settings)
+    rows = [asdict(finding) for finding in findings]
+    if as_json:
+        console.print_json({"capabilities": rows, "share_sheets_with": share_with})
+    else:
+        shown = [row | {"on": "on" if row["on"] else "off"} for row in rows]
+        console.print_rows(shown, {"capability": "Capability", "on": "", "says": "What to know"}, as_json=False)
+    raise typer.Exit(0 if findings[0].on else 1)
+
+
+def _share_with(settings: Settings) -> str | None:
+    try:
+        return google_sheets.account(settings).share_with
+    except B2BError:
+        return None
+
+
+def _database(here: Surroundings) -> Finding:
+    try:
+        with here.session() as session:
+            version = session.execute(text("SHOW server_version")).scalar_one().split()[0]
+    except B2BError as error:
+        return Finding("database", False, error.message)
+    where = f"embedded under {here.settings.home}" if here.settings.embedded else "named by B2B_DATABASE_URL"
+    return Finding("database", True, f"PostgreSQL {version}, {where}")
+
+
+def _vendors(settings: Settings) -> Iterator[Finding]:
+    try:
+        account = google_sheets.account(settings)
+        yield Finding("google_sheets", True, f"share every customer's sheet, as an editor, with {account.share_with}")
+    except B2BError as error:
+        yield Finding("google_sheets", False, error.message)
+    client: dict[str, object] = {
+        "B2B_OAUTH_CLIENT_ID": settings.oauth_client_id,
+        "B2B_OAUTH_CLIENT_SECRET": settings.oauth_client_secret,
+    }
+    lms = {"B2B_LMS_URL": settings.lms_url, **client}
+    yield _needs("studio", "re-runs are made in edX", {"B2B_STUDIO_URL": settings.studio_url, **lms})
+    yield _needs("lms", "enrollments are ended and learners unlinked", lms)
+    yield _needs(
+        "license_manager", "licenses are read", {"B2B_LICENSE_MANAGER_URL": settings.license_manager_url, **lms}
+    )
+    yield _needs(
+        "unlinking",
+        f"for {len(settings.unlink_customers)} customers",
+        {"B2B_UNLINK_CUSTOMERS": settings.unlink_customers},
+    )
+    yield _needs(
+        "enterprise_catalog",
+        "academies are read",
+        {
+            "B2B_ENTERPRISE_CATALOG_URL": settings.enterprise_catalog_url,
+            "B2B_ACADEMY_CUSTOMER": settings.academy_customer,
+            **lms,
+        },
+    )
+    yield _needs("stripe_prices", f"from {settings.stripe_api_url}", {"B2B_STRIPE_API_KEY": settings.stripe_api_key})
+    yield _needs("stripe_events", "are verified", {"B2B_STRIPE_WEBHOOK_SECRET": settings.stripe_webhook_secret})
+    yield _needs("alerts", "are sent", {"B2B_ALERT_WEBHOOK_URL": settings.alert_webhook_url})
+
+
+def _needs(capability: str, says: str, values: Mapping[str, object]) -> Finding:
+    """On when every setting has a value; else off, naming those that have none."""
+    missing = [name for name, value in values.items() if not value]
+    return Finding(capability, False, f"set {', '.join(missing)}") if missing else Finding(capability, True, says)
