@@ -11,9 +11,8 @@ from typing import Annotated
 from fastapi import Depends, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from b2b_pipelines.api.database import Db
+from b2b_pipelines.api.database import Connection, Db
 from b2b_pipelines.api.errors import Problem
-from b2b_pipelines.db.engine import Database
 from b2b_pipelines.tokens import service as tokens
 from b2b_pipelines.tokens.service import Caller, Scope
 
@@ -27,7 +26,7 @@ def identified(db: Db, credentials: Annotated[HTTPAuthorizationCredentials | Non
     return caller_of(db, credentials.credentials)
 
 
-def caller_of(db: Database, text: str) -> Caller:
+def caller_of(db: Connection, text: str) -> Caller:
     """Whom that token stands for. Raises 401."""
     with db.session() as session:
         caller = tokens.recognize(session, text)

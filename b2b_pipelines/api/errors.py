@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from b2b_pipelines.db.schema import SchemaOutdated
 from b2b_pipelines.errors import (
     B2BError,
     Conflict,
@@ -28,6 +29,7 @@ from b2b_pipelines.errors import (
 RETRY_AFTER_SECONDS = 5
 
 STATUS_OF: tuple[tuple[type[B2BError], int], ...] = (
+    (SchemaOutdated, 503),
     (NotFound, 404),
     (InvalidInput, 400),
     (Conflict, 409),

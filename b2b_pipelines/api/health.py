@@ -59,5 +59,5 @@ async def _require_scope(request: Request, credentials: HTTPAuthorizationCredent
         )
     connection: Connection = request.app.state.connection
     text = credentials.credentials
-    caller = await to_thread.run_sync(lambda: caller_of(connection.open(), text))
+    caller = await to_thread.run_sync(lambda: caller_of(connection, text))
     require(caller, Scope.METRICS, whole_installation=True)

@@ -11,9 +11,8 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, Form, Request, Response
 
-from b2b_pipelines.api.database import Db
+from b2b_pipelines.api.database import Connection, Db
 from b2b_pipelines.api.errors import Problem
-from b2b_pipelines.db.engine import Database
 from b2b_pipelines.tokens import service as tokens
 from b2b_pipelines.tokens.service import SESSION_LIFETIME, Caller, Scope
 
@@ -40,7 +39,7 @@ def signed_in(request: Request, db: Db) -> Caller:
     return caller
 
 
-def sign_in(db: Database, text: str) -> str | None:
+def sign_in(db: Connection, text: str) -> str | None:
     """The secret of a new session for whom the token stands for; None when it is not known or may not read."""
     with db.session() as session:
         caller = tokens.recognize(session, text.strip())
@@ -49,7 +48,7 @@ def sign_in(db: Database, text: str) -> str | None:
         return tokens.open_session(session, caller, datetime.now(UTC))
 
 
-def sign_out(db: Database, request: Request) -> None:
+def sign_out(db: Connection, request: Request) -> None:
     """End this browser's session."""
     with db.session() as session:
         tokens.close_session(session, request.cookies.get(SESSION_COOKIE, ""))

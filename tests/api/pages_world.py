@@ -37,7 +37,7 @@ def furnish(shop: Shop) -> Sold:
     return sold
 
 
-def snapshots(shop: Shop, sold: Sold) -> None:
+def snapshots(shop: Shop, sold: Sold, spreadsheet: str = SHEET) -> None:
     """Three syncs: the first fill, a redemption with a moved row and an added one, and a redemption with a conflict."""
     codes = sold.every_code[:8]
     first = [row(number, code) for number, code in enumerate(codes[:7], 2)]
@@ -51,7 +51,7 @@ def snapshots(shop: Shop, sold: Sold) -> None:
                 insert(SheetSnapshot).values(
                     contract_id=contract,
                     kind="after",
-                    spreadsheet_id=SHEET,
+                    spreadsheet_id=spreadsheet,
                     sheet_id=0,
                     title="Sheet1",
                     taken_at=BEGAN + timedelta(hours=number),
@@ -73,10 +73,10 @@ def snapshots(shop: Shop, sold: Sold) -> None:
         session.execute(
             insert(SheetTarget).values(
                 contract_id=contract,
-                spreadsheet_id=SHEET,
+                spreadsheet_id=spreadsheet,
                 sheet_id=0,
                 title="Sheet1",
-                requested_url=SHEET,
+                requested_url=spreadsheet,
                 requested_tab="Sheet1",
                 written_at=BEGAN,
                 synced_revision=1000,
@@ -84,7 +84,7 @@ def snapshots(shop: Shop, sold: Sold) -> None:
         )
     shop.run(
         "UPDATE enrollment_code SET sheet_target = :target, sheet_row = 2 WHERE code = ANY(:codes)",
-        target=f"{SHEET}/0",
+        target=f"{spreadsheet}/0",
         codes=codes,
     )
 
