@@ -5,7 +5,6 @@ Pure: nothing here reads, writes or knows the time. Rows and columns are counted
 """
 
 import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
@@ -212,46 +211,51 @@ class _Search:
 
         Most of our codes do, or, where we would look for the column, they are most of what stands in it.
         """
-        codes, places = self.codes_of_ours(), self.likely_places(0)
+        codes, places = self.codes_of_ours(), self.likely_places()
         width = max(map(len, self.tab.values), default=0)
         columns = self.named[0] or [column for column in range(width) if column not in self.taken]
         texts = {column: texts_in(self.tab, column) for column in columns}
         standing = {column: len(codes & texts[column]) for column in columns}
         if not self.named[0]:
             ours = len(self.written.rows if self.written and self.written.rows else self.known)
-            of = {column: min(ours, len(texts[column])) if places[column] else ours for column in columns}
+            of = {column: min(ours, len(texts[column])) if column in places else ours for column in columns}
             standing = {column: count for column, count in standing.items() if count and 2 * count >= of[column]}
-        return self.most_likely(0, standing)
+        if len(standing) < 2:
+            return next(iter(standing), None)
+        return self.most_likely(0, standing, {column: self.agreement_beside(column) for column in standing})
 
-    def most_likely(self, header: int, evidence: Mapping[int, int]) -> int | None:
+    def most_likely(self, header: int, evidence: Mapping[int, int], company: Mapping[int, int]) -> int:
         """Of several columns the one that did not move, if it has at least half of the evidence of the best.
 
-        Else the one with the most evidence, then the one that stands to the others as it did, then the leftmost.
+        Else the one with the most evidence, then the one in the better company, then the leftmost.
         """
-        most, places = max(evidence.values(), default=0), self.likely_places(header)
+        most = max(evidence.values())
         then = self.written.columns[header] if self.written else None
         return max(
             evidence,
             key=lambda column: (
                 column == then and 2 * evidence[column] >= most,
                 evidence[column],
-                places[column],
+                company[column],
                 -column,
             ),
-            default=None,
         )
 
-    def likely_places(self, header: int) -> Counter[int]:
-        """Where a column is if it still stands to the others, and to the edge of the grid, as it did: one vote each."""
-        places = Counter(
-            column - self.offsets[other] + self.offsets[header]
-            for other, columns in enumerate(self.named)
+    def agreement_beside(self, code: int) -> int:
+        """How many cells hold what we wrote if this is the code column and the others stand to it as they did."""
+        rows = self.rows_of_ours(code)
+        places = enumerate(self.places(code)[1:], start=1)
+        return sum(self.agreement(header, place, rows)[0] for header, place in places if place >= 0)
+
+    def likely_places(self) -> set[int]:
+        """Where the code column is if it still stands to another column, or to the edge of the grid, as it did."""
+        places = {
+            column - self.offsets[header]
+            for header, columns in enumerate(self.named)
             for column in columns
-            if other != header
-        )
-        if self.written:
-            places[self.written.columns[header]] += 1
-        return places
+            if column not in self.named[0]
+        }
+        return places | {self.written.columns[0]} if self.written else places
 
     def codes_of_ours(self) -> set[str]:
         """The texts, normalized, that tell which column is ours: codes, and their header where it was sorted away."""
@@ -284,7 +288,7 @@ class _Search:
         place = self.places(code)[header]
         if self.named[header]:
             agreeing = {column: self.agreement(header, column, rows)[0] for column in self.named[header]}
-            return self.most_likely(header, agreeing)
+            return self.most_likely(header, agreeing, {column: column == place for column in agreeing})
         if self.is_free(place):
             right, telling = self.agreement(header, place, rows)
             return place if 2 * right > telling else None
@@ -317,7 +321,8 @@ class _Search:
         if names:
             return names == {_NAMES[header]}
         agreeing, telling = self.agreement(header, column, rows)
-        return 2 * (telling - agreeing) <= len(rows) and bool(rows or not (self.written and self.written.rows))
+        nothing_was_written = self.written is not None and not self.written.rows
+        return 2 * (telling - agreeing) <= len(rows) and (bool(rows) or nothing_was_written)
 
     def agreement(self, header: int, column: int, rows: list[_RowThen]) -> tuple[int, int]:
         """In how many of our rows the column shows what we wrote, and in how many it shows or should show anything."""
@@ -328,7 +333,7 @@ class _Search:
 
 def texts_in(tab: Tab, column: int) -> set[str]:
     """The texts of a column, normalized, and the codes in those that hold a code and something more."""
-    texts = {normal(row[column]) for row in tab.values if len(row) > column}
+    texts = {normal(cell) for cell in {row[column] for row in tab.values if len(row) > column}}
     texts.discard("")
     return texts.union(*(codes_within(text) for text in texts if len(text) > _CODE_LENGTH))
 

@@ -94,16 +94,17 @@ def claim(session: Session, contract: Contract, tab: TabInfo) -> None:
     spreadsheet = spreadsheet_id(contract.sheet_url or "")
     target = store.target_of(session, contract.id)
     same = target is not None and (target.spreadsheet_id, target.sheet_id) == (spreadsheet, tab.sheet_id)
+    said = {"title": tab.title, "requested_url": contract.sheet_url, "requested_tab": contract.sheet_tab}
+    if same and all(getattr(target, key) == value for key, value in said.items()):
+        return
     store.release(session, spreadsheet, tab.sheet_id, but_for=contract.id)
     store.claim(
         session,
-        {
+        said
+        | {
             "contract_id": contract.id,
             "spreadsheet_id": spreadsheet,
             "sheet_id": tab.sheet_id,
-            "title": tab.title,
-            "requested_url": contract.sheet_url,
-            "requested_tab": contract.sheet_tab,
             "written_at": target.written_at if same and target else None,
             "synced_revision": target.synced_revision if same and target else 0,
         },

@@ -39,8 +39,9 @@ LONGEST_RETRY_AFTER = 120.0
 IDLE_SECONDS = 3.0
 
 VALUES = "sheets(properties,data(startRow,startColumn,rowData.values.effectiveValue))"
-WITH_VALUES = {"includeGridData": True, "fields": VALUES}
 
+Call = Callable[[Any], Any]
+"""Makes a request, not yet sent, of the API's `spreadsheets`."""
 Kind = Literal["read", "write"]
 Cell = str | int | float | bool | None
 
@@ -232,23 +233,25 @@ class GoogleSheets:
         """The client for one piece of work, whose requests are counted in `requests`."""
         return CountedSheets(self, requests)
 
-    def client(self) -> Any:
-        """pygsheets' client of this thread."""
-        if not hasattr(self._threads, "client"):
+    def spreadsheets(self) -> Any:
+        """The API's `spreadsheets` as pygsheets signed this thread in to it. It is kept: to make it takes 20 ms."""
+        if not hasattr(self._threads, "spreadsheets"):
             self._threads.http = _Http(self._urls, self._timeout)
             self._connections.append(self._threads.http)
-            self._threads.client = pygsheets.authorize(
+            client = pygsheets.authorize(
                 custom_credentials=self.account.credentials, http=self._threads.http, retries=0, check=False
             )
-        return self._threads.client
+            self._threads.spreadsheets = client.sheet.service.spreadsheets()
+        return self._threads.spreadsheets
 
-    def send(self, kind: Kind, requests: Requests, request: Callable[[Any], Any]) -> Any:
+    def send(
+        self, kind: Kind, requests: Requests, call: Call, take: Callable[[Any], Any] = lambda answer: answer
+    ) -> Any:
         """Make one request and tell what became of it, as this module's errors do. Tries once.
 
-        `request` makes it with pygsheets' wrapper of the API and takes what it needs out of the answer; an answer in
-        which that is not to be found counts as none.
+        `take` takes what is needed out of the answer; an answer in which that is not to be found counts as none.
         """
-        api = self.client().sheet
+        spreadsheets = self.spreadsheets()
 
         def before_each() -> None:
             self._pace.wait(kind)
@@ -256,7 +259,7 @@ class GoogleSheets:
 
         self._threads.http.before_each = before_each
         try:
-            return request(api)
+            return take(call(spreadsheets).execute(num_retries=0))
         except HttpError as error:
             raise self._refusal(error, kind) from error
         except google.auth.exceptions.RefreshError as error:
@@ -274,15 +277,15 @@ class GoogleSheets:
             failed = WriteUnsettled if kind == "write" else GoogleUnavailable
             raise failed("Google's answer could not be read: it was cut short, or lacks what was asked for") from error
 
-    def try_again(self, kind: Kind, requests: Requests, request: Callable[[Any], Any]) -> Any:
-        """Make a request that changes nothing, up to five times, with truncated exponential backoff."""
+    def try_again(self, requests: Requests, call: Call, take: Callable[[Any], Any]) -> Any:
+        """Read, up to five times, with truncated exponential backoff."""
         for attempt in range(1, TRIES + 1):
             try:
-                return self.send(kind, requests, request)
+                return self.send("read", requests, call, take)
             except GoogleUnavailable as error:
                 if attempt == TRIES:
                     raise
-                self.back_off(kind, attempt, error)
+                self.back_off("read", attempt, error)
         raise AssertionError("unreachable")
 
     def back_off(self, kind: Kind, attempt: int, error: GoogleUnavailable) -> None:
@@ -341,15 +344,18 @@ class CountedSheets:
     def open(self, spreadsheet_id: str) -> SpreadsheetInfo:
         """A spreadsheet and its tabs. One read. Raises `SheetUnshared`."""
 
-        def request(api: Any) -> SpreadsheetInfo:
-            answer = api.get(
-                spreadsheet_id, includeGridData=False, fields="spreadsheetId,properties.title,sheets.properties"
-            )
+        def tabs(answer: Any) -> SpreadsheetInfo:
             sheets = [sheet["properties"] for sheet in answer["sheets"]]
             grids = tuple(_tab(properties) for properties in sheets if "gridProperties" in properties)
             return SpreadsheetInfo(spreadsheet_id, answer.get("properties", {}).get("title", ""), grids)
 
-        found: SpreadsheetInfo = self.sheets.try_again("read", self.requests, request)
+        found: SpreadsheetInfo = self.sheets.try_again(
+            self.requests,
+            lambda spreadsheets: spreadsheets.get(
+                spreadsheetId=spreadsheet_id, fields="properties.title,sheets.properties"
+            ),
+            tabs,
+        )
         return found
 
     def read(self, spreadsheet_id: str, title: str, sheet_id: int | None = None) -> TabContent | None:
@@ -358,46 +364,45 @@ class CountedSheets:
         With a `sheet_id` it is that tab, whatever its title is by now: where the title leads elsewhere, a second read
         finds it. Raises `GoogleUnavailable` for answers that do not hold the tab: unreadable is not the same as empty.
         """
-        try:
-            found = self._read(
-                spreadsheet_id, lambda api: api.get(spreadsheet_id, ranges=[quoted(title)], **WITH_VALUES)
+
+        def by_title(spreadsheets: Any) -> Any:
+            return spreadsheets.get(
+                spreadsheetId=spreadsheet_id, ranges=[quoted(title)], includeGridData=True, fields=VALUES
             )
-        except TabMoved:
-            found = None
+
+        def by_number(spreadsheets: Any) -> Any:
+            body = {"dataFilters": [{"gridRange": {"sheetId": sheet_id}}], "includeGridData": True}
+            return spreadsheets.getByDataFilter(spreadsheetId=spreadsheet_id, body=body, fields=VALUES)
+
+        found = self._read(spreadsheet_id, by_title)
         if sheet_id is None or (found is not None and found.info.sheet_id == sheet_id):
             return found
-        body = {"dataFilters": [{"gridRange": {"sheetId": sheet_id}}], "includeGridData": True}
-        try:
-            return self._read(
-                spreadsheet_id,
-                lambda api: (
-                    api.service.spreadsheets()
-                    .getByDataFilter(spreadsheetId=spreadsheet_id, body=body, fields=VALUES)
-                    .execute(num_retries=0)
-                ),
-            )
-        except TabMoved:
-            return None
+        return self._read(spreadsheet_id, by_number)
 
     def update(self, spreadsheet_id: str, changes: Sequence[Mapping[str, Any]], tab: TabInfo) -> TabContent | None:
         """Apply changes at once, all or none, and return the tab as it then is; None if the answer does not say.
 
         One write, tried once.
         """
+        body = {
+            "requests": list(changes),
+            "includeSpreadsheetInResponse": True,
+            "responseRanges": [quoted(tab.title)],
+            "responseIncludeGridData": True,
+        }
 
-        def request(api: Any) -> TabContent | None:
-            answer = api.batch_update(
-                spreadsheet_id,
-                list(changes),
-                includeSpreadsheetInResponse=True,
-                responseRanges=[quoted(tab.title)],
-                responseIncludeGridData=True,
-                fields=f"replies,updatedSpreadsheet({VALUES})",
-            )
+        def content(answer: Any) -> TabContent | None:
             found = _content(answer.get("updatedSpreadsheet", {}))
             return found if found is not None and found.info.sheet_id == tab.sheet_id else None
 
-        held: TabContent | None = self.sheets.send("write", self.requests, request)
+        held: TabContent | None = self.sheets.send(
+            "write",
+            self.requests,
+            lambda spreadsheets: spreadsheets.batchUpdate(
+                spreadsheetId=spreadsheet_id, body=body, fields=f"replies,updatedSpreadsheet({VALUES})"
+            ),
+            content,
+        )
         return held
 
     def grow(self, spreadsheet_id: str, changes: Sequence[Mapping[str, Any]]) -> None:
@@ -406,7 +411,11 @@ class CountedSheets:
         One write, tried once.
         """
         self.sheets.send(
-            "write", self.requests, lambda api: api.batch_update(spreadsheet_id, list(changes), fields="replies")
+            "write",
+            self.requests,
+            lambda spreadsheets: spreadsheets.batchUpdate(
+                spreadsheetId=spreadsheet_id, body={"requests": list(changes)}, fields="replies"
+            ),
         )
 
     def write_values(self, spreadsheet_id: str, ranges: Sequence[Mapping[str, Any]]) -> None:
@@ -415,22 +424,21 @@ class CountedSheets:
         self.sheets.send(
             "write",
             self.requests,
-            lambda api: (
-                api.service.spreadsheets()
-                .values()
-                .batchUpdate(spreadsheetId=spreadsheet_id, body=body, fields="totalUpdatedCells")
-                .execute(num_retries=0)
+            lambda spreadsheets: spreadsheets.values().batchUpdate(
+                spreadsheetId=spreadsheet_id, body=body, fields="totalUpdatedCells"
             ),
         )
 
-    def _read(self, spreadsheet_id: str, request: Callable[[Any], Any]) -> TabContent | None:
-        """The tab in the answer to a read; None for a chart. An answer that left its values out is asked for them."""
+    def _read(self, spreadsheet_id: str, call: Call) -> TabContent | None:
+        """The tab in the answer to a read; None if there is none, or a chart. Values that were left out are asked for."""
 
-        def properties_and_content(api: Any) -> tuple[Mapping[str, Any], TabContent | None]:
-            answer = request(api)
+        def properties_and_content(answer: Any) -> tuple[Mapping[str, Any], TabContent | None]:
             return answer["sheets"][0]["properties"], _content(answer)
 
-        properties, content = self.sheets.try_again("read", self.requests, properties_and_content)
+        try:
+            properties, content = self.sheets.try_again(self.requests, call, properties_and_content)
+        except TabMoved:
+            return None
         if content is not None or "gridProperties" not in properties:
             found: TabContent | None = content
             return found
@@ -438,14 +446,17 @@ class CountedSheets:
         return TabContent(tab, self._values(spreadsheet_id, tab.title))
 
     def _values(self, spreadsheet_id: str, title: str) -> list[list[Cell]]:
-        def request(api: Any) -> list[list[Cell]]:
-            parameters = {"ranges": [quoted(title)], "valueRenderOption": "UNFORMATTED_VALUE"}
-            answer = api.service.spreadsheets().values().batchGet(spreadsheetId=spreadsheet_id, **parameters)
-            only = answer.execute(num_retries=0)["valueRanges"][0]
-            values: list[list[Cell]] = only.get("values", []) if only["range"] else []
-            return [_without_trailing_blanks(row) for row in values]
+        def values(answer: Any) -> list[list[Cell]]:
+            only = answer["valueRanges"][0]
+            return [_without_trailing_blanks(row) for row in (only.get("values", []) if only["range"] else [])]
 
-        held: list[list[Cell]] = self.sheets.try_again("read", self.requests, request)
+        held: list[list[Cell]] = self.sheets.try_again(
+            self.requests,
+            lambda spreadsheets: spreadsheets.values().batchGet(
+                spreadsheetId=spreadsheet_id, ranges=[quoted(title)], valueRenderOption="UNFORMATTED_VALUE"
+            ),
+            values,
+        )
         return held
 
     def back_off(self, kind: Kind, attempt: int, error: GoogleUnavailable) -> None:
