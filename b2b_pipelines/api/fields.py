@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from email_validator import SPECIAL_USE_DOMAIN_NAMES
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from b2b_pipelines.errors import InvalidInput
@@ -10,13 +11,23 @@ from b2b_pipelines.learners.rules import email_address
 API = "/api/v1"
 """The prefix of every feature's router."""
 
-LARGEST_ID = 2**63 - 1
+LARGEST_ID = 2**53 - 1
+"""The largest whole number that every JSON reader has exactly."""
 
 
 def _storable(value: str) -> str:
     if "\x00" in value:
         raise ValueError("must not contain the character NUL")
     return value
+
+
+def _undeliverable() -> str:
+    """The ends of addresses that nobody can have, as a pattern without flags: `…@host.test`, `….invalid`."""
+    names = (
+        "".join(f"[{letter}{letter.upper()}]" if letter.isalpha() else f"[{letter}]" for letter in name)
+        for name in SPECIAL_USE_DOMAIN_NAMES
+    )
+    return f"[.@]({'|'.join(names)})$"
 
 
 def _email(value: str) -> str:
@@ -29,7 +40,10 @@ def _email(value: str) -> str:
 Text = Annotated[str, AfterValidator(_storable), Field(json_schema_extra={"pattern": "^[^\\x00]*$"})]
 Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 Email = Annotated[
-    str, Field(max_length=320, json_schema_extra={"format": "email"}), AfterValidator(_storable), AfterValidator(_email)
+    str,
+    Field(max_length=320, json_schema_extra={"format": "email", "not": {"pattern": _undeliverable()}}),
+    AfterValidator(_storable),
+    AfterValidator(_email),
 ]
 
 

@@ -38,6 +38,7 @@ def readyz(db: Db) -> Healthy:
     "/metrics",
     summary="Counts and durations, for Prometheus",
     response_class=Response,
+    openapi_extra={"security": [{}]},
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **answers(401, 403)},
 )
 async def metrics(
