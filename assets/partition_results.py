@@ -22,7 +22,6 @@ RETRIED_WHEN_PASSING = dg.RetryPolicy(max_retries=2, delay=60)
 
 DATA_VERSION = "dagster/data_version"
 DATA_VERSION_GIVEN = "dagster/data_version_is_user_provided"
-CODE_VERSION = "dagster/code_version"
 PERMANENT = "permanent"
 
 Event = dg.AssetMaterialization | dg.AssetObservation
@@ -115,11 +114,11 @@ class _Chain:
         return partition
 
     def materialized(self, asset: str, key: str, result: dg.MaterializeResult[Any]) -> dg.AssetMaterialization:
-        """The event of one partition; with a data version, what is downstream can tell whether anything changed."""
-        code_version = self.context.assets_def.code_versions_by_key.get(dg.AssetKey(asset))
+        """The event of one partition; with a data version, what is downstream can tell whether anything changed.
+
+        It names no versions of its inputs: Dagster then calls it out of date when one of them was made after it.
+        """
         tags = dict(result.tags or {})
-        if code_version:
-            tags[CODE_VERSION] = code_version
         if result.data_version is not None:
             tags |= {DATA_VERSION: result.data_version.value, DATA_VERSION_GIVEN: "true"}
         return dg.AssetMaterialization(asset_key=asset, partition=key, metadata=dict(result.metadata or {}), tags=tags)
