@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.locks import Held, exclusive
-from b2b_pipelines.errors import B2BError, Conflict, InvalidInput, NotConfigured, PermanentError
+from b2b_pipelines.errors import B2BError, Conflict, InvalidInput, NotConfigured, PermanentError, TransientError
 from b2b_pipelines.licenses import staging, store
 from b2b_pipelines.licenses.files import LICENSE_COLUMNS, PLAN_COLUMNS, Record, RecordFile
 from b2b_pipelines.licenses.rules import (
@@ -48,6 +48,9 @@ MALFORMED = 400
 CUSTOMER_LOST = frozenset({401, 403, 404})
 """The LMS knows us not, or not that customer: asking with other addresses would be answered the same."""
 
+ERROR_SHOWN = 2000
+"""Characters of a failure that are shown in one piece."""
+
 LOCK = "licenses of customer"
 
 SAMPLE = 20
@@ -62,6 +65,18 @@ class RefusesEverything(PermanentError):
     """The LMS refuses one well-formed address after the other: that is hardly their fault."""
 
     code = "refuses_everything"
+
+
+class LicensesFailed(PermanentError):
+    """Some of a customer's licenses were not done, and asking again will not help; the message names them."""
+
+    code = "licenses_failed"
+
+
+class LicensesFailedForNow(TransientError):
+    """Some of a customer's licenses were not done, and some of those may be on another try."""
+
+    code = "licenses_failed_for_now"
 
 
 @dataclass(frozen=True)
@@ -79,7 +94,8 @@ class Imported:
 class Outcome:
     """What became of one customer's licenses. Counts are licenses; `errors` and `notes` name licenses and nobody.
 
-    `may_pass` says that some of the failures may be gone on another try.
+    `may_pass` says that some of the failures may be gone on another try, `kinds` how many licenses failed with which
+    status of the vendor's or code of ours.
     """
 
     customer: UUID
@@ -92,6 +108,7 @@ class Outcome:
     decisions: Counter[Decision] = field(default_factory=Counter)
     requests: int = 0
     may_pass: bool = False
+    kinds: Counter[str] = field(default_factory=Counter)
 
     @property
     def is_failure(self) -> bool:
@@ -101,7 +118,15 @@ class Outcome:
         """Note that these licenses were not done, and why."""
         self.failed += len(verdicts)
         self.may_pass |= isinstance(error, VendorUnavailable)
+        self.kinds[str(getattr(error, "status", None) or error.code)] += len(verdicts)
         self.errors.append(f"{error.message} [{_named(verdicts)}]")
+
+    def raise_failures(self) -> None:
+        """Raise `LicensesFailed`, or `LicensesFailedForNow` when another try may help, if anything failed."""
+        if self.is_failure:
+            kinds = ", ".join(f"{number} × {kind}" for kind, number in self.kinds.most_common())
+            message = f"{self.failed} licenses failed ({kinds}), {self.done} were done: {'; '.join(self.errors)}"
+            raise (LicensesFailedForNow if self.may_pass else LicensesFailed)(message[:ERROR_SHOWN])
 
 
 @dataclass(frozen=True)
@@ -171,6 +196,13 @@ def read_license_manager(database: Database, license_manager: LicenseManager, cu
         licenses_merged = staging.merge_licenses(session, LISTED_LICENSE)
         unseen = staging.mark_seen(session, customer)
     return Imported(merged, licenses_merged, unseen=unseen, requests=tally.total)
+
+
+def compare_counts(database: Database, license_manager: LicenseManager, customer: UUID) -> dict[UUID, tuple[int, int]]:
+    """By plan: how many licenses that were given out are known, and how many license-manager counts."""
+    with database.session() as session:
+        known = store.given_out(session, customer)
+    return {plan: (count, license_manager.count(plan)) for plan, count in known.items()}
 
 
 def decide(session: Session, customer: UUID, policy: Policy) -> list[Verdict]:
@@ -328,6 +360,7 @@ class _Unlinking:
     def _report(self, address: str, words: str) -> None:
         verdicts = self.by_address[address]
         self.work.outcome.failed += len(verdicts)
+        self.work.outcome.kinds["refused address"] += len(verdicts)
         self.work.outcome.errors.append(f"the LMS refuses the address of license {_named(verdicts)}: {words}")
 
     def _fail(self, error: B2BError, addresses: Sequence[str]) -> None:

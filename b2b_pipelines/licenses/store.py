@@ -20,7 +20,7 @@ from b2b_pipelines.licenses.models import (
     RefusedAddress,
     SubscriptionPlan,
 )
-from b2b_pipelines.licenses.rules import HELD, Decision, EventName, Policy, Verdict
+from b2b_pipelines.licenses.rules import HELD, Decision, EventName, LicenseStatus, Policy, Verdict
 
 # The table of decisions, first match wins, for every expired license that somebody holds. `rules.decide` says the same
 # of one license. `holder` looks people up by address and by LMS user separately, so that an index serves each.
@@ -342,3 +342,57 @@ def recently_unlinked(session: Session, customer: UUID, limit: int) -> Sequence[
         .limit(limit)
     )
     return [(uuid, key) for uuid, key in rows if key]
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is known of a customer, in numbers: two that are equal mean the same plans and licenses."""
+
+    plans: int
+    licenses: int
+    checksum: int
+
+
+def fingerprint(session: Session, customer: UUID) -> Content:
+    """The customer's plans and licenses, counted and hashed by the database."""
+    row = session.execute(
+        text("""
+            WITH plan AS (
+                SELECT plan.* FROM subscription_plan AS plan
+                JOIN customer_agreement AS agreement ON agreement.id = plan.customer_agreement_id
+                WHERE agreement.enterprise_customer_uuid = :customer
+            )
+            SELECT (SELECT count(*) FROM plan) AS plans,
+                (SELECT coalesce(sum(hashtextextended(plan::text, 0)::numeric), 0) FROM plan) AS plans_sum,
+                count(license.uuid) AS licenses,
+                coalesce(sum(hashtextextended(license::text, 0)::numeric), 0) AS licenses_sum
+            FROM license WHERE plan_uuid IN (SELECT uuid FROM plan)
+        """),
+        {"customer": customer},
+    ).one()
+    return Content(row.plans, row.licenses, int(row.plans_sum + row.licenses_sum))
+
+
+def events_recorded(session: Session, customer: UUID, name: EventName) -> int:
+    """How often this was done to the customer's licenses."""
+    return session.execute(
+        select(func.count())
+        .select_from(LicenseEvent)
+        .join(License, License.uuid == LicenseEvent.license_uuid)
+        .join(SubscriptionPlan, SubscriptionPlan.uuid == License.plan_uuid)
+        .join(CustomerAgreement, CustomerAgreement.id == SubscriptionPlan.customer_agreement_id)
+        .where(CustomerAgreement.enterprise_customer_uuid == customer, LicenseEvent.event_name == name)
+    ).scalar_one()
+
+
+def given_out(session: Session, customer: UUID) -> dict[UUID, int]:
+    """By plan of the customer that license-manager lists: how many licenses it lists of it, as far as we know."""
+    listed = License.unseen_since.is_(None) & (License.status != LicenseStatus.UNASSIGNED)
+    rows = session.execute(
+        select(SubscriptionPlan.uuid, func.count(License.uuid).filter(listed).label("licenses"))
+        .join(CustomerAgreement, CustomerAgreement.id == SubscriptionPlan.customer_agreement_id)
+        .outerjoin(License, License.plan_uuid == SubscriptionPlan.uuid)
+        .where(CustomerAgreement.enterprise_customer_uuid == customer, SubscriptionPlan.unseen_since.is_(None))
+        .group_by(SubscriptionPlan.uuid)
+    )
+    return {row.uuid: row.licenses for row in rows}

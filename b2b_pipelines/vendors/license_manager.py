@@ -94,6 +94,11 @@ class LicenseManager:
         params = {"page_size": PAGE_SIZE, "status": ",".join(GIVEN_OUT)}
         return self._whole(LICENSES.format(plan=plan), params, lambda row: _license(row, plan))
 
+    def count(self, plan: UUID) -> int:
+        """How many licenses of a plan were given out once, as license-manager counts them."""
+        params = {"page_size": 1, "status": ",".join(GIVEN_OUT)}
+        return int(next(self._pages(LICENSES.format(plan=plan), params))["count"])
+
     def _whole(self, path: str, params: Mapping[str, object], read: Callable[[Any], Listed]) -> list[Listed]:
         rows: dict[UUID, Listed] = {}
         count = in_vain = readings = 0

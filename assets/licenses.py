@@ -1,0 +1,229 @@
+"""Licenses from license-manager to the unlinked learners: `subscription_licenses` → `expired_licenses` →
+`enrollment_terminations` → `unlinked_learners`.
+
+One step makes all four, customer by customer: what fails for one customer ends there, and nobody is unlinked in a run
+in which ending the enrollments failed.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import dagster as dg
+from pydantic import Field
+
+from assets import license_checks, license_plots
+from assets.contracts import table, version_of
+from assets.partition_results import Event, Link, work_through
+from assets.partitions import enterprise_customers
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.licenses import service, store
+from b2b_pipelines.licenses.rules import Decision, EventName, Policy, Verdict
+from b2b_pipelines.licenses.service import Imported, Outcome
+from b2b_pipelines.settings import read_settings
+from b2b_pipelines.vendors.license_manager import LicenseManager
+from b2b_pipelines.vendors.open_edx import EnterpriseLms
+
+OWNERS = ["team:b2b"]
+PARTITIONS_A_RUN = 100
+ROWS_SHOWN = 50
+FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=26), fail_window=timedelta(hours=50))
+TRIED_ONCE_MORE = dg.RetryPolicy(max_retries=1, delay=60)
+"""The clients have tried several times already: once more after a minute, for what may pass."""
+
+lms_enrollments = dg.AssetSpec(
+    dg.AssetKey(["open_edx", "lms"]),
+    description="The LMS: licensed enrollments are ended there, and learners linked to their enterprise.",
+    group_name="licenses",
+    kinds={"openedx"},
+    owners=OWNERS,
+)
+listed_subscriptions = dg.AssetSpec(
+    dg.AssetKey(["license_manager", "subscriptions"]),
+    description="License-manager: customers' agreements with their subscription plans, and who holds their licenses.",
+    group_name="licenses",
+    kinds={"openedx"},
+    owners=OWNERS,
+)
+
+
+def _spec(key: str, deps: Sequence[dg.AssetSpec], description: str, *kinds: str) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key,
+        deps=deps,
+        description=description,
+        group_name="licenses",
+        kinds={"postgres", *kinds},
+        owners=OWNERS,
+        code_version="1",
+        partitions_def=enterprise_customers,
+        freshness_policy=FRESH,
+        skippable=True,
+    )
+
+
+subscription_licenses = _spec(
+    "subscription_licenses",
+    [listed_subscriptions],
+    "A customer's subscription plans and licenses, as license-manager lists them and files brought them in.",
+    "openedx",
+)
+expired_licenses = _spec(
+    "expired_licenses",
+    [subscription_licenses],
+    "Every license of an expired plan that somebody holds, with what is to be done about it and why.",
+)
+enrollment_terminations = _spec(
+    "enrollment_terminations",
+    [expired_licenses, lms_enrollments],
+    "The expired licenses whose course enrollments were ended in the LMS.",
+    "openedx",
+)
+unlinked_learners = _spec(
+    "unlinked_learners",
+    [enrollment_terminations, lms_enrollments],
+    "The learners who were unlinked from their enterprise, long after their licenses expired.",
+    "openedx",
+)
+
+
+class LicenseExpiry(dg.Config):
+    """How a run goes about it."""
+
+    dry_run: bool = Field(default=False, description="Decide the same, ask nothing of anybody and write nothing.")
+    include_internal: bool = Field(default=False, description="Take plans for internal use in.")
+    concurrency: int = Field(default=4, ge=1, le=32, description="Customers worked on at the same time.")
+
+
+@dg.multi_asset(
+    name="license_chain",
+    specs=[subscription_licenses, expired_licenses, enrollment_terminations, unlinked_learners],
+    check_specs=license_checks.SPECS,
+    can_subset=True,
+    partitions_def=enterprise_customers,
+    backfill_policy=dg.BackfillPolicy.multi_run(PARTITIONS_A_RUN),
+    retry_policy=TRIED_ONCE_MORE,
+    pool="open_edx",
+)
+def license_chain(
+    context: dg.AssetExecutionContext,
+    config: LicenseExpiry,
+    database: dg.ResourceParam[Database],
+    lms: dg.ResourceParam[EnterpriseLms | None],
+    license_manager: dg.ResourceParam[LicenseManager | None],
+) -> Iterator[Event]:
+    """Make the selected assets of every customer of the run."""
+    policy = service.policy(read_settings(), datetime.now(UTC), include_internal=config.include_internal)
+    run = _Run(database, lms, license_manager, policy, context.run.run_id, config.dry_run)
+    links: dict[str, Link] = {
+        "subscription_licenses": run.read,
+        "expired_licenses": run.decide,
+        "enrollment_terminations": partial(run.act, service.terminate, EventName.TERMINATED),
+        "unlinked_learners": partial(run.act, service.unlink, EventName.UNLINKED),
+    }
+    checks = {} if config.dry_run else license_checks.checks(database, lms, license_manager)
+    yield from work_through(context, links, checks, concurrency=config.concurrency)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a run works with; each method makes one partition of an asset."""
+
+    database: Database
+    lms: EnterpriseLms | None
+    license_manager: LicenseManager | None
+    policy: Policy
+    run_id: str
+    dry_run: bool
+
+    def read(self, key: str) -> dg.MaterializeResult[None]:
+        """Read license-manager; without it, or in a dry run, what is known already is shown."""
+        began = time.monotonic()
+        found: dict[str, Any] = {"source": "what is known already"}
+        if self.license_manager is not None and not self.dry_run:
+            found = _read(service.read_license_manager(self.database, self.license_manager, UUID(key)))
+        with self.database.session() as session:
+            content = store.fingerprint(session, UUID(key))
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/partition_row_count": content.licenses,
+                "plans": content.plans,
+                **found,
+                **self._manner(began),
+            },
+            data_version=version_of(content),
+        )
+
+    def decide(self, key: str) -> dg.MaterializeResult[None]:
+        """Decide about every expired license."""
+        began = time.monotonic()
+        with self.database.rehearsal() if self.dry_run else self.database.session() as session:
+            verdicts = service.decide(session, UUID(key), self.policy)
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/partition_row_count": len(verdicts),
+                **_by_decision(Counter(verdict.decision for verdict in verdicts)),
+                "licenses": table([_row(verdict, self.policy) for verdict in verdicts[:ROWS_SHOWN]]),
+                "decided as of": self.policy.now.isoformat(),
+                **self._manner(began),
+            },
+            data_version=version_of([(verdict.license_uuid, verdict.decision) for verdict in verdicts]),
+        )
+
+    def act(self, step: Callable[..., Outcome], event: EventName, key: str) -> dg.MaterializeResult[None]:
+        """End enrollments, or unlink. Raises when anything failed: what went through is recorded and not done again."""
+        began = time.monotonic()
+        outcome = step(self.database, self.lms, UUID(key), self.policy, run_id=self.run_id, dry_run=self.dry_run)
+        outcome.raise_failures()
+        with self.database.session() as session:
+            recorded = store.events_recorded(session, UUID(key), event)
+        would = "would be " if self.dry_run else ""
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/partition_row_count": recorded,
+                f"licenses {would}{event}": outcome.done,
+                f"licenses {would}skipped": outcome.skipped,
+                "notes": "; ".join(outcome.notes) or "none",
+                "requests": outcome.requests,
+                **_by_decision(outcome.decisions),
+                **self._manner(began),
+            },
+            data_version=version_of([event, recorded]),
+        )
+
+    def _manner(self, began: float) -> dict[str, Any]:
+        return {"dry run": self.dry_run, "seconds": round(time.monotonic() - began, 3)}
+
+
+def _read(read: Imported) -> dict[str, Any]:
+    return {
+        "source": "license-manager",
+        "requests": read.requests,
+        "no longer seen": read.unseen,
+        **{
+            f"{what} {did}": number
+            for what, merged in (("plans", read.plans), ("licenses", read.licenses))
+            for did, number in asdict(merged).items()
+        },
+    }
+
+
+def _by_decision(counts: Counter[Decision]) -> dict[str, Any]:
+    return {
+        "by decision": license_plots.by_decision(counts),
+        "decisions": table([{"decision": each.value, "licenses": counts[each]} for each in Decision if counts[each]]),
+    }
+
+
+def _row(verdict: Verdict, policy: Policy) -> dict[str, Any]:
+    return {
+        "license": str(verdict.license_uuid),
+        "plan": str(verdict.plan_uuid),
+        "decision": verdict.decision.value,
+        "reason": verdict.reason(policy),
+    }
