@@ -1,12 +1,14 @@
 """A sandbox, a client signed in to it, and contracts whose codes are delivered in its sheets."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import insert, text
+from google.oauth2 import service_account
+from sqlalchemy import text
 
 from b2b_pipelines.contracts import service as contracts
 from b2b_pipelines.contracts.models import Contract, Course, CourseRun
@@ -16,10 +18,11 @@ from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.limiter import Limiter
 from b2b_pipelines.enrollment_codes import service as codes
 from b2b_pipelines.sandbox import Sandbox
-from b2b_pipelines.sandbox.google.model import Spreadsheet
-from b2b_pipelines.sheets import service
+from b2b_pipelines.sandbox.google.model import Spreadsheet, Tab
+from b2b_pipelines.sheets import service, store
+from b2b_pipelines.sheets.models import SheetSnapshot
 from b2b_pipelines.sheets.service import SyncResult
-from b2b_pipelines.vendors.google_sheets import SCOPES, Account, GoogleSheets
+from b2b_pipelines.vendors.google_sheets import SCOPES, Account, GoogleSheets, Pace
 
 ACCOUNT = "b2b@sandbox.test"
 
@@ -51,17 +54,16 @@ def sheets(sandbox: Sandbox, database: Database) -> Iterator[GoogleSheets]:
     sheets.close()
 
 
-def signed_in(sandbox: Sandbox, database: Database, *, per_minute: int = 10_000) -> GoogleSheets:
-    from google.oauth2 import service_account
-
+def signed_in(sandbox: Sandbox, database: Database, *, pace: Pace | None = None, **options: Any) -> GoogleSheets:
+    """A client of the sandbox, by default with a pace that no test reaches and backing off without sleeping."""
     key = sandbox.google.make_service_account(ACCOUNT)
     made = service_account.Credentials.from_service_account_info(key, scopes=SCOPES)
     return GoogleSheets(
         Account(made, ACCOUNT, ACCOUNT),
-        Limiter(database.engine, ACCOUNT, per_minute),
+        pace or Limiter(database.engine, ACCOUNT, 10_000),
         sheets_url=sandbox.url,
         drive_url=sandbox.url,
-        sleep=lambda _: None,
+        **{"sleep": lambda _: None, **options},
     )
 
 
@@ -76,10 +78,10 @@ class Delivery:
     spreadsheet: Spreadsheet
 
     @property
-    def tab(self) -> object:
+    def tab(self) -> Tab:
         return self.spreadsheet.tabs[0]
 
-    def sync(self, **options: bool) -> SyncResult:
+    def sync(self, **options: Any) -> SyncResult:
         return service.sync(self.database, self.sheets, self.slug, **options)
 
     def plan(self) -> SyncResult:
@@ -92,8 +94,35 @@ class Delivery:
 
     def codes(self) -> list[str]:
         with self.database.session() as session:
-            query = "SELECT code FROM enrollment_code WHERE contract_id = (SELECT id FROM contract WHERE slug = :slug) ORDER BY id"
+            query = """SELECT code FROM enrollment_code JOIN contract ON contract.id = contract_id
+                       WHERE slug = :slug ORDER BY enrollment_code.id"""
             return list(session.scalars(text(query), {"slug": self.slug}))
+
+    def shown(self) -> list[str]:
+        """The codes in column A below the header."""
+        return [cell for cell in self.tab.column("A")[1:] if cell]
+
+    def row_of(self, code: str) -> list[str]:
+        """What the tab shows in the row of a code, from column A on."""
+        return next(row for row in self.tab.grid() if row and row[0] == code)
+
+    def statement(self, sql: str, **values: object) -> None:
+        """Change the database behind everybody's back; `:contract` is this contract's id."""
+        with self.database.session() as session:
+            contract = session.scalar(text("SELECT id FROM contract WHERE slug = :slug"), {"slug": self.slug})
+            session.execute(text(sql), {"contract": contract, **values})
+
+    def snapshots(self) -> list[SheetSnapshot]:
+        """What the syncs left behind, newest first."""
+        with self.database.session() as session:
+            contract = session.scalar(text("SELECT id FROM contract WHERE slug = :slug"), {"slug": self.slug})
+            return list(store.snapshots(session, contract, with_rows=True))
+
+    def requests(self) -> dict[str, int]:
+        """Reads and writes that the sandbox saw since this was last asked."""
+        counts = self.sandbox.google.counts()
+        self.sandbox.log.reset()
+        return {kind: counts[kind] for kind in ("read", "write")}
 
     def redeem(self, code: str, email: str) -> None:
         """As attaching does it, without its rules: a seat and a redemption."""
@@ -119,32 +148,29 @@ def make_delivery(
     name: str = "Acme",
     cap: int | None = 5,
     courses: int = 1,
+    integration: IntegrationType = IntegrationType.NON_SSO,
     shared: bool = True,
+    tabs: Mapping[str, Sequence[Sequence[object]]] | Sequence[str] | None = None,
+    spreadsheet_id: str = "",
+    **terms: object,
 ) -> Delivery:
-    spreadsheet_id = sandbox.google.create_spreadsheet(name, shared_with=[ACCOUNT] if shared else [])
+    """A contract with its courses and codes, and a spreadsheet for it; `terms` are fields of the contract."""
+    if not spreadsheet_id:
+        spreadsheet_id = sandbox.google.create_spreadsheet(name, shared_with=[ACCOUNT] if shared else [], tabs=tabs)
     with database.session() as session:
-        made = session.scalars(
-            insert(Course).returning(Course.id),
-            [{"readable_id": f"course-v1:{name.upper()}+{n}", "title": f"Course {n}"} for n in range(courses)],
-        ).all()
-        session.execute(
-            insert(CourseRun),
-            [
-                {
-                    "courseware_id": f"course-v1:{name.upper()}+{n}+SOURCE",
-                    "course_id": course,
-                    "run_tag": "SOURCE",
-                    "title": "Source",
-                }
-                for n, course in enumerate(made)
-            ],
-        )
+        for n in range(courses):
+            course = Course(readable_id=f"course-v1:{name.upper()}+{n}", title=f"Course {n}")
+            session.add(course)
+            session.flush()
+            source = f"{course.readable_id}+SOURCE"
+            session.add(CourseRun(courseware_id=source, course_id=course.id, run_tag="SOURCE", title="Source"))
+        session.flush()
         contract: Contract = contracts.create_contract(
             session,
             name,
             name,
-            IntegrationType.NON_SSO,
-            Changes({"max_learners": cap, "sheet_url": sandbox.google.spreadsheet_url(spreadsheet_id)}),
+            integration,
+            Changes({"max_learners": cap, "sheet_url": sandbox.google.spreadsheet_url(spreadsheet_id), **terms}),
             create_organization=True,
         )
         for n in range(courses):
