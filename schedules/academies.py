@@ -3,6 +3,7 @@
 import dagster as dg
 
 from assets.academies import academy_catalogs, academy_products, stripe_prices
+from assets.checkout import checkout_intents
 from b2b_pipelines.academies.service import CATALOG_IS_OFF
 from b2b_pipelines.settings import Settings, read_settings
 
@@ -63,3 +64,17 @@ def academies_with_last_prices(context: dg.RunFailureSensorContext) -> dg.RunReq
     if not republishes(context.dagster_run.job_name, failed):
         return dg.SkipReason("something else than Stripe's prices failed")
     return dg.RunRequest(run_key=context.dagster_run.run_id)
+
+
+upkeep = dg.define_asset_job(
+    "checkout_upkeep_job",
+    dg.AssetSelection.assets(checkout_intents),
+    description="Reservations that ended, and payments that nothing followed.",
+)
+checkout_upkeep = dg.ScheduleDefinition(
+    name="checkout_upkeep",
+    cron_schedule="*/5 * * * *",
+    job=upkeep,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every five minutes: expired and stalled checkout intents.",
+)

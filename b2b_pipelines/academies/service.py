@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.academies import store
-from b2b_pipelines.academies.models import AcademyCatalog, AcademyPublication
+from b2b_pipelines.academies.models import AcademyCatalog, AcademyProductChange, AcademyPublication
 from b2b_pipelines.academies.prices import PriceOutcome, outcome_of
 from b2b_pipelines.academies.rules import Change, Plan, Prices, Product, Reading, plan_publication, read_catalog
 from b2b_pipelines.academies.selection import Selection
@@ -221,3 +221,8 @@ def left_out(session: Session) -> tuple[list[dict[str, str]], list[dict[str, str
 def shown_products(session: Session) -> list[Product]:
     """The products that the public endpoint shows."""
     return store.shown(session)[1]
+
+
+def history(session: Session) -> Sequence[AcademyProductChange]:
+    """The newest hundred changes of the published list, the newest first."""
+    return store.changes(session)

@@ -7,13 +7,31 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi.routing import APIRouter
 
-from b2b_pipelines.api import academies, checkout, contracts, errors, health, learners, openapi, pages
+from b2b_pipelines.api import (
+    academies,
+    checkout,
+    contracts,
+    errors,
+    health,
+    intents,
+    learners,
+    openapi,
+    pages,
+    stripe_events,
+)
 from b2b_pipelines.api.database import Connection
 from b2b_pipelines.api.observability import Metrics, Observed
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.settings import Settings
 
-FEATURES: tuple[APIRouter, ...] = (contracts.router, learners.router, checkout.router, academies.router)
+FEATURES: tuple[APIRouter, ...] = (
+    contracts.router,
+    learners.router,
+    checkout.router,
+    academies.router,
+    intents.router,
+    stripe_events.router,
+)
 """Each says its prefix itself (`APIRouter(prefix=API)`): only then do logs and metrics know the whole route."""
 
 

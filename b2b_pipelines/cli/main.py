@@ -3,6 +3,7 @@
 from typing import NoReturn
 
 from b2b_pipelines.cli import (
+    academies,
     api,
     codes,
     console,
@@ -13,6 +14,7 @@ from b2b_pipelines.cli import (
     demo,
     dev,
     doctor,
+    intents,
     learner,
     licenses,
     listing,
@@ -34,6 +36,8 @@ commands.add_typer(course.commands, name="course")
 commands.add_typer(program.commands, name="program")
 commands.add_typer(courseware.commands, name="courseware")
 commands.add_typer(licenses.commands, name="licenses")
+commands.add_typer(academies.commands, name="academies")
+commands.add_typer(intents.commands, name="intents")
 commands.add_typer(token.commands, name="token")
 commands.command("api")(api.serve)
 commands.command("demo")(demo.demo)

@@ -1,8 +1,10 @@
 """What checkout intents decide: which state follows which, and what a payment does. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from b2b_pipelines.errors import Conflict, InvalidInput
 
@@ -54,11 +56,11 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """What a completed checkout session says. `names` are the intent's uuid as said, the preferred one first."""
+    """What a completed checkout session says. `names` are the uuids that may be the intent's, the preferred one first."""
 
     session_id: str
     paid: bool
-    names: tuple[str, ...]
+    names: tuple[UUID, ...]
     amount_total: int | None
     currency: str | None
 
@@ -79,24 +81,30 @@ def require_step(now: IntentState, then: IntentState) -> bool:
     return True
 
 
-def payment_in(event: dict[str, Any]) -> Payment | None:
+def payment_in(event: Mapping[str, Any]) -> Payment | None:
     """The payment that a `checkout.session.completed` event tells of; None for any other event."""
-    session = event.get("data", {}).get("object") if isinstance(event.get("data"), dict) else None
-    if event["type"] != "checkout.session.completed" or not isinstance(session, dict):
+    data = event.get("data")
+    session = data.get("object") if isinstance(data, Mapping) else None
+    if event.get("type") != "checkout.session.completed" or not isinstance(session, Mapping):
         return None
     metadata = session.get("metadata")
-    named = (
-        session.get("client_reference_id"),
-        metadata.get("checkout_intent_uuid") if isinstance(metadata, dict) else None,
-    )
+    in_metadata = metadata.get("checkout_intent_uuid") if isinstance(metadata, Mapping) else None
+    named = (_uuid(session.get("client_reference_id")), _uuid(in_metadata))
     amount, currency = session.get("amount_total"), session.get("currency")
     return Payment(
-        session_id=str(session.get("id") or ""),
+        session_id=str(session.get("id") or "")[:255],
         paid=session.get("payment_status") in ("paid", "no_payment_required"),
-        names=tuple(name for name in named if isinstance(name, str)),
+        names=tuple(uuid for uuid in named if uuid is not None),
         amount_total=amount if isinstance(amount, int) else None,
         currency=currency if isinstance(currency, str) else None,
     )
+
+
+def _uuid(said: object) -> UUID | None:
+    try:
+        return UUID(said) if isinstance(said, str) else None
+    except ValueError:
+        return None
 
 
 def effect_on(state: IntentState, stored_session: str, payment: Payment) -> Effect:

@@ -1,0 +1,40 @@
+"""Checkout intents, kept in order."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from assets.failures import told_plainly
+from assets.partition_results import RETRIED_WHEN_PASSING
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.intents import service, store
+from b2b_pipelines.settings import read_settings
+
+
+@dg.asset(
+    group_name="checkout",
+    kinds={"postgres"},
+    owners=["team:b2b"],
+    code_version="1",
+    pool="database",
+    retry_policy=RETRIED_WHEN_PASSING,
+    freshness_policy=dg.FreshnessPolicy.time_window(warn_window=timedelta(minutes=20), fail_window=timedelta(hours=1)),
+)
+def checkout_intents(database: dg.ResourceParam[Database]) -> dg.MaterializeResult[None]:
+    """Learners' attempts to buy: reservations that ended have expired, payments that nothing followed are marked."""
+    began = time.monotonic()
+    stalled_after = timedelta(seconds=read_settings().intent_stalled_after)
+    with told_plainly(), database.session() as session:
+        expired, stalled = service.clean_up(session, datetime.now(UTC), stalled_after)
+        counts = store.counts(session)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": sum(counts.values()),
+            "expired": expired,
+            "stalled": len(stalled),
+            "stalled intents": dg.MetadataValue.json([str(uuid) for uuid in stalled[:100]]),
+            "by state": dg.MetadataValue.json(counts),
+            "seconds": round(time.monotonic() - began, 3),
+        }
+    )

@@ -1,0 +1,240 @@
+"""Checkout intents: a shop reserves and reads them, the provisioning side reports on them, events alone make them paid."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+
+from b2b_pipelines.api.auth import InstallationBuyer, Provisioner
+from b2b_pipelines.api.database import Db
+from b2b_pipelines.api.errors import Problem, answers
+from b2b_pipelines.api.fields import API, LARGEST_ID, Body, LearnerIn, Text, masked
+from b2b_pipelines.api.learners import person
+from b2b_pipelines.api.pagination import Page, Paging
+from b2b_pipelines.intents import service, store
+from b2b_pipelines.intents.models import CheckoutIntent
+from b2b_pipelines.intents.rules import ERRORED, IntentState
+from b2b_pipelines.intents.service import IntentErrored, PlaceTaken, Wish
+from b2b_pipelines.tokens.service import Caller
+
+router = APIRouter(prefix=f"{API}/checkout-intents", tags=["checkout intents"])
+
+
+def _storable(value: dict[str, Any]) -> dict[str, Any]:
+    """What PostgreSQL keeps as JSON: no NaN, no half characters, no NUL."""
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise ValueError("holds something that JSON cannot carry") from None
+    if _has_nul(value):
+        raise ValueError("must not contain the character NUL")
+    return value
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any("\x00" in key or _has_nul(inner) for key, inner in value.items())
+    return any(map(_has_nul, value)) if isinstance(value, list) else isinstance(value, str) and "\x00" in value
+
+
+Short = Annotated[Text, StringConstraints(strip_whitespace=True, max_length=255)]
+Terms = Annotated[dict[str, Any], AfterValidator(_storable)]
+Quantity = Annotated[int, Field(strict=True, ge=1, le=LARGEST_ID)]
+
+
+class IntentIn(Body):
+    """What a learner wants to buy. Its state is not the caller's to set."""
+
+    learner: LearnerIn
+    stripe_product_id: Short = Field("", description='The academy\'s product at Stripe; `""` is the Teams plan.')
+    enterprise_name: Short = ""
+    enterprise_slug: Short = Field("", description="Comes with enterprise_name, or neither does.")
+    quantity: Quantity | None = Field(None, description="1 unless said.")
+    country: Short | None = None
+    terms_metadata: Terms = Field(default_factory=dict, description="Merged into what an open intent has.")
+
+
+class IntentPatch(Body):
+    """What may be changed of an intent; terms are merged."""
+
+    country: Short | None = None
+    terms_metadata: Terms | None = None
+
+
+class ErroredIn(Body):
+    """How a paid intent went wrong."""
+
+    state: str = Field(json_schema_extra={"enum": [str(state) for state in sorted(ERRORED)]})
+    reason: Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+
+
+class LearnerOut(BaseModel):
+    email: str = Field(description="Masked unless the token has the scope `emails`.")
+    name: str
+    lms_user_id: int | None
+
+
+class IntentOut(BaseModel):
+    """A learner's attempt to buy."""
+
+    uuid: UUID
+    learner: LearnerOut
+    state: IntentState
+    stripe_product_id: str
+    enterprise_name: str
+    enterprise_slug: str
+    quantity: int
+    country: str
+    terms_metadata: dict[str, Any]
+    stripe_checkout_session_id: str
+    expires_at: datetime = Field(description="When the reservation of an intent that is not paid ends.")
+    last_error: str
+    created_at: datetime
+    state_changed_at: datetime
+
+
+REFUSED = answers(400, 401, 403)
+
+
+@router.post(
+    "/",
+    summary="Reserve: make the learner's intent for a product, or update the open one",
+    status_code=201,
+    response_model=IntentOut,
+    responses={**answers(400, 401, 403, 422), 200: {"description": "There was one already.", "model": IntentOut}},
+)
+def reserve(request: Request, response: Response, caller: InstallationBuyer, db: Db, wanted: IntentIn) -> IntentOut:
+    """201 when it is new. An open one is updated and its reservation renewed, a paid one comes back unchanged (200).
+    422 when the last attempt went wrong, or the slug or name is reserved by another."""
+    wish = Wish(
+        learner=person(wanted.learner),
+        stripe_product_id=wanted.stripe_product_id,
+        enterprise_name=wanted.enterprise_name,
+        enterprise_slug=wanted.enterprise_slug,
+        quantity=wanted.quantity,
+        country=wanted.country,
+        terms_metadata=wanted.terms_metadata,
+    )
+    reservation = timedelta(minutes=request.app.state.settings.intent_reservation_minutes)
+    try:
+        with db.session() as session:
+            intent, made = service.reserve(session, wish, datetime.now(UTC), reservation)
+            shown = _shown(intent, caller)
+    except (PlaceTaken, IntentErrored) as refusal:
+        raise Problem(422, refusal.message, refusal.code) from None
+    response.status_code = 201 if made else 200
+    return shown
+
+
+@router.get("/", summary="Intents, the newest first", response_model=Page[IntentOut], responses=REFUSED)
+def list_intents(  # noqa: PLR0917 (FastAPI passes them by name)
+    caller: InstallationBuyer,
+    db: Db,
+    window: Paging,
+    learner: Annotated[Text | None, Query(description="An e-mail address.")] = None,
+    stripe_product_id: Annotated[Text | None, Query(description='`""` is the Teams plan.')] = None,
+    state: IntentState | None = None,
+) -> dict[str, Any]:
+    with db.session() as session:
+        count, found = store.page(
+            session,
+            learner=learner.strip() if learner else None,
+            stripe_product_id=stripe_product_id,
+            state=state,
+            limit=window.limit,
+            offset=window.offset,
+        )
+        return window.envelope(count, [_shown(intent, caller) for intent in found])
+
+
+@router.get(
+    "/current/",
+    summary="The learner's newest intent that is open or paid",
+    response_model=IntentOut,
+    responses=answers(400, 401, 403, 404),
+)
+def current(
+    caller: InstallationBuyer,
+    db: Db,
+    learner: Annotated[Text, Query(min_length=1, description="An e-mail address.")],
+    stripe_product_id: Annotated[Text | None, Query(description='`""` is the Teams plan.')] = None,
+    enterprise_slug: Annotated[Text | None, Query()] = None,
+) -> IntentOut:
+    """Created and not past its reservation, or paid."""
+    with db.session() as session:
+        found = service.for_user(
+            session,
+            learner.strip(),
+            datetime.now(UTC),
+            stripe_product_id=stripe_product_id,
+            enterprise_slug=enterprise_slug.strip() if enterprise_slug else None,
+        )
+        if found is None:
+            raise Problem(404, "The learner has no open intent like that.", "not_found")
+        return _shown(found, caller)
+
+
+@router.get("/{uuid}/", summary="An intent", response_model=IntentOut, responses=answers(400, 401, 403, 404))
+def show(caller: InstallationBuyer, db: Db, uuid: UUID) -> IntentOut:
+    with db.session() as session:
+        return _shown(service.find(session, uuid), caller)
+
+
+@router.patch(
+    "/{uuid}/",
+    summary="Change an intent's country or terms",
+    response_model=IntentOut,
+    responses=answers(400, 401, 403, 404),
+)
+def amend(caller: InstallationBuyer, db: Db, uuid: UUID, changes: IntentPatch) -> IntentOut:
+    """Any other field is refused, the state too: events alone change it."""
+    with db.session() as session:
+        intent = service.amend(session, uuid, country=changes.country, terms_metadata=changes.terms_metadata)
+        return _shown(intent, caller)
+
+
+@router.post(
+    "/{uuid}/fulfilled/",
+    summary="Report that what was bought is there",
+    response_model=IntentOut,
+    responses=answers(400, 401, 403, 404, 409),
+)
+def fulfilled(caller: Provisioner, db: Db, uuid: UUID) -> IntentOut:
+    """For a paid or errored intent; again is no change."""
+    with db.session() as session:
+        return _shown(service.fulfill(session, uuid, datetime.now(UTC)), caller)
+
+
+@router.post(
+    "/{uuid}/errored/",
+    summary="Report that a paid intent went wrong",
+    response_model=IntentOut,
+    responses=answers(400, 401, 403, 404, 409),
+)
+def errored(caller: Provisioner, db: Db, uuid: UUID, report: ErroredIn) -> IntentOut:
+    with db.session() as session:
+        return _shown(service.fail(session, uuid, report.state, report.reason, datetime.now(UTC)), caller)
+
+
+def _shown(intent: CheckoutIntent, caller: Caller) -> IntentOut:
+    learner = intent.learner
+    email = learner.email if caller.sees_emails else masked(learner.email) or ""
+    return IntentOut(
+        uuid=intent.uuid,
+        learner=LearnerOut(email=email, name=learner.name, lms_user_id=learner.lms_user_id),
+        state=IntentState(intent.state),
+        stripe_product_id=intent.stripe_product_id,
+        enterprise_name=intent.enterprise_name,
+        enterprise_slug=intent.enterprise_slug,
+        quantity=intent.quantity,
+        country=intent.country,
+        terms_metadata=intent.terms_metadata,
+        stripe_checkout_session_id=intent.stripe_checkout_session_id,
+        expires_at=intent.expires_at,
+        last_error=intent.last_error,
+        created_at=intent.created_at,
+        state_changed_at=intent.state_changed_at,
+    )

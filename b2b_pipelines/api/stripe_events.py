@@ -1,0 +1,64 @@
+"""`/stripe/events/`: what Stripe tells of payments. Signed instead of a token."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, BackgroundTasks, Header, Request
+from pydantic import BaseModel, Field
+
+from b2b_pipelines.alerts import post_alert
+from b2b_pipelines.api.database import Connection, Db
+from b2b_pipelines.api.errors import answers
+from b2b_pipelines.api.fields import API
+from b2b_pipelines.errors import NotConfigured
+from b2b_pipelines.intents import service
+from b2b_pipelines.intents.service import EventOutcome
+from b2b_pipelines.settings import Settings
+from b2b_pipelines.vendors.stripe import verified_event
+
+router = APIRouter(prefix=API, tags=["checkout intents"])
+
+REPLAYED = "replayed"
+
+
+class EventReceived(BaseModel):
+    """The event is recorded."""
+
+    effect: str = Field(
+        description="`paid`, `place_taken`, `paid_again`, `already_paid`, `not_paid`, `unknown_intent`, `other_type`,"
+        " or `replayed`: it had come before."
+    )
+
+
+@router.post(
+    "/stripe/events/",
+    summary="Receive an event of Stripe",
+    response_model=EventReceived,
+    responses=answers(400, 413),
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
+    },
+)
+async def receive(
+    request: Request,
+    db: Db,
+    background: BackgroundTasks,
+    stripe_signature: Annotated[str | None, Header(description="Stripe's signature of the raw body.")] = None,
+) -> EventReceived:
+    """The signature over the raw body must be Stripe's and not older than five minutes (400). Each event has its effect
+    once, however often it is delivered."""
+    settings: Settings = request.app.state.settings
+    body = await request.body()
+    outcome = await to_thread.run_sync(_receive, db, settings, body, stripe_signature)
+    if outcome.alert is not None:
+        background.add_task(post_alert, settings.alert_webhook_url, outcome.alert)
+    return EventReceived(effect=outcome.effect or REPLAYED)
+
+
+def _receive(db: Connection, settings: Settings, body: bytes, signature: str | None) -> EventOutcome:
+    if settings.stripe_webhook_secret is None:
+        raise NotConfigured("events of Stripe are off: set B2B_STRIPE_WEBHOOK_SECRET")
+    event = verified_event(body, signature, settings.stripe_webhook_secret.get_secret_value())
+    with db.session() as session:
+        return service.receive_event(session, event, datetime.now(UTC))
