@@ -15,6 +15,7 @@ Cell: TypeAlias = str | int | float | bool | None
 """A value as `UNFORMATTED_VALUE` reads it: numbers are numbers, text is text, blank is `""` or None."""
 
 _NAMES = tuple(header.casefold() for header in HEADERS)
+_BLANK = {("", ""), ("", None), (None, ""), (None, None)}
 _CODE_LENGTH = 36
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -274,7 +275,7 @@ class _Search:
         for row in self.written.rows if self.written else ():
             text, then = normal(row.cells[0]), (normal(row.cells[0]), *row.cells[1:])
             held[text] = then if held.get(text, then) == then else None
-        return [(row, then) for row in self.tab.values if len(row) > code and (then := held.get(normal(row[code])))]
+        return [(row, cells) for row in self.tab.values if len(row) > code and (cells := held.get(normal(row[code])))]
 
     def places(self, code: int) -> tuple[int, ...]:
         """Where our columns are if none moved relative to the code column."""
@@ -327,8 +328,8 @@ class _Search:
     def agreement(self, header: int, column: int, rows: list[_RowThen]) -> tuple[int, int]:
         """In how many of our rows the column shows what we wrote, and in how many it shows or should show anything."""
         pairs = [(row[column] if column < len(row) else "", then[header]) for row, then in rows]
-        blank = sum(then in ("", None) and now in ("", None) for now, then in pairs)
-        return sum(same(now, then) for now, then in pairs) - blank, len(pairs) - blank
+        telling = [pair for pair in pairs if pair not in _BLANK]
+        return sum(same(now, then) for now, then in telling), len(telling)
 
 
 def texts_in(tab: Tab, column: int) -> set[str]:

@@ -262,7 +262,7 @@ def _unknown_codes(found: _Found, tab: Tab, layout: Layout, written: Written | N
             then = lost.get(index)
             if then and any(now == old != "" for now, old in zip(beside, _shown(then.cells[1:]), strict=True)):
                 exactly[index, text] = then.code
-            elif beside in alike:
+            elif beside in alike and not looks_like_code(text):
                 exactly[index, text] = alike[beside]
     looking = {
         text: str(tab.cell(index, layout.code)).strip() for index, text in others.items() if looks_like_code(text)

@@ -1,0 +1,91 @@
+"""How long it takes to decide what to write into a tab of 10,000 codes: `python -m benchmarks.plan`.
+
+The best of several rounds, from the values as they were read to the finished plan: columns found, codes compared, cells
+to write merged into rectangles.
+"""
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from b2b_pipelines.sheets.layout import Cell, CodeRow, Layout, Tab, Written, find_layout, present_codes
+from b2b_pipelines.sheets.plan import Plan, plan_new_target, plan_update
+
+CODES = 10_000
+ROUNDS = 9
+DAY = "2026-11-01 10:00:00 UTC"
+
+
+def codes(count: int, chance: random.Random) -> list[CodeRow]:
+    """Codes of which every second one was redeemed."""
+    rows = []
+    for number in range(count):
+        code = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+        free = CodeRow(code, "one-time", 0, "", "", "")
+        rows.append(CodeRow(code, "one-time", 1, DAY, f"learner{number}@example.com", DAY) if number % 2 else free)
+    return rows
+
+
+def as_read(rows: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
+    """Rows as Google gives them: without trailing blanks."""
+    read = [list(row) for row in rows]
+    for row in read:
+        while row and row[-1] == "":
+            row.pop()
+    return read
+
+
+def next_sync(wanted: Sequence[CodeRow], tab: Tab, written: Written | None) -> Plan:
+    layout = find_layout(tab, (), written)
+    assert isinstance(layout, Layout)
+    present_codes(tab, layout)
+    return plan_update(wanted, tab, layout, written)
+
+
+def timed(plan: Callable[[], Plan]) -> tuple[float, Plan]:
+    """The best time in milliseconds, and the plan."""
+    best = float("inf")
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        result = plan()
+        best = min(best, time.perf_counter() - start)
+    return best * 1000, result
+
+
+def measurements() -> list[tuple[str, float, Plan]]:
+    """What was planned, how long it took in milliseconds, and the plan."""
+    chance = random.Random(4)
+    wanted = codes(CODES, chance)
+    fill = plan_new_target(wanted, Tab((), 1000, 26))
+    header, *rows = as_read(fill.writes[0].values)
+    tab = Tab([header, *rows], CODES + 1, 26)
+    by_code = Tab([header, *sorted(rows, key=str)], CODES + 1, 26)
+    header_too = Tab(sorted([header, *rows], key=str), CODES + 1, 26)
+    cleared = Tab([header, *([row[0]] for row in rows)], CODES + 1, 26)
+    cases: list[tuple[str, Callable[[], Plan]]] = [
+        ("first fill", lambda: plan_new_target(wanted, Tab((), 1000, 26))),
+        ("nothing changed", lambda: next_sync(wanted, tab, fill.written)),
+        ("50 new codes", lambda: next_sync([*wanted, *codes(50, random.Random(5))], tab, fill.written)),
+        ("all rows sorted", lambda: next_sync(wanted, by_code, fill.written)),
+        ("all rows sorted, the header among them", lambda: next_sync(wanted, header_too, fill.written)),
+        ("all status cells emptied", lambda: next_sync(wanted, cleared, fill.written)),
+    ]
+    return [(name, *timed(plan)) for name, plan in cases]
+
+
+def main() -> None:
+    table = Table("10,000 codes", *("ms", "appended", "updated", "unchanged", "rectangles"), title="Planning a sync")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, milliseconds, plan in measurements():
+        counts = (plan.appended, plan.updated, plan.unchanged, len(plan.writes))
+        table.add_row(name, f"{milliseconds:.1f}", *(f"{count:,}" for count in counts))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,275 @@
+"""Our columns are found wherever the customer moved them, and a column of theirs is never taken for ours."""
+
+import pytest
+
+from b2b_pipelines.sheets.layout import (
+    HEADERS,
+    Cell,
+    HeldRow,
+    Layout,
+    LayoutLost,
+    Tab,
+    Written,
+    codes_within,
+    find_layout,
+    holds_our_codes,
+    looks_like_code,
+    normal,
+    present_codes,
+    same,
+)
+
+A, B, C = (f"{n}1111111-aaaa-4bbb-8ccc-{n}22222222222" for n in "abc")
+MAIL, DAY = "ada@example.com", "2026-11-01 10:00:00 UTC"
+ROWS: dict[str, tuple[Cell, ...]] = {
+    A: (A, "one-time", 1, DAY, MAIL, DAY),
+    B: (B, "one-time", 0, "", "", ""),
+    C: (C, "one-time", 0, "", "", ""),
+}
+WRITTEN = Written(
+    tuple(range(6)), 26, tuple(HeldRow(n, code, cells) for n, (code, cells) in enumerate(ROWS.items(), 2))
+)
+IN_PLACE = Layout((0, 1, 2, 3, 4, 5), has_header=True)
+WITHOUT_HEADER = Layout((0, 1, 2, 3, 4, 5), has_header=False)
+
+
+def grid(*rows: tuple[Cell, ...]) -> list[list[Cell]]:
+    return [list(row) for row in rows]
+
+
+def ours() -> list[list[Cell]]:
+    return grid(HEADERS, *ROWS.values())
+
+
+def tab(values: list[list[Cell]], columns: int = 26) -> Tab:
+    return Tab(values, 1000, columns)
+
+
+def find(values: list[list[Cell]], columns: int = 26, written: Written | None = WRITTEN) -> Layout | LayoutLost:
+    return find_layout(tab(values, columns), list(ROWS), written)
+
+
+def move(values: list[list[Cell]], source: int, target: int) -> list[list[Cell]]:
+    for row in values:
+        row.extend([""] * (max(source, target) + 1 - len(row)))
+        row.insert(target, row.pop(source))
+    return values
+
+
+def insert(values: list[list[Cell]], at: int, title: Cell = "") -> list[list[Cell]]:
+    for number, row in enumerate(values):
+        row.insert(at, title if number == 0 else "")
+    return values
+
+
+def delete(values: list[list[Cell]], at: int) -> list[list[Cell]]:
+    for row in values:
+        del row[at : at + 1]
+    return values
+
+
+def rename(values: list[list[Cell]], column: int, title: Cell = "Our own name for it") -> list[list[Cell]]:
+    values[0][column] = title
+    return values
+
+
+def test_columns_are_found_by_their_headers():
+    assert find(ours()) == IN_PLACE
+
+
+def test_headers_compare_trimmed_and_without_case():
+    assert find(rename(ours(), 2, "  total REDEMPTIONS ")) == IN_PLACE
+
+
+def test_columns_are_found_wherever_they_were_moved():
+    assert find(move(ours(), 0, 8)) == Layout((8, 0, 1, 2, 3, 4), has_header=True)
+
+
+def test_columns_are_found_beside_inserted_ones():
+    assert find(insert(insert(ours(), 0, "Team"), 3)) == Layout((1, 2, 4, 5, 6, 7), has_header=True)
+
+
+def test_headers_alone_are_enough_when_every_code_is_gone():
+    assert find(grid(HEADERS)) == IN_PLACE
+
+
+@pytest.mark.parametrize("column", range(6))
+@pytest.mark.parametrize("title", ["Our own name for it", "", 7, None])
+def test_a_column_whose_header_was_edited_is_found_by_what_it_holds(column, title):
+    assert find(rename(ours(), column, title)) == IN_PLACE
+
+
+def test_columns_whose_headers_were_all_edited_are_found():
+    values = ours()
+    values[0] = [f"Column {n}" for n in range(6)]
+    assert find(values) == WITHOUT_HEADER
+
+
+def test_columns_are_found_when_the_header_row_was_deleted():
+    assert find(ours()[1:]) == WITHOUT_HEADER
+
+
+def test_columns_are_found_when_the_header_was_sorted_among_the_codes():
+    values = ours()
+    assert find([*values[1:3], values[0], values[3]]) == WITHOUT_HEADER
+
+
+def test_columns_are_found_when_rows_were_inserted_above_the_header():
+    assert find([["Codes of Acme"], [], *ours()]) == WITHOUT_HEADER
+
+
+def test_an_edited_header_is_found_relative_to_the_code_column_after_an_insertion_to_its_left():
+    assert find(insert(rename(ours(), 4), 0), 27) == Layout((1, 2, 3, 4, 5, 6), has_header=True)
+
+
+def test_the_code_column_is_found_by_its_codes_when_it_lost_its_header_and_moved():
+    assert find(move(rename(ours(), 0), 0, 7)) == Layout((7, 0, 1, 2, 3, 4), has_header=True)
+
+
+def test_the_code_column_is_found_by_codes_with_notes_in_other_spelling():
+    values = rename(ours(), 0)
+    for row in values[1:]:
+        row[0] = f"{str(row[0]).upper()} (taken)"
+    assert find(values) == IN_PLACE
+
+
+def test_codes_in_a_foreign_column_do_not_make_it_ours_while_our_header_stands():
+    values = ours()
+    for row in values:
+        row.append(row[0])
+        row[0] = row[0] if row is values[0] else ""
+    rename(values, 6, "Copied")
+    assert find(values) == IN_PLACE
+
+
+def test_one_code_mentioned_somewhere_does_not_make_a_column_ours():
+    values = rename(ours(), 0)
+    for row in values[1:]:
+        row[0] = "gone"
+    values[2].append(f"see {A}")
+    assert find(values) == LayoutLost(("Enrollment Code",))
+
+
+def test_a_deleted_code_column_is_lost():
+    assert find(delete(ours(), 0), 25) == LayoutLost(("Enrollment Code",))
+
+
+@pytest.mark.parametrize("column", range(1, 6))
+def test_a_deleted_status_column_is_lost(column):
+    assert find(delete(ours(), column), 25) == LayoutLost((HEADERS[column],))
+
+
+def test_a_deleted_last_column_is_lost_even_if_it_never_held_anything():
+    blank = Written(WRITTEN.columns, 26, tuple(row for row in WRITTEN.rows if row.code != A))
+    values = grid(HEADERS, ROWS[B], ROWS[C])
+    assert find_layout(tab(rename(values, 5)), (), blank) == IN_PLACE
+    assert find_layout(tab(delete(values, 5), 25), (), blank) == LayoutLost(("Redeemed On",))
+
+
+def test_a_blank_column_is_not_taken_for_ours_where_columns_may_have_moved():
+    blank = Written(WRITTEN.columns, 26, tuple(row for row in WRITTEN.rows if row.code != A))
+    header_gone = insert(grid(ROWS[B], ROWS[C]), 3)
+    assert find_layout(tab(header_gone, 27), (), blank) == LayoutLost(("Invalidated On", "Redeemed By", "Redeemed On"))
+
+
+def test_blank_columns_that_changed_places_are_not_confused_while_their_header_is_somewhere():
+    blank = Written(WRITTEN.columns, 26, tuple(row for row in WRITTEN.rows if row.code != A))
+    values = move(grid(ROWS[B], HEADERS, ROWS[C]), 3, 4)
+    assert find_layout(tab(values), (), blank) == LayoutLost(("Invalidated On", "Redeemed By"))
+
+
+def test_a_renamed_column_is_lost_when_its_cells_no_longer_hold_what_we_wrote():
+    values = rename(ours(), 1)
+    for row in values[1:]:
+        row[1] = "ours"
+    assert find(values) == LayoutLost(("Use Type",))
+
+
+def test_a_renamed_column_is_found_although_one_of_its_cells_was_edited():
+    values = rename(ours(), 1)
+    values[1][1] = "taken"
+    assert find(values) == IN_PLACE
+
+
+def test_nothing_is_taken_for_ours_without_header_and_codes():
+    assert find(grid(("Name", "Team"), ("Ada", "R&D"))) == LayoutLost(HEADERS)
+    assert find([]) == LayoutLost(HEADERS)
+
+
+def test_a_renamed_column_is_lost_if_nobody_knows_what_was_written():
+    assert find(rename(ours(), 1), written=None) == LayoutLost(("Use Type",))
+
+
+def test_of_two_columns_with_one_header_the_one_with_our_data_is_ours():
+    values = ours()
+    for number, row in enumerate(values):
+        row.insert(4, HEADERS[4] if number == 0 else f"note {number}")
+    assert find(values) == Layout((0, 1, 2, 3, 5, 6), has_header=True)
+
+
+def test_a_copy_of_our_columns_is_not_ours():
+    values = [[*row, "", *row] for row in ours()]
+    assert find(values) == IN_PLACE
+    values[1][0] = "edited"
+    values[2][1] = "edited"
+    assert find(values) == IN_PLACE
+
+
+def test_a_copy_of_our_columns_that_fell_behind_is_not_ours_wherever_ours_are():
+    values = [[*row, "", *row] for row in ours()]
+    values[1][2:6] = [0, "", "", ""]
+    assert find(insert(values, 0), 27) == Layout((8, 9, 10, 11, 12, 13), has_header=True)
+
+
+def test_codes_are_looked_for_to_the_left_too():
+    written = Written((5, 0, 1, 2, 3, 4), 6, WRITTEN.rows)
+    values = rename([[*row[1:], row[0]] for row in ours()], 0)
+    assert find(values, 6, written) == Layout((5, 0, 1, 2, 3, 4), has_header=True)
+    assert find(move(values, 5, 0), 6, written) == LayoutLost(("Use Type",))
+
+
+def test_a_new_tab_with_codes_of_the_contract_under_our_header_holds_our_codes():
+    assert holds_our_codes(tab(ours()), [A.upper()])
+    assert holds_our_codes(tab(insert(ours(), 0)), [A])
+
+
+def test_a_new_tab_without_our_header_or_our_codes_does_not_hold_our_codes():
+    assert not holds_our_codes(tab(ours()), [])
+    assert not holds_our_codes(tab(ours()), ["dddddddd-aaaa-4bbb-8ccc-dddddddddddd"])
+    assert not holds_our_codes(tab(ours()[1:]), [A])
+    assert not holds_our_codes(tab(grid(HEADERS)), [A])
+    assert not holds_our_codes(tab([]), [A])
+
+
+def test_present_codes_are_normalized_and_include_those_with_notes():
+    values = grid(HEADERS, (f" {A.upper()}\n",), (f"{B} (Ada)",), (), ("", "x"), ("Total",), (7,))
+    assert present_codes(tab(values), IN_PLACE) == {
+        *(normal(HEADERS[0]), A, B, f"{B} (ada)", "total", "7"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "equal"),
+    [
+        pytest.param(3, 3, True, id="number"),
+        pytest.param(3.0, 3, True, id="sheets-knows-no-integers"),
+        pytest.param("3", 3, False, id="text-is-not-a-number"),
+        pytest.param(True, 1, False, id="a-checkbox-is-not-a-number"),
+        pytest.param(False, 0, False, id="an-empty-checkbox-is-not-zero"),
+        pytest.param(0, "", False, id="zero-is-not-blank"),
+        pytest.param("", 0, False, id="blank-is-not-zero"),
+        pytest.param(None, "", True, id="none-is-blank"),
+        pytest.param("", "", True, id="blank"),
+        pytest.param(" ", "", False, id="a-space-is-not-blank"),
+        pytest.param("One-time", "one-time", False, id="status-compares-exactly"),
+    ],
+)
+def test_same(held, wanted, equal):
+    assert same(held, wanted) is equal
+
+
+def test_only_a_whole_code_looks_like_one():
+    assert looks_like_code(A)
+    assert not looks_like_code(f"{A} (Ada)")
+    assert not looks_like_code(A[:-1])
+    assert codes_within(f"{B}, {A}x{A} and {A[:-1]}") == (B, A)
