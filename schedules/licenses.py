@@ -36,9 +36,9 @@ def customers_to_add(known: Collection[UUID], readable: Collection[UUID], existi
 
 @dg.sensor(
     name="customer_partitions",
+    job=expiry,
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    asset_selection=dg.AssetSelection.assets(subscription_licenses.key),
     description="Adds a partition for each new enterprise customer.",
 )
 def customer_partitions(context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]) -> dg.SensorResult:
