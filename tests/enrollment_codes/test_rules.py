@@ -33,16 +33,28 @@ def orders(**wanted: object) -> Orders:
         pytest.param(terms(), tally(unlimited_redeemed=1), orders(), id="a-redeemed-unlimited-code-still-admits"),
         pytest.param(terms(200), tally(), orders(create=200, create_as=ONE), id="a-code-a-seat"),
         pytest.param(
-            terms(250), tally(one_time_free=200), orders(create=50, create_as=ONE), id="a-raised-cap-makes-the-difference"
+            terms(250),
+            tally(one_time_free=200),
+            orders(create=50, create_as=ONE),
+            id="a-raised-cap-makes-the-difference",
         ),
         pytest.param(
-            terms(10), tally(one_time_free=3, one_time_seated=4), orders(create=3, create_as=ONE), id="redeemed-codes-count"
+            terms(10),
+            tally(one_time_free=3, one_time_seated=4),
+            orders(create=3, create_as=ONE),
+            id="redeemed-codes-count",
         ),
         pytest.param(
-            terms(5), tally(one_time_free=6, one_time_seated=2), orders(deactivate_newest=3), id="a-lowered-cap-takes-free-codes"
+            terms(5),
+            tally(one_time_free=6, one_time_seated=2),
+            orders(deactivate_newest=3),
+            id="a-lowered-cap-takes-free-codes",
         ),
         pytest.param(
-            terms(1), tally(one_time_free=1, one_time_seated=4), orders(deactivate_newest=1), id="redeemed-codes-are-not-taken-back"
+            terms(1),
+            tally(one_time_free=1, one_time_seated=4),
+            orders(deactivate_newest=1),
+            id="redeemed-codes-are-not-taken-back",
         ),
         pytest.param(
             terms(10),
@@ -51,7 +63,10 @@ def orders(**wanted: object) -> Orders:
             id="deactivated-codes-come-back-before-new-ones-are-made",
         ),
         pytest.param(
-            terms(6), tally(one_time_free=4, dormant=3), orders(reactivate_oldest=2), id="no-more-come-back-than-are-wanted"
+            terms(6),
+            tally(one_time_free=4, dormant=3),
+            orders(reactivate_oldest=2),
+            id="no-more-come-back-than-are-wanted",
         ),
         pytest.param(
             terms(),
@@ -60,7 +75,10 @@ def orders(**wanted: object) -> Orders:
             id="cap-removed-free-codes-become-unlimited",
         ),
         pytest.param(
-            terms(), tally(one_time_seated=2), orders(create=1, create_as=MANY), id="cap-removed-and-nothing-free-one-is-made"
+            terms(),
+            tally(one_time_seated=2),
+            orders(create=1, create_as=MANY),
+            id="cap-removed-and-nothing-free-one-is-made",
         ),
         pytest.param(
             terms(3),

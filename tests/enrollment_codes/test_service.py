@@ -33,10 +33,15 @@ class Customer:
                 session.flush()
                 session.add(
                     CourseRun(
-                        courseware_id=f"{course.readable_id}+SOURCE", course_id=course.id, run_tag="SOURCE", title="Source"
+                        courseware_id=f"{course.readable_id}+SOURCE",
+                        course_id=course.id,
+                        run_tag="SOURCE",
+                        title="Source",
                     )
                 )
-            contract = contracts.create_contract(session, "Acme", "Acme", kind, Changes(terms), create_organization=True)
+            contract = contracts.create_contract(
+                session, "Acme", "Acme", kind, Changes(terms), create_organization=True
+            )
             self.slug = contract.slug
             for number in range(courses):
                 contracts.give_courseware(session, self.slug, f"course-v1:UAI+C{number}", NOW)

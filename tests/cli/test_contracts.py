@@ -1,0 +1,228 @@
+"""`b2b_contract`, `b2b_list`, `b2b_codes`: what they print, refuse and leave unchanged."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+SHEET = "https://docs.google.com/spreadsheets/d/1AbCdEfGhIjKlMnOpQrStUvWxYz0123456789/edit#gid=0"
+pytestmark = pytest.mark.usefixtures("courses")
+
+
+def create(run: Run, *options: str, name: str = "Acme 2026", kind: str = "non-sso") -> dict[str, object]:
+    done = run("b2b_contract create", "Acme Corp", name, kind, "--create", "--json", *options)
+    assert done.status == 0, done.err + done.out
+    made: dict[str, object] = done.json
+    return made
+
+
+def test_a_contract_is_made_and_listed_with_the_same_keys(run: Run) -> None:
+    made = create(run, "--max-learners", "5", "--price", "199", "--start", "2026-01-01", "--sheet", SHEET)
+    assert made == {
+        "id": 1,
+        "slug": "acme-2026",
+        "name": "Acme 2026",
+        "organization": "Acme Corp",
+        "organization_key": "ACMECORP",
+        "integration_type": "non-sso",
+        "start": "2026-01-01",
+        "end": None,
+        "active": True,
+        "max_learners": 5,
+        "price": "199.00",
+        "codes": 0,
+        "learners": 0,
+        "sheet_url": SHEET,
+        "sheet_tab": "Sheet1",
+    }
+    assert run("b2b_list contracts --json").json == [made]
+    assert run("b2b list contracts --org ACMECORP --json").json == [made]
+
+
+def test_codes_follow_courseware_at_once(run: Run) -> None:
+    create(run, "--max-learners", "5")
+    given = run("b2b_contract courseware acme-2026 course-v1:UAI+C1 --json")
+    assert given.json == {
+        "created": ["course-v1:UAI_ACMECORP+C1+2026_C1"],
+        "removed": [],
+        "skipped": [],
+        "without_source": [],
+    }
+    assert run("b2b_list contracts --json").json[0]["codes"] == 5
+    again = run("b2b_contract courseware 1 course-v1:UAI+C1 --json").json
+    assert again["skipped"] == ["course-v1:UAI+C1"]
+    more = run("b2b_contract courseware 1 course-v1:UAI+C1 --rerun --json").json
+    assert more["created"] == ["course-v1:UAI_ACMECORP+C1+2026_C1_2"]
+    taken = run("b2b_contract courseware 1 course-v1:UAI+C1 --remove --json").json
+    assert len(taken["removed"]) == 2
+    assert run("b2b_list contracts --json").json[0]["codes"] == 0
+    assert run("b2b_codes validate").status == 0
+
+
+def test_a_slug_that_is_taken_gets_a_number_and_names_are_found_by_org_key(run: Run) -> None:
+    create(run)
+    second = run("b2b_contract create", "ACMECORP", "Acme 2026", "auto", "--json").json
+    assert (second["slug"], second["integration_type"]) == ("acme-2026-2", "sso")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        ("b2b_contract create Nobody Name non-sso", 1, "use --create"),
+        ("b2b_contract create Acme Name both --create", 1, "no integration type"),
+        ("b2b_contract create Acme Name sso --create --start 2026-02-30", 2, "no day"),
+        ("b2b_contract create Acme Name sso --create --start 2026-02-02 --end 2026-02-01", 1, "before it starts"),
+        ("b2b_contract create Acme Name sso --create --price 1.234", 1, "two decimals"),
+        ("b2b_contract create Acme Name sso --create --price NaN", 1, "between 0"),
+        ("b2b_contract create Acme Name sso --create --max-learners -1", 2, "max-learners"),
+        ("b2b_contract create Acme Name sso --create --sheet https://example.com/x", 1, "not a Google Sheet"),
+        ("b2b_contract create Acme Name sso --create --org-key A+B", 1, "org key"),
+        ("b2b_contract modify nowhere --price 3", 1, "no contract nowhere"),
+        ("b2b_contract modify acme-2026 --price 3 --no-price", 2, "exclude each other"),
+        ("b2b_contract modify acme-2026 --active --inactive", 2, "exclude each other"),
+        ("b2b_contract courseware acme-2026 course-v1:UAI+NONE", 1, "b2b course add"),
+        ("b2b_contract courseware acme-2026 nonsense", 1, "no courseware id"),
+        ("b2b_contract courseware acme-2026 program-v1:UAI+NONE", 1, "b2b program add"),
+        ("b2b_contract courseware acme-2026 course-v1:UAI+C1 --remove", 1, "has nothing of"),
+        ("b2b_contract courseware acme-2026 course-v1:UAI+C1 --remove --rerun", 2, "--remove"),
+        ("b2b_list contracts --org Nobody", 1, "no organization"),
+        ("b2b_list contracts --codes 77", 1, "no contract 77"),
+        ("b2b_list nonsense", 2, "No such command"),
+    ],
+)
+def test_refusals_are_one_line_and_change_nothing(run: Run, words: str, status: int, says: str) -> None:
+    create(run, "--max-learners", "5")
+    before = run("b2b_list contracts --json").out
+    refused = run(words)
+    assert (refused.status, refused.out) == (status, "")
+    assert refused.err.count("\n") == 1
+    assert says in refused.err
+    as_json = run(words, "--json")
+    assert (as_json.status, as_json.err) == (status, "")
+    assert says in as_json.json["error"]["message"]
+    assert run("b2b_list contracts --json").out == before
+
+
+def test_two_contracts_may_not_name_one_tab(run: Run) -> None:
+    create(run, "--sheet", SHEET)
+    refused = run("b2b_contract create", "Acme Corp", "Other", "non-sso", "--sheet", SHEET, "--tab", "sheet1")
+    assert refused.status == 1
+    assert "belongs to the contract acme-2026" in refused.err
+    assert run("b2b_contract create", "Acme Corp", "Other", "non-sso", "--sheet", SHEET, "--tab", "Second").status == 0
+
+
+def test_a_run_belongs_to_one_contract(run: Run) -> None:
+    create(run)
+    create(run, name="Other")
+    run_id = run("b2b_contract courseware acme-2026 course-v1:UAI+C1+SOURCE --json").json["created"]
+    assert run_id == ["course-v1:UAI+C1+SOURCE"]
+    refused = run("b2b_contract courseware other course-v1:UAI+C1+SOURCE")
+    assert "belongs to the contract acme-2026" in refused.err
+
+
+def test_codes_are_handed_out_up_to_the_seats_that_are_left(run: Run) -> None:
+    create(run, "--max-learners", "3")
+    for number in (1, 2):
+        run(f"b2b_contract courseware acme-2026 course-v1:UAI+C{number}")
+    listed = run("b2b_codes output --json").json
+    assert len(listed) == 3
+    attached = run("b2b learner attach", str(listed[0]["code"]), "jo@example.com", "--json")
+    assert attached.json == {"result": "attached", "contract": "acme-2026"}
+    assert len(run("b2b_codes output --json").json) == 2
+    every = run("b2b_codes output --all --json").json
+    assert len(every) == 6
+    assert every[0] == {
+        "contract": "acme-2026",
+        "code": listed[0]["code"],
+        "product": "course-v1:UAI_ACMECORP+C1+2026_C1",
+        "redemption_type": "one-time",
+        "amount": "0.00",
+        "active": True,
+        "attached_by": "jo@example.com",
+        "enrolled_by": None,
+        "attached": 1,
+        "enrolled": 0,
+        "sheet_row": None,
+    }
+    [stats] = run("b2b_codes stats --json").json
+    assert stats == {
+        "contract": "acme-2026",
+        "seats": 3,
+        "attached": 1,
+        "runs": 2,
+        "codes": 6,
+        "redeemed_for_attachment": 1,
+        "redeemed_for_enrollment": 0,
+    }
+    [use] = run("b2b_codes usage --json").json
+    assert (use["email"], use["kind"]) == ("jo@example.com", "attach")
+    [learner] = run("b2b_list learners --json").json
+    assert (learner["email"], learner["contract"], learner["how"]) == ("jo@example.com", "acme-2026", "code")
+
+
+def test_every_code_goes_to_a_file_with_who_redeemed_it(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("B2B_PRODUCT_URL_BASE", "https://shop.example.com/add?product=")
+    monkeypatch.chdir(tmp_path)
+    create(run, "--max-learners", "2")
+    run("b2b_contract courseware acme-2026 course-v1:UAI+C1")
+    code = run("b2b_codes output --json").json[0]["code"]
+    run("b2b learner attach", code, "jo@example.com")
+    assert run("b2b_list contracts --codes acme-2026").status == 0
+    rows = list(csv.DictReader((tmp_path / "codes-1.csv").read_text(encoding="utf-8").splitlines()))
+    assert [list(row) for row in rows] == [["Code", "Product", "Redeemed", "Product URL"]] * 2
+    assert (rows[0]["Code"], rows[0]["Redeemed"], rows[1]["Redeemed"]) == (code, "jo@example.com", "No")
+    assert rows[0]["Product URL"] == "https://shop.example.com/add?product=1"
+    other = tmp_path / "other.csv"
+    run("b2b_list courses --codes 1 --codes-out", str(other))
+    assert other.read_bytes() == (tmp_path / "codes-1.csv").read_bytes()
+
+
+def test_validate_says_what_differs_and_mends_it_when_told(run: Run, database: object) -> None:
+    from sqlalchemy import text
+
+    from b2b_pipelines.db.engine import Database
+
+    assert isinstance(database, Database)
+    create(run, "--max-learners", "3")
+    run("b2b_contract courseware acme-2026 course-v1:UAI+C1")
+    with database.session() as session:
+        session.execute(text("DELETE FROM enrollment_code WHERE id = 2"))
+    found = run("b2b_codes validate --json")
+    assert found.status == 1
+    assert "1 one-time codes are missing" in found.json[0]["differs"]
+    assert run("b2b_codes validate --json").status == 1
+    assert run("b2b_codes validate --fix").status == 0
+    assert run("b2b_codes validate").status == 0
+
+
+def test_modifying_keeps_what_is_not_named(run: Run) -> None:
+    create(run, "--max-learners", "3", "--price", "10", "--end", "2027-01-01")
+    changed = run("b2b_contract modify 1 --no-price --json").json
+    assert (changed["price"], changed["max_learners"], changed["end"]) == (None, 3, "2027-01-01")
+    closed = run("b2b_contract modify 1 --delete --json").json
+    assert closed["active"] is False
+
+
+@pytest.mark.parametrize("program", ["b2b", "b2b_contract", "b2b_list", "b2b_codes"])
+def test_every_command_has_help_and_takes_json(run: Run, program: str) -> None:
+    import typer
+
+    from tests.cli.conftest import PROGRAMS
+
+    def leaves(group: object, path: tuple[str, ...]) -> list[tuple[str, ...]]:
+        found = []
+        for name, command in group.commands.items():  # type: ignore[attr-defined]
+            here = (*path, name)
+            found += leaves(command, here) if hasattr(command, "commands") else [here]
+            assert command.help, here
+        return found
+
+    for path in leaves(typer.main.get_command(PROGRAMS[program]), ()):
+        shown = run(program, *path, "--help")
+        assert shown.status == 0
+        if path[-1] not in ("api", "sandbox", "demo", "dev"):
+            assert "--json" in shown.out, path
