@@ -23,6 +23,12 @@ from b2b_pipelines.tokens.service import Caller
 router = APIRouter(prefix=f"{API}/checkout-intents", tags=["checkout intents"])
 
 
+def _said(value: str) -> str:
+    if not value:
+        raise ValueError("must say something")
+    return value
+
+
 def _storable(value: dict[str, Any]) -> dict[str, Any]:
     """What PostgreSQL keeps as JSON: no NaN, no half characters, no NUL."""
     try:
@@ -42,6 +48,7 @@ def _has_nul(value: Any) -> bool:
 
 Short = Annotated[Text, StringConstraints(strip_whitespace=True, max_length=255)]
 Terms = Annotated[dict[str, Any], AfterValidator(_storable)]
+Reason = Annotated[Text, StringConstraints(strip_whitespace=True, max_length=2000), AfterValidator(_said)]
 Quantity = Annotated[int, Field(strict=True, ge=1, le=LARGEST_ID)]
 
 
@@ -68,7 +75,7 @@ class ErroredIn(Body):
     """How a paid intent went wrong."""
 
     state: str = Field(json_schema_extra={"enum": [str(state) for state in sorted(ERRORED)]})
-    reason: Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+    reason: Reason
 
 
 class LearnerOut(BaseModel):

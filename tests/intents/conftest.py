@@ -1,0 +1,131 @@
+"""The API with its intents behind a real server, and Stripe's events signed as Stripe signs them."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import count
+from typing import Any
+
+import httpx
+import pytest
+
+from b2b_pipelines.api.app import create_app
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.sandbox.stripe import checkout_event, signed
+from b2b_pipelines.settings import read_settings
+from b2b_pipelines.tokens import service as tokens
+from tests.api.conftest import serving
+
+SECRET = "whsec_test"
+PATH = "/api/v1/checkout-intents/"
+EVENTS = "/api/v1/stripe/events/"
+
+
+@pytest.fixture
+def alerts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+    """What was posted to the alert webhook."""
+    posted: list[dict[str, Any]] = []
+
+    class Webhook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Webhook)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    monkeypatch.setenv("B2B_ALERT_WEBHOOK_URL", f"http://127.0.0.1:{server.server_port}/alert")
+    yield posted
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def url(database: Database, monkeypatch: pytest.MonkeyPatch, alerts: list[dict[str, Any]]) -> Iterator[str]:
+    monkeypatch.setenv("B2B_STRIPE_WEBHOOK_SECRET", SECRET)
+    with serving(create_app(read_settings(), database)) as url:
+        yield url
+
+
+Connect = Callable[..., httpx.Client]
+
+
+@pytest.fixture
+def connect(url: str, database: Database) -> Iterator[Connect]:
+    """`connect("checkout")`: a client with a token of those scopes."""
+    clients: list[httpx.Client] = []
+
+    def connected(*scopes: str) -> httpx.Client:
+        with database.session() as session:
+            _, text = tokens.create(session, "a test", scopes)
+        client = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {text}"}, timeout=30)
+        clients.append(client)
+        return client
+
+    yield connected
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def shop(connect: Connect) -> httpx.Client:
+    return connect("checkout", "emails")
+
+
+@pytest.fixture
+def provisioning(connect: Connect) -> httpx.Client:
+    return connect("provisioning")
+
+
+class StripeSide:
+    """Delivers events to the webhook."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url + EVENTS
+        self._numbers = count(1)
+
+    def deliver(self, event: dict[str, Any], *, at: float | None = None, secret: str = SECRET) -> httpx.Response:
+        body, headers = signed(event, secret, at=at)
+        return httpx.post(self.url, content=body, headers=headers, timeout=30)
+
+    def pays(self, intent: dict[str, Any] | str, **session: Any) -> str:
+        """Tell that the intent was paid; the effect."""
+        uuid = intent if isinstance(intent, str) else intent["uuid"]
+        event = checkout_event(f"evt_{next(self._numbers)}", client_reference_id=uuid, **session)
+        answer = self.deliver(event)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["effect"]
+
+
+@pytest.fixture
+def stripe(url: str) -> StripeSide:
+    return StripeSide(url)
+
+
+class Intents:
+    """Makes and reads intents through the API."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self.client = client
+
+    def post(self, email: str = "jane@example.com", **wish: Any) -> httpx.Response:
+        return self.client.post(PATH, json={"learner": {"email": email}, **wish})
+
+    def make(self, email: str = "jane@example.com", **wish: Any) -> dict[str, Any]:
+        answer = self.post(email, **wish)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    def get(self, intent: dict[str, Any]) -> dict[str, Any]:
+        return self.client.get(f"{PATH}{intent['uuid']}/").json()
+
+
+@pytest.fixture
+def intents(shop: httpx.Client) -> Intents:
+    return Intents(shop)
