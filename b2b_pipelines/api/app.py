@@ -15,6 +15,7 @@ from b2b_pipelines.api import (
     health,
     intents,
     learners,
+    licenses,
     openapi,
     pages,
     stripe_events,
@@ -27,6 +28,7 @@ from b2b_pipelines.settings import Settings
 FEATURES: tuple[APIRouter, ...] = (
     contracts.router,
     learners.router,
+    licenses.router,
     checkout.router,
     academies.router,
     intents.router,
