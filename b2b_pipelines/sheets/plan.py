@@ -252,8 +252,8 @@ def _unknown_codes(found: _Found, tab: Tab, layout: Layout, written: Written | N
         return {}
     here = found.codes.union(others.values())
     held = [(row, normal(row.code), normal(row.cells[0])) for row in (written.rows if written else ())]
-    reported = {text: row.code for row, code, text in held if text != code}
     exactly = {(row.row - 1, text): row.code for row, code, text in held if text != code}
+    reported = {text for _, text in exactly}
     lost = {row.row - 1: row for row, code, text in held if code in text and code not in here}
     alike = {_shown(row.cells[1:]): row.code for row in lost.values()}
     for index, text in others.items():
@@ -267,7 +267,7 @@ def _unknown_codes(found: _Found, tab: Tab, layout: Layout, written: Written | N
     looking = {
         text: str(tab.cell(index, layout.code)).strip() for index, text in others.items() if looks_like_code(text)
     }
-    named = looking | {text: code for (_, text), code in reversed(exactly.items())} | reported
+    named = looking | {text: code for (_, text), code in reversed(exactly.items())}
     return {index: exactly.get((index, text), named[text]) for index, text in others.items() if text in named}
 
 
@@ -294,7 +294,7 @@ def _differences(standing: Iterable[tuple[int, CodeRow]], tab: Tab, layout: Layo
 def _blank_rows(codeless: Iterable[int], tab: Tab) -> Iterator[int]:
     """Rows that are blank in every column, from the top, and then all below. Row 1 is the header's, even if blank."""
     yield from (index for index in codeless if index and is_blank(tab.values[index]))
-    yield from count(max(1, len(tab.values)))
+    yield from count(len(tab.values))
 
 
 def _additions(added: Iterable[tuple[int, CodeRow]], layout: Layout) -> Iterator[_Change]:

@@ -126,6 +126,11 @@ def test_the_code_column_is_found_by_its_codes_when_it_lost_its_header_and_moved
     assert find(move(rename(ours(), 0), 0, 7)) == Layout((7, 0, 1, 2, 3, 4), has_header=True)
 
 
+def test_the_code_column_without_a_header_is_found_where_it_was_although_most_codes_were_deleted():
+    assert find(rename(ours(), 0)[:2]) == IN_PLACE
+    assert find(move(rename(ours(), 0), 0, 7)[:2]) == LayoutLost(("Enrollment Code",))
+
+
 def test_the_code_column_is_found_by_codes_with_notes_in_other_spelling():
     values = rename(ours(), 0)
     for row in values[1:]:
@@ -172,6 +177,13 @@ def test_a_blank_column_is_not_taken_for_ours_where_columns_may_have_moved():
     assert find_layout(tab(header_gone, 27), (), blank) == LayoutLost(("Invalidated On", "Redeemed By", "Redeemed On"))
 
 
+def test_a_blank_column_is_found_to_the_left_of_the_codes_where_it_was():
+    written = Written((1, 2, 3, 0, 4, 5), 26, tuple(row for row in WRITTEN.rows if row.code != A))
+    values = move(grid(ROWS[B], ROWS[C]), 3, 0)
+    assert find_layout(tab(values), (), written) == Layout((1, 2, 3, 0, 4, 5), has_header=False)
+    assert find_layout(tab(insert(values, 0), 27), (), written) == LayoutLost(("Invalidated On",))
+
+
 def test_blank_columns_that_changed_places_are_not_confused_while_their_header_is_somewhere():
     blank = Written(WRITTEN.columns, 26, tuple(row for row in WRITTEN.rows if row.code != A))
     values = move(grid(ROWS[B], HEADERS, ROWS[C]), 3, 4)
@@ -189,6 +201,40 @@ def test_a_renamed_column_is_found_although_one_of_its_cells_was_edited():
     values = rename(ours(), 1)
     values[1][1] = "taken"
     assert find(values) == IN_PLACE
+
+
+def test_a_column_under_another_header_of_ours_is_not_taken_for_a_deleted_one_that_held_the_same():
+    values = move(delete(ours(), 3), 4, 3)
+    assert values[0][3] == "Redeemed On"
+    assert find(values) == LayoutLost(("Invalidated On",))
+
+
+def test_a_header_that_was_sorted_away_helps_to_tell_the_code_column_when_most_codes_are_gone():
+    values = [["mistyped", "one-time", 1, DAY, MAIL, DAY], list(ROWS[B]), list(HEADERS)]
+    assert find(values) == WITHOUT_HEADER
+
+
+def test_cells_that_were_reported_help_to_tell_the_columns_when_the_codes_are_gone():
+    written = Written(
+        WRITTEN.columns,
+        26,
+        (
+            HeldRow(2, A, ("Ada's", *ROWS[A][1:])),
+            HeldRow(3, B, ("Bob's", *ROWS[B][1:])),
+            HeldRow(4, A, ROWS[A]),
+            HeldRow(5, B, ROWS[B]),
+        ),
+    )
+    values = [["ADA'S", *ROWS[A][1:]], ["Bob's", *ROWS[B][1:]]]
+    assert find(values, written=written) == WITHOUT_HEADER
+
+
+def test_a_text_that_stands_for_several_codes_does_not_tell_what_a_column_held():
+    texts = [("-", *ROWS[A][1:]), ("-", *ROWS[A][1:]), ("-", *ROWS[B][1:])]
+    rows = [*texts, ROWS[A]]
+    written = Written(WRITTEN.columns, 26, tuple(HeldRow(n, A, cells) for n, cells in enumerate(rows, 2)))
+    values = insert(insert(grid(*rows), 6), 0)
+    assert find(values, 28, written) == Layout((1, 2, 3, 4, 5, 6), has_header=False)
 
 
 def test_nothing_is_taken_for_ours_without_header_and_codes():

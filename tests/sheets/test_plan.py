@@ -334,6 +334,19 @@ class TestConflicts:
         put_right = Tab([*after.values[:1], *after.values[2:]], after.row_count, after.column_count)
         assert update(ABC, put_right, written=plan.written).conflicts == ()
 
+    def test_cells_edited_to_the_same_text_are_reported_each_with_its_code(self):
+        seen = tab(HEADERS, row("taken"), row("taken"), row(C))
+        plan = update(ABC, seen)
+        assert plan.conflicts == (Conflict("unknown_code", 2, A), Conflict("unknown_code", 3, B))
+        assert writes_nothing_more(plan, ABC, seen)
+
+    def test_a_reported_cell_keeps_its_code_in_the_place_of_another_that_was_deleted(self):
+        written = Written(
+            IN_PLACE.columns, 26, (HeldRow(2, A, ("Ada's", *FREE[A].status)), HeldRow(3, B, FREE[B].cells))
+        )
+        plan = update([FREE[A], FREE[B]], tab(HEADERS, row(A), row("Ada's")), written=written)
+        assert plan.conflicts == (Conflict("unknown_code", 3, A),)
+
     def test_what_looks_like_a_code_is_reported_though_nobody_knows_it(self):
         plan = update([FREE[A]], tab(HEADERS, row(A), (D,)), written=None)
         assert plan.conflicts == (Conflict("unknown_code", 3, D),)
@@ -352,6 +365,15 @@ class TestConflicts:
 
     def test_our_own_header_in_another_row_is_no_conflict(self):
         assert update(ABC, tab(row(A), HEADERS, row(B), row(C))).conflicts == ()
+        only_codes_sorted = tab(("", *HEADERS[1:]), row(HEADERS[0]), row(B), row(C))
+        assert update(ABC, only_codes_sorted).conflicts == ()
+
+    def test_a_reported_cell_does_not_make_others_like_it_suspect_once_its_code_was_deleted(self):
+        written = Written(
+            IN_PLACE.columns, 26, (HeldRow(2, A, ("Ada's", *FREE[A].status)), HeldRow(3, B, FREE[B].cells))
+        )
+        plan = update([FREE[B]], tab(HEADERS, row("Ada's"), row(B), row("mine")), written=written)
+        assert plan.conflicts == (Conflict("unknown_code", 2, A),)
 
     def test_a_code_over_the_header_row_does_not_cost_the_headers(self):
         seen = tab((A, *HEADERS[1:]), row(""), row(B), row(C))
