@@ -20,6 +20,7 @@ from http.client import HTTPException
 from typing import Any, ClassVar, Literal, Protocol
 
 import google.auth.exceptions
+import google_auth_httplib2
 import httplib2
 import pygsheets
 from google.oauth2 import credentials as user_credentials
@@ -37,6 +38,7 @@ TRIES = 5
 LONGEST_BACKOFF = 32.0
 LONGEST_RETRY_AFTER = 120.0
 IDLE_SECONDS = 3.0
+TAB_IS_ELSEWHERE = ("Unable to parse range", "exceeds grid limits", "No grid with id", "beyond the last requested")
 
 VALUES = "sheets(properties,data(startRow,startColumn,rowData.values.effectiveValue))"
 
@@ -222,6 +224,7 @@ class GoogleSheets:
         self._timeout = timeout
         self._sleep = sleep
         self._threads = threading.local()
+        self._signing_in = threading.Lock()
         self._connections: list[_Http] = []
 
     def close(self) -> None:
@@ -259,6 +262,7 @@ class GoogleSheets:
 
         self._threads.http.before_each = before_each
         try:
+            self._sign_in()
             return take(call(spreadsheets).execute(num_retries=0))
         except HttpError as error:
             raise self._refusal(error, kind) from error
@@ -276,6 +280,12 @@ class GoogleSheets:
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             failed = WriteUnsettled if kind == "write" else GoogleUnavailable
             raise failed("Google's answer could not be read: it was cut short, or lacks what was asked for") from error
+
+    def _sign_in(self) -> None:
+        """See that there is a token: one request for it, however many threads want it."""
+        with self._signing_in:
+            if not self.account.credentials.valid:
+                self.account.credentials.refresh(google_auth_httplib2.Request(self._threads.http))
 
     def try_again(self, requests: Requests, call: Call, take: Callable[[Any], Any]) -> Any:
         """Read, up to five times, with truncated exponential backoff."""
@@ -325,7 +335,7 @@ class GoogleSheets:
             return SheetFull(
                 "the spreadsheet is at Google's limit of 10 million cells: delete unused tabs or rows in it"
             )
-        if any(said in words for said in ("Unable to parse range", "exceeds grid limits", "No grid with id")):
+        if any(said in words for said in TAB_IS_ELSEWHERE):
             return TabMoved("the tab was renamed, deleted or made smaller while it was looked at: try again")
         return GoogleRefused(f"Google answers {status}: {words}")
 
@@ -490,6 +500,9 @@ class _Http(httplib2.Http):
                 break
         try:
             return super().request(uri, *args, **kwargs)
+        except BaseException:
+            self.close()  # what is left of the answer would be taken for the next one
+            raise
         finally:
             self._used = time.monotonic()
 

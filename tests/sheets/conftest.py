@@ -49,12 +49,26 @@ def key_file(sandbox: Sandbox, tmp_path: Path) -> Path:
 @pytest.fixture
 def sheets(sandbox: Sandbox, database: Database) -> Iterator[GoogleSheets]:
     """Signed in, with a pace that no test reaches, and backing off without sleeping."""
-    sheets = signed_in(sandbox, database)
+    sheets = sign_in(sandbox, database)
     yield sheets
     sheets.close()
 
 
-def signed_in(sandbox: Sandbox, database: Database, *, pace: Pace | None = None, **options: Any) -> GoogleSheets:
+@pytest.fixture
+def signed_in(sandbox: Sandbox, database: Database) -> Iterator[Callable[..., GoogleSheets]]:
+    """Make clients with a pace, a time-out or a way to sleep of their own."""
+    made: list[GoogleSheets] = []
+
+    def make(**options: Any) -> GoogleSheets:
+        made.append(sign_in(sandbox, database, **options))
+        return made[-1]
+
+    yield make
+    for sheets in made:
+        sheets.close()
+
+
+def sign_in(sandbox: Sandbox, database: Database, *, pace: Pace | None = None, **options: Any) -> GoogleSheets:
     """A client of the sandbox, by default with a pace that no test reaches and backing off without sleeping."""
     key = sandbox.google.make_service_account(ACCOUNT)
     made = service_account.Credentials.from_service_account_info(key, scopes=SCOPES)
@@ -186,7 +200,7 @@ def make_delivery(
 def deliver(database: Database, sandbox: Sandbox, sheets: GoogleSheets) -> Callable[..., Delivery]:
     """Make contracts with codes and sheets."""
 
-    def make(**options: object) -> Delivery:
-        return make_delivery(database, sandbox, sheets, **options)  # type: ignore[arg-type]
+    def make(*, client: GoogleSheets | None = None, **options: Any) -> Delivery:
+        return make_delivery(database, sandbox, client or sheets, **options)
 
     return make
