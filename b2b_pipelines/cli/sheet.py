@@ -64,8 +64,12 @@ def history(contract_id: ContractId, as_json: AsJson = False, verbose: Verbose =
 @commands.command("show")
 def show(
     contract_id: ContractId,
-    number: Annotated[int | None, typer.Option("--snapshot", metavar="N", help="This snapshot instead of the last.")] = None,
-    before: Annotated[bool, typer.Option("--before", help="What A-F held before we replaced it (kept for 30 days).")] = False,
+    number: Annotated[
+        int | None, typer.Option("--snapshot", metavar="N", help="This snapshot instead of the last.")
+    ] = None,
+    before: Annotated[
+        bool, typer.Option("--before", help="What A-F held before we replaced it (kept for 30 days).")
+    ] = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -80,7 +84,9 @@ def show(
         console.print_json(listed | {"cells": rows, "conflict_list": snapshot.conflicts})
         return
     columns = {key: key if key != "row" else "Row" for key in rows[0]} if rows else {"row": "Row"}
-    console.print_rows(rows, columns, as_json=False, title=f"Snapshot {snapshot.id} of {snapshot.taken_at:%Y-%m-%d %H:%M} UTC")
+    console.print_rows(
+        rows, columns, as_json=False, title=f"Snapshot {snapshot.id} of {snapshot.taken_at:%Y-%m-%d %H:%M} UTC"
+    )
 
 
 @contextmanager
@@ -111,7 +117,9 @@ def _show_result(result: SyncResult, *, as_json: bool, would: bool) -> None:
         console.say(f"{result.contract}: {'would be ' if would else ''}{done}.")
     else:
         console.say(f"{result.contract}: nothing to do, {result.unchanged} rows are right.")
-    console.say(f"{result.target.url} (tab {result.target.tab!r}), {result.requests.reads} reads, {result.requests.writes} writes")
+    console.say(
+        f"{result.target.url} (tab {result.target.tab!r}), {result.requests.reads} reads, {result.requests.writes} writes"
+    )
     if result.conflicts:
         rows = [conflict._asdict() for conflict in result.conflicts]
         console.print_rows(rows, {"row": "Row", "kind": "Conflict", "code": "Code"}, as_json=False)
