@@ -14,6 +14,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from b2b_pipelines.db.schema import SchemaOutdated
 from b2b_pipelines.errors import (
@@ -33,7 +35,7 @@ STATUS_OF: tuple[tuple[type[B2BError], int], ...] = (
     (NotFound, 404),
     (InvalidInput, 400),
     (Conflict, 409),
-    (NotConfigured, 503),
+    (NotConfigured, 404),
     (Refused, 409),
     (TransientError, 503),
     (B2BError, 500),
@@ -113,6 +115,12 @@ def install(app: FastAPI) -> None:
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
         return JSONResponse(body_of(error.message, error.code), status, headers)
 
+    @app.exception_handler(405)
+    async def _method_not_allowed(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        methods = _methods_of(app, request.url.path)
+        return JSONResponse(body_of("Method Not Allowed"), 405, {"Allow": methods} if methods else error.headers)
+
     @app.exception_handler(OperationalError)
     @app.exception_handler(PoolTimeout)
     async def _database_away(request: Request, error: Exception) -> JSONResponse:
@@ -129,6 +137,13 @@ def install(app: FastAPI) -> None:
         detail = "; ".join(f"{problem.field}: {problem.message}" for problem in found)
         body = ValidationProblemBody(detail=detail, error_code="invalid_input", errors=found)
         return JSONResponse(body.model_dump(), 400)
+
+
+def _methods_of(app: FastAPI, path: str) -> str:
+    """The methods of a path, where the framework knows those of one route only. A literal path beats a template."""
+    paths: dict[str, dict[str, Any]] = app.openapi()["paths"]
+    matching = [path] if path in paths else [known for known in paths if compile_path(known)[0].match(path)]
+    return ", ".join(sorted({method.upper() for known in matching for method in paths[known]}))
 
 
 def _field(location: tuple[Any, ...]) -> str:

@@ -48,7 +48,12 @@ def _has_nul(value: Any) -> bool:
 
 Short = Annotated[Text, StringConstraints(strip_whitespace=True, max_length=255)]
 Terms = Annotated[dict[str, Any], AfterValidator(_storable)]
-Reason = Annotated[Text, StringConstraints(strip_whitespace=True, max_length=2000), AfterValidator(_said)]
+Reason = Annotated[
+    Text,
+    StringConstraints(strip_whitespace=True, max_length=2000),
+    AfterValidator(_said),
+    Field(json_schema_extra={"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"}),
+]
 Quantity = Annotated[int, Field(strict=True, ge=1, le=LARGEST_ID)]
 
 
@@ -184,14 +189,14 @@ def current(
         return _shown(found, caller)
 
 
-@router.get("/{uuid}/", summary="An intent", response_model=IntentOut, responses=answers(400, 401, 403, 404))
+@router.get("/{uuid:uuid}/", summary="An intent", response_model=IntentOut, responses=answers(400, 401, 403, 404))
 def show(caller: InstallationBuyer, db: Db, uuid: UUID) -> IntentOut:
     with db.session() as session:
         return _shown(service.find(session, uuid), caller)
 
 
 @router.patch(
-    "/{uuid}/",
+    "/{uuid:uuid}/",
     summary="Change an intent's country or terms",
     response_model=IntentOut,
     responses=answers(400, 401, 403, 404),
@@ -204,7 +209,7 @@ def amend(caller: InstallationBuyer, db: Db, uuid: UUID, changes: IntentPatch) -
 
 
 @router.post(
-    "/{uuid}/fulfilled/",
+    "/{uuid:uuid}/fulfilled/",
     summary="Report that what was bought is there",
     response_model=IntentOut,
     responses=answers(400, 401, 403, 404, 409),
@@ -216,7 +221,7 @@ def fulfilled(caller: Provisioner, db: Db, uuid: UUID) -> IntentOut:
 
 
 @router.post(
-    "/{uuid}/errored/",
+    "/{uuid:uuid}/errored/",
     summary="Report that a paid intent went wrong",
     response_model=IntentOut,
     responses=answers(400, 401, 403, 404, 409),

@@ -35,7 +35,7 @@ class EventReceived(BaseModel):
     "/stripe/events/",
     summary="Receive an event of Stripe",
     response_model=EventReceived,
-    responses=answers(400, 413),
+    responses=answers(400, 404, 413),
     openapi_extra={
         "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
     },

@@ -1,0 +1,214 @@
+"""The HTTP API under load: `python -m benchmarks.api`.
+
+One server process each on loopback, and a client process that keeps 16 connections busy: the list of 1,000 codes in
+pages of 100, by this API and by Django REST framework over the same tables in the same run, then attaching learners.
+"""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from b2b_pipelines.contracts import courseware_registry
+from b2b_pipelines.contracts import service as contracts
+from b2b_pipelines.contracts.rules import IntegrationType
+from b2b_pipelines.contracts.service import Changes
+from b2b_pipelines.db import schema
+from b2b_pipelines.db.embedded import EmbeddedPostgres
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.enrollment_codes import service as codes
+from b2b_pipelines.learners import service as learners
+from b2b_pipelines.learners.service import Person
+from b2b_pipelines.tokens import service as tokens
+
+CODES = 1000
+REDEEMED = 300
+CONNECTIONS = 16
+SECONDS = float(os.environ.get("BENCH_SECONDS", "6"))
+WARMING = 1.0
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a load came to: answers per second, and seconds that half, and 99 %, of them took at most."""
+
+    per_second: float
+    median: float
+    p99: float
+    bytes_each: int
+
+
+def contract_with_codes(database: Database, name: str, cap: int) -> tuple[str, list[str]]:
+    """A contract with so many one-time codes: its slug and the codes."""
+    with database.session() as session:
+        now = datetime.now(UTC)
+        contract = contracts.create_contract(
+            session, "Acme", name, IntegrationType.NON_SSO, Changes({"max_learners": cap}), create_organization=True
+        )
+        courseware_registry.register(session, courseware_registry.course("course-v1:X+1", "One", source_run="SOURCE"))
+        contracts.give_courseware(session, contract.slug, "course-v1:X+1", now)
+        codes.ensure_codes(session, contract.slug)
+        from sqlalchemy import text
+
+        found = session.scalars(
+            text("SELECT code FROM enrollment_code WHERE contract_id = :id ORDER BY id"), {"id": contract.id}
+        )
+        return contract.slug, list(found)
+
+
+async def load(host: str, port: int, requests: Sequence[bytes], seconds: float) -> Load:
+    """Keep the connections busy with these requests, over and over (or until there are no more, if they differ)."""
+    waiting = iter(requests) if len(requests) > 1 else None
+    took: list[float] = []
+    sizes: list[int] = []
+    began = time.perf_counter()
+    until = began + seconds
+
+    async def one_connection() -> None:
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while time.perf_counter() < until:
+            request = next(waiting, None) if waiting else requests[0]
+            if request is None:
+                break
+            start = time.perf_counter()
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            if not head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 201")):
+                raise RuntimeError(head.decode())
+            length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
+            await reader.readexactly(length)
+            took.append(time.perf_counter() - start)
+            sizes.append(length)
+        writer.close()
+
+    await asyncio.gather(*(one_connection() for _ in range(CONNECTIONS)))
+    elapsed = time.perf_counter() - began
+    took.sort()
+    return Load(len(took) / elapsed, took[len(took) // 2], took[int(len(took) * 0.99)], sizes[-1])
+
+
+@contextmanager
+def server(which: str, database_url: str) -> Iterator[int]:
+    """One server process; its port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {**os.environ, "B2B_DATABASE_URL": database_url}
+    process = subprocess.Popen([sys.executable, "-m", "benchmarks.api", "serve", which, str(port)], env=environment)
+    try:
+        for _ in range(300):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def serve(which: str, port: int) -> None:
+    """In the server's process: the API, or Django REST framework, behind uvicorn."""
+    import uvicorn
+
+    database_url = os.environ["B2B_DATABASE_URL"]
+    if which == "drf":
+        from benchmarks import drf
+
+        app = drf.application(database_url)
+    else:
+        from b2b_pipelines.api.app import create_app
+        from b2b_pipelines.settings import read_settings
+
+        app = create_app(read_settings())
+    uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, log_config=None, lifespan="auto")
+
+
+def as_request(method: str, path: str, token: str, body: object = None) -> bytes:
+    content = b"" if body is None else json.dumps(body).encode()
+    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
+    return f"{head}Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content
+
+
+def measure(database_url: str, database: Database, show: Console) -> dict[str, Load]:
+    """Every load, by name."""
+    slug, every_code = contract_with_codes(database, "Listed", CODES)
+    with database.session() as session:
+        _, token = tokens.create(session, "bench", ["read", "attach"])
+    for number, code in enumerate(every_code[:REDEEMED]):
+        with database.session() as session:
+            learners.attach(session, code, Person(f"learner-{number}@example.com"), datetime.now(UTC))
+    _, seats = contract_with_codes(database, "Attached", 20_000)
+    path = f"/api/v1/contracts/{slug}/codes/?page_size=100"
+    listing = [as_request("GET", path, token)]
+    found, firsts = {}, {}
+    for which, name in (("ours", "b2b api"), ("drf", "Django REST framework")):
+        with server(which, database_url) as port:
+            show.print(f"{name}: {SECONDS:.0f} s …")
+            answer = httpx.get(f"http://127.0.0.1:{port}{path}", headers={"Authorization": f"Bearer {token}"})
+            firsts[which] = [
+                (row["code"], row["attached_by"], row["amount"]) for row in answer.raise_for_status().json()["results"]
+            ]
+            asyncio.run(load("127.0.0.1", port, listing, WARMING))
+            found[f"100 of 1,000 codes, {name}"] = asyncio.run(load("127.0.0.1", port, listing, SECONDS))
+    if firsts["ours"] != firsts["drf"]:
+        raise RuntimeError("the two servers do not answer the same")
+    with server("ours", database_url) as port:
+        attaching = [
+            as_request("POST", f"/api/v1/attach/{code}/", token, {"email": f"new-{number}@example.com"})
+            for number, code in enumerate(seats)
+        ]
+        show.print(f"attaching: {SECONDS:.0f} s …")
+        found["attach, all to one contract"] = asyncio.run(load("127.0.0.1", port, attaching, SECONDS))
+    return found
+
+
+def main() -> None:
+    show = Console()
+    with tempfile.TemporaryDirectory() as place:
+        postgres = EmbeddedPostgres(Path(place) / "postgres")
+        postgres.ensure_running()
+        try:
+            postgres.ensure_database("bench")
+            database_url = postgres.url("bench")
+            database = Database(database_url)
+            schema.upgrade(database.engine)
+            found = measure(database_url, database, show)
+            database.dispose()
+        finally:
+            postgres.stop()
+    table = Table(
+        "", "requests/s", "median ms", "p99 ms", "bytes", title=f"HTTP, one process, {CONNECTIONS} connections"
+    )
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, load in found.items():
+        table.add_row(
+            name,
+            f"{load.per_second:,.0f}",
+            f"{load.median * 1000:.1f}",
+            f"{load.p99 * 1000:.1f}",
+            f"{load.bytes_each:,}",
+        )
+    show.print(table)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["serve"]:
+        serve(sys.argv[2], int(sys.argv[3]))
+    else:
+        main()
