@@ -158,8 +158,7 @@ class Throttle:
             now = time.monotonic()
             if now >= lease.blocked_until:
                 size = min(lease.size * 2, self.rate.count) if now < lease.good_until else 1
-                await to_thread.run_sync(self._renew, client, lease, size, database)
-                if self._spend(client):
+                if await to_thread.run_sync(self._renew, client, lease, size, database):
                     return None
             return max(math.ceil(lease.free_at - time.monotonic()), 1)
 
@@ -187,7 +186,8 @@ class Throttle:
             lease.left -= 1
             return True
 
-    def _renew(self, client: str, lease: _Lease, size: int, database: Database) -> None:
+    def _renew(self, client: str, lease: _Lease, size: int, database: Database) -> bool:
+        """Take a new lease; whether there was one. Its first request is the caller's: others may spend the rest at once."""
         asked_at = time.monotonic()
         with self._lock:
             unspent, lease.left = lease.left, 0
@@ -197,7 +197,8 @@ class Throttle:
             given = take(session, client, self.rate, size)
         with self._lock:
             self._leases[client] = lease
-            lease.left, lease.slice, lease.size = given.count, given.slice, size
+            lease.left, lease.slice, lease.size = max(given.count - 1, 0), given.slice, size
             lease.good_until = asked_at + LEASE_SECONDS if given.count else 0.0
             lease.blocked_until = 0.0 if given.count else asked_at + BLOCKED_SECONDS
             lease.free_at = asked_at + given.wait
+        return given.count > 0

@@ -128,3 +128,24 @@ def test_the_past_is_forgotten(database):
         session.execute(text("UPDATE throttled_client SET ends_at = now() - interval '1 second'"))
         throttle.forget_the_past(session)
         assert session.scalar(text("SELECT count(*) FROM throttled_client")) == 0
+
+
+def test_many_requests_of_one_client_at_once_are_all_let_in(database):
+    worker = Throttle(Rate(1_000_000, 3600))
+
+    async def crowd():
+        async def one():
+            return [await worker.admit("a", database) for _ in range(100)]
+
+        return [wait for waits in await asyncio.gather(*(one() for _ in range(20))) for wait in waits]
+
+    assert asyncio.run(crowd()) == [None] * 2000
+
+
+def test_a_crowd_gets_no_more_than_the_rate(database):
+    worker = Throttle(HOURLY)
+
+    async def crowd():
+        return await asyncio.gather(*(worker.admit("a", database) for _ in range(300)))
+
+    assert sum(wait is None for wait in asyncio.run(crowd())) == 120
