@@ -7,30 +7,85 @@ import dagster as dg
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
-from assets import contracts as contract_assets  # noqa: E402
+from assets import academies, academy_checks, checkout, columns, contracts, freshness, licenses  # noqa: E402
 from assets.snapshots import SnapshotLoader  # noqa: E402
 from b2b_pipelines.settings import read_settings  # noqa: E402
 from resources.database import DatabaseResource  # noqa: E402
+from resources.enterprise_catalog import AcademySelectionResource, EnterpriseCatalogResource  # noqa: E402
 from resources.google_sheets import GoogleSheetsResource  # noqa: E402
+from resources.license_manager import LicenseManagerResource  # noqa: E402
+from resources.open_edx import EnterpriseLmsResource  # noqa: E402
+from resources.stripe import StripeResource  # noqa: E402
 from resources.studio import StudioResource  # noqa: E402
+from schedules import academies as academy_schedules  # noqa: E402
+from schedules import alerts, sweep  # noqa: E402
 from schedules import contracts as contract_schedules  # noqa: E402
+from schedules import licenses as license_schedules  # noqa: E402
 
 settings = read_settings()
 database = DatabaseResource()
 
+
+def complete(spec: dg.AssetSpec) -> dg.AssetSpec:
+    """An asset's spec with what the whole graph has in common: how fresh it is to be, and its columns."""
+    return spec.replace_attributes(freshness_policy=freshness.policy(spec, settings)).merge_attributes(
+        metadata=columns.metadata(spec.key.to_user_string())
+    )
+
+
 defs = dg.Definitions(
     assets=[
-        contract_assets.customer_sheet,
-        contract_assets.studio_runs,
-        contract_assets.contract_delivery,
+        contracts.customer_sheet,
+        contracts.studio_runs,
+        contracts.contract_delivery,
+        licenses.listed_subscriptions,
+        licenses.lms_enrollments,
+        licenses.license_chain,
+        academies.catalog_academies,
+        academies.prices_at_stripe,
+        academies.academy_catalogs,
+        academies.stripe_prices,
+        academies.academy_products,
+        checkout.checkout_intents,
     ],
-    jobs=[contract_schedules.delivery, contract_schedules.refresh],
-    schedules=[contract_schedules.sheet_refresh(settings)],
-    sensors=[contract_schedules.contract_changes],
+    asset_checks=[
+        freshness.sheet_is_fresh,
+        academy_checks.catalog_is_plausible,
+        academy_checks.every_academy_has_a_price,
+    ],
+    jobs=[
+        contract_schedules.delivery,
+        contract_schedules.refresh,
+        license_schedules.expiry,
+        academy_schedules.refresh,
+        academy_schedules.republish,
+        academy_schedules.upkeep,
+        sweep.freshness,
+    ],
+    schedules=[
+        contract_schedules.sheet_refresh(settings),
+        license_schedules.license_expiry,
+        academy_schedules.academy_refresh,
+        academy_schedules.checkout_upkeep,
+        sweep.nightly_sweep,
+        sweep.sheet_freshness,
+    ],
+    sensors=[
+        contract_schedules.contract_changes,
+        license_schedules.customer_partitions,
+        academy_schedules.academies_with_last_prices,
+        alerts.alert_on_failure,
+        alerts.alert_on_recovery,
+    ],
     resources={
         "database": database,
         "google_sheets": GoogleSheetsResource(database=database),
         "studio": StudioResource(),
         "snapshots": SnapshotLoader(database=database),
+        "lms": EnterpriseLmsResource(),
+        "license_manager": LicenseManagerResource(),
+        "enterprise_catalog": EnterpriseCatalogResource(),
+        "stripe": StripeResource(),
+        "academy_selection": AcademySelectionResource(),
     },
-)
+).map_asset_specs(func=complete)

@@ -6,6 +6,7 @@ from b2b_pipelines.contracts import models as contracts
 from b2b_pipelines.db import limiter
 from b2b_pipelines.db.base import Base
 from b2b_pipelines.enrollment_codes import models as enrollment_codes
+from b2b_pipelines.faults import models as faults
 from b2b_pipelines.intents import models as intents
 from b2b_pipelines.licenses import models as licenses
 from b2b_pipelines.sheets import models as sheets
@@ -17,6 +18,7 @@ __all__ = [
     "checkout",
     "contracts",
     "enrollment_codes",
+    "faults",
     "intents",
     "licenses",
     "limiter",

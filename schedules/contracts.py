@@ -9,6 +9,7 @@ from hashlib import blake2b
 import dagster as dg
 
 from assets.contracts import PARTITIONS_A_RUN, contract_runs, enrollment_codes, sheet_snapshots
+from assets.freshness import SHEET_IS_FRESH
 from assets.partition_results import consecutive
 from assets.partitions import contracts
 from b2b_pipelines.contracts import store as contract_store
@@ -20,15 +21,18 @@ RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 GAP = 5
 """How many contracts that did not change a run takes along rather than being split in two."""
+LOOKED_AT_APART = dg.AssetSelection.checks(SHEET_IS_FRESH)
+"""Whether a sheet is fresh says nothing just after a sync; `sheet_freshness` asks."""
 
 delivery = dg.define_asset_job(
     "contract_delivery_job",
-    selection=dg.AssetSelection.assets(*(spec.key for spec in (contract_runs, enrollment_codes, sheet_snapshots))),
+    selection=dg.AssetSelection.assets(*(spec.key for spec in (contract_runs, enrollment_codes, sheet_snapshots)))
+    - LOOKED_AT_APART,
     description="Runs, codes and sheet of the contracts of a range of partitions.",
 )
 refresh = dg.define_asset_job(
     "sheet_refresh_job",
-    selection=dg.AssetSelection.assets(sheet_snapshots.key),
+    selection=dg.AssetSelection.assets(sheet_snapshots.key) - LOOKED_AT_APART,
     description="The sheets of the contracts of a range of partitions.",
 )
 
@@ -73,7 +77,7 @@ def contract_changes(context: dg.SensorEvaluationContext, database: dg.ResourceP
         every = contract_store.every_slug(session)
     existing = context.instance.get_dynamic_partitions(str(contracts.name))
     decision = partition_changes(changes.revisions, every, existing)
-    requests = [_request(first, last, key) for first, last, key in decision.runs]
+    requests = [request_range(first, last, key) for first, last, key in decision.runs]
     return dg.SensorResult(
         run_requests=requests,
         skip_reason=None if requests else dg.SkipReason("no contract changed"),
@@ -109,7 +113,7 @@ def sheet_refresh(settings: Settings) -> dg.ScheduleDefinition:
         if not ranges:
             yield dg.SkipReason("no contract has a sheet")
         for first, last in ranges:
-            yield _request(first, last, f"{now:%Y-%m-%dT%H:%M} {first}")
+            yield request_range(first, last, f"{now:%Y-%m-%dT%H:%M} {first}")
 
     return schedule
 
@@ -133,7 +137,8 @@ def is_due(now: datetime, period: int, offset: int) -> bool:
     return elapsed // period > (elapsed - 60) // period
 
 
-def _request(first: str, last: str, key: str) -> dg.RunRequest:
+def request_range(first: str, last: str, key: str) -> dg.RunRequest:
+    """A run over the partitions from the first to the last."""
     if first == last:
         return dg.RunRequest(run_key=key, partition_key=first)
     return dg.RunRequest(run_key=key, tags={RANGE_START: first, RANGE_END: last})

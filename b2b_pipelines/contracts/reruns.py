@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session, aliased
 
 from b2b_pipelines.contracts import rules, store
-from b2b_pipelines.contracts.models import CourseRun
+from b2b_pipelines.contracts.models import Contract, CourseRun
 from b2b_pipelines.contracts.rules import EdxState
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import B2BError, PermanentError
@@ -59,6 +59,17 @@ def ask_for_reruns(database: Database, studio: Studio | None, slug: str) -> Reru
         else:
             report.failed[run.courseware_id] = error.message
     return report
+
+
+def contracts_waiting(session: Session) -> Sequence[str]:
+    """The slugs of contracts with a run that edX was not asked for yet, or refused."""
+    return session.scalars(
+        select(Contract.slug)
+        .join(CourseRun, CourseRun.contract_id == Contract.id)
+        .where(CourseRun.edx_state.in_([EdxState.PENDING, EdxState.FAILED]))
+        .distinct()
+        .order_by(Contract.slug)
+    ).all()
 
 
 def _wanted(session: Session, contract_id: int) -> Sequence[_Wanted]:

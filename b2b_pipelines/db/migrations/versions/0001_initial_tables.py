@@ -94,6 +94,16 @@ def upgrade() -> None:
         sa.UniqueConstraint("enterprise_customer_uuid", name=op.f("uq_customer_agreement_enterprise_customer_uuid")),
     )
     op.create_table(
+        "fault",
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("partition", sa.Text(), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "name", "partition", name=op.f("pk_fault")),
+    )
+    op.create_table(
         "learner",
         sa.Column("id", sa.BigInteger(), nullable=False),
         sa.Column("email", sa.String(length=320), nullable=False),
@@ -157,6 +167,13 @@ def upgrade() -> None:
         prefixes=["UNLOGGED"],
     )
     op.create_index(op.f("ix_throttled_client_ends_at"), "throttled_client", ["ends_at"], unique=False)
+    op.create_table(
+        "unsent_alert",
+        sa.Column("id", sa.BigInteger(), nullable=False),
+        sa.Column("message", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_unsent_alert")),
+    )
     op.create_table(
         "checkout_intent",
         sa.Column("uuid", sa.Uuid(), nullable=False),
@@ -721,6 +738,7 @@ def downgrade() -> None:
     op.drop_index("ix_checkout_intent_learner_id", table_name="checkout_intent")
     op.drop_index("ix_checkout_intent_created_at", table_name="checkout_intent")
     op.drop_table("checkout_intent")
+    op.drop_table("unsent_alert")
     op.drop_index(op.f("ix_throttled_client_ends_at"), table_name="throttled_client")
     op.drop_table("throttled_client")
     op.drop_table("stripe_price")
@@ -730,6 +748,7 @@ def downgrade() -> None:
     op.drop_table("organization")
     op.drop_index("uq_learner_lower_email", table_name="learner")
     op.drop_table("learner")
+    op.drop_table("fault")
     op.drop_table("customer_agreement")
     op.drop_table("course")
     op.drop_table("academy_publication")

@@ -1,0 +1,63 @@
+"""What must be fresh: a policy for every asset, and a check for each contract's sheet."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from assets.failures import told_plainly
+from assets.partitions import contracts
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.settings import Settings, read_settings
+from b2b_pipelines.sheets.freshness import GRACE, of_delivered
+
+SHEET = dg.AssetKey("sheet_snapshots")
+NAME = "sheet_is_fresh"
+SHEET_IS_FRESH = dg.AssetCheckKey(SHEET, NAME)
+
+
+@dg.multi_asset_check(
+    name=NAME,
+    specs=[
+        dg.AssetCheckSpec(
+            NAME,
+            asset=SHEET,
+            description="The sheet was synced within two periods of its refresh and half an hour.",
+            partitions_def=contracts,
+        )
+    ],
+    can_subset=True,
+)
+def sheet_is_fresh(
+    context: dg.AssetCheckExecutionContext, database: dg.ResourceParam[Database]
+) -> Iterator[dg.AssetCheckResult]:
+    """Look at the sheets of the run's contracts, or of all that have one when the run names none."""
+    op = context.op_execution_context
+    period = timedelta(seconds=read_settings().gsheets_update_frequency)
+    with told_plainly(), database.session() as session:
+        found = of_delivered(session, datetime.now(UTC), period)
+    wanted = set(op.partition_keys) if op.has_partition_key or op.has_partition_key_range else set(found)
+    for slug in found.keys() & wanted:
+        sheet = found[slug]
+        op.log_event(
+            dg.AssetCheckEvaluation(  # type: ignore[arg-type]
+                asset_key=SHEET,
+                check_name=NAME,
+                passed=sheet.fresh,
+                metadata={"last synced": dg.MetadataValue.timestamp(sheet.synced_at) if sheet.synced_at else "never"},
+                description=sheet.words,
+                partition=slug,
+            )
+        )
+    yield from ()
+
+
+def policy(spec: dg.AssetSpec, settings: Settings) -> dg.FreshnessPolicy | None:
+    """How fresh an asset of contracts is to be: sheets are refreshed each period, all else once a week at the least
+    (see `nightly_sweep`). Other assets say so themselves."""
+    if spec.partitions_def != contracts:
+        return spec.freshness_policy
+    if spec.key != SHEET:
+        return dg.FreshnessPolicy.time_window(warn_window=timedelta(days=8), fail_window=timedelta(days=15))
+    period = timedelta(seconds=settings.gsheets_update_frequency)
+    return dg.FreshnessPolicy.time_window(warn_window=2 * period + GRACE, fail_window=5 * period + 2 * GRACE)

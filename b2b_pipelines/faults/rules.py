@@ -1,0 +1,118 @@
+"""What is news: a fault that was not known, and a known one that is over."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+NAMED = 20
+"""How many faults a message names; it counts the others."""
+
+
+class Subject(NamedTuple):
+    """What can be wrong: an asset's partition, a step without partitions, a run of a job, a check."""
+
+    kind: Literal["partition", "step", "run", "check"]
+    name: str
+    partition: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.partition}" if self.partition else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a run shows of a subject: right, or wrong and how. `words` hold no address and no code."""
+
+    subject: Subject
+    right: bool
+    words: str = ""
+    warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that is over, and all that it shows, in the order in which it happened."""
+
+    run_id: str
+    job: str
+    failed: bool
+    seen: Sequence[Seen]
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What changed with a run."""
+
+    begun: tuple[Seen, ...]
+    over: tuple[Subject, ...]
+
+
+def news(known: Collection[Subject], seen: Sequence[Seen]) -> News:
+    """Faults that begin and faults that end. Of a subject that is seen several times the last time counts: what went
+    well at the second try was never wrong."""
+    last = {each.subject: each for each in seen}
+    begun = tuple(each for each in last.values() if not each.right and each.subject not in known)
+    over = tuple(each.subject for each in last.values() if each.right and each.subject in known)
+    return News(begun, over)
+
+
+def messages(finished: Finished, changes: News, since: Mapping[Subject, str]) -> Iterator[dict[str, Any]]:
+    """The messages that a run gives rise to: one for its failure, one for each check that failed, one for what is right
+    again. None for what was told before.
+
+    `since` says when each fault that is over began (ISO 8601). `text` is one line for people, as chats show it.
+    """
+    run = {"job": finished.job, "run_id": finished.run_id}
+    failures = [each for each in changes.begun if each.subject.kind != "check"]
+    if finished.failed and failures:
+        said = "; ".join(f"{each.subject}: {each.words}" for each in failures[:NAMED])
+        yield {
+            "event": "run_failed",
+            "text": f"{finished.job} failed: {said}{_more(failures)}",
+            **run,
+            "count": len(failures),
+            "failures": [_shown(each) for each in failures[:NAMED]],
+        }
+    for name, failed in _by_check(changes.begun).items():
+        severity = "warning" if all(each.warning for each in failed) else "error"
+        where = ", ".join(each.subject.partition for each in failed[:NAMED] if each.subject.partition)
+        said = next((each.words for each in failed if each.words), "")
+        yield {
+            "event": "check_failed",
+            "text": f"{severity}: check {name} did not pass"
+            + (f" for {where}{_more(failed)}" if where else "")
+            + (f": {said}" if said else ""),
+            **run,
+            "check": name,
+            "severity": severity,
+            "count": len(failed),
+            "failures": [_shown(each) for each in failed[:NAMED]],
+        }
+    if changes.over:
+        yield {
+            "event": "recovered",
+            "text": f"right again: {'; '.join(map(str, changes.over[:NAMED]))}{_more(changes.over)}",
+            **run,
+            "count": len(changes.over),
+            "recovered": [
+                {"what": subject.name, "partition": subject.partition or None, "failed_since": since.get(subject)}
+                for subject in changes.over[:NAMED]
+            ],
+        }
+
+
+def _by_check(begun: Sequence[Seen]) -> Mapping[str, list[Seen]]:
+    found: defaultdict[str, list[Seen]] = defaultdict(list)
+    for each in begun:
+        if each.subject.kind == "check":
+            found[each.subject.name].append(each)
+    return found
+
+
+def _shown(each: Seen) -> dict[str, Any]:
+    return {"what": each.subject.name, "partition": each.subject.partition or None, "reason": each.words}
+
+
+def _more(all_of_them: Sequence[object]) -> str:
+    return f"; and {len(all_of_them) - NAMED} more" if len(all_of_them) > NAMED else ""

@@ -1,0 +1,48 @@
+"""Queries on faults and on messages that wait."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, insert, select, tuple_
+from sqlalchemy.orm import Session
+
+from b2b_pipelines.faults.models import Fault, UnsentAlert
+from b2b_pipelines.faults.rules import Seen, Subject
+
+_SUBJECT = tuple_(Fault.kind, Fault.name, Fault.partition)
+
+
+def known(session: Session) -> dict[Subject, datetime]:
+    """Every fault that lasts, and since when."""
+    query = select(Fault.kind, Fault.name, Fault.partition, Fault.since)
+    return {Subject(kind, name, partition): since for kind, name, partition, since in session.execute(query)}  # type: ignore[arg-type]
+
+
+def begin(session: Session, begun: Iterable[Seen], run_id: str) -> None:
+    rows = [{**each.subject._asdict(), "words": each.words, "run_id": run_id} for each in begun]
+    if rows:
+        session.execute(insert(Fault), rows)
+
+
+def end(session: Session, over: Collection[Subject]) -> None:
+    if over:
+        session.execute(delete(Fault).where(_SUBJECT.in_([tuple(subject) for subject in over])))
+
+
+def keep(session: Session, messages: Sequence[dict[str, Any]]) -> None:
+    """Have messages wait for being sent."""
+    if messages:
+        session.execute(insert(UnsentAlert), [{"message": message} for message in messages])
+
+
+def next_unsent(session: Session) -> UnsentAlert | None:
+    """The oldest message that waits and that nobody else is sending; kept from others until the transaction ends."""
+    return session.scalars(
+        select(UnsentAlert).order_by(UnsentAlert.id).limit(1).with_for_update(skip_locked=True)
+    ).first()
+
+
+def forget_unsent(session: Session) -> None:
+    """Nobody is to be told any more."""
+    session.execute(delete(UnsentAlert))

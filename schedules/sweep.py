@@ -1,0 +1,74 @@
+"""Looking after what was left: the schedules `nightly_sweep` and `sheet_freshness`."""
+
+from collections.abc import Collection, Iterator, Sequence
+
+import dagster as dg
+
+from assets.contracts import PARTITIONS_A_RUN
+from assets.freshness import SHEET_IS_FRESH
+from assets.partition_results import consecutive
+from assets.partitions import contracts
+from b2b_pipelines.contracts import reruns
+from b2b_pipelines.contracts import store as contract_store
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.settings import read_settings
+from b2b_pipelines.sheets import store as sheet_store
+from schedules.contracts import GAP, delivery, request_range
+
+freshness = dg.define_asset_job(
+    "sheet_freshness_job",
+    selection=dg.AssetSelection.checks(SHEET_IS_FRESH),
+    description="Looks whether every contract's sheet was synced lately.",
+)
+
+
+ALL_ON = 0
+"""Monday: the weekday on which the sweep goes through every contract."""
+
+
+def to_sweep(
+    weekday: int, every: Sequence[str], lagging: Collection[str], waiting: Collection[str], studio: bool
+) -> Collection[str]:
+    """The contracts that a night's sweep brings in line: those that lag behind their revision, with a Studio those that
+    wait for it, and once a week all of them."""
+    if weekday == ALL_ON:
+        return every
+    return {*lagging, *(waiting if studio else ())}
+
+
+@dg.schedule(
+    name="nightly_sweep",
+    job=delivery,
+    cron_schedule="17 2 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every night: contracts whose codes, sheet or runs in edX lag behind, whatever the reason; on Mondays all.",
+)
+def nightly_sweep(
+    context: dg.ScheduleEvaluationContext, database: dg.ResourceParam[Database]
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    now = context.scheduled_execution_time
+    with database.session() as session:
+        lagging = sheet_store.changes_since(session, 0).revisions
+        waiting = reruns.contracts_waiting(session)
+        every = contract_store.every_slug(session)
+    swept = to_sweep(now.weekday(), every, lagging, waiting, studio=read_settings().studio_url is not None)
+    existing = context.instance.get_dynamic_partitions(str(contracts.name))
+    missing = [slug for slug in every if slug not in set(existing)]
+    if missing:
+        context.instance.add_dynamic_partitions(str(contracts.name), missing)
+    ranges = consecutive(list(swept), [*existing, *missing], gap=GAP, most=PARTITIONS_A_RUN)
+    if not ranges:
+        yield dg.SkipReason("no contract lags behind")
+    for first, last in ranges:
+        yield request_range(first, last, f"sweep {now:%Y-%m-%d} {first}")
+
+
+sheet_freshness = dg.ScheduleDefinition(
+    name="sheet_freshness",
+    job=freshness,
+    cron_schedule="41 * * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every hour: the check sheet_is_fresh, for every contract that has a sheet.",
+)
