@@ -235,7 +235,7 @@ def _uuid(said: str) -> str:
 
 
 def _positive(parameter: str, said: str) -> int:
-    if not (said.isascii() and said.isdecimal() and len(said) < 19 and int(said) > 0):
+    if not (said.isascii() and said.isdecimal() and len(said) < 1000 and int(said) > 0):
         raise _Complaint(parameter, "Must be a positive number.")
     return int(said)
 
