@@ -1,0 +1,102 @@
+"""The decision on a basket, in general: over all baskets of a few products, codes and contracts."""
+
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from b2b_pipelines.checkout.rules import Item, Offer, Quote, Reason, Standing, quote
+from b2b_pipelines.learners.rules import Place
+
+PRODUCTS, CONTRACTS, CODES = range(1, 5), (7, 8), ("a", "b", "c", "d")
+money = st.sampled_from([Decimal(0), Decimal("9.90"), Decimal(100)])
+places = st.builds(Place, st.booleans(), st.booleans(), st.none() | st.integers(1, 2), st.integers(0, 2))
+
+
+@st.composite
+def baskets(draw):
+    """`(products, codes, items, offers, standings)`; product 4 and code d are never known."""
+    items = {
+        product: Item(
+            product, draw(money), draw(st.booleans()), draw(st.sampled_from([None, *CONTRACTS])), draw(st.booleans())
+        )
+        for product in (1, 2, 3)
+    }
+    offers = {
+        code: Offer(
+            code, draw(st.sampled_from([1, 2, 3])), draw(st.sampled_from(CONTRACTS)), draw(money), draw(st.booleans())
+        )
+        for code in ("a", "b", "c")
+    }
+    standings = {contract: Standing(draw(st.booleans()), draw(places)) for contract in CONTRACTS}
+    wanted = draw(st.lists(st.sampled_from(PRODUCTS), max_size=4))
+    given_codes = draw(st.lists(st.sampled_from(CODES), max_size=4))
+    return wanted, given_codes, items, offers, standings
+
+
+def decide(basket) -> Quote:
+    return quote(*basket)
+
+
+@given(baskets())
+def test_an_allowed_basket_breaks_no_rule(basket):
+    products, codes, items, offers, standings = basket
+    decided = decide(basket)
+    if not decided.allowed:
+        return
+    assert [line.product for line in decided.lines] == list(dict.fromkeys(products)) != []
+    contracts = {items[product].contract_id for product in products} - {None}
+    free_for_members = all(standings[contract].free and standings[contract].place.attached for contract in contracts)
+    for line in decided.lines:
+        item = items[line.product]
+        assert item.active
+        assert not item.enrolled
+        if line.code is not None:
+            offer = offers[line.code]
+            assert (offer.product_id, offer.contract_id, offer.valid) == (item.product_id, item.contract_id, True)
+            assert line.amount == offer.amount
+        else:
+            assert item.contract_id is None or free_for_members
+            assert line.amount == item.price
+        if item.contract_id is not None:
+            place = standings[item.contract_id].place
+            assert place.open
+            assert place.attached or not place.full
+    assert all(code in offers and offers[code].valid for code in codes)
+    assert decided.total == sum(line.amount for line in decided.lines)
+
+
+@given(baskets())
+def test_a_refused_basket_says_why_and_each_reason_once(basket):
+    decided = decide(basket)
+    if decided.allowed:
+        return
+    assert decided.lines == ()
+    assert decided.total == 0
+    assert len(set(decided.refusals)) == len(decided.refusals)
+    for refusal in decided.refusals:
+        assert (refusal.code is None) == (refusal.error_code != Reason.INVALID_CODE)
+        if refusal.error_code != Reason.EMPTY_BASKET:
+            assert refusal.product in basket[0] or refusal.code in basket[1]
+
+
+@given(baskets(), st.randoms(use_true_random=False))
+def test_the_order_of_a_basket_does_not_matter(basket, chance):
+    products, codes, *known = basket
+    shuffled = chance.sample(products, len(products)), chance.sample(codes, len(codes))
+    one, other = decide(basket), quote(*shuffled, *known)
+    assert set(one.refusals) == set(other.refusals)
+    assert {line.product for line in one.lines} == {line.product for line in other.lines}
+
+
+@given(baskets())
+def test_asking_twice_for_a_product_or_with_a_code_changes_nothing(basket):
+    products, codes, *known = basket
+    assert quote(products * 2, codes * 2, *known) == decide(basket)
+
+
+def test_the_first_of_two_valid_codes_is_used():
+    items = {1: Item(1, Decimal(5), True, 7, False)}
+    offers = {code: Offer(code, 1, 7, Decimal(amount), True) for code, amount in (("a", 3), ("b", 4))}
+    standings = {7: Standing(False, Place(False, True, None, 0))}
+    assert [line.code for line in quote([1], ["b", "a"], items, offers, standings).lines] == ["b"]
