@@ -26,15 +26,16 @@ from b2b_pipelines.db.engine import Database
 from b2b_pipelines.settings import Settings
 
 FEATURES: tuple[APIRouter, ...] = (
+    academies.router,
     contracts.router,
     learners.router,
     licenses.router,
     checkout.router,
-    academies.router,
     intents.router,
     stripe_events.router,
 )
-"""Each says its prefix itself (`APIRouter(prefix=API)`): only then do logs and metrics know the whole route."""
+"""Each says its prefix itself (`APIRouter(prefix=API)`): only then do logs and metrics know the whole route. Routes are
+tried in this order, and the public list is asked for most."""
 
 
 def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
@@ -61,9 +62,7 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
     app.state.metrics = Metrics()
     app.add_middleware(Observed, metrics=app.state.metrics)
     errors.install(app)
-    app.include_router(health.router)
-    app.include_router(pages.router)
-    for router in FEATURES:
+    for router in (*FEATURES, health.router, pages.router):
         app.include_router(router)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     return app

@@ -1,6 +1,7 @@
 """Who is at the other end of the connection."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from fastapi import Request
@@ -31,6 +32,7 @@ def is_local(request: Request) -> bool:
     return peer is not None and peer.is_loopback and not forwarded
 
 
+@lru_cache(4096)
 def _parsed(said: str) -> IPv4Address | IPv6Address | None:
     try:
         found = ip_address(said)
