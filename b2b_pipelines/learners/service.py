@@ -74,21 +74,20 @@ def attach(
     their code.
     """
     text = code.strip().lower()
-    slug = store.contract_of_code(session, text, organization_id)
-    if slug is None:
+    contract = store.lock_contract_of_code(session, text, organization_id)
+    if contract is None:
         raise _refusal(Outcome.INVALID_CODE, "")
-    contract = contract_store.contract(session, slug, lock=True)
     known = store.learner(session, person.email)
     offered = store.codes(session, [text], known.id if known else None).get(text)
     place = places_of(session, [contract], known.id if known else None, now.date())[contract.id]
     outcome = rules.join_with_code(offered.as_offered if offered else None, place)
     if outcome == Outcome.ALREADY_ATTACHED:
-        return Attachment(outcome, slug)
+        return Attachment(outcome, contract.slug)
     if outcome != Outcome.ATTACHED or offered is None:
-        raise _refusal(outcome, slug)
+        raise _refusal(outcome, contract.slug)
     learner = store.ensure_learner(session, person.email, person.name, person.lms_user_id)
     take_seat(session, contract, learner.id, offered)
-    return Attachment(outcome, slug)
+    return Attachment(outcome, contract.slug)
 
 
 def take_seat(
@@ -155,13 +154,13 @@ def remove(session: Session, said: str, email: str) -> str:
 
 
 def places_of(session: Session, contracts: Sequence[Contract], learner_id: int | None, day: date) -> dict[int, Place]:
-    """How a learner (None: one not known yet) stands to each contract on that day (UTC), by contract id. Two queries."""
-    ids = [contract.id for contract in contracts]
-    attached, taken = store.attached_to(session, learner_id, ids), store.seats_taken(session, ids)
-    return {
-        contract.id: Place(contract.id in attached, is_open_on(contract, day), contract.cap, taken.get(contract.id, 0))
-        for contract in contracts
-    }
+    """How a learner (None: one not known yet) stands to each contract on that day (UTC), by contract id. One query."""
+    seats = store.seats(session, learner_id, [contract.id for contract in contracts])
+    places = {}
+    for contract in contracts:
+        taken, attached = seats.get(contract.id, (0, False))
+        places[contract.id] = Place(attached, is_open_on(contract, day), contract.cap, taken)
+    return places
 
 
 def _slugs(outcomes: Mapping[Contract, Outcome], wanted: Outcome) -> list[str]:

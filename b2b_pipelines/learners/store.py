@@ -47,28 +47,28 @@ def ensure_learner(session: Session, email: str, name: str = "", lms_user_id: in
         and_(known.name == "", offered.name != ""),
         and_(known.lms_user_id.is_(None), offered.lms_user_id.is_not(None)),
     )
-    session.execute(
-        insertion.on_conflict_do_update(
-            index_elements=[func.lower(known.email)],
-            set_={
-                "name": func.coalesce(func.nullif(known.name, ""), offered.name),
-                "lms_user_id": func.coalesce(known.lms_user_id, offered.lms_user_id),
-            },
-            where=adds,
-        )
-    )
-    return session.scalars(
-        select(Learner).where(func.lower(Learner.email) == func.lower(email)).execution_options(populate_existing=True)
-    ).one()
+    written = insertion.on_conflict_do_update(
+        index_elements=[func.lower(known.email)],
+        set_={
+            "name": func.coalesce(func.nullif(known.name, ""), offered.name),
+            "lms_user_id": func.coalesce(known.lms_user_id, offered.lms_user_id),
+        },
+        where=adds,
+    ).returning(Learner)
+    made = session.scalars(written, execution_options={"populate_existing": True}).first()
+    if made is not None:
+        return made
+    return session.scalars(select(Learner).where(func.lower(Learner.email) == func.lower(email))).one()
 
 
-def contract_of_code(session: Session, code: str, organization_id: int | None) -> str | None:
-    """The slug of the contract that a code belongs to, as far as callers bound to that organization may know."""
-    query = select(Contract.slug).join(EnrollmentCode, EnrollmentCode.contract_id == Contract.id)
+def lock_contract_of_code(session: Session, code: str, organization_id: int | None) -> Contract | None:
+    """The contract that a code belongs to, locked, as far as callers bound to that organization may know of it."""
+    query = select(Contract).join(EnrollmentCode, EnrollmentCode.contract_id == Contract.id)
     query = query.where(EnrollmentCode.code == code)
     if organization_id is not None:
         query = query.where(Contract.organization_id == organization_id)
-    return session.scalars(query).first()
+    locked = query.with_for_update(of=Contract, key_share=True).execution_options(populate_existing=True)
+    return session.scalars(locked).first()
 
 
 def codes(session: Session, texts: Iterable[str], learner_id: int | None) -> dict[str, CodeFacts]:
@@ -124,27 +124,19 @@ def lock_sign_on_contracts(session: Session, org_key: str, organization_id: int 
     return lock_contracts(session, ids)
 
 
-def seats_taken(session: Session, contract_ids: Iterable[int]) -> Mapping[int, int]:
-    """How many learners are attached to each of the contracts; one without learners is absent."""
+def seats(session: Session, learner_id: int | None, contract_ids: Iterable[int]) -> Mapping[int, tuple[int, bool]]:
+    """How many learners are attached to each of the contracts, and whether that one is (None: nobody known yet). A
+    contract without learners is absent."""
     rows = session.execute(
-        select(ContractLearner.contract_id, func.count().label("taken"))
+        select(
+            ContractLearner.contract_id,
+            func.count().label("taken"),
+            func.coalesce(func.bool_or(ContractLearner.learner_id == literal(learner_id)), False).label("attached"),
+        )
         .where(ContractLearner.contract_id.in_(list(contract_ids)))
         .group_by(ContractLearner.contract_id)
     )
-    return {row.contract_id: row.taken for row in rows}
-
-
-def attached_to(session: Session, learner_id: int | None, contract_ids: Iterable[int]) -> set[int]:
-    """To which of the contracts the learner is attached."""
-    if learner_id is None:
-        return set()
-    return set(
-        session.scalars(
-            select(ContractLearner.contract_id).where(
-                ContractLearner.learner_id == learner_id, ContractLearner.contract_id.in_(list(contract_ids))
-            )
-        )
-    )
+    return {row.contract_id: (row.taken, row.attached) for row in rows}
 
 
 def attach(session: Session, contract_ids: Iterable[int], learner_id: int, how: str) -> None:

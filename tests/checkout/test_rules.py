@@ -2,42 +2,47 @@
 
 from decimal import Decimal
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from b2b_pipelines.checkout.rules import Item, Offer, Quote, Reason, Standing, quote
 from b2b_pipelines.learners.rules import Place
 
-PRODUCTS, CONTRACTS, CODES = range(1, 5), (7, 8), ("a", "b", "c", "d")
+CONTRACTS = (7, 8)
 money = st.sampled_from([Decimal(0), Decimal("9.90"), Decimal(100)])
-places = st.builds(Place, st.booleans(), st.booleans(), st.none() | st.integers(1, 2), st.integers(0, 2))
+likely = st.sampled_from([True] * 12 + [False])
+seldom = likely.map(lambda yes: not yes)
+places = st.builds(Place, st.booleans(), likely, st.none() | st.integers(2, 3), st.integers(0, 2))
+standings_of = st.builds(Standing, st.booleans(), places)
 
 
 @st.composite
 def baskets(draw):
-    """`(products, codes, items, offers, standings)`; product 4 and code d are never known."""
+    """`(products, codes, items, offers, standings)`, mostly such as might be allowed: for most products a code of theirs
+    is offered. Product 4 and code z are not known."""
     items = {
-        product: Item(
-            product, draw(money), draw(st.booleans()), draw(st.sampled_from([None, *CONTRACTS])), draw(st.booleans())
-        )
+        product: Item(product, draw(money), draw(likely), draw(st.sampled_from([None, *CONTRACTS])), draw(seldom))
         for product in (1, 2, 3)
     }
-    offers = {
-        code: Offer(
-            code, draw(st.sampled_from([1, 2, 3])), draw(st.sampled_from(CONTRACTS)), draw(money), draw(st.booleans())
-        )
-        for code in ("a", "b", "c")
-    }
-    standings = {contract: Standing(draw(st.booleans()), draw(places)) for contract in CONTRACTS}
-    wanted = draw(st.lists(st.sampled_from(PRODUCTS), max_size=4))
-    given_codes = draw(st.lists(st.sampled_from(CODES), max_size=4))
-    return wanted, given_codes, items, offers, standings
+    offers, offered = {}, []
+    products = draw(st.lists(st.sampled_from([1, 2, 3] * 4 + [4]), max_size=3))
+    for product in products:
+        item = items.get(product)
+        if item is not None and item.contract_id is not None and draw(likely):
+            contract = item.contract_id if draw(likely) else draw(st.sampled_from(CONTRACTS))
+            code = f"code-{len(offers)}"
+            offers[code] = Offer(code, product if draw(likely) else 3, contract, draw(money), draw(likely))
+            offered.append(code)
+    if draw(seldom):
+        offered.append("z")
+    return products, offered, items, offers, {contract: draw(standings_of) for contract in CONTRACTS}
 
 
 def decide(basket) -> Quote:
     return quote(*basket)
 
 
+@settings(max_examples=300)
 @given(baskets())
 def test_an_allowed_basket_breaks_no_rule(basket):
     products, codes, items, offers, standings = basket
