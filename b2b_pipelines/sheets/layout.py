@@ -223,24 +223,25 @@ class _Search:
             standing = {column: count for column, count in standing.items() if count and 2 * count >= of[column]}
         if len(standing) < 2:
             return next(iter(standing), None)
-        return self.most_likely(0, standing, {column: self.agreement_beside(column) for column in standing})
+        evidence = {column: (count, count) for column, count in standing.items()}
+        return self.most_likely(0, evidence, {column: self.agreement_beside(column) for column in standing})
 
-    def most_likely(self, header: int, evidence: Mapping[int, int], company: Mapping[int, int]) -> int:
-        """Of several columns the one that did not move, if it has at least half of the evidence of the best.
+    def most_likely(self, header: int, evidence: Mapping[int, tuple[int, int]], company: Mapping[int, int]) -> int:
+        """Of several columns, each with the cells that agree and those that tell, the one that is ours.
 
-        Else the one with the most evidence, then the one in the better company, then the leftmost.
+        It is the one that did not move, if half of what tells in it agrees, and half as much as in any other: a copy
+        is truer than a column in which the customer edited something. Else the one where most agrees and least does
+        not, then the one in the better company, then the leftmost.
         """
-        most = max(evidence.values())
+        most = max(agreeing for agreeing, _ in evidence.values())
         then = self.written.columns[header] if self.written else None
-        return max(
-            evidence,
-            key=lambda column: (
-                column == then and 2 * evidence[column] >= most,
-                evidence[column],
-                company[column],
-                -column,
-            ),
-        )
+
+        def likelihood(column: int) -> tuple[bool, int, int, int]:
+            agreeing, telling = evidence[column]
+            stayed = column == then and 2 * agreeing >= max(most, telling)
+            return stayed, 2 * agreeing - telling, company[column], -column
+
+        return max(evidence, key=likelihood)
 
     def agreement_beside(self, code: int) -> int:
         """How many cells hold what we wrote if this is the code column and the others stand to it as they did."""
@@ -260,11 +261,9 @@ class _Search:
 
     def codes_of_ours(self) -> set[str]:
         """The texts, normalized, that tell which column is ours: codes, and their header where it was sorted away."""
-        if self.written and self.written.rows:
-            codes = {text for held in self.written.rows for text in (normal(held.code), normal(held.cells[0]))}
-        else:
-            codes = {normal(code) for code in self.known}
-        return codes | {_NAMES[0]}
+        held = self.written.rows if self.written else ()
+        texts = {text for row in held for text in (row.code, row.cells[0])} if held else set(self.known)
+        return {normal(text) for text in texts} | {_NAMES[0]}
 
     def rows_of_ours(self, code: int) -> list[_RowThen]:
         """The rows of the last sync that stand in the tab, wherever they are now, with what they held then.
@@ -273,8 +272,10 @@ class _Search:
         """
         held: dict[str, tuple[Cell, ...] | None] = {}
         for row in self.written.rows if self.written else ():
-            text, then = normal(row.cells[0]), (normal(row.cells[0]), *row.cells[1:])
-            held[text] = then if held.get(text, then) == then else None
+            text = normal(row.cells[0])
+            first = held.setdefault(text, row.cells)
+            if first is not row.cells and (first is None or first[1:] != row.cells[1:]):
+                held[text] = None
         return [(row, cells) for row in self.tab.values if len(row) > code and (cells := held.get(normal(row[code])))]
 
     def places(self, code: int) -> tuple[int, ...]:
@@ -288,8 +289,8 @@ class _Search:
         """
         place = self.places(code)[header]
         if self.named[header]:
-            agreeing = {column: self.agreement(header, column, rows)[0] for column in self.named[header]}
-            return self.most_likely(header, agreeing, {column: column == place for column in agreeing})
+            evidence = {column: self.agreement(header, column, rows) for column in self.named[header]}
+            return self.most_likely(header, evidence, {column: column == place for column in evidence})
         if self.is_free(place):
             right, telling = self.agreement(header, place, rows)
             return place if 2 * right > telling else None

@@ -244,7 +244,7 @@ def _unknown_codes(found: _Found, tab: Tab, layout: Layout, written: Written | N
     """Rows whose code cell was edited, with the code that stood there, or else the text that looks like one.
 
     A row is one of those if its text was reported before; if it had a code that is now nowhere and still shows
-    something of what we wrote beside it; if it shows all that was beside such a code elsewhere (it was moved too); or if
+    text that we wrote beside it; if it shows all that was beside such a code elsewhere (it was moved too); or if
     it looks like a code. Totals, footnotes and our own header are none of these.
     """
     others = {index: text for index, text in found.others if text != normal(HEADERS[0])}
@@ -260,7 +260,9 @@ def _unknown_codes(found: _Found, tab: Tab, layout: Layout, written: Written | N
         if text not in reported:
             beside = _shown(tab.cell(index, column) for column in layout.status)
             then = lost.get(index)
-            if then and any(now == old != "" for now, old in zip(beside, _shown(then.cells[1:]), strict=True)):
+            if then and any(
+                now == old != "" for now, old in zip(beside, then.cells[1:], strict=True) if isinstance(old, str)
+            ):
                 exactly[index, text] = then.code
             elif beside in alike and not looks_like_code(text):
                 exactly[index, text] = alike[beside]

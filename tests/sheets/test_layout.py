@@ -253,6 +253,13 @@ def test_of_two_columns_with_one_header_the_one_with_our_data_is_ours():
     assert find(values) == Layout((0, 1, 2, 3, 5, 6), has_header=True)
 
 
+def test_of_two_columns_with_one_header_a_blank_one_is_ours_where_we_wrote_nothing():
+    blank = Written(WRITTEN.columns, 26, tuple(row for row in WRITTEN.rows if row.code != A))
+    values = insert(grid(HEADERS, ROWS[B], ROWS[C]), 1, "Redeemed By")
+    values[1][1] = "Bob, I think"
+    assert find_layout(tab(values, 27), (), blank) == Layout((0, 2, 3, 4, 5, 6), has_header=True)
+
+
 def test_a_copy_of_our_columns_is_not_ours():
     values = [[*row, "", *row] for row in ours()]
     assert find(values) == IN_PLACE

@@ -359,7 +359,7 @@ class TestConflicts:
         assert update(ABC, seen).conflicts == ()
 
     def test_a_total_that_moved_up_beside_nothing_of_ours_is_not_an_edited_code(self):
-        plan = update(ABC, tab(HEADERS, row(A), row(B), ("Total", "", "", 3)))
+        plan = update(ABC, tab(HEADERS, row(A), row(B), ("Total", "", 0, 3)))
         assert plan.conflicts == ()
         assert plan.rows_after == {2: A, 3: B, 5: C}
 
