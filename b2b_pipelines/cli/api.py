@@ -14,7 +14,7 @@ from b2b_pipelines.errors import Refused
 from b2b_pipelines.settings import read_settings
 
 
-def serve(
+def api(
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
     as_json: AsJson = False,

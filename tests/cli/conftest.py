@@ -11,7 +11,7 @@ import typer
 from b2b_pipelines.cli import codes, console, contract, listing, main
 
 PROGRAMS: dict[str, typer.Typer] = {
-    "b2b": main.commands,
+    "b2b": main.commands(),
     "b2b_contract": contract.commands,
     "b2b_list": listing.commands,
     "b2b_codes": codes.commands,

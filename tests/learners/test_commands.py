@@ -5,7 +5,7 @@ import json
 import pytest
 
 from b2b_pipelines.cli import console
-from b2b_pipelines.cli.main import commands
+from b2b_pipelines.cli import main
 from b2b_pipelines.db.engine import Database
 from tests.shop import LONG_AGO, Shop
 
@@ -22,7 +22,7 @@ def b2b(database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
     def run(*arguments: str):
         with pytest.raises(SystemExit) as ended:
-            console.run(commands, "b2b", list(arguments))
+            console.run(main.commands(), "b2b", list(arguments))
         printed = capsys.readouterr()
         return ended.value.code, json.loads(printed.out) if "--json" in arguments else printed.out + printed.err
 

@@ -11,10 +11,11 @@ import sys
 
 def serve() -> None:
     from b2b_pipelines.cli import console
-    from b2b_pipelines.cli.main import commands
+    from b2b_pipelines.cli import main
     from b2b_pipelines.db import connect  # noqa: F401  loaded before the fork
     from b2b_pipelines.vendors import open_edx  # noqa: F401
 
+    commands = main.commands("licenses")
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     for line in sys.stdin:
         asked = json.loads(line)

@@ -1,0 +1,221 @@
+"""`b2b licenses …`, as people and scripts run it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from b2b_pipelines.cli import console
+from b2b_pipelines.cli import main
+from b2b_pipelines.sandbox import Sandbox
+from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
+
+ONE, TWO = UUID(int=1), UUID(int=2)
+LONG_AGO = datetime.now(UTC) - timedelta(days=100)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command line came to."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def b2b(capfd: pytest.CaptureFixture[str]) -> Run:
+    def run(*arguments: object) -> Ran:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            console.run(main.commands(), "b2b", ["licenses", *map(str, arguments)])
+        out, err = capfd.readouterr()
+        return Ran(int(ended.value.code or 0), out, err)
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch: pytest.MonkeyPatch, database_url: str, sandbox: Sandbox) -> None:
+    monkeypatch.setenv("B2B_DATABASE_URL", database_url)
+    monkeypatch.setenv("B2B_LMS_URL", sandbox.lms.url)
+    monkeypatch.setenv("B2B_OAUTH_CLIENT_ID", CLIENT_ID)
+    monkeypatch.setenv("B2B_OAUTH_CLIENT_SECRET", CLIENT_SECRET)
+    monkeypatch.setenv("B2B_UNLINK_CUSTOMERS", str(ONE))
+
+
+@pytest.fixture
+def imported(b2b: Run, tmp_path: Path, sandbox: Sandbox) -> tuple[Path, Path]:
+    """Two customers with three licenses each, whose plans expired a hundred days ago."""
+    plans, licenses = tmp_path / "plans.json", tmp_path / "licenses.json"
+    customers = (ONE, TWO)
+    plans.write_text(
+        json.dumps(
+            [
+                {
+                    "uuid": str(UUID(int=customer.int * 10)),
+                    "enterprise_customer_uuid": str(customer),
+                    "customer_name": f"Customer {customer.int}",
+                    "title": "Plan",
+                    "start_date": (LONG_AGO - timedelta(days=365)).isoformat(),
+                    "expiration_date": LONG_AGO.isoformat(),
+                    "is_active": True,
+                }
+                for customer in customers
+            ]
+        )
+    )
+    licenses.write_text(
+        json.dumps(
+            [
+                {
+                    "uuid": str(UUID(int=customer.int * 1000 + number)),
+                    "plan_uuid": str(UUID(int=customer.int * 10)),
+                    "status": "activated",
+                    "user_email": f"learner{number}@example.com",
+                }
+                for customer in customers
+                for number in range(3)
+            ]
+        )
+    )
+    assert b2b("import", "--plans", plans, "--licenses", licenses).status == 0
+    for customer in customers:
+        sandbox.lms.link(customer, [f"learner{number}@example.com" for number in range(3)])
+    return plans, licenses
+
+
+def test_an_import_says_what_it_changed(b2b: Run, imported: tuple[Path, Path]) -> None:
+    again = b2b("import", "--plans", imported[0], "--licenses", imported[1], "--json")
+    assert again.json == {
+        "plans": {"created": 0, "updated": 0, "unchanged": 2},
+        "licenses": {"created": 0, "updated": 0, "unchanged": 6},
+        "ignored": {},
+    }
+
+
+def test_a_faulty_file_is_one_line_and_one_json_error(b2b: Run, tmp_path: Path) -> None:
+    path = tmp_path / "plans.csv"
+    path.write_text("uuid,enterprise_customer_uuid,title,start_date,expiration_date\nx,y,z,1,2\n")
+    refused = b2b("import", "--plans", path)
+    assert refused.status == 1
+    assert len(refused.err.splitlines()) == 1
+    assert "plans.csv line 2: uuid is not a UUID" in refused.err
+    assert b2b("import", "--plans", path, "--json").json["error"]["code"] == "invalid_input"
+
+
+def test_an_import_of_nothing_is_wrong_usage(b2b: Run) -> None:
+    assert b2b("import").status == 2
+
+
+def test_expired_shows_decisions_and_reasons_and_addresses_only_when_asked(b2b: Run, imported: object) -> None:
+    rows = b2b("expired", "--customer", ONE, "--json").json
+    assert [row["decision"] for row in rows] == ["terminate"] * 3
+    assert {"license_uuid", "plan_uuid", "decision", "reason"} <= rows[0].keys()
+    assert "user_email" not in rows[0]
+    assert "example.com" not in b2b("expired").out
+    assert b2b("expired", "--show-emails", "--json").json[0]["user_email"] == "learner0@example.com"
+
+
+def test_expired_decides_for_any_moment(b2b: Run, imported: object) -> None:
+    assert b2b("expired", "--at", (LONG_AGO - timedelta(microseconds=1)).isoformat(), "--json").json == []
+    assert len(b2b("expired", "--at", LONG_AGO.isoformat(), "--json").json) == 6
+    assert b2b("expired", "--at", "2026-01-01").status == 1
+
+
+def test_terminate_then_unlink(b2b: Run, imported: object, sandbox: Sandbox) -> None:
+    ended = b2b("terminate", "--json")
+    assert ended.status == 0
+    assert [(row["customer"], row["done"], row["failed"], row["skipped"], row["errors"]) for row in ended.json] == [
+        (str(ONE), 3, 0, 0, []),
+        (str(TWO), 3, 0, 0, []),
+    ]
+    unlinked = b2b("unlink", "--json")
+    assert unlinked.status == 0
+    assert [(row["done"], row["failed"], row["skipped"]) for row in unlinked.json] == [(3, 0, 0), (0, 0, 3)]
+    assert sandbox.lms.linked(ONE) == set()
+    assert len(sandbox.lms.linked(TWO)) == 3
+    decisions = {row["decision"] for row in b2b("expired", "--json").json}
+    assert decisions == {"already_unlinked", "unlink_disabled"}
+
+
+def test_unlinking_before_terminating_unlinks_nobody_and_says_why(b2b: Run, imported: object, sandbox: Sandbox) -> None:
+    ran = b2b("unlink")
+    assert ran.status == 0
+    assert "b2b licenses terminate" in ran.out
+    assert len(sandbox.lms.linked(ONE)) == 3
+
+
+@pytest.mark.parametrize("verb", ["terminate", "unlink"])
+def test_one_customers_failure_is_the_exit_status_after_the_others_are_done(
+    b2b: Run, imported: object, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setenv("B2B_UNLINK_CUSTOMERS", f"{ONE},{TWO}")
+    if verb == "unlink":
+        b2b("terminate")
+    sandbox.faults.answer(403, vendor="lms", kind="write", body={"detail": "Not allowed for learner1@example.com"})
+    ran = b2b(verb, "--json")
+    assert ran.status == 1
+    assert [(row["done"], row["failed"]) for row in ran.json] == [(0, 3), (3, 0)]
+    (error,) = ran.json[0]["errors"]
+    assert "403" in error
+    assert "Not allowed" in error
+    assert str(UUID(int=1001)) in error
+    assert "@" not in error
+    assert b2b(verb, "--customer", ONE).status == 0
+
+
+@pytest.mark.parametrize("verb", ["terminate", "unlink"])
+def test_a_dry_run_says_would_in_every_line_and_asks_nothing(
+    b2b: Run, imported: object, sandbox: Sandbox, verb: str
+) -> None:
+    sandbox.log.reset()
+    ran = b2b(verb, "--dry-run")
+    assert ran.status == 0
+    assert all("would" in line for line in ran.out.splitlines())
+    assert all(row["dry_run"] is True for row in b2b(verb, "--dry-run", "--json").json)
+    assert sandbox.log.entries() == []
+
+
+def test_a_refused_address_fails_once_and_is_skipped_from_then_on(b2b: Run, imported: object, sandbox: Sandbox) -> None:
+    b2b("terminate")
+    sandbox.lms.refused = {"learner1@example.com"}
+    assert b2b("unlink", "--json").status == 1
+    again = b2b("unlink", "--json")
+    assert again.status == 0
+    assert (again.json[0]["done"], again.json[0]["failed"], again.json[0]["skipped"]) == (0, 0, 1)
+
+
+def test_without_an_lms_it_is_refused_in_one_line(b2b: Run, imported: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("B2B_LMS_URL")
+    refused = b2b("terminate")
+    assert refused.status == 1
+    assert "set B2B_LMS_URL" in refused.err
+    assert b2b("terminate", "--dry-run").status == 0
+
+
+def test_an_unknown_customer_is_refused(b2b: Run, imported: object) -> None:
+    for verb in ("expired", "terminate", "unlink"):
+        assert b2b(verb, "--customer", UUID(int=9)).status == 1
+        assert b2b(verb, "--customer", "x").status == 2
+
+
+def test_customers_are_listed_with_whether_they_are_unlinked(b2b: Run, imported: object) -> None:
+    rows = b2b("customers", "--json").json
+    assert [(row["customer"], row["name"], row["plans"], row["licenses"], row["unlinking"]) for row in rows] == [
+        (str(ONE), "Customer 1", 1, 3, True),
+        (str(TWO), "Customer 2", 1, 3, False),
+    ]
+    assert "Customer 1" in b2b("customers").out
