@@ -1,0 +1,54 @@
+"""A webhook that takes what it is sent, and the surroundings of assets."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tests.assets.conftest import deliver, instance, key_file, running_sandbox, sandbox, sheets, surroundings
+
+__all__ = ["deliver", "instance", "key_file", "running_sandbox", "sandbox", "sheets", "surroundings"]
+
+
+@dataclass
+class Webhook:
+    """What was posted to it, and what it answers."""
+
+    url: str = ""
+    status: int = 200
+    posted: list[dict[str, Any]] = field(default_factory=list)
+
+    def events(self) -> list[str]:
+        return [message["event"] for message in self.posted]
+
+
+@pytest.fixture
+def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
+    """An HTTP server on this machine that `B2B_ALERT_WEBHOOK_URL` names."""
+    state = Webhook()
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if state.status == 200:
+                state.posted.append(body)
+            self.send_response(state.status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    state.url = f"http://127.0.0.1:{server.server_port}/hook"
+    monkeypatch.setenv("B2B_ALERT_WEBHOOK_URL", state.url)
+    yield state
+    server.shutdown()
+    server.server_close()
+    thread.join()

@@ -1,0 +1,204 @@
+"""Who is told what, and how often: runs in a Dagster instance, a webhook that counts."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from assets.partition_results import Event, work_through
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.errors import PermanentError, TransientError
+from b2b_pipelines.faults import service, store
+from b2b_pipelines.faults.rules import Finished, Seen, Subject
+from schedules.alerts import WILL_RETRY, alert_on_failure, alert_on_recovery
+from tests.orchestration.conftest import Webhook
+
+places = dg.DynamicPartitionsDefinition(name="places")
+
+
+class Place:
+    """Partitions of one asset that fail when told to, and a check of them."""
+
+    def __init__(self) -> None:
+        self.broken: dict[str, Exception] = {}
+        self.tries: list[str] = []
+        self.doubted: set[str] = set()
+
+    def make(self, key: str) -> dg.MaterializeResult[None]:
+        self.tries.append(key)
+        if key in self.broken:
+            raise self.broken[key]
+        return dg.MaterializeResult()
+
+    def look(self, key: str) -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=key not in self.doubted, description="something is odd")
+
+    @property
+    def definition(self) -> dg.AssetsDefinition:
+        @dg.multi_asset(
+            name="step",
+            specs=[dg.AssetSpec("thing", skippable=True)],
+            check_specs=[dg.AssetCheckSpec("thing_is_right", asset="thing", partitions_def=places)],
+            partitions_def=places,
+            can_subset=True,
+            retry_policy=dg.RetryPolicy(max_retries=2, delay=0),
+        )
+        def things(context: dg.AssetExecutionContext) -> Iterator[Event]:
+            yield from work_through(context, {"thing": self.make}, {"thing": {"thing_is_right": self.look}})
+
+        return things
+
+
+class Installation:
+    """Runs things, and lets the sensors look at each run that is over, as the daemon does."""
+
+    def __init__(self, database: Database, instance: dg.DagsterInstance) -> None:
+        self.database, self.instance, self.place = database, instance, Place()
+        instance.add_dynamic_partitions("places", ["a", "b", "c"])
+
+    def run(self, **tags: str) -> dg.ExecuteInProcessResult:
+        covers = {"dagster/asset_partition_range_start": "a", "dagster/asset_partition_range_end": "c"}
+        result = dg.materialize(
+            [self.place.definition], instance=self.instance, tags={**covers, **tags}, raise_on_error=False
+        )
+        self.look(result)
+        return result
+
+    def look(self, result: dg.ExecuteInProcessResult) -> None:
+        last = [event for event in result.all_events if event.is_run_failure or event.is_job_success][-1]
+        context = dg.build_run_status_sensor_context(
+            "sensor", last, self.instance, result.dagster_run, resources={"database": self.database}
+        )
+        if last.is_run_failure:
+            alert_on_failure(context.for_run_failure())
+        else:
+            alert_on_recovery(context)
+
+
+@pytest.fixture
+def here(database: Database, instance: dg.DagsterInstance) -> Installation:
+    return Installation(database, instance)
+
+
+def test_a_contract_that_keeps_failing_is_tried_three_times_told_once_and_once_when_it_is_over(
+    here: Installation, webhook: Webhook
+) -> None:
+    here.place.broken["b"] = TransientError("Google does not answer: try again later")
+    result = here.run()
+    assert here.place.tries.count("b") == 3
+    assert here.place.tries.count("a") == here.place.tries.count("c") == 1
+    assert not result.success
+    here.run()
+    here.run()
+    assert webhook.events() == ["run_failed"]
+    assert webhook.posted[0]["failures"] == [
+        {"what": "thing", "partition": "b", "reason": "Google does not answer: try again later"}
+    ]
+    assert webhook.posted[0]["run_id"] == result.run_id
+    del here.place.broken["b"]
+    here.run()
+    here.run()
+    assert webhook.events() == ["run_failed", "recovered"]
+    assert webhook.posted[1]["recovered"][0]["partition"] == "b"
+
+
+def test_what_will_not_pass_is_tried_once_and_told_once(here: Installation, webhook: Webhook) -> None:
+    here.place.broken["a"] = PermanentError("share the sheet")
+    here.run()
+    assert here.place.tries.count("a") == 1
+    assert webhook.events() == ["run_failed"]
+
+
+def test_another_contract_that_begins_to_fail_is_told_of_alone(here: Installation, webhook: Webhook) -> None:
+    here.place.broken["a"] = PermanentError("share the sheet")
+    here.run()
+    here.place.broken["b"] = PermanentError("no such tab")
+    here.run()
+    assert [failure["partition"] for failure in webhook.posted[1]["failures"]] == ["b"]
+
+
+def test_nothing_is_told_while_a_retry_is_to_come(here: Installation, webhook: Webhook) -> None:
+    here.place.broken["a"] = PermanentError("share the sheet")
+    here.run(**{WILL_RETRY: "true"})
+    assert webhook.posted == []
+    here.run(**{WILL_RETRY: "false"})
+    assert webhook.events() == ["run_failed"]
+
+
+def test_a_check_that_fails_in_a_run_that_goes_well_is_told_once_and_its_end_too(
+    here: Installation, webhook: Webhook
+) -> None:
+    here.place.doubted = {"a", "b"}
+    assert here.run().success
+    here.run()
+    assert webhook.events() == ["check_failed"]
+    assert webhook.posted[0]["check"] == "thing_is_right (thing)"
+    assert [failure["partition"] for failure in webhook.posted[0]["failures"]] == ["a", "b"]
+    here.place.doubted = set()
+    here.run()
+    assert webhook.events() == ["check_failed", "recovered"]
+
+
+def test_an_error_that_nobody_foresaw_is_told_without_its_text(
+    database: Database, instance: dg.DagsterInstance, webhook: Webhook
+) -> None:
+    @dg.asset
+    def frail() -> None:
+        raise ValueError("jo@example.com")
+
+    result = dg.materialize([frail], instance=instance, raise_on_error=False)
+    Installation(database, instance).look(result)
+    [message] = webhook.posted
+    assert message["failures"] == [{"what": "frail", "partition": None, "reason": "ValueError (see the run's log)"}]
+    assert "jo@example.com" not in str(message)
+
+
+def test_a_failure_that_is_looked_at_after_the_run_that_mended_it_is_not_told(
+    here: Installation, webhook: Webhook
+) -> None:
+    here.place.broken["b"] = PermanentError("share the sheet")
+    look: Callable[[Any], None] = here.look
+    here.look = lambda _: None  # type: ignore[method-assign]
+    failed = here.run()
+    del here.place.broken["b"]
+    mended = here.run()
+    look(mended)
+    look(failed)
+    assert webhook.posted == []
+
+
+def finished(*seen: Seen) -> Finished:
+    return Finished("1f", "job", failed=True, seen=seen)
+
+
+FAULT = Seen(Subject("step", "academy_catalogs"), False, "the catalog does not answer")
+
+
+def test_a_message_that_was_not_taken_is_kept_and_sent_before_the_next(database: Database, webhook: Webhook) -> None:
+    webhook.status = 503
+    service.take_in(database, finished(FAULT))
+    with pytest.raises(service.AlertNotTaken):
+        service.send(database, webhook.url)
+    webhook.status = 200
+    service.take_in(database, finished(Seen(FAULT.subject, True)))
+    assert service.send(database, webhook.url) == 2
+    assert webhook.events() == ["run_failed", "recovered"]
+    assert service.send(database, webhook.url) == 0
+
+
+def test_without_a_webhook_nothing_waits_for_one(database: Database) -> None:
+    service.take_in(database, finished(FAULT))
+    assert service.send(database, None) == 0
+    with database.session() as session:
+        assert store.next_unsent(session) is None
+        assert set(store.known(session)) == {FAULT.subject}
+
+
+def test_two_senders_send_a_message_once(database: Database, webhook: Webhook) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    service.take_in(database, finished(FAULT))
+    with ThreadPoolExecutor(4) as pool:
+        sent: Mapping[int, int] = dict(enumerate(pool.map(lambda _: service.send(database, webhook.url), range(4))))
+    assert sum(sent.values()) == len(webhook.posted) == 1

@@ -1,0 +1,25 @@
+"""The graph is what was reviewed; `.venv/bin/python -m tests.orchestration.graph` takes a change of it over."""
+
+import yaml
+
+from tests.orchestration.graph import SNAPSHOT, graph
+
+
+def test_the_graph_is_the_one_that_was_reviewed() -> None:
+    assert graph() == yaml.safe_load(SNAPSHOT.read_text(encoding="utf-8")), (
+        "the graph has changed; if that is meant: .venv/bin/python -m tests.orchestration.graph"
+    )
+
+
+def test_every_asset_says_what_it_is_whose_it_is_and_what_it_holds() -> None:
+    for name, asset in graph()["assets"].items():
+        missing = [said for said in ("description", "group", "kinds", "owners") if not asset[said]]
+        if not asset.get("external"):
+            missing += [
+                said for said in ("code version", "retries", "pool", "fresh within", "columns") if not asset[said]
+            ]
+        assert not missing, name
+
+
+def test_every_check_says_what_it_claims() -> None:
+    assert all(check["description"] for check in graph()["checks"].values())
