@@ -161,6 +161,12 @@ def last_snapshot(session: Session, contract_id: int) -> SheetSnapshot | None:
     ).first()
 
 
+def verify_snapshot(session: Session, snapshot_id: int, changed: Mapping[str, Any]) -> None:
+    """Note that a snapshot was found right just now, but for what moved or was edited since."""
+    values = {**changed, "verified_at": func.now()}
+    session.execute(update(SheetSnapshot).where(SheetSnapshot.id == snapshot_id).values(values))
+
+
 def snapshots(session: Session, contract_id: int, *, with_rows: bool = False) -> Sequence[SheetSnapshot]:
     """The snapshots of what we wrote, newest first; their rows are left in the database unless asked for."""
     query = (

@@ -4,7 +4,7 @@ The steps lie in several short transactions, because between them Google is aske
 second sync out meanwhile. Nothing here relies on what an earlier sync believed: the tab is read each time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -64,8 +64,8 @@ TRIES = 5
 class Sync:
     """One sync, from looking at the tab to remembering what it then held.
 
-    `seen` is what the tab held when it was last read or written; `written` what the last sync left behind, or this one
-    by now. `new`: the tab is not the one that was last written.
+    `seen` is what the tab held when it was last read or written; `written` what the last sync left behind (its
+    `snapshot`), or this one by now. `new`: the tab is not the one that was last written.
     """
 
     database: Database
@@ -77,6 +77,8 @@ class Sync:
     spreadsheet: str = field(init=False)
     means: tuple[str | None, str] | None = field(init=False, default=None)
     seen: TabContent = field(init=False)
+    claimed: bool = field(init=False, default=False)
+    snapshot: SheetSnapshot | None = field(init=False, default=None)
     written: Written | None = field(init=False, default=None)
     new: bool = field(init=False, default=False)
     revision: int = field(init=False, default=0)
@@ -98,7 +100,7 @@ class Sync:
         contract = contract_store.contract(session, self.said)
         if contract.sheet_url is None:
             raise NotDelivered(f"{contract.slug} has no sheet: give it one with `b2b_contract modify … --sheet`")
-        if not store.delivered(session, [contract.slug]):
+        if not contract.requires_codes and not store.delivered(session, [contract.slug]):
             raise NotDelivered(
                 f"{contract.slug} does not require codes (it is sso and free): its sheet is left as it is"
             )
@@ -113,18 +115,18 @@ class Sync:
             target = store.target_of(session, contract.id)
             snapshot = store.last_snapshot(session, contract.id)
         self.seen = targets.read_tab(self.sheets, contract, target)
-        self.new = snapshot is None or (snapshot.spreadsheet_id, snapshot.sheet_id) != (
-            self.spreadsheet,
-            self.seen.info.sheet_id,
-        )
-        if snapshot is not None and not self.new:
-            self.written = written_of(snapshot)
-        targets.refuse_if_taken(self.database, self.sheets, contract, self.seen.info)
+        self.claimed = targets.is_claimed(contract, target, self.seen.info)
+        if not self.claimed:
+            targets.refuse_if_taken(self.database, self.sheets, contract, self.seen.info)
+        if snapshot is not None and targets.is_of(snapshot, self.spreadsheet, self.seen.info):
+            self.snapshot, self.written = snapshot, written_of(snapshot)
+        self.new = self.snapshot is None
 
     def claim(self) -> None:
         """Make the tab the contract's."""
-        with self.database.session() as session:
-            targets.claim(session, self.contract(session), self.seen.info)
+        if not self.claimed:
+            with self.database.session() as session:
+                targets.claim(session, self.contract(session), self.seen.info)
 
     @property
     def tab(self) -> Tab:
@@ -143,17 +145,18 @@ class Sync:
                     return anew
             layout = find_layout(tab, known, self.written)
             present = present_codes(tab, layout) if isinstance(layout, Layout) else set()
-            wanted = _truth(store.wanted(session, contract, present), self.gone(session, contract, present))
+            wanted = _truth(store.wanted(session, contract, present), self.gone(session, known, present))
         return plan_update(wanted, tab, layout, self.written)
 
-    def gone(self, session: Session, contract: Contract, present: set[str]) -> Mapping[str, CodeRow]:
+    def gone(self, session: Session, known: Iterable[str], present: set[str]) -> Mapping[str, CodeRow]:
         """Codes that stand in the tab and were deleted since we wrote them: invalid since we first found them so."""
-        rows = [row for row in (self.written.rows if self.written else ()) if normal(row.code) in present]
+        alive = {normal(code) for code in known}
+        rows = [row for row in (self.written.rows if self.written else ()) if normal(row.code) in present - alive]
+        if not rows:
+            return {}
         rows.sort(key=lambda row: normal(row.cells[0]) == normal(row.code))  # what stands by itself counts most
-        held = {normal(row.code): row for row in rows}
-        alive = {normal(code) for code in store.codes_among(session, contract, held.keys())}
         now = _shown(contract_store.transaction_time(session))
-        return {name: _deleted(row, now) for name, row in held.items() if name not in alive}
+        return {normal(row.code): _deleted(row, now) for row in rows}
 
     def carry_out(self, lock: Held) -> SyncResult:
         """Write what is missing until the tab holds it: once, unless somebody edits meanwhile or Google fails."""
@@ -224,7 +227,7 @@ class Sync:
             return
         with self.database.session() as session:
             contract = self.contract(session)
-            session.add(self.snapshot(contract.id, "before", rows=rows, row_count=len(rows)))
+            session.add(self.new_snapshot(contract.id, "before", rows=rows, row_count=len(rows)))
         self.kept_before = True
 
     def remember(self, plan: Plan) -> SyncResult:
@@ -243,22 +246,20 @@ class Sync:
         }
         with self.database.session() as session:
             contract = self.contract(session)
-            latest = None if self.applied or self.new else store.last_snapshot(session, contract.id)
-            if latest is None:
+            if self.applied or self.snapshot is None:
                 counts = {"updated": result.updated, "appended": result.appended, "unchanged": result.unchanged}
-                session.add(self.snapshot(contract.id, "after", **contents, **counts))
+                session.add(self.new_snapshot(contract.id, "after", **contents, **counts))
             else:
-                for key, value in contents.items():
-                    if getattr(latest, key) != value:
-                        setattr(latest, key, value)
-                latest.verified_at = contract_store.transaction_time(session)
+                last = self.snapshot
+                changed = {key: value for key, value in contents.items() if getattr(last, key) != value}
+                store.verify_snapshot(session, last.id, changed)
             places = {code: row for row, code in reversed((plan.rows_after or {}).items())}
             store.locate(session, contract.id, result.target.key, places)
             store.mark_synced(session, contract.id, self.revision, wrote=bool(self.applied))
             store.forget_old(session)
         return result
 
-    def snapshot(self, contract_id: int, kind: str, **values: Any) -> SheetSnapshot:
+    def new_snapshot(self, contract_id: int, kind: str, **values: Any) -> SheetSnapshot:
         common: dict[str, Any] = {
             "title": self.seen.info.title,
             "columns": list(range(len(HEADERS))),

@@ -7,7 +7,7 @@ from b2b_pipelines.contracts.rules import same_tab, spreadsheet_id
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import Conflict, PermanentError
 from b2b_pipelines.sheets import store
-from b2b_pipelines.sheets.models import SheetTarget
+from b2b_pipelines.sheets.models import SheetSnapshot, SheetTarget
 from b2b_pipelines.vendors.google_sheets import CountedSheets, SpreadsheetInfo, TabContent, TabInfo, TabMoved
 
 TAB_HELP = "name the tab with `b2b_contract modify … --tab`"
@@ -59,6 +59,21 @@ def still_says_so(contract: Contract, target: SheetTarget | None) -> bool:
     )
 
 
+def is_of(thing: SheetTarget | SheetSnapshot, spreadsheet: str, tab: TabInfo) -> bool:
+    """Whether a target or a snapshot is of that tab."""
+    return (thing.spreadsheet_id, thing.sheet_id) == (spreadsheet, tab.sheet_id)
+
+
+def is_claimed(contract: Contract, target: SheetTarget | None, tab: TabInfo) -> bool:
+    """Whether the contract has the tab already, by the title it has now."""
+    return (
+        target is not None
+        and is_of(target, spreadsheet_id(contract.sheet_url or ""), tab)
+        and still_says_so(contract, target)
+        and target.title == tab.title
+    )
+
+
 def tab_named(spreadsheet: SpreadsheetInfo, said: str) -> TabInfo | None:
     """The tab of that title or else, for a whole number, at that place from 0."""
     titled = next((tab for tab in spreadsheet.tabs if same_tab(tab.title, said)), None)
@@ -93,18 +108,17 @@ def claim(session: Session, contract: Contract, tab: TabInfo) -> None:
     """Make a tab the contract's, who had it before and means another by now notwithstanding."""
     spreadsheet = spreadsheet_id(contract.sheet_url or "")
     target = store.target_of(session, contract.id)
-    same = target is not None and (target.spreadsheet_id, target.sheet_id) == (spreadsheet, tab.sheet_id)
-    said = {"title": tab.title, "requested_url": contract.sheet_url, "requested_tab": contract.sheet_tab}
-    if same and all(getattr(target, key) == value for key, value in said.items()):
-        return
+    same = target is not None and is_of(target, spreadsheet, tab)
     store.release(session, spreadsheet, tab.sheet_id, but_for=contract.id)
     store.claim(
         session,
-        said
-        | {
+        {
             "contract_id": contract.id,
             "spreadsheet_id": spreadsheet,
             "sheet_id": tab.sheet_id,
+            "title": tab.title,
+            "requested_url": contract.sheet_url,
+            "requested_tab": contract.sheet_tab,
             "written_at": target.written_at if same and target else None,
             "synced_revision": target.synced_revision if same and target else 0,
         },
