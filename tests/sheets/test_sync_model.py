@@ -82,6 +82,11 @@ class Scenario:
         self.customer = Customer(world.sandbox.google.spreadsheet(spreadsheet).tabs[0])
         self.customer.tab.shrink(*size)
         self.customer.marks = [THEIRS] * size[1]
+        self.cap: int | None = None
+        self.beside: dict[str, tuple[object, ...]] = {}
+        self.redeemed: set[str] = set()
+        self.takes_a_seat: set[str] = set()
+        self.active: list[str] = []
         self.known: set[str] = set()
         self.deleted: set[str] = set()
 
@@ -143,25 +148,25 @@ class Scenario:
 
     # What must hold
 
-    def truth(self) -> tuple[int | None, dict[str, tuple[object, ...]], dict[str, tuple[bool, bool, bool]]]:
-        """The cap, what is true beside each code, and of each code whether it is active, redeemed, seated."""
+    def look_up(self) -> None:
+        """What is true now, of the contract and of each code."""
         with self.world.database.session() as session:
-            cap = session.scalar(text("SELECT max_learners FROM contract WHERE id = :id"), {"id": self.id})
+            self.cap = session.scalar(text("SELECT max_learners FROM contract WHERE id = :id"), {"id": self.id})
             rows = session.execute(CODES, {"contract": self.id}).all()
-        beside = {
+        self.beside = {
             row.code: (row.redemption_type, row.number, row.invalidated or "", row.email or "", row.redeemed or "")
             for row in rows
         }
-        return cap, beside, {row.code: (row.active, row.number > 0, bool(row.seated)) for row in rows}
+        self.redeemed = {row.code for row in rows if row.number}
+        self.takes_a_seat = {row.code for row in rows if (row.seated if row.number else row.active)}
+        self.active = [row.code for row in rows if row.active]
 
     def wanted(self, standing: set[str]) -> dict[str, tuple[object, ...]]:
         """What the sheet has to show: redeemed codes, those in the sheet, and the rest while there are free seats."""
-        cap, beside, state = self.truth()
-        kept = {code for code, (_, redeemed, _) in state.items() if redeemed or code in standing}
-        taken = sum(state[code][2] if state[code][1] else state[code][0] for code in kept)
-        rest = [code for code, (active, _, _) in state.items() if active and code not in kept]
-        chosen = kept.union(rest[: max(cap - taken, 0)] if cap else rest)
-        return {code: values for code, values in beside.items() if code in chosen}
+        kept = self.redeemed | (standing & self.beside.keys())
+        rest = [code for code in self.active if code not in kept]
+        free = max(self.cap - len(kept & self.takes_a_seat), 0) if self.cap else None
+        return {code: self.beside[code] for code in kept.union(rest[:free])}
 
     def in_code_column(self, grid_of: Customer) -> dict[int, str]:
         at = grid_of.column(0)
@@ -177,6 +182,7 @@ class Scenario:
         texts = self.in_code_column(customer)
         was_header = is_header_row(customer)
         intact = customer.headers_intact()
+        self.look_up()
         world.sandbox.log.reset()
         try:
             done = service.sync(world.database, world.sheets, self.slug, rebuild=rebuild)
@@ -203,7 +209,7 @@ class Scenario:
         self, before: Grid, blank: list[bool], after: Grid, texts: dict[int, str], was_header: bool, *, anew: bool
     ) -> None:
         marks = self.customer.marks
-        codes = self.known | set(self.truth()[1])
+        codes = self.known | set(self.beside)
         for row, cells in enumerate(before):
             for column, old in enumerate(cells):
                 if after[row][column] == old and type(after[row][column]) is type(old):
@@ -216,7 +222,7 @@ class Scenario:
     def check_every_code_has_its_row(self, done: SyncResult, texts: dict[int, str]) -> None:
         customer = self.customer
         now = self.in_code_column(customer)
-        wanted = self.wanted({code for cell in texts.values() for code in self.truth()[1] if code in cell})
+        wanted = self.wanted({code for cell in texts.values() for code in self.beside if code in cell})
         flagged: list[tuple[str, int, str]] = []
         seen: set[str] = set()
         header = is_header_row(customer)
