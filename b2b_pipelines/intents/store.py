@@ -1,0 +1,160 @@
+"""Queries on checkout intents and Stripe's events. Set-based; they neither decide nor commit."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, true, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session, joinedload
+
+from b2b_pipelines.contracts.models import Learner
+from b2b_pipelines.intents.models import CheckoutIntent, StripeEvent
+from b2b_pipelines.intents.rules import ACTIVE, IntentState
+
+
+def intent(session: Session, uuid: UUID, *, lock: bool = False) -> CheckoutIntent | None:
+    """The intent with its learner; with `lock`, changes to it wait until the transaction ends."""
+    query = select(CheckoutIntent).where(CheckoutIntent.uuid == uuid).options(joinedload(CheckoutIntent.learner))
+    if lock:
+        query = query.with_for_update(of=CheckoutIntent).execution_options(populate_existing=True)
+    return session.scalars(query).first()
+
+
+def place_of_learner(session: Session, learner_id: int, stripe_product_id: str) -> CheckoutIntent | None:
+    """The active intent of a learner for a product, locked."""
+    query = (
+        select(CheckoutIntent)
+        .where(
+            CheckoutIntent.learner_id == learner_id,
+            CheckoutIntent.stripe_product_id == stripe_product_id,
+            CheckoutIntent.state.in_(ACTIVE),
+            ~CheckoutIntent.lost_place,
+        )
+        .options(joinedload(CheckoutIntent.learner))
+        .with_for_update(of=CheckoutIntent)
+        .execution_options(populate_existing=True)
+    )
+    return session.scalars(query).first()
+
+
+def add(session: Session, values: Mapping[str, Any]) -> UUID | None:
+    """Add an intent unless one of its places is held by another; its uuid, or None."""
+    statement = insert(CheckoutIntent).values(uuid=uuid4(), **values).on_conflict_do_nothing()
+    return session.scalar(statement.returning(CheckoutIntent.uuid))
+
+
+def newest(
+    session: Session, email: str, now: datetime, stripe_product_id: str | None, enterprise_slug: str | None
+) -> CheckoutIntent | None:
+    """The learner's newest intent that is paid, or created and not past its reservation; None filters nothing."""
+    query = (
+        select(CheckoutIntent)
+        .join(CheckoutIntent.learner)
+        .where(
+            func.lower(Learner.email) == func.lower(email),
+            or_(
+                CheckoutIntent.state == IntentState.PAID,
+                and_(CheckoutIntent.state == IntentState.CREATED, CheckoutIntent.expires_at > now),
+            ),
+            true() if stripe_product_id is None else CheckoutIntent.stripe_product_id == stripe_product_id,
+            true() if not enterprise_slug else _same(CheckoutIntent.enterprise_slug, enterprise_slug),
+        )
+        .options(joinedload(CheckoutIntent.learner))
+        .order_by(CheckoutIntent.created_at.desc(), CheckoutIntent.uuid)
+        .limit(1)
+    )
+    return session.scalars(query).first()
+
+
+def page(
+    session: Session,
+    *,
+    learner: str | None = None,
+    stripe_product_id: str | None = None,
+    state: IntentState | None = None,
+    limit: int | None = None,
+    offset: int = 0,
+) -> tuple[int, Sequence[CheckoutIntent]]:
+    """How many intents there are of that kind, and some of them, the newest first."""
+    where = [
+        true() if learner is None else func.lower(Learner.email) == func.lower(learner),
+        true() if stripe_product_id is None else CheckoutIntent.stripe_product_id == stripe_product_id,
+        true() if state is None else CheckoutIntent.state == state,
+    ]
+    count = session.scalar(select(func.count(CheckoutIntent.uuid)).join(CheckoutIntent.learner).where(*where)) or 0
+    query = (
+        select(CheckoutIntent)
+        .join(CheckoutIntent.learner)
+        .where(*where)
+        .options(joinedload(CheckoutIntent.learner))
+        .order_by(CheckoutIntent.created_at.desc(), CheckoutIntent.uuid)
+        .limit(limit)
+        .offset(offset)
+    )
+    return count, session.scalars(query).all()
+
+
+def counts(session: Session) -> dict[str, int]:
+    """How many intents are in each state."""
+    rows = session.execute(select(CheckoutIntent.state, func.count()).group_by(CheckoutIntent.state)).all()
+    return {str(state): number for state, number in sorted(rows)}
+
+
+def expire(session: Session, now: datetime, *in_the_way: ColumnElement[bool]) -> int:
+    """Let reservations that have ended expire, all or those in the way; how many.
+
+    The state is asked for in the UPDATE itself: a payment that arrives meanwhile is not overwritten.
+    """
+    statement = (
+        update(CheckoutIntent)
+        .where(CheckoutIntent.state == IntentState.CREATED, CheckoutIntent.expires_at <= now, *in_the_way)
+        .values(state=IntentState.EXPIRED, state_changed_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    return len(session.execute(statement.returning(CheckoutIntent.uuid)).all())
+
+
+def holding_places_of(
+    learner_id: int, stripe_product_id: str, enterprise_slug: str, enterprise_name: str
+) -> ColumnElement[bool]:
+    """The condition that an intent holds one of those places."""
+    places = [and_(CheckoutIntent.learner_id == learner_id, CheckoutIntent.stripe_product_id == stripe_product_id)]
+    if enterprise_slug:
+        places += [
+            _same(CheckoutIntent.enterprise_slug, enterprise_slug),
+            _same(CheckoutIntent.enterprise_name, enterprise_name),
+        ]
+    return or_(*places)
+
+
+def stall(session: Session, now: datetime, paid_before: datetime, reason: str) -> list[UUID]:
+    """Mark as stalled what was paid before that moment and has not changed state since; which."""
+    statement = (
+        update(CheckoutIntent)
+        .where(CheckoutIntent.state == IntentState.PAID, CheckoutIntent.state_changed_at <= paid_before)
+        .values(state=IntentState.ERRORED_FULFILLMENT_STALLED, state_changed_at=now, last_error=reason)
+        .execution_options(synchronize_session=False)
+    )
+    return list(session.scalars(statement.returning(CheckoutIntent.uuid)))
+
+
+def record_event(session: Session, event_id: str, kind: str, now: datetime, effect: str) -> bool:
+    """Note that an event came; False when it had come before."""
+    statement = insert(StripeEvent).values(id=event_id, type=kind, received_at=now, effect=effect)
+    return session.scalar(statement.on_conflict_do_nothing().returning(StripeEvent.id)) is not None
+
+
+def note_effect(
+    session: Session, event_id: str, effect: str, intent_uuid: UUID | None, payment: Mapping[str, Any] | None
+) -> None:
+    session.execute(
+        update(StripeEvent)
+        .where(StripeEvent.id == event_id)
+        .values(effect=effect, intent_uuid=intent_uuid, payment=payment)
+    )
+
+
+def _same(column: Any, said: str) -> ColumnElement[bool]:
+    return func.lower(column) == func.lower(said)
