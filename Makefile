@@ -23,7 +23,7 @@ demo: setup ## Run the main job on sample contracts and show it (DEMO_EXIT=1: ch
 	@$(BIN)/b2b demo $(if $(DEMO_EXIT),--exit)
 
 test: setup ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 check: setup ## Lint, types, import directions, Dagster's definitions, migrations
 	$(BIN)/ruff check .
