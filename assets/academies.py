@@ -121,7 +121,7 @@ def academy_products(
     """The list of academies that the public endpoint shows, with their prices; what is refused says why."""
     began = time.monotonic()
     with told_plainly(), database.session() as session:
-        published = service.publish(session, academy_selection, datetime.now(UTC), context.run_id)
+        published = service.publish(session, academy_selection, datetime.now(UTC), context.run.run_id)
     return dg.MaterializeResult(
         metadata={**_of_publication(published), "seconds": round(time.monotonic() - began, 3)},
         data_version=_version_of(repr([product for product in published.products if product.active])),
