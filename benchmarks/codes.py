@@ -113,10 +113,14 @@ def main() -> None:
     for heading in ("what", "codes", "seconds", "codes/s", "of raw COPY"):
         table.add_column(heading, justify="left" if heading == "what" else "right")
     table.add_row("200 seats × 20 courses", "4,000", f"{few:.2f}", f"{4000 / few:,.0f}", "")
-    table.add_row(f"{SEATS:,} seats × 20 courses", f"{number:,}", f"{many:.2f}", f"{number / many:,.0f}", f"{raw / many:.0%}")
+    table.add_row(
+        f"{SEATS:,} seats × 20 courses", f"{number:,}", f"{many:.2f}", f"{number / many:,.0f}", f"{raw / many:.0%}"
+    )
     table.add_row("raw COPY of the same rows", f"{number:,}", f"{raw:.2f}", f"{number / raw:,.0f}", "100%")
     table.add_row("nothing to do", f"{number:,}", f"{again:.2f}", "", "")
-    table.add_row(f"CSV export (memory grew by {grown:.0f} MB)", f"{number:,}", f"{export:.2f}", f"{number / export:,.0f}", "")
+    table.add_row(
+        f"CSV export (memory grew by {grown:.0f} MB)", f"{number:,}", f"{export:.2f}", f"{number / export:,.0f}", ""
+    )
     Console(width=110).print(table)
 
 

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from b2b_pipelines.cli import console
-from b2b_pipelines.cli import main
+from b2b_pipelines.cli import console, main
 from b2b_pipelines.db.engine import Database
 from tests.shop import LONG_AGO, Shop
 

@@ -10,8 +10,7 @@ import sys
 
 
 def serve() -> None:
-    from b2b_pipelines.cli import console
-    from b2b_pipelines.cli import main
+    from b2b_pipelines.cli import console, main
     from b2b_pipelines.db import connect  # noqa: F401  loaded before the fork
     from b2b_pipelines.vendors import open_edx  # noqa: F401
 

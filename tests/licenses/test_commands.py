@@ -10,8 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from b2b_pipelines.cli import console
-from b2b_pipelines.cli import main
+from b2b_pipelines.cli import console, main
 from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 

@@ -1,0 +1,31 @@
+"""`make bench`: every measurement, one after the other; `python -m benchmarks codes plan` runs some of them."""
+
+import sys
+from importlib import import_module
+
+from rich.console import Console
+
+MEASUREMENTS = {
+    "codes": "enrollment codes made and exported, beside a raw COPY",
+    "plan": "the plan of a sync of 10,000 codes",
+    "sync": "syncs: requests and time",
+    "orchestration": "a refresh of 1,000 contracts, beside a run for each",
+    "licenses": "a million licenses, beside a query for each",
+    "academies": "the public list, beside Django REST framework",
+    "api": "the API, beside Django REST framework",
+}
+
+
+def main(chosen: list[str]) -> None:
+    console = Console(width=110)
+    unknown = set(chosen) - MEASUREMENTS.keys()
+    if unknown:
+        sys.exit(f"no measurement {', '.join(sorted(unknown))}: there are {', '.join(MEASUREMENTS)}")
+    for name, says in MEASUREMENTS.items():
+        if not chosen or name in chosen:
+            console.rule(f"{name}: {says}")
+            import_module(f"benchmarks.{name}").main()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
