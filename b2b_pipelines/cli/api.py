@@ -3,7 +3,7 @@
 import logging
 import socket
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Annotated
 
 import typer
@@ -43,7 +43,8 @@ def api(
         config = uvicorn.Config(
             app, access_log=False, proxy_headers=False, server_header=False, log_config=None, log_level=level
         )
-        uvicorn.Server(config).run(sockets=[listener])
+        with suppress(KeyboardInterrupt):  # how it is meant to end
+            uvicorn.Server(config).run(sockets=[listener])
 
 
 def _listening(host: str, port: int) -> socket.socket:
