@@ -1,0 +1,69 @@
+"""`b2b academies`: what is published and what was left out."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from b2b_pipelines.academies import service
+from b2b_pipelines.academies.selection import Selection
+from b2b_pipelines.cli import academies, console
+from b2b_pipelines.sandbox.enterprise_catalog import academy
+from tests.academies.conftest import CUSTOMER
+
+
+@pytest.fixture
+def run(monkeypatch, database_url, capsys):
+    monkeypatch.setenv("B2B_DATABASE_URL", database_url)
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as exit_:
+            console.run(academies.commands, "b2b academies", arguments)
+        printed = capsys.readouterr().out
+        assert exit_.value.code == 0, printed
+        return json.loads(printed) if "--json" in arguments else printed
+
+    return run
+
+
+def publish(database, rows, selection=Selection()):
+    now = datetime.now(UTC)
+    with database.session() as session:
+        service.keep_catalog(session, CUSTOMER, service.CatalogRead(rows, [], str(now), changed=True), now)
+        service.publish(session, selection, now, run_id="run-1")
+
+
+def test_refused_items_and_settings_that_fit_nothing_are_listed(run, database):
+    bad = academy("Odd", display_order="third")
+    publish(database, [academy("Data"), bad], Selection(names=("Data", "Odd", "Nowhere")))
+    assert run("refused", "--json") == {
+        "refused": [
+            {"uuid": bad["uuid"], "name": "Odd", "reason": "its display_order is not a whole number from 0 on"}
+        ],
+        "unmatched": [{"setting": "B2B_ACADEMY_NAMES", "entry": "Nowhere"}],
+    }
+    shown = run("refused")
+    assert "display_order" in shown
+    assert "Nowhere" in shown
+
+
+def test_before_the_first_publication_nothing_was_left_out(run):
+    assert run("refused", "--json") == {"refused": [], "unmatched": []}
+    assert "Nothing was left out" in run("refused")
+
+
+def test_the_published_list_and_its_history(run, database):
+    publish(database, [academy("Data")])
+    publish(database, [academy("Data", marketing_url="https://example.com")])
+    (listed,) = run("list", "--json")
+    assert (listed["name"], listed["slug"], listed["price"], listed["price_state"]) == (
+        "Data",
+        "data",
+        None,
+        "no lookup key",
+    )
+    newest, first = run("history", "--json")
+    assert (newest["kind"], newest["changes"]) == ("changed", {"marketing_url": ["", "https://example.com"]})
+    assert (first["kind"], first["run_id"]) == ("published", "run-1")
+    assert "data" in run("list")
+    assert "marketing_url" in run("history")
