@@ -51,7 +51,12 @@ class ExpiredLicenseOut(BaseModel):
     no_longer_seen_since: datetime | None
 
 
-@router.get("/expired-licenses/", response_model=Page[ExpiredLicenseOut], responses=answers(401, 403))
+@router.get(
+    "/expired-licenses/",
+    summary="Expired licenses and what is decided about them",
+    response_model=Page[ExpiredLicenseOut],
+    responses=answers(401, 403),
+)
 def expired_licenses(
     *,
     request: Request,

@@ -77,15 +77,12 @@ def worlds(draw: st.DrawFn) -> World:
         )
         for uuid in seats
     }
+    before = MOMENTS[0] - timedelta(days=365)
     events = {
-        (uuid, name, draw(st.sampled_from([plans[licenses[uuid].plan].expiration_date] * 4 + [MOMENTS[0]]))): NOW
+        (uuid, name, draw(st.sampled_from([plans[licenses[uuid].plan].expiration_date, before]))): NOW
         - timedelta(hours=number)
         for number, (uuid, name) in enumerate(
-            draw(
-                st.sets(
-                    st.sampled_from([(uuid, name) for uuid in seats for name in (*EventName, EventName.TERMINATED)])
-                )
-            )
+            draw(st.sets(st.sampled_from([(uuid, name) for uuid in seats for name in EventName])))
         )
     }
     terminated = {
@@ -150,6 +147,21 @@ def test_the_grace_ends_to_the_microsecond_in_the_database(
     put(replace(world, events={(uuid, EventName.TERMINATED, NOW - age): NOW for uuid in world.licenses}))
     decisions = by_statement(database, Policy(NOW, unlinking=frozenset(CUSTOMERS)))
     assert {verdict.decision for verdict in decisions.values()} == {decision}
+
+
+def test_of_several_licenses_that_protect_the_one_that_lasts_longest_is_named(database: Database, put) -> None:
+    plans = [Plan(UUID(int=500 + days), CUSTOMERS[0], NOW + timedelta(days=days)) for days in (-300, 5, 50, 20)]
+    seats = [HeldLicense(plan.uuid, plan.uuid, LicenseStatus.ACTIVATED, "a@example.com") for plan in plans[1:]]
+    lapsed = HeldLicense(UUID(int=1), plans[0].uuid, LicenseStatus.ACTIVATED, "a@example.com")
+    world = World(
+        {plan.uuid: plan for plan in plans},
+        {seat.uuid: seat for seat in [lapsed, *seats]},
+        {(lapsed.uuid, EventName.TERMINATED, plans[0].expiration_date): NOW},
+    )
+    put(world)
+    decided = by_statement(database, Policy(NOW))
+    assert decided == by_rules(world, Policy(NOW))
+    assert decided[lapsed.uuid].witness == UUID(int=550)
 
 
 def test_it_is_one_statement_however_many_licenses(database: Database, put) -> None:
