@@ -65,7 +65,7 @@ class Sync:
     """One sync, from looking at the tab to remembering what it then held.
 
     `seen` is what the tab held when it was last read or written; `written` what the last sync left behind (its
-    `snapshot`), or this one by now. `new`: the tab is not the one that was last written.
+    `snapshot`), or this one by now, and `strangers` those of its rows that held no code of ours. `new`: the tab is not the one that was last written.
     """
 
     database: Database
@@ -80,6 +80,7 @@ class Sync:
     claimed: bool = field(init=False, default=False)
     snapshot: SheetSnapshot | None = field(init=False, default=None)
     written: Written | None = field(init=False, default=None)
+    strangers: set[int] = field(init=False, default_factory=set)
     new: bool = field(init=False, default=False)
     revision: int = field(init=False, default=0)
     kept_before: bool = field(init=False, default=False)
@@ -120,6 +121,7 @@ class Sync:
             targets.refuse_if_taken(self.database, self.sheets, contract, self.seen.info)
         if snapshot is not None and targets.is_of(snapshot, self.spreadsheet, self.seen.info):
             self.snapshot, self.written = snapshot, written_of(snapshot)
+            self.strangers = {found["row"] for found in snapshot.conflicts if found["kind"] == "unknown_code"}
         self.new = self.snapshot is None
 
     def claim(self) -> None:
@@ -151,7 +153,12 @@ class Sync:
     def gone(self, session: Session, known: Iterable[str], present: set[str]) -> Mapping[str, CodeRow]:
         """Codes that stand in the tab and were deleted since we wrote them: invalid since we first found them so."""
         alive = {normal(code) for code in known}
-        rows = [row for row in (self.written.rows if self.written else ()) if normal(row.code) in present - alive]
+        missing = present - alive
+        rows = [
+            row
+            for row in (self.written.rows if self.written else ())
+            if normal(row.code) in missing and row.row not in self.strangers
+        ]
         if not rows:
             return {}
         rows.sort(key=lambda row: normal(row.cells[0]) == normal(row.code))  # what stands by itself counts most
@@ -204,6 +211,7 @@ class Sync:
         self.unsettled = None
         self.new = self.rebuild = False
         self.written = plan.written
+        self.strangers = {found.row for found in plan.conflicts if found.kind == "unknown_code"}
 
     def write(self, plan: Plan) -> TabContent | None:
         """Apply a plan; the tab as it then is, or None if that has to be read."""

@@ -10,6 +10,7 @@ write that may or may not have been applied raises `WriteUnsettled`: whoever wro
 import json
 import logging
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,7 @@ from b2b_pipelines.errors import NotConfigured, PermanentError, TransientError
 from b2b_pipelines.settings import Settings
 
 SCOPES = ("https://www.googleapis.com/auth/spreadsheets",)
+SIGN_IN = "https://oauth2.googleapis.com/token"
 SHEETS = "https://sheets.googleapis.com"
 DRIVE = "https://www.googleapis.com"
 TIMEOUT_SECONDS = 60.0
@@ -38,6 +40,7 @@ TRIES = 5
 LONGEST_BACKOFF = 32.0
 LONGEST_RETRY_AFTER = 120.0
 IDLE_SECONDS = 3.0
+UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}")
 TAB_IS_ELSEWHERE = ("Unable to parse range", "exceeds grid limits", "No grid with id", "beyond the last requested")
 
 VALUES = "sheets(properties,data(startRow,startColumn,rowData.values.effectiveValue))"
@@ -172,37 +175,47 @@ class Account:
 
 def account(settings: Settings) -> Account:
     """Whom the settings sign in as. Raises `NotConfigured` or `SignInRefused`, naming the setting; never its value."""
-    if settings.google_service_account_file or settings.google_service_account_json:
-        name = (
-            "B2B_GOOGLE_SERVICE_ACCOUNT_FILE"
-            if settings.google_service_account_file
-            else "B2B_GOOGLE_SERVICE_ACCOUNT_JSON"
+    if settings.google_service_account_file:
+        name = "B2B_GOOGLE_SERVICE_ACCOUNT_FILE"
+        return _service_account(name, _read(name, settings.google_service_account_file))
+    if settings.google_service_account_json:
+        return _service_account(
+            "B2B_GOOGLE_SERVICE_ACCOUNT_JSON", settings.google_service_account_json.get_secret_value()
         )
-        text = (
-            _read(name, settings.google_service_account_file)
-            if settings.google_service_account_file
-            else settings.google_service_account_json.get_secret_value()  # type: ignore[union-attr]
-        )
-        try:
-            info = json.loads(text)
-            made = service_account.Credentials.from_service_account_info(info, scopes=SCOPES)
-        except (ValueError, TypeError, google.auth.exceptions.GoogleAuthError):
-            raise SignInRefused(
-                f"{name} is not a service account's key: download it as JSON from Google Cloud"
-            ) from None
-        return Account(made, info["client_email"], info["client_email"])
     if settings.google_oauth_token_file:
-        try:
-            info = json.loads(_read("B2B_GOOGLE_OAUTH_TOKEN_FILE", settings.google_oauth_token_file))
-            made = user_credentials.Credentials.from_authorized_user_info(info, scopes=SCOPES)
-        except (ValueError, TypeError, KeyError, google.auth.exceptions.GoogleAuthError):
-            raise SignInRefused(
-                "B2B_GOOGLE_OAUTH_TOKEN_FILE is not an authorized user's token (client_id, client_secret, refresh_token)"
-            ) from None
-        return Account(made, info.get("account") or None, f"user:{info.get('client_id')}:{info.get('account', '')}")
+        name = "B2B_GOOGLE_OAUTH_TOKEN_FILE"
+        return _authorized_user(name, _read(name, settings.google_oauth_token_file))
     raise NotConfigured(
         "no Google credentials: set B2B_GOOGLE_SERVICE_ACCOUNT_FILE (or _JSON) or B2B_GOOGLE_OAUTH_TOKEN_FILE"
     )
+
+
+def _service_account(name: str, text: str) -> Account:
+    try:
+        info = json.loads(text)
+        made = service_account.Credentials.from_service_account_info(info, scopes=SCOPES)
+    except (ValueError, TypeError, AttributeError, google.auth.exceptions.GoogleAuthError):
+        raise SignInRefused(f"{name} is not a service account's key: download it as JSON from Google Cloud") from None
+    return Account(made, info["client_email"], info["client_email"])
+
+
+def _authorized_user(name: str, text: str) -> Account:
+    """Made here, because google-auth's own way to read such a file passes over its `token_uri`."""
+    try:
+        info = json.loads(text)
+        made = user_credentials.Credentials(
+            None,
+            refresh_token=info["refresh_token"],
+            token_uri=info.get("token_uri") or SIGN_IN,
+            client_id=info["client_id"],
+            client_secret=info["client_secret"],
+            scopes=SCOPES,
+        )
+    except (ValueError, TypeError, LookupError, AttributeError):
+        raise SignInRefused(
+            f"{name} is not an authorized user's token (client_id, client_secret, refresh_token)"
+        ) from None
+    return Account(made, info.get("account") or None, f"user:{info['client_id']}:{info.get('account', '')}")
 
 
 class GoogleSheets:
@@ -490,10 +503,10 @@ class _Http(httplib2.Http):
         self.before_each: Callable[[], None] = lambda: None
 
     def request(self, uri: str, *args: Any, **kwargs: Any) -> Any:
-        if time.monotonic() - self._used > IDLE_SECONDS:
-            self.close()
         if uri.startswith(f"{SHEETS}/"):
             self.before_each()
+        if time.monotonic() - self._used > IDLE_SECONDS:
+            self.close()
         for official, actual in self._urls.items():
             if uri.startswith(f"{official}/"):
                 uri = actual + uri.removeprefix(official)
@@ -613,12 +626,12 @@ def _without_trailing_blanks(row: list[Cell]) -> list[Cell]:
 
 
 def _words(error: HttpError) -> str:
-    """What Google says, in at most 200 characters and without addresses."""
+    """What Google says, in at most 200 characters, without e-mail addresses and enrollment codes."""
     try:
         said = json.loads(error.content)["error"]["message"]
     except (ValueError, KeyError, TypeError):
         said = getattr(error, "reason", None) or "no reason given"
-    return " ".join(word for word in str(said).split() if "@" not in word)[:200]
+    return " ".join(word for word in str(said).split() if "@" not in word and not UUID.search(word))[:200]
 
 
 def _retry_after(said: str | None) -> float | None:

@@ -267,6 +267,18 @@ def test_deleted_codes_keep_their_row_and_one_time_of_invalidation(deliver):
     assert acme.row_of(gone) == shown
 
 
+def test_what_only_looks_like_a_code_is_never_taken_for_a_deleted_one(deliver):
+    acme = deliver(cap=2)
+    acme.sync()
+    acme.tab.type("A7", "6f1c8e0a-5f0e-4a0d-9c1e-2f1f0a7f3b11")
+    for cap in (3, 4):
+        acme.modify(max_learners=cap)
+        done = acme.sync()
+        assert (done.appended, done.updated, done.requests.writes) == (1, 0, 1)
+        assert [conflict.kind for conflict in done.conflicts] == ["unknown_code"]
+    assert acme.tab.grid("B7:F7") == []
+
+
 def test_a_seat_freed_by_removing_a_learner_shows_its_new_code(deliver):
     acme = deliver(cap=2)
     acme.redeem(acme.codes()[0], "ada@example.com")
