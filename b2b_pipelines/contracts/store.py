@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, exists, func, insert, or_, select, text, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, aliased
 
 from b2b_pipelines.contracts.models import (
@@ -203,7 +204,7 @@ def courseware_overview(session: Session, *where: ColumnElement[bool]) -> Sequen
     newest = aliased(
         Product,
         select(Product)
-        .distinct(Product.course_run_id)
+        .ext(distinct_on(Product.course_run_id))
         .order_by(Product.course_run_id, Product.active.desc(), Product.id.desc())
         .subquery(),
     )
