@@ -339,6 +339,7 @@ def test_no_address_gets_into_logs_or_outcomes(
     database: Database, start, lms: EnterpriseLms, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="httpx")
     start(seat(0, email_key="no address"), *map(seat, range(1, 5)))
     sandbox.faults.answer(409, vendor="lms", kind="write", body={"detail": f"{address(1)} and no address are odd"})
     outcomes = [unlink(database, lms), unlink(database, lms)]
