@@ -65,7 +65,8 @@ class Sync:
     """One sync, from looking at the tab to remembering what it then held.
 
     `seen` is what the tab held when it was last read or written; `written` what the last sync left behind (its
-    `snapshot`), or this one by now, and `strangers` those of its rows that held no code of ours. `new`: the tab is not the one that was last written.
+    `snapshot`), or this one by now, and `strangers` those of its rows that held no code of ours. `new`: the tab is not
+    the one that was last written.
     """
 
     database: Database
