@@ -14,15 +14,13 @@ from b2b_pipelines.sandbox.open_edx import Lms
 from b2b_pipelines.sandbox.vendor import Vendor
 
 MOST_PER_PAGE = 1000
-TIES = 300
-"""How many licenses have the same value of the key that pages are sorted by."""
 
 
 class LicenseManager(Vendor):
     """What the two listings answer. Only bearers of a token of the LMS are let in.
 
-    The key that licenses are sorted by is not unique: with `unstable`, those that tie come in another order for every
-    page, so that some come twice and others not at all. `next` names a host that clients cannot reach.
+    The key that licenses are sorted by is not unique: with `unstable`, those that tie (`ties` at a time) come in another
+    order for every page, so that some come twice and others not at all. `next` names a host that clients cannot reach.
     """
 
     name = "license_manager"
@@ -35,6 +33,7 @@ class LicenseManager(Vendor):
 
     def clear(self) -> None:
         self.unstable = True
+        self.ties = 300
         self.agreements: dict[str, dict[str, Any]] = {}
         self.licenses: dict[str, list[dict[str, Any]]] = {}
         self._listed: dict[tuple[str, str], list[dict[str, Any]]] = {}
@@ -122,8 +121,8 @@ class LicenseManager(Vendor):
 
     def _slice(self, rows: list[dict[str, Any]], start: int, end: int) -> list[dict[str, Any]]:
         """The rows from `start` to `end`, of an order in which those that tie were shuffled just now."""
-        first = start - start % TIES
-        around = [rows[place : place + TIES] for place in range(first, min(end, len(rows)), TIES)]
+        first = start - start % self.ties
+        around = [rows[place : place + self.ties] for place in range(first, min(end, len(rows)), self.ties)]
         if self.unstable:
             around = [self._random.sample(tied, len(tied)) for tied in around]
         return [row for tied in around for row in tied][start - first : end - first]
