@@ -9,6 +9,7 @@ warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 from assets import academies, academy_checks, checkout, columns, contracts, freshness, licenses  # noqa: E402
 from assets.snapshots import SnapshotLoader  # noqa: E402
+from b2b_pipelines.academies.selection import read_selection  # noqa: E402
 from b2b_pipelines.settings import read_settings  # noqa: E402
 from resources.database import DatabaseResource  # noqa: E402
 from resources.enterprise_catalog import AcademySelectionResource, EnterpriseCatalogResource  # noqa: E402
@@ -23,6 +24,7 @@ from schedules import contracts as contract_schedules  # noqa: E402
 from schedules import licenses as license_schedules  # noqa: E402
 
 settings = read_settings()
+read_selection(settings)  # a file of overrides that cannot be used is refused at start, not an hour later
 database = DatabaseResource()
 
 

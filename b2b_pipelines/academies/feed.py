@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from b2b_pipelines.academies import store, throttle
@@ -40,6 +41,7 @@ class Feed:
         self._thumbnail_base = thumbnail_base
         self._listing: Listing | None = None
         self._database: Database | None = None
+        self._eye: Connection | None = None  # one connection of its own: a look is one short query, and nothing else
         self._believed_until = 0.0
         self._forget_at = 0.0
         self._stopping = threading.Event()
@@ -82,6 +84,7 @@ class Feed:
                 self._look(began)
             except (B2BError, SQLAlchemyError) as error:
                 self._believed_until = 0.0
+                self._close_eye()
                 if not away:
                     log.warning("the academies are away: %s", type(error).__name__)
                 away = True
@@ -89,15 +92,24 @@ class Feed:
                 away = False
             self._looked.set()
             self._stopping.wait(LOOK_SECONDS)
+        self._close_eye()
 
     def _look(self, now: float) -> None:
         self._database = database = self._connect()
-        with database.session() as session:
-            if self._listing is None or store.version(session) != self._listing.version:
+        if self._eye is None:
+            self._eye = database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        version = store.version(self._eye)
+        if self._listing is None or version != self._listing.version or now >= self._forget_at:
+            with database.session() as session:
                 version, products, price_times = store.shown(session)
                 self._listing = Listing.prepare(version, products, price_times, self._thumbnail_base)
-            if now >= self._forget_at:
                 throttle.forget_the_past(session)
-                self._forget_at = now + FORGET_SECONDS
+            self._forget_at = now + FORGET_SECONDS
         self._believed_until = now + BELIEVED_SECONDS
         self.throttle.tidy(database)
+
+    def _close_eye(self) -> None:
+        if self._eye is not None:
+            self._eye.invalidate()
+            self._eye.close()
+            self._eye = None

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
 
-from sqlalchemy import select, text
+from sqlalchemy import Connection, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, outerjoin
 
@@ -92,9 +92,9 @@ def publication(session: Session) -> AcademyPublication | None:
     return session.get(AcademyPublication, 1)
 
 
-def version(session: Session) -> int:
+def version(connection: Connection) -> int:
     """The version of the published list; 0 before the first."""
-    return session.scalar(select(AcademyPublication.version)) or 0
+    return connection.exec_driver_sql("SELECT version FROM academy_publication").scalar() or 0
 
 
 def shown(session: Session) -> tuple[int, list[Product], Mapping[str, str]]:

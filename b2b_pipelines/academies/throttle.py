@@ -129,13 +129,19 @@ def forget_the_past(session: Session) -> None:
 class _Lease:
     """What a worker holds for a client, by its own monotonic clock."""
 
+    granted: int = 0
     left: int = 0
     slice: int = 0
-    size: int = 1
     good_until: float = 0.0
     blocked_until: float = 0.0
     free_at: float = 0.0
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def next_size(self, now: float) -> int:
+        """Twice as many when all were used up before their time, as many as were used when their time ran out just now."""
+        if now < self.good_until:
+            return self.granted * 2
+        return max(self.granted - self.left, 1) if now < self.good_until + LEASE_SECONDS else 1
 
 
 class Throttle:
@@ -156,10 +162,9 @@ class Throttle:
             if self._spend(client):
                 return None
             now = time.monotonic()
-            if now >= lease.blocked_until:
-                size = min(lease.size * 2, self.rate.count) if now < lease.good_until else 1
-                if await to_thread.run_sync(self._renew, client, lease, size, database):
-                    return None
+            asks = now >= lease.blocked_until
+            if asks and await to_thread.run_sync(self._renew, client, lease, lease.next_size(now), database):
+                return None
             return max(math.ceil(lease.free_at - time.monotonic()), 1)
 
     def tidy(self, database: Database) -> None:
@@ -172,8 +177,9 @@ class Throttle:
                     continue
                 if lease.left:
                     unspent[client] = (lease.slice, lease.left)
-                    lease.left = 0
-                del self._leases[client]
+                    lease.granted, lease.left = lease.granted - lease.left, 0
+                if now >= lease.good_until + LEASE_SECONDS:
+                    del self._leases[client]
         if unspent:
             with database.session() as session:
                 give_back(session, unspent)
@@ -197,7 +203,7 @@ class Throttle:
             given = take(session, client, self.rate, size)
         with self._lock:
             self._leases[client] = lease
-            lease.left, lease.slice, lease.size = max(given.count - 1, 0), given.slice, size
+            lease.granted, lease.left, lease.slice = given.count, max(given.count - 1, 0), given.slice
             lease.good_until = asked_at + LEASE_SECONDS if given.count else 0.0
             lease.blocked_until = 0.0 if given.count else asked_at + BLOCKED_SECONDS
             lease.free_at = asked_at + given.wait

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from b2b_pipelines.api.auth import InstallationBuyer, Provisioner
 from b2b_pipelines.api.database import Db
@@ -60,6 +60,20 @@ Quantity = Annotated[int, Field(strict=True, ge=1, le=LARGEST_ID)]
 class IntentIn(Body):
     """What a learner wants to buy. Its state is not the caller's to set."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "learner": {"email": "jane@example.com", "name": "Jane"},
+                    "stripe_product_id": "prod_Q1w2E3r4",
+                    "quantity": 1,
+                    "country": "DE",
+                    "terms_metadata": {"accepted": "2026-11-01"},
+                }
+            ]
+        }
+    )
+
     learner: LearnerIn
     stripe_product_id: Short = Field("", description='The academy\'s product at Stripe; `""` is the Teams plan.')
     enterprise_name: Short = ""
@@ -72,12 +86,18 @@ class IntentIn(Body):
 class IntentPatch(Body):
     """What may be changed of an intent; terms are merged."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"country": "FR"}]})
+
     country: Short | None = None
     terms_metadata: Terms | None = None
 
 
 class ErroredIn(Body):
     """How a paid intent went wrong."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"state": "errored_provisioning", "reason": "no subscription could be made"}]}
+    )
 
     state: str = Field(json_schema_extra={"enum": [str(state) for state in sorted(ERRORED)]})
     reason: Reason

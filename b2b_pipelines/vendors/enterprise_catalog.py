@@ -105,6 +105,8 @@ class EnterpriseCatalog:
             yield page
             if not page["next"]:
                 return
+            if number >= page["count"]:
+                raise AnswerMalformed(f"enterprise-catalog has more pages of {path} than rows")
             number += 1
 
 

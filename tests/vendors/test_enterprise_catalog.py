@@ -119,6 +119,14 @@ def test_an_answer_that_is_no_page_is_never_read_as_an_empty_one(sandbox, client
         client.academies(CUSTOMER)
 
 
+def test_a_list_whose_pages_never_end_is_given_up(sandbox, client):
+    page = {"count": 5, "next": "https://there.is/more", "previous": None, "results": [academy("Data")]}
+    sandbox.faults.answer(200, page, times=99, vendor="enterprise_catalog")
+    with pytest.raises(AnswerMalformed, match="more pages"):
+        client.academies(CUSTOMER)
+    assert client.requests == 5
+
+
 def test_a_list_that_never_has_as_many_as_it_counts_is_told(sandbox, client):
     page = {"count": 3, "next": None, "previous": None, "results": [academy("Data"), academy("Data")]}
     sandbox.faults.answer(200, page, times=99, vendor="enterprise_catalog")
