@@ -52,7 +52,8 @@ def test_a_manager_signs_in_opens_a_contract_and_compares_two_snapshots(
 
     page.goto(f"{api_url}/contracts/{sold.slug}")
     assert page.url.startswith(f"{api_url}/sign-in")
-    page.keyboard.type(token(database))  # the field has the focus: no mouse is needed
+    page.wait_for_selector("#token:focus")  # no mouse is needed
+    page.keyboard.type(token(database))
     page.keyboard.press("Enter")
     page.wait_for_url(f"{api_url}/contracts/{sold.slug}")
     assert page.get_by_role("img", name="4 redeemed, 4 handed out, 4 free, of 12 seats").is_visible()
