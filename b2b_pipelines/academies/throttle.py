@@ -2,7 +2,7 @@
 
 PostgreSQL keeps how many requests each client was granted, by slices of the window. A worker takes grants in advance (a
 lease: one at first, twice as many each time they are used up at once, never more than a quarter of what is left), spends
-them from memory, and gives back within a second what it did not spend. So no two workers ever grant the same request,
+them from memory, and gives back after two seconds what it did not spend. So no two workers ever grant the same request,
 and a client who asks a lot costs a query now and then, not a query a request.
 
 A grant counts until its slice of the window has passed, so no window of the full length ever holds more than the rate
@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 from b2b_pipelines.db.engine import Database
 
 SLICES = 60
-LEASE_SECONDS = 0.5
+LEASE_SECONDS = 2.0
 """How long a worker may spend a lease before it gives back what is left."""
 BLOCKED_SECONDS = 1.0
 """How long a worker believes that a client has nothing left before it asks again: another may have given back."""

@@ -269,7 +269,7 @@ class TestThrottle:
         for method, path, headers in asked:
             answer = throttled.request(method, path, headers=headers)
             assert answer.status_code == 429
-            assert 3500 < int(answer.headers["Retry-After"]) <= 3661
+            assert 3500 < int(answer.headers["Retry-After"]) <= 3663
             assert "throttled" in answer.json()["detail"]
 
     def test_a_trusted_proxy_is_believed_about_its_clients(self, database, monkeypatch):
