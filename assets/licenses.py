@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -32,6 +32,8 @@ from b2b_pipelines.vendors.open_edx import EnterpriseLms
 OWNERS = ["team:b2b"]
 PARTITIONS_A_RUN = 100
 ROWS_SHOWN = 50
+FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=26), fail_window=timedelta(hours=50))
+"""The chain runs every day."""
 TRIED_ONCE_MORE = dg.RetryPolicy(max_retries=1, delay=60)
 """The clients have tried several times already: once more after a minute, for what may pass."""
 
@@ -61,6 +63,7 @@ def _spec(key: str, deps: Sequence[dg.AssetSpec], description: str, *kinds: str)
         owners=OWNERS,
         code_version="1",
         partitions_def=enterprise_customers,
+        freshness_policy=FRESH,
         skippable=True,
     )
 
