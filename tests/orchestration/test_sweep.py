@@ -34,7 +34,7 @@ def sweep(database: Database, instance: dg.DagsterInstance, night: datetime) -> 
     context = dg.build_schedule_context(
         instance=instance, scheduled_execution_time=night, resources={"database": database}
     )
-    asked = nightly_sweep.evaluate_tick(context).run_requests or []
+    asked = [each for each in nightly_sweep(context) if isinstance(each, dg.RunRequest)]
     return [
         (
             request.partition_key or request.tags["dagster/asset_partition_range_start"],
