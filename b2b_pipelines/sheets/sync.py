@@ -17,6 +17,7 @@ from b2b_pipelines.contracts.rules import spreadsheet_id
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.locks import Held
 from b2b_pipelines.sheets import store, targets
+from b2b_pipelines.sheets.astray import is_as_meant, repairs, with_cells
 from b2b_pipelines.sheets.layout import (
     HEADERS,
     CodeRow,
@@ -88,6 +89,7 @@ class Sync:
     first: Plan | None = field(init=False, default=None)
     applied: list[Plan] = field(init=False, default_factory=list)
     unsettled: Plan | None = field(init=False, default=None)
+    repairs: tuple[CellRun, ...] = field(init=False, default=())
     failures: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
@@ -169,7 +171,7 @@ class Sync:
     def carry_out(self, lock: Held) -> SyncResult:
         """Write what is missing until the tab holds it: once, unless somebody edits meanwhile or Google fails."""
         plan = self.decide()
-        while not plan.is_empty:
+        while self.repairs or not plan.is_empty:
             if len(self.applied) > REPLANS:
                 raise Contended(f"the sheet of {self.slug} is being edited while it is written: try again in a minute")
             self.first = self.first or plan
@@ -192,7 +194,7 @@ class Sync:
 
         After a failure nobody knows whether it was applied: the plan of what is there then tells.
         """
-        held = None
+        before, put_back, held = self.tab, self.repairs, None
         try:
             held = self.write(plan)
         except (GoogleUnavailable, TabMoved) as error:
@@ -204,7 +206,21 @@ class Sync:
                 self.sheets.back_off("write", self.failures, error)
         else:
             self.settle(plan)
+            put_back = ()
         self.seen = held or targets.read_again(self.sheets, self.spreadsheet, self.seen.info)
+        self.repairs = put_back or self.hit(before, plan)
+        if self.repairs:
+            mended = [list(row) for row in with_cells(self.tab, self.repairs).values]
+            self.seen = TabContent(self.seen.info, mended)
+
+    def hit(self, before: Tab, plan: Plan) -> tuple[CellRun, ...]:
+        """What is to be put back after a write, because somebody moved rows or columns under it."""
+        if is_as_meant(before, plan, self.tab):
+            return ()
+        with self.database.session() as session:
+            known = store.codes_among(session, self.contract(session), _codes_in(self.tab))
+        layout = find_layout(self.tab, known, plan.written)
+        return repairs(before, plan, self.tab, layout) if isinstance(layout, Layout) else ()
 
     def settle(self, plan: Plan) -> None:
         """After a write that was applied: the target is no longer new, and what was planned is what was written."""
@@ -218,6 +234,7 @@ class Sync:
         """Apply a plan; the tab as it then is, or None if that has to be read."""
         tab = self.seen.info
         changes = _growth(plan, tab)
+        changes += [update_cells(tab.sheet_id, run.row, run.column, run.values) for run in self.repairs]
         writes = plan.writes
         if plan.estimated_bytes > ATOMIC_BYTES:
             if changes:

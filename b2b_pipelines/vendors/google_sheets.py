@@ -536,8 +536,8 @@ class _Http(httplib2.Http):
             del conn.request
 
 
-def update_cells(sheet_id: int, row: int, column: int, values: Sequence[Sequence[str | int]]) -> dict[str, Any]:
-    """The change that writes a rectangle, text as text and numbers as numbers; `""` empties a cell."""
+def update_cells(sheet_id: int, row: int, column: int, values: Sequence[Sequence[Cell]]) -> dict[str, Any]:
+    """The change that writes a rectangle, text as text and numbers as numbers; `""` or None empties a cell."""
     return {
         "updateCells": {
             "start": {"sheetId": sheet_id, "rowIndex": row, "columnIndex": column},
@@ -582,10 +582,11 @@ def column_letters(number: int) -> str:
     return letters
 
 
-def _cell(value: str | int) -> dict[str, Any]:
-    if value == "":
+def _cell(value: Cell) -> dict[str, Any]:
+    if value is None or value == "":
         return {}
-    return {"userEnteredValue": {"stringValue": value} if isinstance(value, str) else {"numberValue": value}}
+    kinds = {str: "stringValue", bool: "boolValue"}
+    return {"userEnteredValue": {kinds.get(type(value), "numberValue"): value}}
 
 
 def _tab(properties: Mapping[str, Any]) -> TabInfo:

@@ -277,6 +277,66 @@ def test_a_sheet_sorted_while_it_is_written_converges(deliver, sandbox):
     assert {row[0]: row[6] for row in acme.tab.grid("A2:G10")} == notes
 
 
+def noted(acme) -> None:
+    """Notes beside every code, and a footnote of the customer's in our columns."""
+    for row in range(2, len(acme.codes()) + 2):
+        acme.tab.type(f"G{row}", f"note of {acme.tab.shown(f'A{row}')}")
+    last = acme.tab.used()[0] + 1
+    acme.tab.type(f"A{last}", "Total")
+    acme.tab.type(f"C{last}", "57")
+
+
+def customers_cells(acme) -> set[tuple[str, ...]]:
+    """What is the customer's: the notes with the code in their row, and the footnote."""
+    headers = acme.tab.grid("A1:Z1")[0]
+    at, total = headers.index("Enrollment Code"), headers.index("Total Redemptions")
+    rows = [row + [""] * (26 - len(row)) for row in acme.tab.grid()]
+    notes = {(row[at], cell) for row in rows for cell in row if cell.startswith("note of")}
+    return notes | {(row[at], row[total]) for row in rows if row[at] == "Total"}
+
+
+MOVES = {
+    "a row inserted at the top": lambda tab: tab.insert_rows(2),
+    "rows inserted in the middle": lambda tab: tab.insert_rows(5, 3),
+    "a row inserted where we write": lambda tab: tab.insert_rows(4),
+    "sorted": lambda tab: tab.sort("A", descending=True),
+    "sorted by notes": lambda tab: tab.sort("G", descending=True),
+    "a row deleted": lambda tab: tab.delete_rows(3),
+    "a row moved": lambda tab: tab.move_rows(2, before=9),
+    "a column inserted": lambda tab: tab.insert_columns("A"),
+    "a column inserted in ours": lambda tab: tab.insert_columns("D"),
+    "the notes moved to the front": lambda tab: tab.move_columns("G", before="A"),
+    "the notes moved among ours": lambda tab: tab.move_columns("G", before="D"),
+    "ours moved": lambda tab: tab.move_columns("D", before="B"),
+}
+
+
+@pytest.mark.parametrize("move", MOVES.values(), ids=[name.replace(" ", "-") for name in MOVES])
+def test_what_moves_while_it_is_written_loses_nothing(deliver, sandbox, move):
+    acme = deliver(cap=9)
+    acme.sync()
+    acme.tab.type("G1", "Notes")
+    noted(acme)
+    before = customers_cells(acme)
+    assert ("Total", "57") in before
+    acme.redeem(acme.codes()[2], "ada@example.com")
+    acme.redeem(acme.codes()[6], "ben@example.com")
+    acme.modify(max_learners=11)
+    sandbox.faults.call(lambda: move(acme.tab), when="before", kind="write")
+    acme.sync()
+    gone = before - customers_cells(acme)
+    assert gone <= ({(acme.codes()[1], f"note of {acme.codes()[1]}")} if move is MOVES["a row deleted"] else set())
+    at = acme.tab.grid("A1:Z1")[0].index("Enrollment Code")
+    codes = [row[at] for row in acme.tab.grid() if len(row) > at and len(row[at]) == 36]
+    assert sorted(codes) == sorted(acme.codes())
+    ours = {row[at]: row for row in acme.tab.grid() if len(row) > at}
+    strays = [
+        row for code, row in ours.items() if code in ("", "Total") and any("UTC" in cell or "@" in cell for cell in row)
+    ]
+    assert strays == []
+    assert not acme.plan().changed
+
+
 def test_who_edits_without_end_makes_it_contended_and_it_converges_when_they_stop(deliver, sandbox):
     acme = deliver(cap=9)
     acme.sync()
