@@ -265,7 +265,7 @@ def main() -> None:
         table.add_row(name, f"{load.per_second:,.0f}", *milliseconds)
     show.print(table)
     for name, figure in figures.items():
-        show.print(f"{name}: {figure:,.1f}")
+        show.print(f"{name}: {figure:,.1f} (bar: {BARS[name]:,})")
 
 
 if __name__ == "__main__":

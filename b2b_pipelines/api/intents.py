@@ -75,12 +75,14 @@ class IntentIn(Body):
     )
 
     learner: LearnerIn
-    stripe_product_id: Short = Field("", description='The academy\'s product at Stripe; `""` is the Teams plan.')
-    enterprise_name: Short = ""
-    enterprise_slug: Short = Field("", description="Comes with enterprise_name, or neither does.")
+    stripe_product_id: Short | None = Field(
+        None, description='The academy\'s product at Stripe; `""` is the Teams plan.'
+    )
+    enterprise_name: Short | None = None
+    enterprise_slug: Short | None = Field(None, description="Comes with enterprise_name, or neither does.")
     quantity: Quantity | None = Field(None, description="1 unless said.")
     country: Short | None = None
-    terms_metadata: Terms = Field(default_factory=dict, description="Merged into what an open intent has.")
+    terms_metadata: Terms | None = Field(None, description="Merged into what an open intent has.")
 
 
 class IntentPatch(Body):
@@ -143,12 +145,12 @@ def reserve(request: Request, response: Response, caller: InstallationBuyer, db:
     422 when the last attempt went wrong, or the slug or name is reserved by another."""
     wish = Wish(
         learner=person(wanted.learner),
-        stripe_product_id=wanted.stripe_product_id,
-        enterprise_name=wanted.enterprise_name,
-        enterprise_slug=wanted.enterprise_slug,
+        stripe_product_id=wanted.stripe_product_id or "",
+        enterprise_name=wanted.enterprise_name or "",
+        enterprise_slug=wanted.enterprise_slug or "",
         quantity=wanted.quantity,
         country=wanted.country,
-        terms_metadata=wanted.terms_metadata,
+        terms_metadata=wanted.terms_metadata or {},
     )
     reservation = timedelta(minutes=request.app.state.settings.intent_reservation_minutes)
     try:

@@ -51,6 +51,13 @@ class TestReserving:
         assert timedelta(hours=23, minutes=59) < left <= timedelta(hours=24)
         assert intents.get(made) == made
 
+    def test_null_says_nothing(self, intents):
+        nothing = dict.fromkeys(
+            ("stripe_product_id", "enterprise_name", "enterprise_slug", "quantity", "country", "terms_metadata")
+        )
+        made = intents.make(**nothing)
+        assert (made["stripe_product_id"], made["quantity"], made["terms_metadata"]) == ("", 1, {})
+
     def test_again_updates_the_open_one_merges_terms_and_renews(self, intents, database):
         made = intents.make(quantity=2, country="DE", terms_metadata={"a": 1, "b": 1})
         time.sleep(0.01)
