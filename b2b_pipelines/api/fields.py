@@ -66,4 +66,4 @@ def masked(email: str | None) -> str | None:
     if email is None:
         return None
     local, at, domain = email.rpartition("@")
-    return f"{local[:1]}•••{at}{domain}"
+    return f"{local[:1]}•••{at}{domain}" if at else "•••"

@@ -67,6 +67,11 @@ def run(commands: typer.Typer, name: str, arguments: Sequence[str] | None = None
     except BrokenPipeError:
         sys.stderr.close()
         raise SystemExit(1) from None
+    except Exception as error:
+        if "--verbose" in given:
+            raise
+        _refuse(given, "unexpected", f"{type(error).__name__}, which nobody foresaw: --verbose shows where")
+        raise SystemExit(1) from None
     raise SystemExit(outcome if isinstance(outcome, int) else 0)
 
 

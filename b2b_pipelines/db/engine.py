@@ -29,7 +29,8 @@ class Database:
             pool_size=pool_size,
             max_overflow=max_overflow,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": 10, "options": "-c timezone=UTC"},
+            hide_parameters=True,  # an error's text must not hold addresses or codes
+            connect_args={"connect_timeout": 10, "tcp_user_timeout": 30_000, "options": "-c timezone=UTC"},
         )
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
