@@ -49,8 +49,13 @@ def repairs(before: Tab, plan: Plan, after: Tab, layout: Layout) -> tuple[CellRu
     meant = plan.rows_after or {}
     put_back = []
     for row, cells in written.items():
-        at_home = normal(after.cell(row, layout.code)) == normal(meant.get(row + 1))
-        origin = rows.get(row, row if at_home else None)
+        beside = [
+            (after.cell(row, column), before.cell(row, then)) for column, then in columns.items() if column not in cells
+        ]
+        stayed = normal(after.cell(row, layout.code)) == normal(meant.get(row + 1)) or any(
+            _same(now, then) and not is_blank([now]) for now, then in beside
+        )
+        origin = rows.get(row, row if stayed else None)
         for column, value in cells.items():
             source = columns.get(column)
             if (origin, source) == (row, column) or not _same(after.cell(row, column), value):
@@ -96,7 +101,10 @@ def _column_origins(before: Tab, then: Layout, after: Tab, now: Layout) -> _Orig
 
 
 def _row_origins(before: Tab, written: _Written, after: Tab, columns: _Origins) -> _Origins:
-    """By the cells that were not written; rows that have none, by the rows above, if what must have been there is gone."""
+    """By the cells that were not written; rows that have none, by the rows above, if what must have been there is gone.
+
+    What is gone in the end stood, in its order, in what is not told yet, unless rows were deleted or edited.
+    """
     origins: dict[int, int] = {}
     indexes: dict[tuple[int, ...], dict[tuple[Cell, ...], list[int]]] = {}
     for row in range(len(after.values)):
@@ -113,6 +121,12 @@ def _row_origins(before: Tab, written: _Written, after: Tab, columns: _Origins) 
             shift = origins[row] - row
         elif shift and row in written and row + shift not in there and _holds(before, row + shift):
             origins[row] = row + shift
+    there = set(origins.values())
+    gone = [row for row in range(len(before.values)) if row not in there and _holds(before, row)]
+    edited = any(row not in origins and row not in written and _holds(after, row) for row in range(len(after.values)))
+    if not edited and after.row_count >= before.row_count:
+        untold = (row for row in sorted(written) if row not in origins)
+        origins |= dict(zip(untold, gone, strict=False))
     return origins
 
 
