@@ -1,16 +1,19 @@
 """The API behind its real server, on loopback."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import httpx
 import pytest
 import uvicorn
 
 from b2b_pipelines.api.app import create_app
+from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.settings import read_settings
+from b2b_pipelines.settings import Settings
 from b2b_pipelines.tokens import service as tokens
 from tests.shop import Shop
 
@@ -22,11 +25,36 @@ def shop(database: Database) -> Shop:
     return Shop(database)
 
 
+class Current:
+    """Stands for the database of the test that runs now: starting a server for each takes a quarter of a second."""
+
+    def __init__(self, idle: Database) -> None:
+        self.database = idle
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.database, name)
+
+
+@pytest.fixture(scope="session")
+def server(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Current]]:
+    idle = Database(postgres.url("postgres"))
+    current = Current(idle)
+    with pytest.MonkeyPatch.context() as environment:
+        for name in [name for name in os.environ if name.startswith("B2B_")]:
+            environment.delenv(name)
+        settings = Settings(home=tmp_path_factory.mktemp("home"))
+    with serving(create_app(settings, cast(Database, current))) as url:
+        yield url, current
+    idle.dispose()
+
+
 @pytest.fixture
-def api_url(database: Database) -> Iterator[str]:
+def api_url(server: tuple[str, Current], database: Database) -> Iterator[str]:
     """Where the API over the test's database is served."""
-    with serving(create_app(read_settings(), database)) as url:
-        yield url
+    url, current = server
+    idle, current.database = current.database, database
+    yield url
+    current.database = idle
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ Ten examples a route, to keep the suite quick; `SCHEMA_EXAMPLES=200` asks for mo
 
 import hashlib
 import os
+from collections.abc import Iterator
 
 import pytest
 import schemathesis
@@ -12,9 +13,11 @@ from hypothesis import HealthCheck, settings
 from schemathesis.checks import positive_data_acceptance
 
 from b2b_pipelines.api.app import create_app
-from b2b_pipelines.settings import Settings
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.settings import Settings, read_settings
 from b2b_pipelines.tokens import service as tokens
 from b2b_pipelines.tokens.service import Scope
+from tests.api.conftest import serving
 from tests.api.pages_world import furnish
 from tests.shop import Shop
 
@@ -28,6 +31,13 @@ BEYOND_THE_DOCUMENT = {
 TOKEN = "b2b_of_the_schema_tests"
 schema = schemathesis.openapi.from_dict(create_app(Settings()).openapi())
 schema.config.update(headers={"Authorization": f"Bearer {TOKEN}"})
+
+
+@pytest.fixture
+def api_url(database: Database) -> Iterator[str]:
+    """A server of its own: the feed of academies is to find its database from the beginning."""
+    with serving(create_app(read_settings(), database)) as url:
+        yield url
 
 
 @pytest.fixture
