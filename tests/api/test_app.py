@@ -43,8 +43,11 @@ def test_it_is_ready_with_a_database(api_url: str):
 
 
 def test_it_is_not_ready_without_the_tables_of_this_version(api_url: str, shop: Shop):
-    shop.run("UPDATE b2b_alembic_version SET version_num = '0000'")
+    current = shop.run(
+        "UPDATE b2b_alembic_version SET version_num = '0000' RETURNING (SELECT version_num FROM b2b_alembic_version)"
+    )
     answer = httpx.get(f"{api_url}/readyz")
+    shop.run("UPDATE b2b_alembic_version SET version_num = :current", current=current[0])
     assert answer.status_code == 503
     assert "b2b db upgrade" in answer.json()["detail"]
 
