@@ -47,6 +47,9 @@ api: setup ## The HTTP API on this machine
 sandbox: setup ## Stand-ins of every vendor, with a page where you are the customer
 	@$(BIN)/b2b sandbox
 
+screenshots: setup ## Take the pictures of the docs, with Chromium
+	$(BIN)/python -m benchmarks.screenshots
+
 lock: setup ## Pin what pyproject.toml asks for
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --group bench --python-version 3.11 --universal \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet -o requirements.lock

