@@ -1,5 +1,6 @@
 """`b2b api`: serves the HTTP API and the contract manager's pages."""
 
+import gc
 import logging
 import socket
 import sys
@@ -43,6 +44,9 @@ def api(
         config = uvicorn.Config(
             app, access_log=False, proxy_headers=False, server_header=False, log_config=None, log_level=level
         )
+        # What is loaded stays: a full collection would look at all of it, and hold up every request meanwhile.
+        gc.collect()
+        gc.freeze()
         with suppress(KeyboardInterrupt):  # how it is meant to end
             uvicorn.Server(config).run(sockets=[listener])
 
