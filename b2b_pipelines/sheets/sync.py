@@ -94,20 +94,27 @@ class Sync:
 
     def __post_init__(self) -> None:
         with self.database.session() as session:
-            contract = self.contract(session)
+            contract = self.delivered(session)
         self.slug, self.said = contract.slug, contract.slug
         self.means = (contract.sheet_url, contract.sheet_tab)
         self.spreadsheet = spreadsheet_id(contract.sheet_url or "")
 
     def contract(self, session: Session) -> Contract:
-        """The contract, if its codes are delivered in the sheet that it named at first. Raises `NotDelivered`."""
-        contract = contract_store.contract(session, self.said)
+        return contract_store.contract(session, self.said)
+
+    def delivered(self, session: Session) -> Contract:
+        """The contract, if its codes are delivered in a sheet. Raises `NotDelivered`."""
+        contract = self.contract(session)
         if contract.sheet_url is None:
             raise NotDelivered(f"{contract.slug} has no sheet: give it one with `b2b_contract modify … --sheet`")
         if not contract.requires_codes and not store.delivered(session, [contract.slug]):
             raise NotDelivered(
                 f"{contract.slug} does not require codes (it is sso and free): its sheet is left as it is"
             )
+        return self.unchanged(contract)
+
+    def unchanged(self, contract: Contract) -> Contract:
+        """The contract, if it still names the sheet and tab that it named at first. Raises `SheetChanged`."""
         if self.means not in (None, (contract.sheet_url, contract.sheet_tab)):
             raise SheetChanged(f"{contract.slug} was given another sheet or tab while its sheet was synced: try again")
         return contract
@@ -115,7 +122,7 @@ class Sync:
     def look(self) -> None:
         """Find the tab, what is in it, and what we know of it. Raises `Conflict` if it is another contract's."""
         with self.database.session() as session:
-            contract = self.contract(session)
+            contract = self.delivered(session)
             target = store.target_of(session, contract.id)
             snapshot = store.last_snapshot(session, contract.id)
         self.seen = targets.read_tab(self.sheets, contract, target)
@@ -131,7 +138,7 @@ class Sync:
         """Make the tab the contract's."""
         if not self.claimed:
             with self.database.session() as session:
-                targets.claim(session, self.contract(session), self.seen.info)
+                targets.claim(session, self.unchanged(self.contract(session)), self.seen.info)
 
     @property
     def tab(self) -> Tab:
@@ -141,7 +148,7 @@ class Sync:
         """The plan for what the tab holds now and what is true now."""
         tab = self.tab
         with self.database.session() as session:
-            contract = self.contract(session)
+            contract = self.unchanged(self.contract(session))
             self.revision = contract.revision
             known = store.codes_among(session, contract, _codes_in(tab))
             if self.rebuild or (self.new and not holds_our_codes(tab, known, self.written)):

@@ -17,6 +17,7 @@ from b2b_pipelines.db.limiter import Limiter
 from b2b_pipelines.db.locks import Busy, exclusive
 from b2b_pipelines.sandbox.google import Quota
 from b2b_pipelines.sheets import sync
+from b2b_pipelines.sheets.results import SheetChanged
 from b2b_pipelines.sheets.service import Contended, LayoutIsLost, TabMissing
 from b2b_pipelines.vendors.google_sheets import (
     GoogleRefused,
@@ -361,6 +362,33 @@ def test_a_header_destroyed_while_it_is_written_is_a_lost_layout(deliver, sandbo
     sandbox.faults.call(lambda: acme.tab.delete_columns("A", "D"), when="before", kind="write")
     with pytest.raises(LayoutIsLost):
         acme.sync()
+
+
+# Somebody changes the contract meanwhile
+
+
+def test_a_contract_given_another_tab_while_it_is_synced_is_tried_again(deliver, sandbox):
+    acme = deliver(cap=2, tabs=["One", "Two"], sheet_tab="One")
+    sandbox.faults.call(lambda: acme.modify(sheet_tab="Two"), when="before", kind="read")
+    with pytest.raises(SheetChanged, match="another sheet or tab"):
+        acme.sync()
+    assert acme.requests()["write"] == 0
+    assert acme.sync().target.tab == "Two"
+
+
+def test_codes_made_while_they_are_written_are_written_too(deliver, sandbox):
+    acme = deliver(cap=2)
+    sandbox.faults.call(lambda: acme.modify(max_learners=4), when="before", kind="write")
+    assert acme.sync().appended == 4
+    assert is_true(acme)
+
+
+def test_a_contract_that_stops_requiring_codes_while_it_is_synced_ends_with_invalid_ones(deliver, sandbox):
+    acme = deliver(cap=2)
+    sandbox.faults.call(lambda: acme.modify(integration_type="sso", max_learners=None), when="before", kind="write")
+    acme.sync()
+    assert all(acme.row_of(code)[3].endswith(" UTC") for code in acme.shown())
+    assert len(acme.shown()) == 2
 
 
 # Two at once, and one that dies
