@@ -8,6 +8,7 @@ keeps up with the server from one core.
 """
 
 import asyncio
+import gc
 import os
 import socket
 import subprocess
@@ -167,6 +168,8 @@ def serve(which: str, port: int) -> None:
         from b2b_pipelines.settings import read_settings
 
         app = create_app(read_settings())
+    gc.collect()
+    gc.freeze()  # as `b2b api` does
     uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, log_config=None, proxy_headers=False)
 
 
