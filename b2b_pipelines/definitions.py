@@ -79,6 +79,8 @@ defs = dg.Definitions(
         alerts.alert_on_failure,
         alerts.alert_on_recovery,
     ],
+    # A run is one step, or a chain: a process for each step would only cost its start, and Celery's workers allow none.
+    executor=dg.in_process_executor,
     resources={
         "database": database,
         "google_sheets": GoogleSheetsResource(database=database),
