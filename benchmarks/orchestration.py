@@ -1,0 +1,190 @@
+"""What a refresh of 1,000 contracts costs through Dagster, and when Google's quota lets it end.
+
+Measured: the same 1,000 syncs (nothing has changed: a refresh as it usually is) by plain calls in one process, and as
+runs of Dagster that are started one after another as processes of their own, with Dagster's storage in PostgreSQL.
+What the runs take longer is what Dagster costs. Beside it 20 of them with a run for each.
+
+Simulated, because nobody waits half an hour for a benchmark: the limiter's rule, in pure arithmetic, fed with the number of
+requests that a sync of the measurement above made. No clock, no network, no PostgreSQL is in it.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from heapq import heapify, heappop, heappush
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import text
+
+from assets.contracts import PARTITIONS_A_RUN
+from assets.partition_results import consecutive
+from b2b_pipelines.settings import PROJECT
+from benchmarks.sync import ADDRESS, Bench, bench
+
+CONTRACTS = 1000
+CODES_EACH = 20
+THREADS = 8
+SINGLE_RUNS = 20
+
+QUOTA = 60
+WINDOW = 61.0
+"""Seconds: a minute, and the margin that the limiter adds to it."""
+LATENCY = 0.5
+"""Seconds that a request to Google takes in the simulation."""
+
+
+def main() -> None:
+    console = Console(width=110)
+    with bench() as here, tempfile.TemporaryDirectory(prefix="b2b-bench-") as folder:
+        slugs = [here.contract(f"acme-{number:04}", CODES_EACH) for number in range(CONTRACTS)]
+        environment = dagster_environment(here, Path(folder))
+        add_partitions(environment, slugs)
+        by_calls(here, slugs)
+        here.sandbox.log.reset()
+        plain = by_calls(here, slugs)
+        counts = here.sandbox.google.counts()
+        runs, together = by_runs(environment, slugs, PARTITIONS_A_RUN)
+        _, apart = by_runs(environment, slugs[:SINGLE_RUNS], 1)
+        materialized = made(environment)
+    table = Table("refresh of unchanged sheets", "runs", "seconds", "ms a contract")
+    table.add_row(
+        f"{CONTRACTS:,} plain syncs, {THREADS} at a time", "", f"{plain:.1f}", f"{1000 * plain / CONTRACTS:.1f}"
+    )
+    table.add_row(
+        f"{CONTRACTS:,} contracts, runs of {PARTITIONS_A_RUN}",
+        str(runs),
+        f"{together:.1f}",
+        f"{1000 * together / CONTRACTS:.1f}",
+    )
+    table.add_row("  of that Dagster", "", f"{together - plain:.1f}", f"{1000 * (together - plain) / CONTRACTS:.1f}")
+    table.add_row(
+        f"{SINGLE_RUNS} contracts, a run for each",
+        str(SINGLE_RUNS),
+        f"{apart:.1f}",
+        f"{1000 * apart / SINGLE_RUNS:.0f}",
+    )
+    console.print(table)
+    console.print(f"{materialized:,} of {CONTRACTS:,} partitions are materialized.")
+
+    reads, writes = counts["read"] / CONTRACTS, counts["write"] / CONTRACTS
+    table = Table(
+        f"{CONTRACTS:,} sheets under a quota of {QUOTA} + {QUOTA} a minute and account (simulated)",
+        "1 account",
+        "5 accounts",
+    )
+    for says, per_sync in {
+        f"nothing changed ({reads:.0f} read, as measured)": (round(reads), round(writes)),
+        "every sheet changed (1 write more)": (round(reads), 1),
+        "every sheet is read twice (it was edited while it was planned)": (2 * round(reads), 2),
+    }.items():
+        minutes = [last_fresh(CONTRACTS // accounts, *per_sync) / 60 for accounts in (1, 5)]
+        table.add_row(says, *(f"{each:.1f} min" for each in minutes))
+    console.print(table)
+
+
+def by_calls(here: Bench, slugs: Sequence[str]) -> float:
+    """Seconds for a sync of each, several at a time, without Dagster."""
+    began = time.perf_counter()
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(here.sync, slugs))
+    return time.perf_counter() - began
+
+
+def by_runs(environment: Mapping[str, str], slugs: Sequence[str], most: int) -> tuple[int, float]:
+    """How many runs a refresh takes when each has at most so many contracts, and the seconds from the first's start to
+    the last's end."""
+    ranges = consecutive(slugs, slugs, gap=0, most=most)
+    began = time.perf_counter()
+    for first, last in ranges:
+        tags = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+        module = ["-m", "b2b_pipelines.definitions", "-j", "sheet_refresh_job", "--tags", json.dumps(tags)]
+        command = [sys.executable, "-m", "dagster", "job", "execute", *module]
+        subprocess.run(command, env=environment, cwd=PROJECT, check=True, capture_output=True)
+    return len(ranges), time.perf_counter() - began
+
+
+def dagster_environment(here: Bench, folder: Path) -> dict[str, str]:
+    """Dagster's home as `deploy/` has it, its storage beside the product's database, and the settings of the sandbox."""
+    key = folder / "key.json"
+    key.write_text(json.dumps(here.sandbox.google.make_service_account(ADDRESS)), encoding="utf-8")
+    with here.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("CREATE DATABASE dagster"))
+    shutil.copyfile(PROJECT / "deploy" / "dagster.yaml", folder / "dagster.yaml")
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("B2B_")}
+    return mine | {
+        "DAGSTER_HOME": str(folder),
+        "DAGSTER_POSTGRES_URL": here.database.url.replace("/bench?", "/dagster?"),
+        "B2B_DATABASE_URL": here.database.url,
+        "B2B_HOME": str(folder / "home"),
+        "B2B_GOOGLE_SERVICE_ACCOUNT_FILE": str(key),
+        "B2B_GOOGLE_SHEETS_URL": here.sandbox.url,
+        "B2B_GOOGLE_DRIVE_URL": here.sandbox.url,
+        "B2B_GSHEETS_REQUESTS_PER_MINUTE": "1000000",
+    }
+
+
+def add_partitions(environment: Mapping[str, str], slugs: Sequence[str]) -> None:
+    said_inside(
+        environment, "instance.add_dynamic_partitions('contracts', json.loads(sys.stdin.read()))", json.dumps(slugs)
+    )
+
+
+def made(environment: Mapping[str, str]) -> int:
+    """How many partitions of `sheet_snapshots` are materialized."""
+    asked = "print(len(instance.get_materialized_partitions(dg.AssetKey('sheet_snapshots'))))"
+    return int(said_inside(environment, asked, ""))
+
+
+def said_inside(environment: Mapping[str, str], statement: str, given: str) -> str:
+    """What a statement prints that works on the Dagster instance of the environment."""
+    program = f"import json, sys\nimport dagster as dg\nwith dg.DagsterInstance.get() as instance:\n    {statement}"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, input=given, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+class Permits:
+    """The limiter's rule: so many permits in any window, first come, first served."""
+
+    def __init__(self) -> None:
+        self.slots: deque[float] = deque(maxlen=QUOTA)
+
+    def take(self, now: float) -> float:
+        """When the request may be made that asks now."""
+        free = now if len(self.slots) < QUOTA else self.slots[0] + WINDOW
+        at = max(now, free, self.slots[-1] if self.slots else now)
+        self.slots.append(at)
+        return at
+
+
+def last_fresh(contracts: int, reads: int, writes: int, *, at_once: int = 4 * THREADS) -> float:
+    """Simulated seconds until the last of so many sheets is synced on one account, `at_once` of them at a time."""
+    permits = {"read": Permits(), "write": Permits()}
+    requests = ["read"] * reads + ["write"] * writes
+    under_way = [(0.0, worker, 0) for worker in range(min(at_once, contracts))]
+    waiting = contracts - len(under_way)
+    heapify(under_way)
+    end = 0.0
+    while under_way:
+        now, worker, done = heappop(under_way)
+        if done < len(requests):
+            heappush(under_way, (permits[requests[done]].take(now) + LATENCY, worker, done + 1))
+            continue
+        end = max(end, now)
+        if waiting:
+            waiting -= 1
+            heappush(under_way, (now, worker, 0))
+    return end
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""A crash at any point: nothing is lost, nothing is doubled."""
+
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from sqlalchemy import text
+
+from b2b_pipelines.db import schema
+from b2b_pipelines.db.embedded import EmbeddedPostgres
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.errors import TransientError
+from b2b_pipelines.sandbox import Sandbox
+from b2b_pipelines.sheets import service
+from schedules.contracts import contract_changes
+from tests.orchestration.processes import Processes, dagster_home, finished, wait_until
+from tests.sheets.conftest import Delivery, make_delivery, sign_in
+
+Deliver = Callable[..., Delivery]
+
+
+def tick(database: Database, instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult:
+    context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"database": database})
+    result = contract_changes(context)
+    assert isinstance(result, dg.SensorResult)
+    return result
+
+
+def test_a_daemon_killed_after_it_added_a_partition_asks_for_the_same_run_again(
+    deliver: Deliver, database: Database, instance: dg.DagsterInstance
+) -> None:
+    one = deliver(name="One")
+    killed = tick(database, instance, None)
+    [added] = killed.dynamic_partitions_requests or []
+    instance.add_dynamic_partitions(added.partitions_def_name, list(added.partition_keys))
+    # Here it dies: no run was launched, no cursor stored.
+    again = tick(database, instance, None)
+    assert not again.dynamic_partitions_requests
+    [lost], [asked] = killed.run_requests or [], again.run_requests or []
+    assert asked.partition_key == one.slug
+    # Had the run been launched, its key keeps Dagster from launching it twice.
+    assert asked.run_key == lost.run_key
+
+
+@pytest.fixture
+def processes(tmp_path: Path, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Processes]:
+    postgres.ensure_database("dagster_crashes")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
+    monkeypatch.setenv("DAGSTER_POSTGRES_URL", postgres.url("dagster_crashes"))
+    processes = Processes(tmp_path, {})
+    yield processes
+    processes.stop()
+
+
+@pytest.mark.usefixtures("surroundings")
+def test_a_run_whose_process_is_killed_is_started_again_and_every_sheet_is_right(
+    processes: Processes, deliver: Deliver, sandbox: Sandbox, postgres: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    deliveries = [deliver(name=f"Acme-{number}", cap=4) for number in range(12)]
+    sandbox.faults.latency = 0.4
+    with dagster_home(tmp_path / "dagster", "dagster.yaml", postgres.url("dagster_crashes")) as instance:
+        processes.daemon()
+        wait_until(lambda: any(delivery.shown() for delivery in deliveries), processes)
+        [run] = instance.get_runs()
+        os.kill(worker_of(instance, run.run_id), signal.SIGKILL)
+        sandbox.faults.latency = 0.0
+        assert not all(delivery.shown() for delivery in deliveries)
+        wait_until(lambda: finished(instance, 2), processes)
+        again, first = instance.get_runs(limit=2)
+        assert (first.status.value, again.status.value) == ("FAILURE", "SUCCESS")
+        assert again.parent_run_id == first.run_id == run.run_id
+    for delivery in deliveries:
+        assert sorted(delivery.shown()) == sorted(delivery.codes())
+
+
+def worker_of(instance: dg.DagsterInstance, run_id: str) -> int:
+    """The process that carries a run out."""
+    found = [re.search(r"\(pid: (\d+)\)", entry.message or entry.user_message) for entry in instance.all_logs(run_id)]
+    return int(next(match[1] for match in found if match))
+
+
+def test_a_restart_of_postgresql_under_load_loses_and_doubles_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path / "postgres", durable=True)
+    server.ensure_running()
+    server.ensure_database("b2b")
+    database = Database(server.url("b2b"))
+    schema.upgrade(database.engine)
+    sheets = sign_in(sandbox, database)
+    deliveries = [make_delivery(database, sandbox, sheets, name=f"Acme-{number}", cap=6) for number in range(16)]
+    sandbox.faults.latency = 0.05
+
+    def sync(delivery: Delivery) -> str:
+        try:
+            return "synced" if service.sync(database, sheets, delivery.slug) else "nothing"
+        except TransientError as error:
+            return error.code
+
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            under_way = [pool.submit(sync, delivery) for delivery in deliveries]
+            under_way[0].result()
+            server.stop()
+            server.ensure_running()
+            outcomes = [future.result() for future in under_way]
+        assert set(outcomes) > {"synced"}, "no sync was under way when the server stopped"
+        assert [sync(delivery) for delivery in deliveries] == ["synced"] * len(deliveries)
+        for delivery in deliveries:
+            assert sorted(delivery.shown()) == sorted(delivery.codes())
+        with database.session() as session:
+            counted = "SELECT count(*), count(DISTINCT code) FROM enrollment_code"
+            assert session.execute(text(counted)).one() == (96, 96)
+    finally:
+        sandbox.faults.latency = 0.0
+        sheets.close()
+        database.dispose()
+        server.stop()
