@@ -13,11 +13,13 @@ from b2b_pipelines.academies import service, store
 from b2b_pipelines.academies.prices import PriceOutcome
 from b2b_pipelines.academies.selection import Selection
 from b2b_pipelines.api.app import create_app
+from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.sandbox.enterprise_catalog import academy
-from b2b_pipelines.settings import read_settings
+from b2b_pipelines.settings import Settings, read_settings
 from tests.academies.conftest import CUSTOMER
 from tests.api.conftest import serving
+from tests.conftest import TEMPLATE
 
 PATH = "/api/v1/academy-products/"
 PRICE = {
@@ -45,6 +47,9 @@ DATA = academy(
 )
 
 
+DESIGN = academy("Design", tags=[{"title": "Art"}, {"title": "ai"}])
+
+
 def publish(database, rows, at=None, selection=Selection()):
     """Publish those rows of the catalog, with what Stripe says about `usd`."""
     now = at or datetime.now(UTC)
@@ -58,9 +63,28 @@ def publish(database, rows, at=None, selection=Selection()):
 def served(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
     monkeypatch.setenv("B2B_ACADEMY_THUMBNAIL_BASE_URL", "https://cdn.example.com/")
     monkeypatch.setenv("B2B_ACADEMY_THROTTLE", "100000/hour")
-    publish(database, [DATA, academy("Design", tags=[{"title": "Art"}, {"title": "ai"}])])
+    publish(database, [DATA, DESIGN])
     with serving(create_app(read_settings(), database)) as url, httpx.Client(base_url=url) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def standing(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A list that stays the same, for the tests that only read it."""
+    admin = Database(postgres.url("postgres"))
+    with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"CREATE DATABASE of_the_academies TEMPLATE {TEMPLATE} STRATEGY FILE_COPY"))
+    admin.dispose()
+    database = Database(postgres.url("of_the_academies"))
+    settings = Settings(
+        home=tmp_path_factory.mktemp("home"),
+        academy_thumbnail_base_url="https://cdn.example.com/",
+        academy_throttle="100000/hour",
+    )
+    publish(database, [DATA, DESIGN])
+    with serving(create_app(settings, database)) as url, httpx.Client(base_url=url) as client:
+        yield client
+    database.dispose()
 
 
 def eventually(condition, within=10.0):
@@ -75,8 +99,8 @@ def names(answer):
     return [item["name"] for item in answer.json()["results"]]
 
 
-def test_the_list_has_the_fields_that_were_promised(served):
-    answer = served.get(PATH)
+def test_the_list_has_the_fields_that_were_promised(standing):
+    answer = standing.get(PATH)
     assert answer.status_code == 200
     body = answer.json()
     assert {key: body[key] for key in ("count", "next", "previous")} == {"count": 2, "next": None, "previous": None}
@@ -103,8 +127,8 @@ def test_the_list_has_the_fields_that_were_promised(served):
     assert (design["prices"], design["prices_as_of"], design["stripe_product_id"]) == ([], None, "")
 
 
-def test_the_openapi_document_says_the_same(served):
-    document = served.get("/openapi.json").json()
+def test_the_openapi_document_says_the_same(standing):
+    document = standing.get("/openapi.json").json()
 
     def resolved(schema):
         return document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]] if "$ref" in schema else schema
@@ -113,7 +137,7 @@ def test_the_openapi_document_says_the_same(served):
     envelope = resolved(operation["responses"]["200"]["content"]["application/json"]["schema"])
     assert set(envelope["properties"]) == {"count", "next", "previous", "results"}
     item = resolved(envelope["properties"]["results"]["items"])
-    _, data = served.get(PATH).json()["results"]
+    _, data = standing.get(PATH).json()["results"]
     assert set(item["properties"]) == set(item["required"]) == set(data)
     price = resolved(item["properties"]["prices"]["items"])
     assert set(price["properties"]) == set(price["required"]) == set(PRICE)
@@ -132,11 +156,11 @@ def test_the_openapi_document_says_the_same(served):
         assert isinstance(data[name], tuple(allowed)), name
 
 
-def test_a_product_is_found_by_each_of_its_keys(served):
+def test_a_product_is_found_by_each_of_its_keys(standing):
     for key in (DATA["uuid"], DATA["uuid"].upper(), "data", "data-key", "prod_1"):
-        answer = served.get(f"{PATH}{key}/")
+        answer = standing.get(f"{PATH}{key}/")
         assert (answer.status_code, answer.json()["uuid"]) == (200, DATA["uuid"])
-    answer = served.get(f"{PATH}nothing/")
+    answer = standing.get(f"{PATH}nothing/")
     assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."})
 
 
@@ -157,8 +181,8 @@ def test_a_product_is_found_by_each_of_its_keys(served):
         ("page_size=5000", ["Design", "Data"]),
     ],
 )
-def test_filters_and_pages(served, query, found):
-    assert names(served.get(f"{PATH}?{query}")) == found
+def test_filters_and_pages(standing, query, found):
+    assert names(standing.get(f"{PATH}?{query}")) == found
 
 
 @pytest.mark.parametrize(
@@ -173,15 +197,15 @@ def test_filters_and_pages(served, query, found):
         ("page_size=", {"page_size": ["Must be a positive number."]}),
     ],
 )
-def test_parameters_that_cannot_be_used(served, query, body):
-    answer = served.get(f"{PATH}?{query}")
+def test_parameters_that_cannot_be_used(standing, query, body):
+    answer = standing.get(f"{PATH}?{query}")
     assert (answer.status_code, answer.json()) == (400, body)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])
 @pytest.mark.parametrize("path", [PATH, f"{PATH}data/"])
-def test_other_methods_are_refused(served, method, path):
-    answer = served.request(method, path)
+def test_other_methods_are_refused(standing, method, path):
+    answer = standing.request(method, path)
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET")
 
 

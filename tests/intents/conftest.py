@@ -9,22 +9,52 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
 
 from b2b_pipelines.api.app import create_app
+from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
+from b2b_pipelines.models import Base
 from b2b_pipelines.sandbox.stripe import checkout_event, signed
-from b2b_pipelines.settings import read_settings
+from b2b_pipelines.settings import Settings
 from b2b_pipelines.tokens import service as tokens
 from tests.api.conftest import serving
+from tests.conftest import TEMPLATE
 
 SECRET = "whsec_test"
 PATH = "/api/v1/checkout-intents/"
 EVENTS = "/api/v1/stripe/events/"
 
 
+@pytest.fixture(scope="session")
+def one_database(postgres: EmbeddedPostgres) -> Iterator[Database]:
+    """One for all tests in here: emptying it is quicker than making another."""
+    admin = Database(postgres.url("postgres"))
+    with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"CREATE DATABASE of_the_intents TEMPLATE {TEMPLATE} STRATEGY FILE_COPY"))
+    admin.dispose()
+    database = Database(postgres.url("of_the_intents"))
+    yield database
+    database.dispose()
+
+
 @pytest.fixture
-def alerts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
-    """What was posted to the alert webhook."""
+def database(one_database: Database) -> Iterator[Database]:
+    yield one_database
+    tables = ";".join(f"DELETE FROM {table.name}" for table in reversed(Base.metadata.sorted_tables))
+    with one_database.session() as session:
+        session.execute(text(tables))
+
+
+@pytest.fixture
+def database_url(database: Database) -> str:
+    return database.url
+
+
+@pytest.fixture(scope="session")
+def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """The alert webhook: its URL, and what was posted there."""
     posted: list[dict[str, Any]] = []
 
     class Webhook(BaseHTTPRequestHandler):
@@ -39,18 +69,31 @@ def alerts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
     server = HTTPServer(("127.0.0.1", 0), Webhook)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    monkeypatch.setenv("B2B_ALERT_WEBHOOK_URL", f"http://127.0.0.1:{server.server_port}/alert")
-    yield posted
+    yield f"http://127.0.0.1:{server.server_port}/alert", posted
     server.shutdown()
     thread.join()
     server.server_close()
 
 
 @pytest.fixture
-def url(database: Database, monkeypatch: pytest.MonkeyPatch, alerts: list[dict[str, Any]]) -> Iterator[str]:
-    monkeypatch.setenv("B2B_STRIPE_WEBHOOK_SECRET", SECRET)
-    with serving(create_app(read_settings(), database)) as url:
+def alerts(webhook: tuple[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """What this test had posted to the alert webhook."""
+    webhook[1].clear()
+    return webhook[1]
+
+
+@pytest.fixture(scope="session")
+def server(one_database: Database, webhook: tuple[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    settings = Settings(
+        home=tmp_path_factory.mktemp("home"), stripe_webhook_secret=SecretStr(SECRET), alert_webhook_url=webhook[0]
+    )
+    with serving(create_app(settings, one_database)) as url:
         yield url
+
+
+@pytest.fixture
+def url(server: str, database: Database) -> str:
+    return server
 
 
 Connect = Callable[..., httpx.Client]
