@@ -605,8 +605,13 @@ def _content(spreadsheet: Mapping[str, Any]) -> TabContent | None:
     for sheet in spreadsheet.get("sheets", []):
         data = sheet.get("data", [])
         if len(data) == 1 and not data[0].get("startRow", 0) and not data[0].get("startColumn", 0):
-            rows = [[_value(cell) for cell in row.get("values", [])] for row in data[0].get("rowData", [])]
-            return TabContent(_tab(sheet["properties"]), [_without_trailing_blanks(row) for row in rows])
+            rows = [
+                _without_trailing_blanks([_value(cell) for cell in row.get("values", [])])
+                for row in data[0].get("rowData", [])
+            ]
+            while rows and not rows[-1]:  # Google lists rows to the end of the grid when they are formatted
+                rows.pop()
+            return TabContent(_tab(sheet["properties"]), rows)
     return None
 
 

@@ -27,18 +27,9 @@ from b2b_pipelines.vendors.google_sheets import (
     SheetUnshared,
     SignInRefused,
 )
+from tests.sheets.pace import NoPace
 
 ACCOUNT = "b2b@sandbox.test"
-
-
-class NoPace:
-    """Lets everybody go at once."""
-
-    def wait(self, kind: str) -> float:
-        return 0.0
-
-    def pause(self, kind: str, seconds: float) -> None:
-        pass
 
 
 def is_true(acme) -> bool:

@@ -181,6 +181,14 @@ def test_a_tab_is_found_by_its_number_where_its_title_leads_elsewhere(sandbox, s
     assert requests.reads == 7
 
 
+def test_blank_cells_and_rows_at_the_end_are_left_out(sandbox, sheets, spreadsheet):
+    properties = {"sheetId": 1, "title": "Codes", "gridProperties": {"rowCount": 9, "columnCount": 3}}
+    cells = [{"effectiveValue": {"stringValue": "a"}}, {}, {"effectiveValue": {"stringValue": ""}}]
+    data = [{"rowData": [{"values": cells}, {}, {"values": [{}, {}]}]}]
+    sandbox.faults.answer(200, {"sheets": [{"properties": properties, "data": data}]}, kind="read")
+    assert sheets.counting(Requests()).read(spreadsheet, "Codes").values == [["a"]]
+
+
 def test_a_chart_is_no_tab(sandbox, sheets, spreadsheet):
     chart = {"properties": {"sheetId": 7, "title": "Chart", "sheetType": "OBJECT"}}
     sandbox.faults.answer(200, {"sheets": [chart]}, kind="read")

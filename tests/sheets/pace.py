@@ -1,0 +1,11 @@
+"""A pace for tests that are about something else."""
+
+
+class NoPace:
+    """Lets everybody go at once."""
+
+    def wait(self, kind: str) -> float:
+        return 0.0
+
+    def pause(self, kind: str, seconds: float) -> None:
+        pass
