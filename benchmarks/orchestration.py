@@ -31,7 +31,7 @@ from b2b_pipelines.settings import PROJECT
 from benchmarks.sync import ADDRESS, Bench, bench
 
 CONTRACTS = 1000
-CODES_EACH = 20
+CODES_EACH = 10
 THREADS = 8
 SINGLE_RUNS = 20
 

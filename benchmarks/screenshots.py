@@ -1,0 +1,151 @@
+"""The pictures of the docs, taken from a running demo with Chromium: `make screenshots`.
+
+Starts `b2b demo` on ports of its own, makes one contract's sheet fail, and looks at the pages as a person would.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from b2b_pipelines.settings import PROJECT
+
+IMAGES = PROJECT / "docs" / "images"
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+UI, SANDBOX = 3117, 8817
+STARTED_WITHIN = 180.0
+
+
+def main() -> None:
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with running_demo() as (environment, sheet), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM if Path(CHROMIUM).exists() else None, args=FLAGS)
+        take(
+            browser,
+            "lineage",
+            f"http://127.0.0.1:{UI}/asset-groups",
+            "academies",
+            width=1700,
+            height=1500,
+            click=expand,
+        )
+        partition = f"http://127.0.0.1:{UI}/assets/enrollment_codes?view=partitions&partition=leadership-2026"
+        take(browser, "partition", partition, "seats by state", bottom=True)
+        take(browser, "checks", f"http://127.0.0.1:{UI}/assets/sheet_snapshots?view=checks", "sheet_has_no_conflicts")
+        take(browser, "automation", f"http://127.0.0.1:{UI}/automation", "nightly_sweep")
+        take(browser, "sheet", sheet, "Enrollment Code", height=620)
+        break_sharing(environment)
+        failure = f"http://127.0.0.1:{UI}/assets/sheet_snapshots?view=partitions&partition=engineering"
+        take(browser, "failure", failure, "Failed")
+        browser.close()
+    for picture in sorted(IMAGES.glob("*.png")):
+        print(f"{picture.relative_to(PROJECT)}  {picture.stat().st_size // 1024} kB")
+
+
+@contextmanager
+def running_demo() -> Iterator[tuple[dict[str, str], str]]:
+    """The environment of a demo that has done its work, and the URL of its first sheet's page."""
+    with tempfile.TemporaryDirectory(prefix="b2b-pictures-") as folder:
+        home = Path(folder) / "home"
+        command = [
+            str(Path(sys.executable).with_name("b2b")),
+            "demo",
+            "--port",
+            str(UI),
+            "--sandbox-port",
+            str(SANDBOX),
+        ]
+        log = Path(folder) / "demo.log"
+        with log.open("w") as out:
+            demo = subprocess.Popen(
+                command,
+                cwd=PROJECT,
+                env={**os.environ, "B2B_HOME": str(home)},
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+            )
+        try:
+            until = time.monotonic() + STARTED_WITHIN
+            while "Ctrl-C stops everything" not in log.read_text():
+                if demo.poll() is not None or time.monotonic() > until:
+                    sys.exit(f"the demo did not start:\n{log.read_text()}")
+                time.sleep(0.5)
+            lines = log.read_text().splitlines()
+            sheet = next(
+                line.split()[-1] for line in lines if line.split()[:1] == ["leadership-2026"] and "http" in line
+            )
+            named = (home.with_name("home-demo") / "env").read_text().splitlines()
+            settings = dict(line.removeprefix("export ").replace("'", "").split("=", 1) for line in named)
+            yield {**os.environ, **settings}, sheet
+        finally:
+            os.kill(demo.pid, signal.SIGINT)
+            try:
+                demo.wait(60)
+            except subprocess.TimeoutExpired:
+                os.killpg(demo.pid, signal.SIGKILL)
+
+
+def expand(page: Page) -> None:
+    """Show the assets of every group of the graph."""
+    page.mouse.click(1100, 160, button="right")
+    page.get_by_text("Expand all groups").locator("visible=true").first.click()
+    page.wait_for_timeout(4000)
+
+
+def take(
+    browser: Browser,
+    name: str,
+    url: str,
+    until: str,
+    *,
+    width: int = 1400,
+    height: int = 860,
+    bottom: bool = False,
+    click: Callable[[Page], None] | None = None,
+) -> None:
+    """A picture of a page once it shows some text."""
+    page: Page = browser.new_page(viewport={"width": width, "height": height})
+    page.goto(url)
+    shown = page.get_by_text(until).first
+    shown.wait_for(state="attached", timeout=60_000)
+    page.wait_for_timeout(4000)
+    if click is not None:
+        click(page)
+    if bottom:
+        shown.scroll_into_view_if_needed()
+        page.wait_for_timeout(500)
+    page.screenshot(path=IMAGES / f"{name}.png")
+    page.close()
+    print(f"{name}: {url}", flush=True)
+
+
+def break_sharing(environment: dict[str, str]) -> None:
+    """The customer of one contract stops sharing the sheet; its refresh fails."""
+    b2b = str(Path(sys.executable).with_name("b2b"))
+    elsewhere = "https://docs.google.com/spreadsheets/d/1SheetThatNobodyShared/edit"
+    change = [b2b, "contract", "modify", "engineering", "--sheet", elsewhere]
+    subprocess.run(change, env=environment, cwd=PROJECT, check=True, capture_output=True)
+    time.sleep(45)
+
+
+if __name__ == "__main__":
+    main()
