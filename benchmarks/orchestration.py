@@ -44,6 +44,7 @@ LATENCY = 0.5
 
 def main() -> None:
     console = Console(width=110)
+    busy = os.getloadavg()[0]
     with bench() as here, tempfile.TemporaryDirectory(prefix="b2b-bench-") as folder:
         slugs = [here.contract(f"acme-{number:04}", CODES_EACH) for number in range(CONTRACTS)]
         environment = dagster_environment(here, Path(folder))
@@ -73,6 +74,7 @@ def main() -> None:
         f"{1000 * apart / SINGLE_RUNS:.0f}",
     )
     console.print(table)
+    console.print(f"The machine has {os.cpu_count()} cores; {busy:.1f} processes were at work on it before this began.")
     console.print(f"{materialized:,} of {CONTRACTS:,} partitions are materialized.")
 
     reads, writes = counts["read"] / CONTRACTS, counts["write"] / CONTRACTS
