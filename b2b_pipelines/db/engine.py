@@ -16,6 +16,18 @@ class DatabaseUnavailable(TransientError):
     code = "database_unavailable"
 
 
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turn a connection that is refused or breaks into `DatabaseUnavailable`; other errors pass."""
+    try:
+        yield
+    except OperationalError as error:
+        if error.connection_invalidated or "connect" in str(error.orig) or "terminat" in str(error.orig):
+            reason = str(error.orig).strip().splitlines()[0]
+            raise DatabaseUnavailable(f"PostgreSQL does not answer: {reason}") from error
+        raise
+
+
 class Database:
     """The product's PostgreSQL. Thread-safe; connections are made when first used.
 
@@ -40,14 +52,8 @@ class Database:
 
         Raises `DatabaseUnavailable` when the server cannot be reached.
         """
-        try:
-            with self._sessions.begin() as session:
-                yield session
-        except OperationalError as error:
-            if error.connection_invalidated or "connect" in str(error.orig):
-                reason = str(error.orig).strip().splitlines()[0]
-                raise DatabaseUnavailable(f"PostgreSQL does not answer: {reason}") from error
-            raise
+        with answering(), self._sessions.begin() as session:
+            yield session
 
     @contextmanager
     def rehearsal(self) -> Iterator[Session]:

@@ -14,6 +14,7 @@ from sqlalchemy import ARRAY, DateTime, Engine, TextClause, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from b2b_pipelines.db.base import Base
+from b2b_pipelines.db.engine import answering
 from b2b_pipelines.errors import TransientError
 
 Kind = Literal["read", "write"]
@@ -126,6 +127,6 @@ class Limiter:
 
     def _run(self, statement: TextClause, kind: Kind, **parameters: object) -> Any:
         """The one value that the statement answers, or None; committed on return."""
-        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with answering(), self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             result = connection.execute(statement, {"account": self._account, "kind": kind, **parameters})
             return result.scalar() if result.returns_rows else None

@@ -13,6 +13,7 @@ from sqlalchemy import BigInteger, Connection, Engine, bindparam, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from b2b_pipelines.db.engine import answering
 from b2b_pipelines.errors import TransientError
 
 APPLICATION_NAME_BYTES = 63
@@ -88,12 +89,13 @@ def exclusive(engine: Engine, kind: str, name: str | int, *, holder: str, wait: 
     take the place of one that works. `holder` is what a waiting one is told ("b2b sheet sync acme-2026 (process 4711)"):
     no personal data, and ASCII of at most 63 characters, else its middle is left out. Not reentrant.
 
-    Raises `Busy` after `wait` seconds. Raises `LockLost` at the end of work during which the connection broke (the
+    Raises `Busy` after `wait` seconds, `DatabaseUnavailable` when there is no connection.
+    Raises `LockLost` at the end of work during which the connection broke (the
     server restarted, say), unless the work itself raised.
     """
     what = f"{kind} {name}"
     key = lock_key(kind, name)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with answering(), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.detach()
         connection.execute(_INTRODUCE, {"holder": _fitting(holder)})
         _take(connection, key, what, wait)
