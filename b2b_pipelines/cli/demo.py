@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -49,6 +50,7 @@ def demo(
     """
     from b2b_pipelines.sandbox import Sandbox
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside, it stops what it started too
     home = _own_home(read_settings())
     sandbox = Sandbox()
     try:
