@@ -5,13 +5,13 @@ from contextlib import contextmanager
 
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.vendors.license_manager import LicenseManager
-from b2b_pipelines.vendors.open_edx import ClientCredentials, EnterpriseLms
+from b2b_pipelines.vendors.open_edx import EnterpriseLms, client_credentials
 
 
 @contextmanager
 def enterprise_lms(settings: Settings) -> Iterator[EnterpriseLms | None]:
     """The LMS, when `B2B_LMS_URL`, `B2B_OAUTH_CLIENT_ID` and `B2B_OAUTH_CLIENT_SECRET` are set."""
-    with _credentials(settings) as credentials:
+    with client_credentials(settings) as credentials:
         if credentials is None or settings.lms_url is None:
             yield None
             return
@@ -25,7 +25,7 @@ def enterprise_lms(settings: Settings) -> Iterator[EnterpriseLms | None]:
 @contextmanager
 def license_manager(settings: Settings) -> Iterator[LicenseManager | None]:
     """License-manager, when `B2B_LICENSE_MANAGER_URL` and what signing in takes are set."""
-    with _credentials(settings) as credentials:
+    with client_credentials(settings) as credentials:
         if credentials is None or settings.license_manager_url is None:
             yield None
             return
@@ -34,18 +34,3 @@ def license_manager(settings: Settings) -> Iterator[LicenseManager | None]:
             yield client
         finally:
             client.close()
-
-
-@contextmanager
-def _credentials(settings: Settings) -> Iterator[ClientCredentials | None]:
-    if not (settings.lms_url and settings.oauth_client_id and settings.oauth_client_secret):
-        yield None
-        return
-    secret = settings.oauth_client_secret.get_secret_value()
-    credentials = ClientCredentials(
-        settings.lms_url, settings.oauth_client_id, secret, timeout=settings.lms_timeout_seconds
-    )
-    try:
-        yield credentials
-    finally:
-        credentials.close()

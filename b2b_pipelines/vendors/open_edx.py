@@ -2,11 +2,13 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from b2b_pipelines.settings import Settings
 from b2b_pipelines.vendors.http import (
     AnswerMalformed,
     Authorization,
@@ -90,6 +92,23 @@ class ClientCredentials:
         except (TypeError, KeyError, ValueError):
             raise AnswerMalformed(f"the LMS answered POST {SIGN_IN} without a token and its lifetime") from None
         self._good_until = asked_at + lifetime - EARLY
+
+
+@contextmanager
+def client_credentials(settings: Settings) -> Iterator[ClientCredentials | None]:
+    """Signing in to every Open edX service, when `B2B_LMS_URL`, `B2B_OAUTH_CLIENT_ID` and `B2B_OAUTH_CLIENT_SECRET` are
+    set; None while one of them is missing."""
+    if not (settings.lms_url and settings.oauth_client_id and settings.oauth_client_secret):
+        yield None
+        return
+    secret = settings.oauth_client_secret.get_secret_value()
+    credentials = ClientCredentials(
+        settings.lms_url, settings.oauth_client_id, secret, timeout=settings.lms_timeout_seconds
+    )
+    try:
+        yield credentials
+    finally:
+        credentials.close()
 
 
 class EnterpriseLms:
