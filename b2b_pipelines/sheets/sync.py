@@ -171,7 +171,7 @@ class Sync:
         ]
         if not rows:
             return {}
-        rows.sort(key=lambda row: normal(row.cells[0]) == normal(row.code))  # what stands by itself counts most
+        rows.sort(key=lambda row: row.is_exact)  # what stands by itself counts most
         now = _shown(contract_store.transaction_time(session))
         return {normal(row.code): _deleted(row, now) for row in rows}
 
@@ -286,8 +286,7 @@ class Sync:
                 last = self.snapshot
                 changed = {key: value for key, value in contents.items() if getattr(last, key) != value}
                 store.verify_snapshot(session, last.id, changed)
-            places = {code: row for row, code in reversed((plan.rows_after or {}).items())}
-            store.locate(session, contract.id, result.target.key, places)
+            store.locate(session, contract.id, result.target.key, plan.row_by_code)
             store.mark_synced(session, contract.id, self.revision, wrote=bool(self.applied))
             store.forget_old(session)
         return result
