@@ -26,18 +26,6 @@ CHAIN = (academy_catalogs, stripe_prices, academy_products, catalog_is_plausible
 Materialize = Callable[..., dg.ExecuteInProcessResult]
 
 
-@pytest.fixture(scope="session")
-def running_sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(running_sandbox: Sandbox) -> Sandbox:
-    running_sandbox.reset()
-    return running_sandbox
-
-
 @pytest.fixture
 def configured(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, database_url: str) -> None:
     """The settings of an installation whose database, catalog and Stripe are those of the test."""

@@ -1,19 +1,18 @@
 """The academies chain, materialized over HTTP against the stand-ins."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import dagster as dg
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from assets.academies import academy_catalogs, stripe_prices
 from b2b_pipelines.academies import service, store
 from b2b_pipelines.academies.selection import Selection
 from b2b_pipelines.sandbox.enterprise_catalog import academy, catalog
 from tests.academies.conftest import CUSTOMER
+from tests.statements import statements
 
 TABLES = ("academy_product", "academy_product_change", "academy_publication", "academy_catalog", "stripe_price")
 
@@ -40,18 +39,6 @@ def written_rows(database):
             table: session.execute(text(f"SELECT xmin::text, ctid::text FROM {table} ORDER BY 2")).all()
             for table in TABLES
         }
-
-
-@contextmanager
-def counted_statements(database) -> Iterator[list[str]]:
-    statements: list[str] = []
-
-    def note(connection, cursor, statement, *_):
-        statements.append(statement)
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    yield statements
-    event.remove(database.engine, "before_cursor_execute", note)
 
 
 def test_the_chain_publishes_what_the_catalog_and_stripe_say(materialize, sandbox, database):
@@ -272,10 +259,10 @@ class TestWrites:
         counts = []
         for size in (10, 1000):
             self.kept(database, range(size))
-            with counted_statements(database) as statements, database.session() as session:
+            with statements(database) as sent, database.session() as session:
                 published = service.publish(session, Selection(), self.now)
             assert len(published.changes) == size - (10 if counts else 0)
-            counts.append(len(statements))
+            counts.append(len(sent))
         assert counts[0] == counts[1] <= 10
         with database.session() as session:
             assert len(store.products(session)) == 1000
@@ -285,11 +272,11 @@ class TestWrites:
         with database.session() as session:
             service.publish(session, Selection(), self.now)
         before = written_rows(database)
-        with counted_statements(database) as statements, database.session() as session:
+        with statements(database) as sent, database.session() as session:
             published = service.publish(session, Selection(), self.now + timedelta(hours=1))
         assert (published.changes, published.version) == ([], 1)
         assert written_rows(database) == before
-        assert not [statement for statement in statements if statement.startswith(("INSERT", "UPDATE", "DELETE"))]
+        assert not [statement for statement in sent if statement.startswith(("INSERT", "UPDATE", "DELETE"))]
 
     def test_a_change_writes_the_rows_that_change_and_a_line_of_history_for_each(self, database):
         self.kept(database, range(50))

@@ -15,11 +15,11 @@ from b2b_pipelines.academies.selection import Selection
 from b2b_pipelines.api.app import create_app
 from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
+from b2b_pipelines.db.schema import upgrade
 from b2b_pipelines.sandbox.enterprise_catalog import academy
 from b2b_pipelines.settings import Settings, read_settings
 from tests.academies.conftest import CUSTOMER
 from tests.api.conftest import serving
-from tests.conftest import TEMPLATE
 
 PATH = "/api/v1/academy-products/"
 PRICE = {
@@ -71,11 +71,9 @@ def served(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[http
 @pytest.fixture(scope="module")
 def standing(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A list that stays the same, for the tests that only read it."""
-    admin = Database(postgres.url("postgres"))
-    with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"CREATE DATABASE of_the_academies TEMPLATE {TEMPLATE} STRATEGY FILE_COPY"))
-    admin.dispose()
+    postgres.ensure_database("of_the_academies")
     database = Database(postgres.url("of_the_academies"))
+    upgrade(database.engine)
     settings = Settings(
         home=tmp_path_factory.mktemp("home"),
         academy_thumbnail_base_url="https://cdn.example.com/",

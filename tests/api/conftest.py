@@ -9,44 +9,15 @@ from typing import Any, cast
 import httpx
 import pytest
 import uvicorn
-from sqlalchemy import text
 
 from b2b_pipelines.api.app import create_app
 from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.models import Base
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.tokens import service as tokens
-from tests.conftest import TEMPLATE
 from tests.shop import Shop
 
 Connect = Callable[..., httpx.Client]
-
-
-@pytest.fixture(scope="session")
-def one_database(postgres: EmbeddedPostgres) -> Iterator[Database]:
-    """One for all tests in here, most of which write a few rows: emptying it takes 3 ms, making another 50."""
-    admin = Database(postgres.url("postgres"))
-    with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"CREATE DATABASE of_the_api TEMPLATE {TEMPLATE} STRATEGY FILE_COPY"))
-    admin.dispose()
-    database = Database(postgres.url("of_the_api"))
-    yield database
-    database.dispose()
-
-
-@pytest.fixture
-def database(one_database: Database) -> Iterator[Database]:
-    """Empty, and numbers begin with 1."""
-    yield one_database
-    tables = ";".join(f"DELETE FROM {table.name}" for table in reversed(Base.metadata.sorted_tables))
-    with one_database.session() as session:
-        session.execute(text(tables))
-        session.execute(
-            text(
-                "SELECT setval(format('%I', sequencename)::regclass, 1, false) FROM pg_sequences WHERE last_value IS NOT NULL"
-            )
-        )
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from b2b_pipelines.db.engine import Database
 from b2b_pipelines.tokens import service as tokens
 from tests.api.pages_world import furnish
 from tests.shop import Shop, Sold
+from tests.statements import statements
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -177,14 +178,12 @@ def test_what_is_not_there_is_a_page_that_says_so(visitor, database, sold, path:
 
 
 def test_the_list_costs_the_same_queries_for_four_contracts_as_for_forty(visitor, database, sold, shop: Shop):
-    from tests.api.counting import queries
-
     sign_in(visitor, token(database))
-    with queries(database) as few:
+    with statements(database, but_for="academy") as few:
         visitor.get("/")
     for number in range(12):
         shop.sell(f"More {number}", courses=0)
-    with queries(database) as many:
+    with statements(database, but_for="academy") as many:
         visitor.get("/")
     assert len(few) == len(many) <= 6
 

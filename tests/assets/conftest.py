@@ -7,9 +7,9 @@ import dagster as dg
 import pytest
 
 from b2b_pipelines.sandbox import Sandbox
-from tests.sheets.conftest import deliver, key_file, running_sandbox, sandbox, sheets
+from tests.sheets.conftest import deliver, key_file, sheets
 
-__all__ = ["deliver", "key_file", "running_sandbox", "sandbox", "sheets"]
+__all__ = ["deliver", "key_file", "sheets"]
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,21 +14,14 @@ ADDRESS = "b2b@sandbox.test"
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 
 
-@pytest.fixture(scope="module")
-def running_sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
-def sandbox(running_sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    running_sandbox.reset()
+def sandbox(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     key = tmp_path / "key.json"
-    key.write_text(json.dumps(running_sandbox.google.make_service_account(ADDRESS)))
+    key.write_text(json.dumps(sandbox.google.make_service_account(ADDRESS)))
     monkeypatch.setenv("B2B_GOOGLE_SERVICE_ACCOUNT_FILE", str(key))
-    monkeypatch.setenv("B2B_GOOGLE_SHEETS_URL", running_sandbox.url)
-    monkeypatch.setenv("B2B_GOOGLE_DRIVE_URL", running_sandbox.url)
-    return running_sandbox
+    monkeypatch.setenv("B2B_GOOGLE_SHEETS_URL", sandbox.url)
+    monkeypatch.setenv("B2B_GOOGLE_DRIVE_URL", sandbox.url)
+    return sandbox
 
 
 @pytest.fixture

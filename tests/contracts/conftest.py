@@ -20,18 +20,6 @@ def shop(database: Database) -> Shop:
     return Shop(database)
 
 
-@pytest.fixture(scope="session")
-def running_sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(running_sandbox: Sandbox) -> Sandbox:
-    running_sandbox.reset()
-    return running_sandbox
-
-
 @pytest.fixture
 def studio(sandbox: Sandbox) -> Iterator[Studio]:
     """A client that is signed in, and does not wait long between its attempts."""

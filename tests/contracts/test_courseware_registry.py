@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from sqlalchemy import event
 
 from b2b_pipelines.contracts import courseware_registry as registry
 from b2b_pipelines.contracts.courseware_registry import Registration, Tally
 from b2b_pipelines.errors import InvalidInput
 from tests.shop import Shop
+from tests.statements import statements
 
 FILE = """{
   "courses": [
@@ -108,10 +108,8 @@ def test_a_contract_run_of_another_course_is_not_taken_for_a_course_of_that_name
 
 def test_many_courses_cost_few_statements(shop: Shop):
     courses = [{"readable_id": f"course-v1:X+{n}", "title": "T", "runs": [{"run_tag": "R"}]} for n in range(2500)]
-    statements: list[str] = []
-    event.listen(shop.database.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
     heard: list[int] = []
-    with shop.database.session() as session:
+    with statements(shop.database) as sent, shop.database.session() as session:
         registry.register(session, registry.read_catalog(json.dumps({"courses": courses})), heard.append)
-    assert len(statements) <= 1 + 3 * 4 + 3
+    assert len(sent) <= 1 + 3 * 4 + 3
     assert heard == [1000, 1000, 500]

@@ -8,10 +8,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, text
 
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.limiter import Kind, Limiter, OutOfPermits, RequestPermits
+from tests.statements import statements
 
 ACCOUNT = "b2b@project.iam.gserviceaccount.com"
 
@@ -169,16 +170,10 @@ def test_a_lower_limit_counts_what_was_given_under_the_higher_one(engine: Engine
 def test_a_permit_that_is_free_costs_one_statement(engine: Engine) -> None:
     paced = limiter(engine, 100, window=60)
     paced.wait("read")
-    statements = []
-
-    def count(*arguments: object) -> None:
-        statements.append(arguments[2])
-
-    event.listen(engine, "before_cursor_execute", count)
-    for _ in range(20):
-        paced.wait("read")
-    event.remove(engine, "before_cursor_execute", count)
-    assert len(statements) == 20
+    with statements(engine) as sent:
+        for _ in range(20):
+            paced.wait("read")
+    assert len(sent) == 20
 
 
 def test_permits_of_a_minute_are_all_that_is_kept(engine: Engine) -> None:

@@ -2,13 +2,12 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from b2b_pipelines.contracts import service as contracts
 from b2b_pipelines.contracts.models import Course, CourseRun
@@ -17,6 +16,7 @@ from b2b_pipelines.contracts.service import Changes
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.enrollment_codes import reports, service
 from b2b_pipelines.learners.service import Person, attach, remove
+from tests.statements import statements
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
 
@@ -82,21 +82,6 @@ def customer(database: Database) -> Callable[..., Customer]:
         return Customer(database, courses, kind, terms)
 
     return make
-
-
-@contextmanager
-def statements(database: Database) -> Iterator[list[str]]:
-    """The statements sent while the block runs."""
-    sent: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        sent.append(statement)
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        event.remove(database.engine, "before_cursor_execute", note)
 
 
 def test_200_seats_and_20_courses_are_4000_codes(customer: Callable[..., Customer]) -> None:

@@ -10,46 +10,17 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import text
 
 from b2b_pipelines.api.app import create_app
-from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.models import Base
 from b2b_pipelines.sandbox.stripe import checkout_event, signed
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.tokens import service as tokens
 from tests.api.conftest import serving
-from tests.conftest import TEMPLATE
 
 SECRET = "whsec_test"
 PATH = "/api/v1/checkout-intents/"
 EVENTS = "/api/v1/stripe/events/"
-
-
-@pytest.fixture(scope="session")
-def one_database(postgres: EmbeddedPostgres) -> Iterator[Database]:
-    """One for all tests in here: emptying it is quicker than making another."""
-    admin = Database(postgres.url("postgres"))
-    with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"CREATE DATABASE of_the_intents TEMPLATE {TEMPLATE} STRATEGY FILE_COPY"))
-    admin.dispose()
-    database = Database(postgres.url("of_the_intents"))
-    yield database
-    database.dispose()
-
-
-@pytest.fixture
-def database(one_database: Database) -> Iterator[Database]:
-    yield one_database
-    tables = ";".join(f"DELETE FROM {table.name}" for table in reversed(Base.metadata.sorted_tables))
-    with one_database.session() as session:
-        session.execute(text(tables))
-
-
-@pytest.fixture
-def database_url(database: Database) -> str:
-    return database.url
 
 
 @pytest.fixture(scope="session")
@@ -87,8 +58,10 @@ def server(one_database: Database, webhook: tuple[str, Any], tmp_path_factory: p
     settings = Settings(
         home=tmp_path_factory.mktemp("home"), stripe_webhook_secret=SecretStr(SECRET), alert_webhook_url=webhook[0]
     )
-    with serving(create_app(settings, one_database)) as url:
+    of_the_server = Database(one_database.url)
+    with serving(create_app(settings, of_the_server)) as url:
         yield url
+    of_the_server.dispose()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from uuid import UUID
 import pytest
 from sqlalchemy import insert, text
 
-from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.licenses.models import (
     CustomerAgreement,
@@ -23,7 +22,6 @@ from b2b_pipelines.vendors.http import Patience
 from b2b_pipelines.vendors.license_manager import LicenseManager
 from b2b_pipelines.vendors.open_edx import ClientCredentials, EnterpriseLms
 
-TEMPLATE = "b2b_template"
 TABLES = (
     "license_event",
     "refused_address",
@@ -33,26 +31,6 @@ TABLES = (
     "subscription_plan",
     "customer_agreement",
 )
-
-
-@pytest.fixture(scope="session")
-def shared_database_url(postgres: EmbeddedPostgres) -> str:
-    """One database for all tests of licenses: emptying a few tables is quicker than making a database."""
-    admin = Database(postgres.url("postgres"))
-    with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"CREATE DATABASE licenses TEMPLATE {TEMPLATE}"))
-    admin.dispose()
-    return postgres.url("licenses")
-
-
-@pytest.fixture
-def database_url(shared_database_url: str) -> str:
-    database = Database(shared_database_url)
-    with database.session() as session:
-        session.execute(text(f"TRUNCATE {', '.join(TABLES)}"))
-    database.dispose()
-    return shared_database_url
-
 
 Put = Callable[[World], None]
 
@@ -126,18 +104,6 @@ def put(database: Database) -> Put:
                     session.execute(insert(model).values(some))  # in one statement: licenses name each other
 
     return replace
-
-
-@pytest.fixture(scope="session")
-def running_sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(running_sandbox: Sandbox) -> Sandbox:
-    running_sandbox.reset()
-    return running_sandbox
 
 
 @pytest.fixture

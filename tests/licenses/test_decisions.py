@@ -8,7 +8,6 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event
 
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import NotFound
@@ -26,6 +25,7 @@ from b2b_pipelines.licenses.rules import (
     World,
     decide,
 )
+from tests.statements import statements
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
@@ -166,10 +166,9 @@ def test_of_several_licenses_that_protect_the_one_that_lasts_longest_is_named(da
 
 def test_it_is_one_statement_however_many_licenses(database: Database, put) -> None:
     put(small_world())
-    statements: list[str] = []
-    event.listen(database.engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
-    assert len(by_statement(database, Policy(NOW))) == 10
-    assert len(statements) == 1
+    with statements(database) as sent:
+        assert len(by_statement(database, Policy(NOW))) == 10
+    assert len(sent) == 1
 
 
 def test_decisions_come_in_pages_that_lose_nothing(database: Database, put) -> None:

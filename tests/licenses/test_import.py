@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event, func, select
+from sqlalchemy import func, select
 
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import InvalidInput
@@ -19,6 +19,7 @@ from b2b_pipelines.licenses.models import CustomerAgreement, License, LicenseEve
 from b2b_pipelines.licenses.rules import Decision, EventName, Policy
 from b2b_pipelines.licenses.service import Imported
 from b2b_pipelines.licenses.staging import Merged
+from tests.statements import statements
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 CUSTOMER = "11111111-1111-4111-8111-111111111111"
@@ -317,12 +318,10 @@ def test_an_import_never_undoes_what_we_did(files: Files) -> None:
 
 def test_the_number_of_statements_does_not_depend_on_the_number_of_licenses(files: Files) -> None:
     counts = []
-    statements: list[str] = []
-    event.listen(files.database.engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
     for size in (10, 1000):
-        statements.clear()
-        files.bring([plan_row()], [license_row(str(UUID(int=size * 10_000 + number))) for number in range(size)])
-        counts.append(len(statements))
+        with statements(files.database) as sent:
+            files.bring([plan_row()], [license_row(str(UUID(int=size * 10_000 + number))) for number in range(size)])
+        counts.append(len(sent))
     assert counts[0] == counts[1]
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.assets.conftest import deliver, instance, key_file, running_sandbox, sandbox, sheets, surroundings
+from tests.assets.conftest import deliver, instance, key_file, sheets, surroundings
 
-__all__ = ["deliver", "instance", "key_file", "running_sandbox", "sandbox", "sheets", "surroundings"]
+__all__ = ["deliver", "instance", "key_file", "sheets", "surroundings"]
 
 
 @dataclass

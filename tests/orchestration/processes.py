@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from dagster._core.execution.backfill import PartitionBackfill
 from b2b_pipelines.settings import PROJECT
 
 PROGRAMS = Path(sys.executable).parent
+DAEMON = str(PROGRAMS / "dagster-daemon")
 
 
 class Processes:
@@ -25,6 +27,7 @@ class Processes:
     def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
         self.home = home
         self.environment = {**os.environ, **environment, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
+        self.workspace = PROJECT / "workspace.yaml"
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, *command: str) -> subprocess.Popen[bytes]:
@@ -41,8 +44,26 @@ class Processes:
         self.running[name] = process
         return process
 
-    def daemon(self) -> subprocess.Popen[bytes]:
-        return self.start("daemon", str(PROGRAMS / "dagster-daemon"), "run", "--workspace", "workspace.yaml")
+    def daemon(self, *habits: str) -> subprocess.Popen[bytes]:
+        """Dagster's daemon, with habits of `tests/orchestration/daemon.py` if some are named."""
+        command = [sys.executable, "-m", "tests.orchestration.daemon", *habits] if habits else [DAEMON]
+        return self.start("daemon", *command, "run", "--workspace", str(self.workspace))
+
+    def code(self) -> None:
+        """The code in a process of its own, where webserver and daemon find it, as `deploy/` has it."""
+        port = free_port()
+        workspace = (PROJECT / "deploy" / "workspace.yaml").read_text()
+        self.workspace = self.home / "workspace.yaml"
+        self.workspace.write_text(workspace.replace("host: code", "host: 127.0.0.1").replace("4000", str(port)))
+        serve = [str(PROGRAMS / "dagster"), "api", "grpc", "--host", "127.0.0.1", "--port", str(port)]
+        self.start("code", *serve, "--module-name", "b2b_pipelines.definitions")
+
+    def webserver(self) -> str:
+        """Dagster's UI; its URL."""
+        port = free_port()
+        serve = [str(PROGRAMS / "dagster-webserver"), "--host", "127.0.0.1", "--port", str(port)]
+        self.start("webserver", *serve, "--workspace", str(self.workspace))
+        return f"http://127.0.0.1:{port}"
 
     def said(self, name: str) -> str:
         return (self.home / f"{name}.log").read_text(encoding="utf-8", errors="replace")
@@ -56,6 +77,12 @@ class Processes:
     def stop(self) -> None:
         for name in list(self.running):
             self.kill(name)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def wait_until(done: Callable[[], bool], processes: Processes, seconds: float = 90) -> None:

@@ -11,6 +11,7 @@ from b2b_pipelines.definitions import defs
 from b2b_pipelines.sheets.freshness import freshness, of_delivered
 from schedules.sweep import nightly_sweep, to_sweep
 from tests.sheets.conftest import Delivery
+from tests.statements import statements
 
 Deliver = Callable[..., Delivery]
 MONDAY, SATURDAY = datetime(2026, 11, 16, 2, 17, tzinfo=UTC), datetime(2026, 11, 21, 2, 17, tzinfo=UTC)
@@ -95,12 +96,8 @@ def test_a_sheet_that_was_not_synced_lately_fails_its_check_and_no_others(
 
 
 def test_freshness_costs_one_query_for_any_number_of_contracts(deliver: Deliver, database: Database) -> None:
-    from sqlalchemy import event
-
     for number in range(4):
         deliver(name=f"C{number}")
-    statements: list[str] = []
-    event.listen(database.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
-    with database.session() as session:
+    with statements(database) as sent, database.session() as session:
         assert len(of_delivered(session, datetime.now(UTC), HOUR)) == 4
-    assert len(statements) == 1
+    assert len(sent) == 1

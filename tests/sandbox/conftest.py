@@ -1,4 +1,4 @@
-"""A sandbox for the whole run, as new for every test, and pygsheets pointed at it."""
+"""pygsheets pointed at the sandbox."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -27,18 +27,6 @@ class RewritingHttp(httplib2.Http):
         for google in ("https://sheets.googleapis.com", "https://www.googleapis.com"):
             uri = uri.replace(google, self.base_url, 1)
         return super().request(uri, *args, **kwargs)
-
-
-@pytest.fixture(scope="session")
-def running() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(running: Sandbox) -> Sandbox:
-    running.reset()
-    return running
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 
 from b2b_pipelines.db.engine import Database
 from schedules.contracts import contract_changes, cron, is_due, partition_changes
-from tests.sheets.conftest import Delivery, deliver, running_sandbox, sandbox, sheets
+from tests.sheets.conftest import Delivery, deliver, sheets
 
-__all__ = ["deliver", "running_sandbox", "sandbox", "sheets"]
+__all__ = ["deliver", "sheets"]
 
 
 def test_new_contracts_become_partitions_and_one_run() -> None:

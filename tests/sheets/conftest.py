@@ -27,18 +27,6 @@ from b2b_pipelines.vendors.google_sheets import SCOPES, Account, GoogleSheets, P
 ACCOUNT = "b2b@sandbox.test"
 
 
-@pytest.fixture(scope="session")
-def running_sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(running_sandbox: Sandbox) -> Sandbox:
-    running_sandbox.reset()
-    return running_sandbox
-
-
 @pytest.fixture
 def key_file(sandbox: Sandbox, tmp_path: Path) -> Path:
     path = tmp_path / "service-account.json"

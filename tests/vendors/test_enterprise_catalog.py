@@ -15,18 +15,6 @@ from b2b_pipelines.vendors.open_edx import ClientCredentials
 CUSTOMER = UUID("378d5bf0-f67d-4bf7-8b2a-cbbc53d0f772")
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(running: Sandbox) -> Sandbox:
-    running.reset()
-    return running
-
-
 @pytest.fixture
 def client(sandbox: Sandbox) -> Iterator[EnterpriseCatalog]:
     patience = Patience(attempts=3, total_wait=1, first_wait=0.01)

@@ -45,18 +45,6 @@ class Pace:
         self.paused.append((kind, seconds))
 
 
-@pytest.fixture(scope="module")
-def running_sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(running_sandbox: Sandbox) -> Sandbox:
-    running_sandbox.reset()
-    return running_sandbox
-
-
 @pytest.fixture
 def pace() -> Pace:
     return Pace()

@@ -17,18 +17,6 @@ CUSTOMER, PLAN = UUID(int=1), UUID(int=10)
 START, END = "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z"
 
 
-@pytest.fixture(scope="module")
-def running_sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(running_sandbox: Sandbox) -> Sandbox:
-    running_sandbox.reset()
-    return running_sandbox
-
-
 @pytest.fixture
 def license_manager(sandbox: Sandbox) -> Iterator[LicenseManager]:
     credentials = ClientCredentials(sandbox.lms.url, CLIENT_ID, CLIENT_SECRET)

@@ -16,17 +16,10 @@ CUSTOMER = UUID(int=1)
 QUICK = Patience(first_wait=0.005)
 
 
-@pytest.fixture(scope="module")
-def running_sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
-def sandbox(running_sandbox: Sandbox) -> Sandbox:
-    running_sandbox.reset()
-    running_sandbox.lms.link(CUSTOMER, ["jane@example.com"])
-    return running_sandbox
+def sandbox(sandbox: Sandbox) -> Sandbox:
+    sandbox.lms.link(CUSTOMER, ["jane@example.com"])
+    return sandbox
 
 
 @pytest.fixture

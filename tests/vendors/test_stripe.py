@@ -13,18 +13,6 @@ from b2b_pipelines.vendors.stripe import EventRefused, Stripe, StripeRefused, St
 SECRET = "whsec_test"
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(running: Sandbox) -> Sandbox:
-    running.reset()
-    return running
-
-
 @pytest.fixture
 def client(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stripe]:
     monkeypatch.setattr(HTTPClient, "INITIAL_DELAY", 0.01)

@@ -1,0 +1,51 @@
+"""Dagster's daemon with other habits, for tests; sensors, schedules, backfills and runs are those of the product.
+
+`--quick-backfills` looks at backfills every second instead of every thirty, `--quick-sensors` lets no sensor wait longer
+than three seconds, and `--dies-after-adding` kills the daemon, as SIGKILL does, once it has added partitions.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+from dagster._daemon import cli, controller, sensor
+
+
+def look_at_backfills_every_second() -> None:
+    controller.DEFAULT_DAEMON_INTERVAL_SECONDS = 1
+
+
+def let_no_sensor_wait() -> None:
+    sensor.MIN_INTERVAL_LOOP_TIME = 1
+    waits = sensor.is_under_min_interval
+
+    def waits_a_little(state: Any, *rest: Any) -> bool:
+        return waits(state, *rest) and (sensor.get_elapsed(state) or 0) < 3
+
+    sensor.is_under_min_interval = waits_a_little
+
+
+def die_after_adding() -> None:
+    add = dg.DagsterInstance.add_dynamic_partitions
+
+    def add_and_die(instance: dg.DagsterInstance, name: str, keys: Sequence[str]) -> None:
+        add(instance, name, keys)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    dg.DagsterInstance.add_dynamic_partitions = add_and_die
+
+
+HABITS = {
+    "--quick-backfills": look_at_backfills_every_second,
+    "--quick-sensors": let_no_sensor_wait,
+    "--dies-after-adding": die_after_adding,
+}
+
+if __name__ == "__main__":
+    for habit in HABITS.keys() & set(sys.argv):
+        HABITS[habit]()
+        sys.argv.remove(habit)
+    cli.main()

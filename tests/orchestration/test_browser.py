@@ -1,0 +1,130 @@
+"""Dagster's UI in a browser: what an operator starts with clicks."""
+
+from collections.abc import Callable, Iterator
+from math import ceil
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import dagster as dg
+import httpx
+import pytest
+from dagster._core.execution.backfill import BulkActionStatus
+from dagster._core.storage.dagster_run import RunsFilter
+
+from assets.contracts import PARTITIONS_A_RUN
+from b2b_pipelines.db.embedded import EmbeddedPostgres
+from tests.orchestration.processes import Processes, dagster_home, wait_until
+from tests.sheets.conftest import Delivery
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+CHAIN = ("contract_runs", "enrollment_codes", "sheet_snapshots")
+GRAPH = "/asset-groups?asset-selection=" + quote(" or ".join(f'key:"{asset}"' for asset in CHAIN))
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[Any]:
+    """A page of Chromium; what it shows in the end is kept beside the logs of the processes."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"there is no {CHROMIUM}: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        yield page
+        page.screenshot(path=tmp_path / "page.png")
+        browser.close()
+
+
+@pytest.fixture
+def processes(tmp_path: Path, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Processes]:
+    postgres.ensure_database("dagster_browser")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
+    monkeypatch.setenv("DAGSTER_POSTGRES_URL", postgres.url("dagster_browser"))
+    processes = Processes(tmp_path, {})
+    yield processes
+    processes.stop()
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/server_info").is_success
+    except httpx.HTTPError:
+        return False
+
+
+class Automation:
+    """The page that switches schedules and sensors on and off."""
+
+    def __init__(self, page: Any, url: str, instance: dg.DagsterInstance) -> None:
+        self.page, self.instance = page, instance
+        page.goto(f"{url}/automation")
+
+    def click(self, name: str) -> None:
+        row = self.page.locator("[data-index]").filter(has=self.page.get_by_text(name, exact=True))
+        row.locator("label").nth(1).click()  # the first is the one that selects the row
+
+    def status(self, name: str) -> str:
+        """What Dagster keeps about it: `DECLARED_IN_CODE` for nothing."""
+        states = self.instance.all_instigator_state()
+        return next((state.status.value for state in states if state.name == name), "DECLARED_IN_CODE")
+
+
+@pytest.mark.usefixtures("surroundings")
+def test_a_click_switches_a_schedule_on_and_a_few_fill_the_sheets_of_fifty_contracts(
+    page: Any,
+    processes: Processes,
+    deliver: Callable[..., Delivery],
+    postgres: EmbeddedPostgres,
+    tmp_path: Path,
+) -> None:
+    with dagster_home(tmp_path / "dagster", "dagster.yaml", postgres.url("dagster_browser")) as instance:
+        processes.code()
+        url = processes.webserver()
+        deliveries = [deliver(name=f"Acme-{number:02}", cap=3) for number in range(50)]
+        slugs = [delivery.slug for delivery in deliveries]
+        instance.add_dynamic_partitions("contracts", slugs)
+        wait_until(lambda: answers(url), processes)
+
+        automation = Automation(page, url, instance)
+        # The sensor would fill the sheets before the backfill does.
+        for name, wanted in (("contract_changes", "STOPPED"), ("sheet_refresh", "STOPPED"), ("sheet_refresh", "RUNNING")):
+            automation.click(name)
+            wait_until(lambda name=name, wanted=wanted: automation.status(name) == wanted, processes)
+
+        processes.daemon("--quick-backfills")
+        page.goto(f"{url}{GRAPH}")
+        page.get_by_role("button", name="Materialize all").click(timeout=8000)
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("button", name="All", exact=True).click()
+        dialog.get_by_text("50 partitions selected").wait_for()
+        dialog.get_by_role("button", name="Launch backfill").click()
+        page.get_by_text("Created backfill").wait_for()
+
+        [backfill] = instance.get_backfills()
+        assert backfill.is_asset_backfill
+        wait_until(
+            lambda: (found := instance.get_backfill(backfill.backfill_id)) is not None
+            and found.status is not BulkActionStatus.REQUESTED,
+            processes,
+        )
+        done = instance.get_backfill(backfill.backfill_id)
+        assert done is not None
+        assert done.status is BulkActionStatus.COMPLETED_SUCCESS
+        for asset in CHAIN:
+            assert instance.get_materialized_partitions(dg.AssetKey(asset)) == set(slugs)
+        runs = instance.get_runs(RunsFilter(tags={"dagster/backfill": backfill.backfill_id}))
+        assert len(runs) == ceil(len(slugs) / PARTITIONS_A_RUN) == 1
+    for delivery in deliveries:
+        assert sorted(delivery.shown()) == sorted(delivery.codes())
+        assert len(delivery.shown()) == 3

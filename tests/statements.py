@@ -1,0 +1,25 @@
+"""Counting what the code under test asks of the database."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine, event
+
+from b2b_pipelines.db.engine import Database
+
+
+@contextmanager
+def statements(asked: Database | Engine, *, but_for: str | None = None) -> Iterator[list[str]]:
+    """The statements sent while the block runs, in order; `but_for` those that name a table."""
+    engine = asked.engine if isinstance(asked, Database) else asked
+    sent: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if but_for is None or but_for not in statement:
+            sent.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
