@@ -9,16 +9,21 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 import dagster as dg
+import pytest
 from dagster._core.execution.backfill import PartitionBackfill
+from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 
+from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.settings import PROJECT
 
 PROGRAMS = Path(sys.executable).parent
 DAEMON = str(PROGRAMS / "dagster-daemon")
+_numbers = count(1)
 
 
 class Processes:
@@ -71,12 +76,27 @@ class Processes:
     def kill(self, name: str) -> None:
         """Kill a program and all it started, at once and without a word."""
         process = self.running.pop(name)
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
     def stop(self) -> None:
         for name in list(self.running):
             self.kill(name)
+
+
+@contextmanager
+def own_processes(home: Path, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Processes]:
+    """Processes with the settings that the environment holds now and a storage of Dagster that no other test uses."""
+    storage = f"dagster_{next(_numbers)}"
+    postgres.ensure_database(storage)
+    monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
+    monkeypatch.setenv("DAGSTER_POSTGRES_URL", postgres.url(storage))
+    processes = Processes(home, {})
+    try:
+        yield processes
+    finally:
+        processes.stop()
 
 
 def free_port() -> int:
@@ -129,7 +149,16 @@ def backfill(instance: dg.DagsterInstance, asset: str, partitions: list[str]) ->
     return job.backfill_id
 
 
-def finished(instance: dg.DagsterInstance, number: int) -> bool:
+def finished(instance: dg.DagsterInstance, number: int, of: dg.RunsFilter | None = None) -> bool:
     """Whether so many runs are over, and none is under way."""
-    runs = instance.get_runs()
+    runs = instance.get_runs(of)
     return len(runs) >= number and all(run.is_finished for run in runs)
+
+
+def looks(instance: dg.DagsterInstance, sensor: str) -> list[InstigatorTick]:
+    """The looks of a sensor that are over, newest first."""
+    state = next((state for state in instance.all_instigator_state() if state.name == sensor), None)
+    if state is None:
+        return []
+    ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id)
+    return [tick for tick in ticks if tick.status is not TickStatus.STARTED]

@@ -1,19 +1,25 @@
 """Who is told what, and how often: runs in a Dagster instance, a webhook that counts."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from assets.partition_results import Event, work_through
+from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import PermanentError, TransientError
 from b2b_pipelines.faults import service, store
 from b2b_pipelines.faults.rules import Finished, Seen, Subject
 from schedules.alerts import WILL_RETRY, alert_on_failure, alert_on_recovery
 from tests.orchestration.conftest import Webhook
+from tests.orchestration.processes import dagster_home, finished, looks, own_processes, wait_until
+from tests.sheets.conftest import ACCOUNT, Delivery
 
+DELIVERIES = dg.RunsFilter(job_name="contract_delivery_job")
 places = dg.DynamicPartitionsDefinition(name="places")
 
 
@@ -168,7 +174,7 @@ def test_a_failure_that_is_looked_at_after_the_run_that_mended_it_is_not_told(
     assert webhook.posted == []
 
 
-def finished(*seen: Seen) -> Finished:
+def run_that_showed(*seen: Seen) -> Finished:
     return Finished("1f", "job", failed=True, seen=seen)
 
 
@@ -177,18 +183,18 @@ FAULT = Seen(Subject("step", "academy_catalogs"), False, "the catalog does not a
 
 def test_a_message_that_was_not_taken_is_kept_and_sent_before_the_next(database: Database, webhook: Webhook) -> None:
     webhook.status = 503
-    service.take_in(database, finished(FAULT))
+    service.take_in(database, run_that_showed(FAULT))
     with pytest.raises(service.AlertNotTaken):
         service.send(database, webhook.url)
     webhook.status = 200
-    service.take_in(database, finished(Seen(FAULT.subject, True)))
+    service.take_in(database, run_that_showed(Seen(FAULT.subject, True)))
     assert service.send(database, webhook.url) == 2
     assert webhook.events() == ["run_failed", "recovered"]
     assert service.send(database, webhook.url) == 0
 
 
 def test_without_a_webhook_nothing_waits_for_one(database: Database) -> None:
-    service.take_in(database, finished(FAULT))
+    service.take_in(database, run_that_showed(FAULT))
     assert service.send(database, None) == 0
     with database.session() as session:
         assert store.next_unsent(session) is None
@@ -198,7 +204,44 @@ def test_without_a_webhook_nothing_waits_for_one(database: Database) -> None:
 def test_two_senders_send_a_message_once(database: Database, webhook: Webhook) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    service.take_in(database, finished(FAULT))
+    service.take_in(database, run_that_showed(FAULT))
     with ThreadPoolExecutor(4) as pool:
         sent: Mapping[int, int] = dict(enumerate(pool.map(lambda _: service.send(database, webhook.url), range(4))))
     assert sum(sent.values()) == len(webhook.posted) == 1
+
+
+@pytest.mark.usefixtures("surroundings")
+def test_a_running_daemon_tells_of_a_sheet_that_is_not_shared_once_and_once_that_it_is(
+    webhook: Webhook,
+    deliver: Callable[..., Delivery],
+    postgres: EmbeddedPostgres,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    shared, hidden = deliver(name="Shared"), deliver(name="Hidden", shared=False)
+    storage = "DAGSTER_POSTGRES_URL"
+    with (
+        own_processes(tmp_path, postgres, monkeypatch) as processes,
+        dagster_home(tmp_path / "dagster", "dagster.yaml", os.environ[storage]) as instance,
+    ):
+
+        def told(number: int, sensor: str) -> None:
+            """Wait until so many deliveries are over, and the sensor has looked at the last."""
+            wait_until(lambda: finished(instance, number, DELIVERIES), processes)
+            [last, *_] = instance.get_runs(DELIVERIES)
+            wait_until(lambda: any(last.run_id in tick.origin_run_ids for tick in looks(instance, sensor)), processes)
+
+        processes.daemon("--quick-sensors")
+        told(1, "alert_on_failure")
+        hidden.modify(max_learners=6)
+        told(2, "alert_on_failure")
+        assert webhook.events() == ["run_failed"]
+        assert [failure["partition"] for failure in webhook.posted[0]["failures"]] == [hidden.slug]
+        assert sorted(shared.shown()) == sorted(shared.codes())
+        hidden.spreadsheet.share(ACCOUNT)
+        hidden.modify(max_learners=7)
+        told(3, "alert_on_recovery")
+        assert webhook.events() == ["run_failed", "recovered"]
+        assert [recovered["partition"] for recovered in webhook.posted[1]["recovered"]] == [hidden.slug]
+    assert sorted(hidden.shown()) == sorted(hidden.codes())
+    assert len(hidden.shown()) == 7

@@ -18,10 +18,12 @@ from b2b_pipelines.errors import TransientError
 from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.sheets import service
 from schedules.contracts import contract_changes
-from tests.orchestration.processes import Processes, dagster_home, finished, wait_until
+from tests.orchestration.processes import Processes, dagster_home, finished, looks, own_processes, wait_until
 from tests.sheets.conftest import Delivery, make_delivery, sign_in
 
 Deliver = Callable[..., Delivery]
+DELIVERIES = dg.RunsFilter(job_name="contract_delivery_job")
+"""Not what the clock starts: a daemon of a test may see a full five minutes, or the half hour, go by."""
 
 
 def tick(database: Database, instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult:
@@ -49,29 +51,49 @@ def test_a_daemon_killed_after_it_added_a_partition_asks_for_the_same_run_again(
 
 @pytest.fixture
 def processes(tmp_path: Path, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Processes]:
-    postgres.ensure_database("dagster_crashes")
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
-    monkeypatch.setenv("DAGSTER_POSTGRES_URL", postgres.url("dagster_crashes"))
-    processes = Processes(tmp_path, {})
-    yield processes
-    processes.stop()
+    with own_processes(tmp_path, postgres, monkeypatch) as processes:
+        yield processes
+
+
+@pytest.mark.usefixtures("surroundings")
+def test_a_daemon_killed_between_a_partition_and_its_run_launches_that_run_once_when_it_is_back(
+    processes: Processes, deliver: Deliver, tmp_path: Path
+) -> None:
+    one = deliver(name="One")
+    with dagster_home(tmp_path / "dagster", "dagster.yaml", os.environ["DAGSTER_POSTGRES_URL"]) as instance:
+        killed = processes.daemon("--dies-after-adding")
+        wait_until(lambda: killed.poll() is not None, processes)
+        assert killed.returncode == -signal.SIGKILL
+        assert instance.get_dynamic_partitions("contracts") == [one.slug]
+        assert instance.get_runs(DELIVERIES) == []
+        assert one.shown() == []
+        processes.kill("daemon")  # what it had started
+        processes.daemon("--quick-sensors")
+        wait_until(lambda: finished(instance, 1, DELIVERIES), processes)
+        before = len(looks(instance, "contract_changes"))
+        wait_until(lambda: len(looks(instance, "contract_changes")) >= before + 2, processes)
+        [run] = instance.get_runs(DELIVERIES)
+        assert run.is_success
+        assert run.tags["dagster/partition"] == one.slug
+    assert sorted(one.shown()) == sorted(one.codes())
+    assert len(one.snapshots()) == 1
 
 
 @pytest.mark.usefixtures("surroundings")
 def test_a_run_whose_process_is_killed_is_started_again_and_every_sheet_is_right(
-    processes: Processes, deliver: Deliver, sandbox: Sandbox, postgres: EmbeddedPostgres, tmp_path: Path
+    processes: Processes, deliver: Deliver, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     deliveries = [deliver(name=f"Acme-{number}", cap=4) for number in range(12)]
     sandbox.faults.latency = 0.4
-    with dagster_home(tmp_path / "dagster", "dagster.yaml", postgres.url("dagster_crashes")) as instance:
+    with dagster_home(tmp_path / "dagster", "dagster.yaml", os.environ["DAGSTER_POSTGRES_URL"]) as instance:
         processes.daemon()
         wait_until(lambda: any(delivery.shown() for delivery in deliveries), processes)
-        [run] = instance.get_runs()
+        [run] = instance.get_runs(DELIVERIES)
         os.kill(worker_of(instance, run.run_id), signal.SIGKILL)
         sandbox.faults.latency = 0.0
         assert not all(delivery.shown() for delivery in deliveries)
-        wait_until(lambda: finished(instance, 2), processes)
-        again, first = instance.get_runs(limit=2)
+        wait_until(lambda: finished(instance, 2, DELIVERIES), processes)
+        again, first = instance.get_runs(DELIVERIES)
         assert (first.status.value, again.status.value) == ("FAILURE", "SUCCESS")
         assert again.parent_run_id == first.run_id == run.run_id
     for delivery in deliveries:
