@@ -1,6 +1,6 @@
 """Dagster's daemon with other habits, for tests; sensors, schedules, backfills and runs are those of the product.
 
-`--quick-backfills` looks at backfills every second instead of every thirty, `--quick-sensors` lets no sensor wait longer
+`--quick-backfills` looks at backfills every two seconds, not every thirty, `--quick-sensors` lets no sensor wait longer
 than three seconds, and `--dies-after-adding` kills the daemon, as SIGKILL does, once it has added partitions.
 """
 
@@ -14,8 +14,8 @@ import dagster as dg
 from dagster._daemon import cli, controller, sensor
 
 
-def look_at_backfills_every_second() -> None:
-    controller.DEFAULT_DAEMON_INTERVAL_SECONDS = 1
+def look_at_backfills_every_two_seconds() -> None:
+    controller.DEFAULT_DAEMON_INTERVAL_SECONDS = 2
 
 
 def let_no_sensor_wait() -> None:
@@ -39,7 +39,7 @@ def die_after_adding() -> None:
 
 
 HABITS = {
-    "--quick-backfills": look_at_backfills_every_second,
+    "--quick-backfills": look_at_backfills_every_two_seconds,
     "--quick-sensors": let_no_sensor_wait,
     "--dies-after-adding": die_after_adding,
 }

@@ -16,7 +16,7 @@ from b2b_pipelines.faults import service, store
 from b2b_pipelines.faults.rules import Finished, Seen, Subject
 from schedules.alerts import WILL_RETRY, alert_on_failure, alert_on_recovery
 from tests.orchestration.conftest import Webhook
-from tests.orchestration.processes import dagster_home, finished, looks, own_processes, wait_until
+from tests.orchestration.processes import dagster_home, looks, own_processes, wait_until
 from tests.sheets.conftest import ACCOUNT, Delivery
 
 DELIVERIES = dg.RunsFilter(job_name="contract_delivery_job")
@@ -225,22 +225,22 @@ def test_a_running_daemon_tells_of_a_sheet_that_is_not_shared_once_and_once_that
         dagster_home(tmp_path / "dagster", "dagster.yaml", os.environ[storage]) as instance,
     ):
 
-        def told(number: int, sensor: str) -> None:
-            """Wait until so many deliveries are over, and the sensor has looked at the last."""
-            wait_until(lambda: finished(instance, number, DELIVERIES), processes)
-            [last, *_] = instance.get_runs(DELIVERIES)
-            wait_until(lambda: any(last.run_id in tick.origin_run_ids for tick in looks(instance, sensor)), processes)
+        def looked_at(sensor: str) -> set[str]:
+            return {run for look in looks(instance, sensor) for run in look.origin_run_ids or []}
+
+        def deliveries() -> list[str]:
+            return [run.run_id for run in instance.get_runs(DELIVERIES)]
 
         processes.daemon("--quick-sensors")
-        told(1, "alert_on_failure")
-        hidden.modify(max_learners=6)
-        told(2, "alert_on_failure")
+        wait_until(lambda: len(deliveries()) == 1, processes)
+        hidden.modify(max_learners=6)  # another run, and it fails as well
+        wait_until(lambda: len(deliveries()) == 2 and looked_at("alert_on_failure") >= {*deliveries()}, processes)
         assert webhook.events() == ["run_failed"]
         assert [failure["partition"] for failure in webhook.posted[0]["failures"]] == [hidden.slug]
         assert sorted(shared.shown()) == sorted(shared.codes())
         hidden.spreadsheet.share(ACCOUNT)
         hidden.modify(max_learners=7)
-        told(3, "alert_on_recovery")
+        wait_until(lambda: bool(looked_at("alert_on_recovery") & {*deliveries()}), processes)
         assert webhook.events() == ["run_failed", "recovered"]
         assert [recovered["partition"] for recovered in webhook.posted[1]["recovered"]] == [hidden.slug]
     assert sorted(hidden.shown()) == sorted(hidden.codes())
