@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -31,6 +32,7 @@ FLAGS = [
 ]
 UI, SANDBOX = 3117, 8817
 STARTED_WITHIN = 180.0
+DELIVERY = 'key:"contract_runs" or key:"enrollment_codes" or key:"sheet_snapshots"'
 
 
 def main() -> None:
@@ -49,7 +51,9 @@ def main() -> None:
         partition = f"http://127.0.0.1:{UI}/assets/enrollment_codes?view=partitions&partition=leadership-2026"
         take(browser, "partition", partition, "seats by state", bottom=True)
         take(browser, "checks", f"http://127.0.0.1:{UI}/assets/sheet_snapshots?view=checks", "sheet_has_no_conflicts")
-        take(browser, "automation", f"http://127.0.0.1:{UI}/automation", "nightly_sweep")
+        take(browser, "automation", f"http://127.0.0.1:{UI}/automation", "nightly_sweep", click=switch_off_and_on)
+        graph = f"http://127.0.0.1:{UI}/asset-groups~{quote(DELIVERY)}"
+        take(browser, "backfill", graph, "Materialize all", click=choose_all_partitions)
         take(browser, "sheet", sheet, "Enrollment Code", height=620)
         break_sharing(environment)
         failure = f"http://127.0.0.1:{UI}/assets/sheet_snapshots?view=partitions&partition=engineering"
@@ -109,6 +113,21 @@ def expand(page: Page) -> None:
     page.mouse.click(1100, 160, button="right")
     page.get_by_text("Expand all groups").locator("visible=true").first.click()
     page.wait_for_timeout(4000)
+
+
+def switch_off_and_on(page: Page) -> None:
+    """Switch the schedule `sheet_refresh` off, and on again."""
+    row = page.locator("[data-index]").filter(has=page.get_by_text("sheet_refresh", exact=True))
+    for _ in range(2):
+        row.locator("label").nth(1).click()
+        page.wait_for_timeout(1500)
+
+
+def choose_all_partitions(page: Page) -> None:
+    """Ask for a backfill of every contract, up to the click that launches it."""
+    page.get_by_role("button", name="Materialize all").click()
+    page.get_by_role("dialog").get_by_role("button", name="All", exact=True).click()
+    page.wait_for_timeout(1500)
 
 
 def take(
