@@ -75,9 +75,7 @@ class Sync:
     said: str
     run_id: str | None = None
     rebuild: bool = False
-    slug: str = field(init=False)
-    spreadsheet: str = field(init=False)
-    means: tuple[str | None, str] | None = field(init=False, default=None)
+    contract: Contract = field(init=False)
     seen: TabContent = field(init=False)
     claimed: bool = field(init=False, default=False)
     snapshot: SheetSnapshot | None = field(init=False, default=None)
@@ -94,41 +92,39 @@ class Sync:
 
     def __post_init__(self) -> None:
         with self.database.session() as session:
-            contract = self.delivered(session)
-        self.slug, self.said = contract.slug, contract.slug
-        self.means = (contract.sheet_url, contract.sheet_tab)
-        self.spreadsheet = spreadsheet_id(contract.sheet_url or "")
+            contract = contract_store.contract(session, self.said)
+            if contract.sheet_url is None:
+                raise NotDelivered(f"{contract.slug} has no sheet: give it one with `b2b_contract modify … --sheet`")
+            if not contract.requires_codes and not store.delivered(session, [contract.slug]):
+                raise NotDelivered(
+                    f"{contract.slug} does not require codes (it is sso and free): its sheet is left as it is"
+                )
+        self.contract = contract
 
-    def contract(self, session: Session) -> Contract:
-        return contract_store.contract(session, self.said)
+    @property
+    def slug(self) -> str:
+        return self.contract.slug
 
-    def delivered(self, session: Session) -> Contract:
-        """The contract, if its codes are delivered in a sheet. Raises `NotDelivered`."""
-        contract = self.contract(session)
-        if contract.sheet_url is None:
-            raise NotDelivered(f"{contract.slug} has no sheet: give it one with `b2b_contract modify … --sheet`")
-        if not contract.requires_codes and not store.delivered(session, [contract.slug]):
-            raise NotDelivered(
-                f"{contract.slug} does not require codes (it is sso and free): its sheet is left as it is"
-            )
-        return self.unchanged(contract)
+    @property
+    def spreadsheet(self) -> str:
+        return spreadsheet_id(self.contract.sheet_url or "")
 
-    def unchanged(self, contract: Contract) -> Contract:
+    def contract_now(self, session: Session) -> Contract:
         """The contract, if it still names the sheet and tab that it named at first. Raises `SheetChanged`."""
-        if self.means not in (None, (contract.sheet_url, contract.sheet_tab)):
-            raise SheetChanged(f"{contract.slug} was given another sheet or tab while its sheet was synced: try again")
-        return contract
+        now = contract_store.contract(session, self.slug)
+        if (now.sheet_url, now.sheet_tab) != (self.contract.sheet_url, self.contract.sheet_tab):
+            raise SheetChanged(f"{self.slug} was given another sheet or tab while its sheet was synced: try again")
+        return now
 
     def look(self) -> None:
         """Find the tab, what is in it, and what we know of it. Raises `Conflict` if it is another contract's."""
         with self.database.session() as session:
-            contract = self.delivered(session)
-            target = store.target_of(session, contract.id)
-            snapshot = store.last_snapshot(session, contract.id)
-        self.seen = targets.read_tab(self.sheets, contract, target)
-        self.claimed = targets.is_claimed(contract, target, self.seen.info)
+            target = store.target_of(session, self.contract.id)
+            snapshot = store.last_snapshot(session, self.contract.id)
+        self.seen = targets.read_tab(self.sheets, self.contract, target)
+        self.claimed = targets.is_claimed(self.contract, target, self.seen.info)
         if not self.claimed:
-            targets.refuse_if_taken(self.database, self.sheets, contract, self.seen.info)
+            targets.refuse_if_taken(self.database, self.sheets, self.contract, self.seen.info)
         if snapshot is not None and targets.is_of(snapshot, self.spreadsheet, self.seen.info):
             self.snapshot, self.written = snapshot, written_of(snapshot)
             self.strangers = {found["row"] for found in snapshot.conflicts if found["kind"] == "unknown_code"}
@@ -138,7 +134,7 @@ class Sync:
         """Make the tab the contract's."""
         if not self.claimed:
             with self.database.session() as session:
-                targets.claim(session, self.unchanged(self.contract(session)), self.seen.info)
+                targets.claim(session, self.contract_now(session), self.seen.info)
 
     @property
     def tab(self) -> Tab:
@@ -148,7 +144,7 @@ class Sync:
         """The plan for what the tab holds now and what is true now."""
         tab = self.tab
         with self.database.session() as session:
-            contract = self.unchanged(self.contract(session))
+            contract = self.contract_now(session)
             self.revision = contract.revision
             known = store.codes_among(session, contract, _codes_in(tab))
             if self.rebuild or (self.new and not holds_our_codes(tab, known, self.written)):
@@ -225,7 +221,7 @@ class Sync:
         if is_as_meant(before, plan, self.tab):
             return ()
         with self.database.session() as session:
-            known = store.codes_among(session, self.contract(session), _codes_in(self.tab))
+            known = store.codes_among(session, self.contract, _codes_in(self.tab))
         layout = find_layout(self.tab, known, plan.written)
         return repairs(before, plan, self.tab, layout) if isinstance(layout, Layout) else ()
 
@@ -259,8 +255,7 @@ class Sync:
         if plan.kind != "new" or self.kept_before or Tab(rows, 0, 0).is_blank:
             return
         with self.database.session() as session:
-            contract = self.contract(session)
-            session.add(self.new_snapshot(contract.id, "before", rows=rows, row_count=len(rows)))
+            session.add(self.new_snapshot("before", rows=rows, row_count=len(rows)))
         self.kept_before = True
 
     def remember(self, plan: Plan) -> SyncResult:
@@ -278,20 +273,19 @@ class Sync:
             "content_hash": result.content_hash,
         }
         with self.database.session() as session:
-            contract = self.contract(session)
             if self.applied or self.snapshot is None:
                 counts = {"updated": result.updated, "appended": result.appended, "unchanged": result.unchanged}
-                session.add(self.new_snapshot(contract.id, "after", **contents, **counts))
+                session.add(self.new_snapshot("after", **contents, **counts))
             else:
                 last = self.snapshot
                 changed = {key: value for key, value in contents.items() if getattr(last, key) != value}
                 store.verify_snapshot(session, last.id, changed)
-            store.locate(session, contract.id, result.target.key, plan.row_by_code)
-            store.mark_synced(session, contract.id, self.revision, wrote=bool(self.applied))
+            store.locate(session, self.contract.id, result.target.key, plan.row_by_code)
+            store.mark_synced(session, self.contract.id, self.revision, wrote=bool(self.applied))
             store.forget_old(session)
         return result
 
-    def new_snapshot(self, contract_id: int, kind: str, **values: Any) -> SheetSnapshot:
+    def new_snapshot(self, kind: str, **values: Any) -> SheetSnapshot:
         common: dict[str, Any] = {
             "title": self.seen.info.title,
             "columns": list(range(len(HEADERS))),
@@ -302,7 +296,7 @@ class Sync:
             "writes": self.sheets.requests.writes,
         }
         return SheetSnapshot(
-            contract_id=contract_id,
+            contract_id=self.contract.id,
             kind=kind,
             spreadsheet_id=self.spreadsheet,
             sheet_id=self.seen.info.sheet_id,
