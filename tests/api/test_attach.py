@@ -132,6 +132,7 @@ def test_what_is_no_learner_is_refused_in_words(api: httpx.Client, shop: Shop, b
     assert "nobody" not in answer.text
 
 
+@pytest.mark.long
 def test_fifty_at_once_want_the_last_seat_and_one_gets_it(api: httpx.Client, shop: Shop):
     """Each with an unspent code of their own, twenty times over."""
     sold = shop.sell(cap=50)

@@ -7,13 +7,24 @@ Reads lines of JSON, `{"argv": […], "env": {…}}`; answers each with the proc
 import json
 import os
 import sys
+from importlib import import_module
+
+LOADED_BEFORE_THE_FORK = (
+    "alembic.command",
+    "b2b_pipelines.db.connect",
+    "b2b_pipelines.models",
+    "b2b_pipelines.vendors.open_edx",
+    "httpcore",
+    "rich.traceback",
+    "sqlalchemy.dialects.postgresql.psycopg2",
+)
 
 
 def serve() -> None:
     from b2b_pipelines.cli import console, main
-    from b2b_pipelines.db import connect  # noqa: F401  loaded before the fork
-    from b2b_pipelines.vendors import open_edx  # noqa: F401
 
+    for name in LOADED_BEFORE_THE_FORK:
+        import_module(name)
     commands = main.commands("licenses")
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     for line in sys.stdin:

@@ -110,6 +110,7 @@ def recorded(database: Database, name: EventName) -> int:
         return session.scalar(select(func.count()).where(LicenseEvent.event_name == name)) or 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("verb", ["unlink", "terminate"])
 def test_killed_at_random_points_it_converges(
     database: Database, put, sandbox: Sandbox, commands: Commands, verb: str

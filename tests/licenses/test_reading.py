@@ -67,6 +67,7 @@ def test_a_second_reading_changes_nothing(
         assert (agreement.uuid, agreement.slug) == (UUID(int=0), "customer-0001")
 
 
+@pytest.mark.long
 def test_fifty_thousand_licenses_come_in_complete_whatever_the_order_of_pages(
     database: Database, license_manager: LicenseManager, sandbox: Sandbox
 ) -> None:

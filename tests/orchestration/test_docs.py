@@ -72,6 +72,7 @@ def shell(
 Shell = Callable[[str], "subprocess.CompletedProcess[str]"]
 
 
+@pytest.mark.long
 def test_the_guide_for_contract_managers(shell: Shell) -> None:
     done = shell("".join(blocks("contract-managers", engine=False)))
     assert done.returncode == 0, done.stderr[-2000:]
@@ -79,6 +80,7 @@ def test_the_guide_for_contract_managers(shell: Shell) -> None:
     assert "b2b@sandbox.test" in done.stdout
 
 
+@pytest.mark.long
 def test_the_guide_for_operators(
     shell: Shell, database: Database, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,6 +96,7 @@ def test_the_guide_for_operators(
     restored.dispose()
 
 
+@pytest.mark.long
 def test_the_guide_for_developers(shell: Shell) -> None:
     done = shell("".join(blocks("developers", engine=False)))
     assert done.returncode == 0, done.stderr[-2000:]

@@ -262,6 +262,7 @@ happenings = st.lists(st.tuples(st.sampled_from(HAPPENINGS), numbers), max_size=
 rounds = st.lists(st.tuples(edits, happenings), min_size=SYNCS - 1, max_size=SYNCS - 1)  # after the first fill
 
 
+@pytest.mark.long
 @settings(max_examples=SCENARIOS)
 @given(
     rounds=rounds,
