@@ -2,6 +2,8 @@
 
 The list of 20 academies, by one worker of this API (with its throttle, set high) and by one of Django REST framework
 over the same PostgreSQL in the same run; then this API at half of its maximum rate, and how soon a publication is seen.
+The half rate is asked for in several short loads, and the median of their p99 counts: on a shared machine others take a
+core for tens of milliseconds now and then, and a single load would measure them.
 
 wrk is rarely installed, so the load is made here: a protocol that knows how long an answer is and reads nothing else
 keeps up with the server from one core.
@@ -37,6 +39,7 @@ from benchmarks.databases import fresh_database
 ACADEMIES = 20
 CONNECTIONS = 16
 SECONDS = float(os.environ.get("BENCH_SECONDS", "6"))
+HALVES = 7
 WARMING = 1.0
 PATH = "/api/v1/academy-products/"
 REQUEST = f"GET {PATH} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
@@ -246,14 +249,20 @@ def measure(show: Console) -> tuple[dict[str, Load], dict[str, float]]:
                 load(port, WARMING)
                 loads[name] = load(port, SECONDS)
                 if which == "ours":
-                    half = loads[name].per_second / 2
-                    loads["b2b api at half of that rate"] = load(port, SECONDS, half)
+                    rate = loads[name].per_second / 2
+                    halves = [load(port, SECONDS / 3, rate) for _ in range(HALVES)]
+                    halves.sort(key=lambda each: each.percentile(0.99))
+                    best, middle, worst = halves[0], halves[HALVES // 2], halves[-1]
+                    loads["b2b api at half of that rate"] = middle
                     seen = seconds_until_seen(port, database)
     if not same(answers["ours"], answers["drf"]):
         raise RuntimeError("the two servers do not answer the same")
     times = loads["b2b api"].per_second / loads["Django REST framework"].per_second
-    p99 = loads["b2b api at half of that rate"].percentile(0.99) * 1000
-    return loads, dict(zip(BARS, (times, p99, seen * 1000), strict=True))
+    p99 = {
+        which: each.percentile(0.99) * 1000 for which, each in (("best", best), ("middle", middle), ("worst", worst))
+    }
+    show.print(f"p99 at half rate, {HALVES} loads, ms: {p99['best']:.1f} to {p99['worst']:.1f}")
+    return loads, dict(zip(BARS, (times, p99["middle"], seen * 1000), strict=True))
 
 
 def main() -> None:

@@ -3,7 +3,8 @@
 PostgreSQL keeps how many requests each client was granted, by slices of the window. A worker takes grants in advance (a
 lease: one at first, twice as many each time they are used up at once, never more than a quarter of what is left), spends
 them from memory, and gives back after two seconds what it did not spend. So no two workers ever grant the same request,
-and a client who asks a lot costs a query now and then, not a query a request.
+and a client who asks a lot costs a query now and then, not a query a request. A lease of a busy client is renewed while
+it is still being spent, so that none of their requests waits for a query.
 
 A grant counts until its slice of the window has passed, so no window of the full length ever holds more than the rate
 allows; a client may wait up to a sixtieth of the window longer than needed.
@@ -16,17 +17,24 @@ import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from anyio import to_thread
 from sqlalchemy import bindparam, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.db.engine import Database
+from b2b_pipelines.errors import B2BError
 
 SLICES = 60
 LEASE_SECONDS = 2.0
 """How long a worker may spend a lease before it gives back what is left."""
+AHEAD_SECONDS = 0.5
+"""How long before its end a large lease is renewed."""
+LARGE_LEASE = 64
+"""So many requests granted at once: smaller leases, of quiet clients or near the rate's end, are not renewed ahead."""
 BLOCKED_SECONDS = 1.0
 """How long a worker believes that a client has nothing left before it asks again: another may have given back."""
 UNITS = {"minute": 60, "hour": 3600, "day": 86400}
@@ -136,10 +144,19 @@ class _Lease:
     blocked_until: float = 0.0
     free_at: float = 0.0
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    renewal: asyncio.Task[None] | None = None
+
+    @property
+    def is_nearly_spent(self) -> bool:
+        return self.left <= self.granted // 4
+
+    def runs_out(self, now: float) -> bool:
+        """Whether the next is to be taken while this one is still being spent."""
+        return self.granted >= LARGE_LEASE and (self.is_nearly_spent or now >= self.good_until - AHEAD_SECONDS)
 
     def next_size(self, now: float) -> int:
-        """Twice as many when all were used up before their time, as many as were used when their time ran out just now."""
-        if now < self.good_until:
+        """Twice as many when all are used up before their time, as many as were used when their time ran out just now."""
+        if now < self.good_until and self.is_nearly_spent:
             return self.granted * 2
         return max(self.granted - self.left, 1) if now < self.good_until + LEASE_SECONDS else 1
 
@@ -154,7 +171,9 @@ class Throttle:
 
     async def admit(self, client: str, database: Database) -> int | None:
         """None for a request that is let in, else the seconds after which to try again."""
-        if self._spend(client):
+        if lease := self._spend(client):
+            if lease.runs_out(time.monotonic()) and (lease.renewal is None or lease.renewal.done()):
+                lease.renewal = asyncio.create_task(self._renew_ahead(client, lease, database))
             return None
         with self._lock:
             lease = self._leases.setdefault(client, _Lease())
@@ -184,13 +203,38 @@ class Throttle:
             with database.session() as session:
                 give_back(session, unspent)
 
-    def _spend(self, client: str) -> bool:
+    def _spend(self, client: str) -> _Lease | None:
+        """Let a request in on the client's lease, if there is anything left of it."""
         with self._lock:
             lease = self._leases.get(client)
             if lease is None or not lease.left or time.monotonic() >= lease.good_until:
-                return False
+                return None
             lease.left -= 1
-            return True
+            return lease
+
+    async def _renew_ahead(self, client: str, lease: _Lease, database: Database) -> None:
+        """Have the next lease before this one ends. If that fails, the request that finds nothing left says why."""
+        async with lease.asking:
+            now = time.monotonic()
+            if not (lease.left and lease.runs_out(now)):  # somebody who found nothing left was faster
+                return
+            with suppress(B2BError, SQLAlchemyError):
+                await to_thread.run_sync(self._add, client, lease, lease.next_size(now), database)
+
+    def _add(self, client: str, lease: _Lease, size: int, database: Database) -> None:
+        """Take a new lease in place of what is by then left of this one, which is given back."""
+        asked_at = time.monotonic()
+        with database.session() as session:
+            given = take(session, client, self.rate, size)
+        if not given.count:
+            return
+        with self._lock:
+            unspent, slice_number = lease.left, lease.slice
+            lease.granted = lease.left = given.count
+            lease.slice, lease.good_until = given.slice, asked_at + LEASE_SECONDS
+        if unspent:
+            with database.session() as session:
+                give_back(session, {client: (slice_number, unspent)})
 
     def _renew(self, client: str, lease: _Lease, size: int, database: Database) -> bool:
         """Take a new lease; whether there was one. Its first request is the caller's: others may spend the rest at once."""

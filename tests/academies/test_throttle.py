@@ -103,6 +103,45 @@ def test_a_client_that_asks_a_lot_costs_few_queries(database):
     assert len(taken) <= 40
 
 
+def test_a_busy_clients_lease_is_renewed_before_it_ends(database):
+    worker = Throttle(Rate(1_000_000, 3600))
+
+    async def keep_asking():
+        renewed_at = []
+        for _ in range(20_000):
+            lease = worker._leases.get("203.0.113.1")
+            held = lease.left if lease else 0
+            assert await worker.admit("203.0.113.1", database) is None
+            lease = worker._leases["203.0.113.1"]
+            if lease.left >= held and lease.granted > throttle.LARGE_LEASE:
+                renewed_at.append(held)
+            if lease.granted > throttle.LARGE_LEASE and lease.left < lease.granted // 8:
+                await asyncio.wait([lease.renewal])
+        return renewed_at
+
+    renewed_at = asyncio.run(keep_asking())
+    worker.tidy(database)
+    assert renewed_at
+    assert all(renewed_at[1:]), "a large lease was spent to its end before it was renewed"
+
+
+def test_what_was_left_of_a_lease_renewed_ahead_is_given_back(database):
+    rate = Rate(1_000_000, 3600)
+    worker, client = Throttle(rate), "203.0.113.2"
+
+    async def ask(number):
+        for _ in range(number):
+            assert await worker.admit(client, database) is None
+            if (renewal := worker._leases[client].renewal) is not None:
+                await renewal
+
+    asyncio.run(ask(1000))
+    lease = worker._leases[client]
+    with database.session() as session:
+        counted = "SELECT sum((granted ->> 1)::int) FROM throttled_client, jsonb_array_elements(grants) AS granted"
+        assert session.scalar(text(counted)) == 1000 + lease.left
+
+
 def test_clients_do_not_share(database):
     worker = Throttle(Rate(2, 3600))
     assert [passed(worker, database, client, 5) for client in ("a", "b")] == [2, 2]
