@@ -33,7 +33,7 @@ from b2b_pipelines.sheets.service import SyncResult
 from b2b_pipelines.vendors.studio import Studio
 
 OWNERS = ["team:b2b"]
-PARTITIONS_A_RUN = 200
+PARTITIONS_A_RUN = 500
 
 customer_sheet = dg.AssetSpec(
     dg.AssetKey(["google_sheets", "customer_sheet"]),

@@ -212,6 +212,18 @@ def publish(database: Database, name: str) -> None:
         service.publish(session, Selection(), now)
 
 
+def held_up(seconds: float = 2.0) -> tuple[float, float]:
+    """How much of the time a process that never waits was kept waiting, and the longest of it in seconds."""
+    waits: list[float] = []
+    last = began = time.perf_counter()
+    while last - began < seconds:
+        now = time.perf_counter()
+        if now - last > 0.001:
+            waits.append(now - last)
+        last = now
+    return sum(waits) / seconds, max(waits, default=0.0)
+
+
 def seconds_until_seen(port: int, database: Database) -> float:
     """The longest that one of ten publications took to be seen, asked for a thousand times a second."""
     longest = 0.0
@@ -262,6 +274,8 @@ def measure(show: Console) -> tuple[dict[str, Load], dict[str, float]]:
         which: each.percentile(0.99) * 1000 for which, each in (("best", best), ("middle", middle), ("worst", worst))
     }
     show.print(f"p99 at half rate, {HALVES} loads, ms: {p99['best']:.1f} to {p99['worst']:.1f}")
+    share, longest = held_up()
+    show.print(f"the machine held up a busy process {share:.1%} of the time, {longest * 1000:.0f} ms at the longest")
     return loads, dict(zip(BARS, (times, p99["middle"], seen * 1000), strict=True))
 
 

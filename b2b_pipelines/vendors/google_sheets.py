@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, cast
 
 import google.auth.exceptions
 import google_auth_httplib2
@@ -237,6 +237,8 @@ class GoogleSheets:
         self._timeout = timeout
         self._sleep = sleep
         self._threads = threading.local()
+        self._preparing = threading.Lock()
+        self._spreadsheets: Any = None
         self._signing_in = threading.Lock()
         self._connections: list[_Http] = []
 
@@ -249,16 +251,29 @@ class GoogleSheets:
         """The client for one piece of work, whose requests are counted in `requests`."""
         return CountedSheets(self, requests)
 
+    @property
     def spreadsheets(self) -> Any:
-        """The API's `spreadsheets` as pygsheets signed this thread in to it. It is kept: to make it takes 20 ms."""
-        if not hasattr(self._threads, "spreadsheets"):
+        """The API's `spreadsheets` as pygsheets makes them: requests to be carried out over a thread's own connection.
+
+        Made once for all threads, for it takes 20 ms of a core: each description of the API is read and made a class.
+        """
+        with self._preparing:
+            if self._spreadsheets is None:
+                client = pygsheets.authorize(
+                    custom_credentials=self.account.credentials, http=self._http(), retries=0, check=False
+                )
+                self._spreadsheets = client.sheet.service.spreadsheets()
+            return self._spreadsheets
+
+    def _http(self) -> "_Http":
+        """This thread's connection."""
+        if not hasattr(self._threads, "http"):
             self._threads.http = _Http(self._urls, self._timeout)
-            self._connections.append(self._threads.http)
-            client = pygsheets.authorize(
-                custom_credentials=self.account.credentials, http=self._threads.http, retries=0, check=False
+            self._threads.signed_in = google_auth_httplib2.AuthorizedHttp(
+                self.account.credentials, http=self._threads.http
             )
-            self._threads.spreadsheets = client.sheet.service.spreadsheets()
-        return self._threads.spreadsheets
+            self._connections.append(self._threads.http)
+        return cast("_Http", self._threads.http)
 
     def send(
         self, kind: Kind, requests: Requests, call: Call, take: Callable[[Any], Any] = lambda answer: answer
@@ -267,16 +282,16 @@ class GoogleSheets:
 
         `take` takes what is needed out of the answer; an answer in which that is not to be found counts as none.
         """
-        spreadsheets = self.spreadsheets()
+        http = self._http()
 
         def before_each() -> None:
             self._pace.wait(kind)
             requests.add(kind)
 
-        self._threads.http.before_each = before_each
+        http.before_each = before_each
         try:
             self._sign_in()
-            return take(call(spreadsheets).execute(num_retries=0))
+            return take(call(self.spreadsheets).execute(http=self._threads.signed_in, num_retries=0))
         except HttpError as error:
             raise self._refusal(error, kind) from error
         except google.auth.exceptions.RefreshError as error:
@@ -298,7 +313,7 @@ class GoogleSheets:
         """See that there is a token: one request for it, however many threads want it."""
         with self._signing_in:
             if not self.account.credentials.valid:
-                self.account.credentials.refresh(google_auth_httplib2.Request(self._threads.http))
+                self.account.credentials.refresh(google_auth_httplib2.Request(self._http()))
 
     def try_again(self, requests: Requests, call: Call, take: Callable[[Any], Any]) -> Any:
         """Read, up to five times, with truncated exponential backoff."""
