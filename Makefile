@@ -4,10 +4,10 @@ BIN := .venv/bin
 # Compiled at install: Dagster starts in half the time. The machine may forbid it for its own programs.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test check bench lock setup dev api sandbox screenshots clean
+.PHONY: help demo test test-long check bench lock setup dev api sandbox screenshots clean
 
 help: ## This menu
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/installed ## Install everything into .venv
 
@@ -22,8 +22,11 @@ setup: .venv/installed ## Install everything into .venv
 demo: setup ## Run the main job on sample contracts and show it (DEMO_EXIT=1: check it and exit)
 	@$(BIN)/b2b demo $(if $(DEMO_EXIT),--exit)
 
-test: setup ## Run the tests
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+test: setup ## Run the tests, but for the long ones
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not long"
+
+test-long: setup ## Run the long ones: hundreds of customers at work, killed processes, guides, a browser, a broker
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m long
 
 check: setup ## Lint, types, import directions, Dagster's definitions, migrations
 	$(BIN)/ruff check .

@@ -91,8 +91,3 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     for name in [name for name in os.environ if name.startswith("B2B_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("B2B_HOME", str(tmp_path / "home"))
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those marked `long` begin first, so that no core is left with one of them at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)

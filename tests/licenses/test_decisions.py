@@ -105,7 +105,6 @@ def by_statement(database: Database, policy: Policy, customer: UUID | None = Non
         }
 
 
-@pytest.mark.long
 def test_the_statement_decides_as_the_rules_do(database: Database, put) -> None:
     seen: Counter[Decision] = Counter()
 

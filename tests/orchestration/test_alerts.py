@@ -210,6 +210,7 @@ def test_two_senders_send_a_message_once(database: Database, webhook: Webhook) -
     assert sum(sent.values()) == len(webhook.posted) == 1
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("surroundings")
 def test_a_running_daemon_tells_of_a_sheet_that_is_not_shared_once_and_once_that_it_is(
     webhook: Webhook,

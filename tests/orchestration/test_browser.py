@@ -79,6 +79,7 @@ class Automation:
         return next((state.status.value for state in states if state.name == name), "DECLARED_IN_CODE")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("surroundings")
 def test_a_click_switches_a_schedule_on_and_a_few_fill_the_sheets_of_fifty_contracts(
     page: Any,

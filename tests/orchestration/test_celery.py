@@ -15,6 +15,7 @@ from tests.sheets.conftest import Delivery
 
 REDIS = shutil.which("redis-server")
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.skipif(REDIS is None, reason="redis-server is not installed: apt-get install redis-server"),
     pytest.mark.usefixtures("surroundings"),
 ]

@@ -55,6 +55,7 @@ def processes(tmp_path: Path, postgres: EmbeddedPostgres, monkeypatch: pytest.Mo
         yield processes
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("surroundings")
 def test_a_daemon_killed_between_a_partition_and_its_run_launches_that_run_once_when_it_is_back(
     processes: Processes, deliver: Deliver, tmp_path: Path
@@ -79,6 +80,7 @@ def test_a_daemon_killed_between_a_partition_and_its_run_launches_that_run_once_
     assert len(one.snapshots()) == 1
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("surroundings")
 def test_a_run_whose_process_is_killed_is_started_again_and_every_sheet_is_right(
     processes: Processes, deliver: Deliver, sandbox: Sandbox, tmp_path: Path
@@ -106,6 +108,7 @@ def worker_of(instance: dg.DagsterInstance, run_id: str) -> int:
     return int(next(match[1] for match in found if match))
 
 
+@pytest.mark.long
 def test_a_restart_of_postgresql_under_load_loses_and_doubles_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
     server = EmbeddedPostgres(tmp_path / "postgres", durable=True)
     server.ensure_running()
