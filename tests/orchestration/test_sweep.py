@@ -1,6 +1,6 @@
 """What is looked after when nobody is looking: lagging contracts every night, fresh sheets every hour."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -28,6 +28,13 @@ HOUR = timedelta(hours=1)
 )
 def test_what_a_night_sweeps(weekday: int, studio: bool, swept: Collection[str]) -> None:
     assert set(to_sweep(weekday, ["lags", "waits", "is right"], ["lags"], ["waits"], studio)) == swept
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """One with a home: schedules find it by that, which those in memory have not."""
+    with dg.instance_for_test() as instance:
+        yield instance
 
 
 def sweep(database: Database, instance: dg.DagsterInstance, night: datetime) -> list[tuple[str | None, str | None]]:
