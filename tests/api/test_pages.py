@@ -41,6 +41,7 @@ def browser() -> Iterator[object]:
         started.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_manager_signs_in_opens_a_contract_and_compares_two_snapshots(
     browser, api_url: str, database: Database, sold: Sold, width: int

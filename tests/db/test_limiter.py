@@ -46,6 +46,7 @@ def limiter(engine: Engine, per_minute: int, window: float, max_wait: float = 30
     return Limiter(engine, account, per_minute, window=window, margin=0, max_wait=max_wait)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("per_minute", [5, 13])
 def test_never_more_than_allowed_in_any_window_over_processes_and_threads(
     engine: Engine, database_url: str, per_minute: int

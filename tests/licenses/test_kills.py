@@ -145,6 +145,7 @@ def test_killed_at_random_points_it_converges(
     assert killed >= POINTS // 4
 
 
+@pytest.mark.long
 def test_two_processes_at_once_have_one_effect(
     database: Database, put, sandbox: Sandbox, commands: Commands, tmp_path: Path
 ) -> None:

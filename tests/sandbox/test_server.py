@@ -42,6 +42,7 @@ def foreground(tmp_path):
         process.communicate()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_what_it_holds_outlives_the_process(foreground, how):
     process, url = foreground()

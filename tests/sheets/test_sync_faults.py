@@ -450,6 +450,7 @@ def wait_for(kind: str, number: int, sandbox) -> None:
         time.sleep(0.005)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("applied", [True, False])
 def test_a_sync_killed_while_it_writes_is_finished_by_the_next(deliver, sandbox, sync_process, applied):
     acme = deliver(cap=20)
@@ -470,6 +471,7 @@ def test_a_sync_killed_while_it_writes_is_finished_by_the_next(deliver, sandbox,
     assert acme.tab.shown("G5") == "a note"
 
 
+@pytest.mark.long
 def test_a_large_first_fill_killed_between_two_pieces_is_continued(deliver, sandbox, sync_process):
     acme = deliver(cap=7000, tabs={"Sheet1": [["old"]]})
     sandbox.faults.delay(30, when="before", kind="write", skip=2)
@@ -485,6 +487,7 @@ def test_a_large_first_fill_killed_between_two_pieces_is_continued(deliver, sand
     assert acme.shown() == acme.codes()
 
 
+@pytest.mark.long
 def test_two_processes_at_once_write_each_code_once(deliver, sandbox, sync_process):
     acme = deliver(cap=50)
     sandbox.faults.latency = 0.1
