@@ -1,9 +1,11 @@
 """One PostgreSQL and one sandbox for the tests of a process, both as new for each test that asks for them."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 from hypothesis import HealthCheck, settings
 from sqlalchemy import text
 
@@ -81,6 +83,14 @@ def sandbox(running_sandbox: Sandbox) -> Sandbox:
     """The stand-ins of every vendor, as new."""
     running_sandbox.reset()
     return running_sandbox
+
+
+@pytest.fixture(scope="session", autouse=True)
+def keys_are_checked_once() -> Iterator[None]:
+    """To check a private key takes a tenth of a second at each signing in, and the sandbox has one a process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(serialization, "load_pem_private_key", cache(serialization.load_pem_private_key))
+        yield
 
 
 @pytest.fixture(autouse=True)

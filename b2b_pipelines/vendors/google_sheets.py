@@ -2,9 +2,9 @@
 
 A tab is read with its properties in one request, and the answer to a write brings the tab as it then is.
 
-pygsheets signs in and carries the requests; its own retries are off, because it sleeps for 100 s on a 429. What it
-lacks is here: every request is paced, counted and timed out; reads are tried again, writes never by themselves. A
-write that may or may not have been applied raises `WriteUnsettled`: whoever wrote reads before writing again.
+google-auth signs in and pygsheets makes the requests; its own retries are off, because it sleeps for 100 s on a 429.
+What it lacks is here: every request is paced, counted and timed out; reads are tried again, writes never by themselves.
+A write that may or may not have been applied raises `WriteUnsettled`: whoever wrote reads before writing again.
 """
 
 import json
@@ -17,13 +17,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from http.client import HTTPException
-from typing import Any, ClassVar, Literal, Protocol, cast
+from typing import Any, ClassVar, Literal, Protocol
 
 import google.auth.exceptions
 import google_auth_httplib2
 import httplib2
 import pygsheets
+from google.auth.credentials import AnonymousCredentials
 from google.oauth2 import credentials as user_credentials
 from google.oauth2 import service_account
 from googleapiclient.errors import HttpError
@@ -236,10 +238,9 @@ class GoogleSheets:
         self._urls = {SHEETS: sheets_url, DRIVE: drive_url}
         self._timeout = timeout
         self._sleep = sleep
+        self._token = _Token(account.credentials)
+        self._spreadsheets = _spreadsheets()
         self._threads = threading.local()
-        self._preparing = threading.Lock()
-        self._spreadsheets: Any = None
-        self._signing_in = threading.Lock()
         self._connections: list[_Http] = []
 
     def close(self) -> None:
@@ -251,29 +252,13 @@ class GoogleSheets:
         """The client for one piece of work, whose requests are counted in `requests`."""
         return CountedSheets(self, requests)
 
-    @property
-    def spreadsheets(self) -> Any:
-        """The API's `spreadsheets` as pygsheets makes them: requests to be carried out over a thread's own connection.
-
-        Made once for all threads, for it takes 20 ms of a core: each description of the API is read and made a class.
-        """
-        with self._preparing:
-            if self._spreadsheets is None:
-                client = pygsheets.authorize(
-                    custom_credentials=self.account.credentials, http=self._http(), retries=0, check=False
-                )
-                self._spreadsheets = client.sheet.service.spreadsheets()
-            return self._spreadsheets
-
-    def _http(self) -> "_Http":
-        """This thread's connection."""
-        if not hasattr(self._threads, "http"):
-            self._threads.http = _Http(self._urls, self._timeout)
-            self._threads.signed_in = google_auth_httplib2.AuthorizedHttp(
-                self.account.credentials, http=self._threads.http
-            )
-            self._connections.append(self._threads.http)
-        return cast("_Http", self._threads.http)
+    def _connection(self) -> google_auth_httplib2.AuthorizedHttp:
+        """This thread's connection, over which requests carry the token."""
+        if not hasattr(self._threads, "connection"):
+            http = _Http(self._urls, self._timeout)
+            self._connections.append(http)
+            self._threads.connection = google_auth_httplib2.AuthorizedHttp(self._token, http=http)
+        return self._threads.connection
 
     def send(
         self, kind: Kind, requests: Requests, call: Call, take: Callable[[Any], Any] = lambda answer: answer
@@ -282,16 +267,15 @@ class GoogleSheets:
 
         `take` takes what is needed out of the answer; an answer in which that is not to be found counts as none.
         """
-        http = self._http()
+        connection = self._connection()
 
         def before_each() -> None:
             self._pace.wait(kind)
             requests.add(kind)
 
-        http.before_each = before_each
+        connection.http.before_each = before_each
         try:
-            self._sign_in()
-            return take(call(self.spreadsheets).execute(http=self._threads.signed_in, num_retries=0))
+            return take(call(self._spreadsheets).execute(http=connection, num_retries=0))
         except HttpError as error:
             raise self._refusal(error, kind) from error
         except google.auth.exceptions.RefreshError as error:
@@ -308,12 +292,6 @@ class GoogleSheets:
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             failed = WriteUnsettled if kind == "write" else GoogleUnavailable
             raise failed("Google's answer could not be read: it was cut short, or lacks what was asked for") from error
-
-    def _sign_in(self) -> None:
-        """See that there is a token: one request for it, however many threads want it."""
-        with self._signing_in:
-            if not self.account.credentials.valid:
-                self.account.credentials.refresh(google_auth_httplib2.Request(self._http()))
 
     def try_again(self, requests: Requests, call: Call, take: Callable[[Any], Any]) -> Any:
         """Read, up to five times, with truncated exponential backoff."""
@@ -500,6 +478,40 @@ class CountedSheets:
     def back_off(self, kind: Kind, attempt: int, error: GoogleUnavailable) -> None:
         """Wait before the next try of a piece of work."""
         self.sheets.back_off(kind, attempt, error)
+
+
+class _Token:
+    """Google's credentials as the connections of all threads use them: asked for a token once, and for nothing else.
+
+    By itself google-auth would also ask Google's IAM, in a thread and over a connection of its own, for the regions
+    that an account is bound to: a request that nobody paces, and that leaves the machine when Google is a sandbox.
+    """
+
+    def __init__(self, credentials: Any) -> None:
+        self._credentials = credentials
+        self._signing_in = threading.Lock()
+
+    def before_request(self, request: Any, _method: str, _url: str, headers: dict[str, str]) -> None:
+        """See that there is a token, and put it on the request: one sign-in, however many threads want it."""
+        with self._signing_in:
+            if not self._credentials.valid:
+                self._credentials.refresh(request)
+            self._credentials.apply(headers)
+
+    def refresh(self, request: Any) -> None:
+        """Sign in anew, after Google refused the token."""
+        with self._signing_in:
+            self._credentials.refresh(request)
+
+
+@cache
+def _spreadsheets() -> Any:
+    """The API's `spreadsheets` as pygsheets makes them: requests that are carried out over whose connection one likes.
+
+    Made once a process: each description of the API is read and made a class, which takes up to 0.1 s of a core.
+    """
+    client = pygsheets.authorize(custom_credentials=AnonymousCredentials(), retries=0, check=False)
+    return client.sheet.service.spreadsheets()
 
 
 class _Http(httplib2.Http):

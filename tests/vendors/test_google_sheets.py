@@ -141,6 +141,19 @@ def test_a_token_that_ran_out_is_asked_for_again_and_the_repeated_request_counte
     assert (requests.reads, pace.asked) == (3, ["read"] * 3)
 
 
+def test_signing_in_asks_nothing_of_google_beside_the_token(monkeypatch, sheets, spreadsheet):
+    started: list[str] = []
+    start = threading.Thread.start
+
+    def noted(thread: threading.Thread) -> None:
+        started.append(type(thread).__module__)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", noted)
+    sheets.counting(Requests()).open(spreadsheet)
+    assert [module for module in started if module.startswith("google")] == []
+
+
 def test_a_sign_in_that_google_cannot_answer_may_pass(sandbox, sheets, spreadsheet):
     sandbox.faults.cut("before", kind="token", times=5)
     with pytest.raises(GoogleUnavailable, match="Google"):
