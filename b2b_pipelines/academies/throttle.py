@@ -145,6 +145,15 @@ class _Lease:
     free_at: float = 0.0
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     renewal: asyncio.Task[None] | None = None
+    """The one try to have the next lease before this one ends."""
+
+    def begin(self, given: Grant, asked_at: float, spent: int) -> None:
+        """Hold what was granted, of which so many are spent already; or hold nothing, and do not ask again at once."""
+        self.granted, self.left, self.slice = given.count, max(given.count - spent, 0), given.slice
+        self.good_until = asked_at + LEASE_SECONDS if given.count else 0.0
+        self.blocked_until = 0.0 if given.count else asked_at + BLOCKED_SECONDS
+        self.free_at = asked_at + given.wait
+        self.renewal = None
 
     @property
     def is_nearly_spent(self) -> bool:
@@ -172,7 +181,7 @@ class Throttle:
     async def admit(self, client: str, database: Database) -> int | None:
         """None for a request that is let in, else the seconds after which to try again."""
         if lease := self._spend(client):
-            if lease.runs_out(time.monotonic()) and (lease.renewal is None or lease.renewal.done()):
+            if lease.renewal is None and lease.runs_out(time.monotonic()):
                 lease.renewal = asyncio.create_task(self._renew_ahead(client, lease, database))
             return None
         with self._lock:
@@ -230,8 +239,7 @@ class Throttle:
             return
         with self._lock:
             unspent, slice_number = lease.left, lease.slice
-            lease.granted = lease.left = given.count
-            lease.slice, lease.good_until = given.slice, asked_at + LEASE_SECONDS
+            lease.begin(given, asked_at, spent=0)
         if unspent:
             with database.session() as session:
                 give_back(session, {client: (slice_number, unspent)})
@@ -247,8 +255,5 @@ class Throttle:
             given = take(session, client, self.rate, size)
         with self._lock:
             self._leases[client] = lease
-            lease.granted, lease.left, lease.slice = given.count, max(given.count - 1, 0), given.slice
-            lease.good_until = asked_at + LEASE_SECONDS if given.count else 0.0
-            lease.blocked_until = 0.0 if given.count else asked_at + BLOCKED_SECONDS
-            lease.free_at = asked_at + given.wait
+            lease.begin(given, asked_at, spent=1)
         return given.count > 0

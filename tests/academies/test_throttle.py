@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from b2b_pipelines.academies import throttle
 from b2b_pipelines.academies.throttle import LEASE_SECONDS, Rate, Throttle, grant
+from b2b_pipelines.db.engine import DatabaseUnavailable
 
 HOURLY = Rate(120, 3600)
 
@@ -115,7 +116,7 @@ def test_a_busy_clients_lease_is_renewed_before_it_ends(database):
             lease = worker._leases["203.0.113.1"]
             if lease.left >= held and lease.granted > throttle.LARGE_LEASE:
                 renewed_at.append(held)
-            if lease.granted > throttle.LARGE_LEASE and lease.left < lease.granted // 8:
+            if lease.granted > throttle.LARGE_LEASE and lease.left < lease.granted // 8 and lease.renewal:
                 await asyncio.wait([lease.renewal])
         return renewed_at
 
@@ -123,6 +124,27 @@ def test_a_busy_clients_lease_is_renewed_before_it_ends(database):
     worker.tidy(database)
     assert renewed_at
     assert all(renewed_at[1:]), "a large lease was spent to its end before it was renewed"
+
+
+def test_a_lease_that_cannot_be_renewed_ahead_is_tried_once_and_spent(database, monkeypatch):
+    worker, client = Throttle(Rate(1_000_000, 3600)), "203.0.113.3"
+    tried = []
+
+    def away(*_: object) -> None:
+        tried.append(1)
+        raise DatabaseUnavailable("the database is away")
+
+    async def spend():
+        while (lease := worker._leases.get(client)) is None or lease.granted < throttle.LARGE_LEASE:
+            assert await worker.admit(client, database) is None
+        monkeypatch.setattr(worker, "_add", away)
+        while lease.left:
+            assert await worker.admit(client, database) is None
+            if lease.renewal is not None:
+                await lease.renewal
+
+    asyncio.run(spend())
+    assert tried == [1]
 
 
 def test_what_was_left_of_a_lease_renewed_ahead_is_given_back(database):
