@@ -136,3 +136,12 @@ def test_the_clients_address(peer: str, forwarded: str, trusted: list[str], clie
 
     headers = [(b"x-forwarded-for", forwarded.encode())] if forwarded else []
     assert address(Request({"type": "http", "client": (peer, 1), "headers": headers}), trusted) == client
+
+
+def test_every_route_says_what_it_is_for_and_shows_an_example():
+    document = create_app(Settings()).openapi()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert operation.get("summary"), (method, path)
+            for content in (operation.get("requestBody", {}).get("content") or {}).values():
+                assert "examples" in content or "stripe" in path or "checkout-intents" in path, (method, path)
