@@ -20,9 +20,6 @@ from b2b_pipelines.errors import B2BError, TransientError
 RETRIED_WHEN_PASSING = dg.RetryPolicy(max_retries=2, delay=60)
 """Two more tries of the partitions that failed with something that may pass; permanent failures are not tried again."""
 
-STORAGE_PATIENCE_MS = 60_000
-"""How long one statement of Dagster's storage may take."""
-
 DATA_VERSION = "dagster/data_version"
 DATA_VERSION_GIVEN = "dagster/data_version_is_user_provided"
 PERMANENT = "permanent"
@@ -63,7 +60,6 @@ def work_through(
     partition each. Raises `dagster.Failure` at the end if any partition failed, retried only for those that failed
     with something that may pass (`TransientError`, or PostgreSQL not answering).
     """
-    keep_connections(context.instance)
     chain = _Chain(context, links, checks or {})
     earlier = _Earlier.of(context)
     waiting = [key for key in context.partition_keys if key not in earlier.refused]
@@ -92,14 +88,6 @@ def work_through(
             metadata={"failed": dg.MetadataValue.json(failed), "failed_partitions": len(failed)},
             allow_retries=may_pass,
         )
-
-
-def keep_connections(instance: dg.DagsterInstance) -> None:
-    """Let Dagster's storage keep its connections while this process lives.
-
-    By default it makes one for each thing it stores, five for a partition with a check: more than the work itself takes.
-    """
-    instance.optimize_for_webserver(statement_timeout=STORAGE_PATIENCE_MS, pool_recycle=3600, max_overflow=20)
 
 
 @dataclass(frozen=True)

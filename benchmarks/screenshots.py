@@ -12,33 +12,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from b2b_pipelines.settings import PROJECT
+from benchmarks.browser import choose_all_partitions, chromium, graph, switch
 
 IMAGES = PROJECT / "docs" / "images"
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 UI, SANDBOX = 3117, 8817
 STARTED_WITHIN = 180.0
-DELIVERY = 'key:"contract_runs" or key:"enrollment_codes" or key:"sheet_snapshots"'
 
 
 def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
-    with running_demo() as (environment, sheet), sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM if Path(CHROMIUM).exists() else None, args=FLAGS)
+    with running_demo() as (environment, sheet), chromium() as browser:
         take(
             browser,
             "lineage",
@@ -52,13 +39,12 @@ def main() -> None:
         take(browser, "partition", partition, "seats by state", bottom=True)
         take(browser, "checks", f"http://127.0.0.1:{UI}/assets/sheet_snapshots?view=checks", "sheet_has_no_conflicts")
         take(browser, "automation", f"http://127.0.0.1:{UI}/automation", "nightly_sweep", click=switch_off_and_on)
-        graph = f"http://127.0.0.1:{UI}/asset-groups~{quote(DELIVERY)}"
-        take(browser, "backfill", graph, "Materialize all", click=choose_all_partitions)
+        delivery = graph(f"http://127.0.0.1:{UI}", "contract_runs", "enrollment_codes", "sheet_snapshots")
+        take(browser, "backfill", delivery, "Materialize all", click=choose_all)
         take(browser, "sheet", sheet, "Enrollment Code", height=620)
         break_sharing(environment)
         failure = f"http://127.0.0.1:{UI}/assets/sheet_snapshots?view=partitions&partition=engineering"
         take(browser, "failure", failure, "Failed")
-        browser.close()
     for picture in sorted(IMAGES.glob("*.png")):
         print(f"{picture.relative_to(PROJECT)}  {picture.stat().st_size // 1024} kB")
 
@@ -117,16 +103,14 @@ def expand(page: Page) -> None:
 
 def switch_off_and_on(page: Page) -> None:
     """Switch the schedule `sheet_refresh` off, and on again."""
-    row = page.locator("[data-index]").filter(has=page.get_by_text("sheet_refresh", exact=True))
     for _ in range(2):
-        row.locator("label").nth(1).click()
+        switch(page, "sheet_refresh")
         page.wait_for_timeout(1500)
 
 
-def choose_all_partitions(page: Page) -> None:
+def choose_all(page: Page) -> None:
     """Ask for a backfill of every contract, up to the click that launches it."""
-    page.get_by_role("button", name="Materialize all").click()
-    page.get_by_role("dialog").get_by_role("button", name="All", exact=True).click()
+    choose_all_partitions(page)
     page.wait_for_timeout(1500)
 
 

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -100,6 +101,17 @@ def sandbox(running_sandbox: Sandbox) -> Sandbox:
     """The stand-ins of every vendor, as new."""
     running_sandbox.reset()
     return running_sandbox
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, one for the tests of a module; they are skipped without it."""
+    from benchmarks.browser import CHROMIUM, chromium
+
+    if not CHROMIUM.exists():
+        pytest.skip(f"there is no {CHROMIUM}: apt-get install chromium")
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session", autouse=True)

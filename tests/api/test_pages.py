@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -13,8 +12,6 @@ from tests.api.pages_world import furnish
 from tests.shop import Shop, Sold
 from tests.statements import statements
 
-CHROMIUM = Path("/usr/bin/chromium")
-
 
 @pytest.fixture
 def sold(shop: Shop) -> Sold:
@@ -24,21 +21,6 @@ def sold(shop: Shop) -> Sold:
 def token(database: Database, *scopes: str, organization: str | None = None) -> str:
     with database.session() as session:
         return tokens.create(session, "Contract desk", scopes, organization)[1]
-
-
-@pytest.fixture
-def browser() -> Iterator[object]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"there is no {CHROMIUM}: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=str(CHROMIUM),
-            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"],
-        )
-        yield started
-        started.close()
 
 
 @pytest.mark.long

@@ -1,17 +1,27 @@
-"""A webhook that takes what it is sent, and the surroundings of assets."""
+"""A webhook that takes what it is sent, processes of Dagster, and the surroundings of assets."""
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
 
+from b2b_pipelines.db.embedded import EmbeddedPostgres
 from tests.assets.conftest import deliver, instance, key_file, sheets, surroundings
+from tests.orchestration.processes import Processes, own_processes
 
 __all__ = ["deliver", "instance", "key_file", "sheets", "surroundings"]
+
+
+@pytest.fixture
+def processes(tmp_path: Path, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Processes]:
+    """Processes of Dagster, with the settings of the fixtures that the test names before this one."""
+    with own_processes(tmp_path, postgres, monkeypatch) as processes:
+        yield processes
 
 
 @dataclass

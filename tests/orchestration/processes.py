@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -23,15 +23,17 @@ from b2b_pipelines.settings import PROJECT
 
 PROGRAMS = Path(sys.executable).parent
 DAEMON = str(PROGRAMS / "dagster-daemon")
+DELIVERIES = dg.RunsFilter(job_name="contract_delivery_job")
+"""Not what the clock starts: a daemon of a test may see a full five minutes, or the half hour, go by."""
 _numbers = count(1)
 
 
 class Processes:
     """Starts programs of this project and keeps what they say."""
 
-    def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, home: Path) -> None:
         self.home = home
-        self.environment = {**os.environ, **environment, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
+        self.environment = {**os.environ, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
         self.workspace = PROJECT / "workspace.yaml"
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -70,6 +72,15 @@ class Processes:
         self.start("webserver", *serve, "--workspace", str(self.workspace))
         return f"http://127.0.0.1:{port}"
 
+    @contextmanager
+    def instance(self, config: str = "dagster.yaml") -> Iterator[dg.DagsterInstance]:
+        """Their Dagster instance, as a file of `deploy/` has it."""
+        folder = self.home / "dagster"
+        folder.mkdir()
+        shutil.copyfile(PROJECT / "deploy" / config, folder / "dagster.yaml")
+        with dg.DagsterInstance.from_config(str(folder)) as instance:
+            yield instance
+
     def said(self, name: str) -> str:
         return (self.home / f"{name}.log").read_text(encoding="utf-8", errors="replace")
 
@@ -92,7 +103,7 @@ def own_processes(home: Path, postgres: EmbeddedPostgres, monkeypatch: pytest.Mo
     postgres.ensure_database(storage)
     monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
     monkeypatch.setenv("DAGSTER_POSTGRES_URL", postgres.url(storage))
-    processes = Processes(home, {})
+    processes = Processes(home)
     try:
         yield processes
     finally:
@@ -113,16 +124,6 @@ def wait_until(done: Callable[[], bool], processes: Processes, seconds: float = 
             f"--- {path.name}\n{path.read_text(errors='replace')[-3000:]}" for path in processes.home.glob("*.log")
         )
         time.sleep(0.25)
-
-
-@contextmanager
-def dagster_home(folder: Path, config: str, storage: str) -> Iterator[dg.DagsterInstance]:
-    """A Dagster instance of `deploy/`, on a storage of its own; the environment must name the storage already."""
-    folder.mkdir(exist_ok=True)
-    shutil.copyfile(PROJECT / "deploy" / config, folder / "dagster.yaml")
-    with dg.DagsterInstance.from_config(str(folder)) as instance:
-        assert storage
-        yield instance
 
 
 def backfill(instance: dg.DagsterInstance, asset: str, partitions: list[str]) -> str:

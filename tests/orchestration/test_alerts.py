@@ -1,25 +1,21 @@
 """Who is told what, and how often: runs in a Dagster instance, a webhook that counts."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from assets.partition_results import Event, work_through
-from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import PermanentError, TransientError
 from b2b_pipelines.faults import service, store
 from b2b_pipelines.faults.rules import Finished, Seen, Subject
 from schedules.alerts import WILL_RETRY, alert_on_failure, alert_on_recovery
 from tests.orchestration.conftest import Webhook
-from tests.orchestration.processes import dagster_home, looks, own_processes, wait_until
+from tests.orchestration.processes import DELIVERIES, Processes, looks, wait_until
 from tests.sheets.conftest import ACCOUNT, Delivery
 
-DELIVERIES = dg.RunsFilter(job_name="contract_delivery_job")
 places = dg.DynamicPartitionsDefinition(name="places")
 
 
@@ -213,18 +209,10 @@ def test_two_senders_send_a_message_once(database: Database, webhook: Webhook) -
 @pytest.mark.long
 @pytest.mark.usefixtures("surroundings")
 def test_a_running_daemon_tells_of_a_sheet_that_is_not_shared_once_and_once_that_it_is(
-    webhook: Webhook,
-    deliver: Callable[..., Delivery],
-    postgres: EmbeddedPostgres,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    webhook: Webhook, deliver: Callable[..., Delivery], processes: Processes
 ) -> None:
     shared, hidden = deliver(name="Shared"), deliver(name="Hidden", shared=False)
-    storage = "DAGSTER_POSTGRES_URL"
-    with (
-        own_processes(tmp_path, postgres, monkeypatch) as processes,
-        dagster_home(tmp_path / "dagster", "dagster.yaml", os.environ[storage]) as instance,
-    ):
+    with processes.instance() as instance:
 
         def looked_at(sensor: str) -> set[str]:
             return {run for look in looks(instance, sensor) for run in look.origin_run_ids or []}

@@ -1,11 +1,9 @@
 """Dagster's UI in a browser: what an operator starts with clicks."""
 
-import os
 from collections.abc import Callable, Iterator
 from math import ceil
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import dagster as dg
 import httpx
@@ -14,45 +12,21 @@ from dagster._core.execution.backfill import BulkActionStatus
 from dagster._core.storage.dagster_run import RunsFilter
 
 from assets.contracts import PARTITIONS_A_RUN
-from b2b_pipelines.db.embedded import EmbeddedPostgres
-from tests.orchestration.processes import Processes, dagster_home, own_processes, wait_until
+from benchmarks.browser import choose_all_partitions, graph, switch
+from tests.orchestration.processes import Processes, wait_until
 from tests.sheets.conftest import Delivery
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PATIENCE = 90  # seconds, of every wait: a laptop under load takes many times what a quiet one does
 CHAIN = ("contract_runs", "enrollment_codes", "sheet_snapshots")
-GRAPH = "/asset-groups~" + quote(" or ".join(f'key:"{asset}"' for asset in CHAIN))
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Iterator[Any]:
+def page(browser: Any, tmp_path: Path) -> Iterator[Any]:
     """A page of Chromium; what it shows in the end is kept beside the logs of the processes."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"there is no {CHROMIUM}: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        page = browser.new_page(viewport={"width": 1400, "height": 900})
-        page.set_default_timeout(PATIENCE * 1000)
-        yield page
-        page.screenshot(path=tmp_path / "page.png")
-        browser.close()
-
-
-@pytest.fixture
-def processes(tmp_path: Path, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Processes]:
-    with own_processes(tmp_path, postgres, monkeypatch) as processes:
-        yield processes
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.set_default_timeout(PATIENCE * 1000)
+    yield page
+    page.screenshot(path=tmp_path / "page.png")
 
 
 def answers(url: str) -> bool:
@@ -62,21 +36,10 @@ def answers(url: str) -> bool:
         return False
 
 
-class Automation:
-    """The page that switches schedules and sensors on and off."""
-
-    def __init__(self, page: Any, url: str, instance: dg.DagsterInstance) -> None:
-        self.page, self.instance = page, instance
-        page.goto(f"{url}/automation")
-
-    def click(self, name: str) -> None:
-        row = self.page.locator("[data-index]").filter(has=self.page.get_by_text(name, exact=True))
-        row.locator("label").nth(1).click()  # the first is the one that selects the row
-
-    def status(self, name: str) -> str:
-        """What Dagster keeps about it: `DECLARED_IN_CODE` for nothing."""
-        states = self.instance.all_instigator_state()
-        return next((state.status.value for state in states if state.name == name), "DECLARED_IN_CODE")
+def status(instance: dg.DagsterInstance, name: str) -> str:
+    """What Dagster keeps about a schedule or sensor: `DECLARED_IN_CODE` for nothing."""
+    states = instance.all_instigator_state()
+    return next((state.status.value for state in states if state.name == name), "DECLARED_IN_CODE")
 
 
 @pytest.mark.long
@@ -85,9 +48,8 @@ def test_a_click_switches_a_schedule_on_and_a_few_fill_the_sheets_of_fifty_contr
     page: Any,
     processes: Processes,
     deliver: Callable[..., Delivery],
-    tmp_path: Path,
 ) -> None:
-    with dagster_home(tmp_path / "dagster", "dagster.yaml", os.environ["DAGSTER_POSTGRES_URL"]) as instance:
+    with processes.instance() as instance:
         processes.code()
         url = processes.webserver()
         deliveries = [deliver(name=f"Acme-{number:02}", cap=3) for number in range(50)]
@@ -95,21 +57,19 @@ def test_a_click_switches_a_schedule_on_and_a_few_fill_the_sheets_of_fifty_contr
         instance.add_dynamic_partitions("contracts", slugs)
         wait_until(lambda: answers(url), processes)
 
-        automation = Automation(page, url, instance)
+        page.goto(f"{url}/automation")
         # The sensor would fill the sheets before the backfill does.
         for name, wanted in (
             ("contract_changes", "STOPPED"),
             ("sheet_refresh", "STOPPED"),
             ("sheet_refresh", "RUNNING"),
         ):
-            automation.click(name)
-            wait_until(lambda name=name, wanted=wanted: automation.status(name) == wanted, processes)
+            switch(page, name)
+            wait_until(lambda name=name, wanted=wanted: status(instance, name) == wanted, processes)
 
         processes.daemon("--quick-backfills")
-        page.goto(f"{url}{GRAPH}")
-        page.get_by_role("button", name="Materialize all").click()
-        dialog = page.get_by_role("dialog")
-        dialog.get_by_role("button", name="All", exact=True).click()
+        page.goto(graph(url, *CHAIN))
+        dialog = choose_all_partitions(page)
         dialog.get_by_text("50 partitions selected").wait_for()
         dialog.get_by_role("button", name="Launch backfill").click()
         page.get_by_text("Created backfill").wait_for()

@@ -1,16 +1,15 @@
 """Two workers, a broker, and a backfill that runs on both beside what the sensors start: by configuration alone."""
 
 import shutil
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from sqlalchemy import text
 
-from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
-from tests.orchestration.processes import PROGRAMS, Processes, backfill, dagster_home, finished, wait_until
+from tests.orchestration.processes import DELIVERIES, PROGRAMS, Processes, backfill, finished, free_port, wait_until
 from tests.sheets.conftest import Delivery
 
 REDIS = shutil.which("redis-server")
@@ -22,32 +21,19 @@ pytestmark = [
 
 
 @pytest.fixture
-def processes(tmp_path: Path, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Processes]:
-    """A broker and the environment in which webserver, daemon and workers find it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    postgres.ensure_database("dagster_celery")
-    for name, value in {
-        "DAGSTER_HOME": str(tmp_path / "dagster"),
-        "DAGSTER_POSTGRES_URL": postgres.url("dagster_celery"),
-        "CELERY_BROKER_URL": f"redis://127.0.0.1:{port}/0",
-        "CELERY_BACKEND_URL": f"redis://127.0.0.1:{port}/1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    processes = Processes(tmp_path, {})
-    processes.start(
-        "redis", str(REDIS), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)
-    )
-    yield processes
-    processes.stop()
+def broker(monkeypatch: pytest.MonkeyPatch) -> int:
+    """The port on which a broker will be, and the environment in which daemon and workers find it."""
+    port = free_port()
+    monkeypatch.setenv("CELERY_BROKER_URL", f"redis://127.0.0.1:{port}/0")
+    monkeypatch.setenv("CELERY_BACKEND_URL", f"redis://127.0.0.1:{port}/1")
+    return port
 
 
 def test_a_backfill_runs_on_two_workers_and_they_share_one_pace(
+    broker: int,
     processes: Processes,
     deliver: Callable[..., Delivery],
     database: Database,
-    postgres: EmbeddedPostgres,
     tmp_path: Path,
 ) -> None:
     deliveries = [deliver(name=f"Acme-{number}", cap=3) for number in range(8)]
@@ -61,15 +47,16 @@ def test_a_backfill_runs_on_two_workers_and_they_share_one_pace(
         "-y",
         "deploy/worker.yaml",
     ]
-    with dagster_home(tmp_path / "dagster", "dagster.celery.yaml", postgres.url("dagster_celery")) as instance:
+    redis = ["--port", str(broker), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
+    processes.start("redis", str(REDIS), *redis)
+    with processes.instance("dagster.celery.yaml") as instance:
         instance.add_dynamic_partitions("contracts", slugs)
-        backfill(instance, "sheet_snapshots", slugs[::2])
+        asked = dg.RunsFilter(tags={"dagster/backfill": backfill(instance, "sheet_snapshots", slugs[::2])})
         for name in ("one", "two"):
             processes.start(name, *worker, "-n", name, "--", "--concurrency", "1")
         processes.daemon()
-        wait_until(lambda: finished(instance, 5), processes)
-        filled = [run for run in instance.get_runs() if run.tags.get("dagster/backfill")]
-        assert [run.status.value for run in filled] == ["SUCCESS"] * 4
+        wait_until(lambda: all(finished(instance, *runs) for runs in [(4, asked), (1, DELIVERIES), (5,)]), processes)
+        assert [run.status.value for run in instance.get_runs(asked)] == ["SUCCESS"] * 4
     assert all("succeeded" in processes.said(name) for name in ("one", "two"))
     assert [len(delivery.shown()) for delivery in deliveries] == [3] * 8
     counts = deliveries[0].sandbox.google.counts()

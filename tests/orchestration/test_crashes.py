@@ -3,7 +3,7 @@
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,12 +18,10 @@ from b2b_pipelines.errors import TransientError
 from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.sheets import service
 from schedules.contracts import contract_changes
-from tests.orchestration.processes import Processes, dagster_home, finished, looks, own_processes, wait_until
+from tests.orchestration.processes import DELIVERIES, Processes, finished, looks, wait_until
 from tests.sheets.conftest import Delivery, make_delivery, sign_in
 
 Deliver = Callable[..., Delivery]
-DELIVERIES = dg.RunsFilter(job_name="contract_delivery_job")
-"""Not what the clock starts: a daemon of a test may see a full five minutes, or the half hour, go by."""
 
 
 def tick(database: Database, instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult:
@@ -49,19 +47,13 @@ def test_a_daemon_killed_after_it_added_a_partition_asks_for_the_same_run_again(
     assert asked.run_key == lost.run_key
 
 
-@pytest.fixture
-def processes(tmp_path: Path, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Processes]:
-    with own_processes(tmp_path, postgres, monkeypatch) as processes:
-        yield processes
-
-
 @pytest.mark.long
 @pytest.mark.usefixtures("surroundings")
 def test_a_daemon_killed_between_a_partition_and_its_run_launches_that_run_once_when_it_is_back(
-    processes: Processes, deliver: Deliver, tmp_path: Path
+    processes: Processes, deliver: Deliver
 ) -> None:
     one = deliver(name="One")
-    with dagster_home(tmp_path / "dagster", "dagster.yaml", os.environ["DAGSTER_POSTGRES_URL"]) as instance:
+    with processes.instance() as instance:
         killed = processes.daemon("--dies-after-adding")
         wait_until(lambda: killed.poll() is not None, processes)
         assert killed.returncode == -signal.SIGKILL
@@ -83,11 +75,11 @@ def test_a_daemon_killed_between_a_partition_and_its_run_launches_that_run_once_
 @pytest.mark.long
 @pytest.mark.usefixtures("surroundings")
 def test_a_run_whose_process_is_killed_is_started_again_and_every_sheet_is_right(
-    processes: Processes, deliver: Deliver, sandbox: Sandbox, tmp_path: Path
+    processes: Processes, deliver: Deliver, sandbox: Sandbox
 ) -> None:
     deliveries = [deliver(name=f"Acme-{number}", cap=4) for number in range(12)]
     sandbox.faults.latency = 0.4
-    with dagster_home(tmp_path / "dagster", "dagster.yaml", os.environ["DAGSTER_POSTGRES_URL"]) as instance:
+    with processes.instance() as instance:
         processes.daemon()
         wait_until(lambda: any(delivery.shown() for delivery in deliveries), processes)
         [run] = instance.get_runs(DELIVERIES)
