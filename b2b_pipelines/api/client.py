@@ -11,6 +11,11 @@ def address(request: Request, trusted_proxies: Sequence[str] = ()) -> str:
     """The client's address: the peer's, or behind trusted proxies (addresses or CIDR blocks) the rightmost address in
     `X-Forwarded-For` that is not one of them."""
     peer = request.client.host if request.client else ""
+    client = _behind_proxies(request, peer, trusted_proxies) if trusted_proxies else peer
+    return _written(client) or peer
+
+
+def _behind_proxies(request: Request, peer: str, trusted_proxies: Sequence[str]) -> str:
     networks = [ip_network(proxy, strict=False) for proxy in trusted_proxies]
 
     def trusted(said: str) -> bool:
@@ -21,8 +26,7 @@ def address(request: Request, trusted_proxies: Sequence[str] = ()) -> str:
     client = peer
     while trusted(client) and hops:
         client = hops.pop()
-    found = _parsed(client)
-    return peer if found is None else str(found)
+    return client
 
 
 def is_local(request: Request) -> bool:
@@ -39,3 +43,10 @@ def _parsed(said: str) -> IPv4Address | IPv6Address | None:
     except ValueError:
         return None
     return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
+
+
+@lru_cache(4096)
+def _written(said: str) -> str:
+    """An address in its one spelling; `""` for what is none."""
+    found = _parsed(said)
+    return "" if found is None else str(found)
