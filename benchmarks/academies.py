@@ -2,8 +2,11 @@
 
 The list of 20 academies, by one worker of this API (with its throttle, set high) and by one of Django REST framework
 over the same PostgreSQL in the same run; then this API at half of its maximum rate, and how soon a publication is seen.
-The half rate is asked for in several short loads, and the median of their p99 counts: on a shared machine others take a
-core for tens of milliseconds now and then, and a single load would measure them.
+
+On a shared machine others take a core for tens of milliseconds now and then, and its speed changes within a minute. So
+the half rate is asked for in several short loads, each at half of what the second before it reached, and the median of
+their p99 counts. Beside each goes the same load on a server that only takes as long for each request as this API did at
+its best: what it is late by is the machine's.
 
 wrk is rarely installed, so the load is made here: a protocol that knows how long an answer is and reads nothing else
 keeps up with the server from one core.
@@ -39,7 +42,7 @@ from benchmarks.databases import fresh_database
 ACADEMIES = 20
 CONNECTIONS = 16
 SECONDS = float(os.environ.get("BENCH_SECONDS", "6"))
-HALVES = 7
+HALVES = 9
 WARMING = 1.0
 PATH = "/api/v1/academy-products/"
 REQUEST = f"GET {PATH} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
@@ -127,25 +130,52 @@ async def _load(port: int, seconds: float, answer_bytes: int, rate: float) -> Lo
 
 def load(port: int, seconds: float, rate: float = 0.0) -> Load:
     """Ask from every connection for so long: as fast as it goes, or `rate` times a second over all of them."""
+    return uvloop.run(_load(port, seconds, len(answer(port)), rate))
+
+
+def answer(port: int) -> bytes:
+    """One whole answer, head and body."""
     with socket.create_connection(("127.0.0.1", port)) as probe:
         probe.sendall(REQUEST)
-        head = b""
-        while b"\r\n\r\n" not in head:
-            head += probe.recv(65536)
-        start = head.index(b"\r\n\r\n") + 4
-        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
-    return uvloop.run(_load(port, seconds, start + length, rate))
+        held = b""
+        while b"\r\n\r\n" not in held:
+            held += probe.recv(65536)
+        start = held.index(b"\r\n\r\n") + 4
+        length = int(held.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
+        while len(held) < start + length:
+            held += probe.recv(65536)
+    return held
+
+
+class Bare(asyncio.Protocol):
+    """A server's side of one connection: works for so long, and gives the answer that it was given."""
+
+    def __init__(self, seconds: float, answer: bytes) -> None:
+        self.seconds = seconds
+        self.answer = answer
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def data_received(self, _data: bytes) -> None:
+        until = time.thread_time() + self.seconds
+        while time.thread_time() < until:
+            pass
+        self.transport.write(self.answer)
 
 
 @contextmanager
-def server(which: str, database_url: str) -> Iterator[int]:
-    """One server process; its port."""
+def server(which: str, database_url: str, *more: str, given: bytes = b"") -> Iterator[int]:
+    """One server process, which is `given` something to read; its port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, "B2B_DATABASE_URL": database_url, "B2B_ACADEMY_THROTTLE": "1000000000/hour"}
-    command = [sys.executable, "-m", "benchmarks.academies", "serve", which, str(port)]
-    process = subprocess.Popen(command, env=environment)
+    command = [sys.executable, "-m", "benchmarks.academies", "serve", which, str(port), *more]
+    process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(given)
+    process.stdin.close()
     try:
         for _ in range(300):
             with socket.socket() as probe:
@@ -156,6 +186,17 @@ def server(which: str, database_url: str) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+def serve_bare(port: int, seconds: float) -> None:
+    """In the server's process: what is read from stdin, `seconds` of a core after each request."""
+    held = sys.stdin.buffer.read()
+
+    async def listen() -> None:
+        listening = await asyncio.get_running_loop().create_server(lambda: Bare(seconds, held), "127.0.0.1", port)
+        await listening.serve_forever()
+
+    uvloop.run(listen())
 
 
 def serve(which: str, port: int) -> None:
@@ -212,16 +253,21 @@ def publish(database: Database, name: str) -> None:
         service.publish(session, Selection(), now)
 
 
-def held_up(seconds: float = 2.0) -> tuple[float, float]:
-    """How much of the time a process that never waits was kept waiting, and the longest of it in seconds."""
-    waits: list[float] = []
-    last = began = time.perf_counter()
-    while last - began < seconds:
-        now = time.perf_counter()
-        if now - last > 0.001:
-            waits.append(now - last)
-        last = now
-    return sum(waits) / seconds, max(waits, default=0.0)
+def halves(port: int, database_url: str, best: float) -> tuple[list[Load], list[Load]]:
+    """Loads at half of what the second before them reached: of the API, and of a bare server that takes as long as the
+    API at its best rate. In the order of their p99."""
+    ours, theirs = [], []
+    with server("bare", database_url, str(1 / best), given=answer(port)) as bare:
+        for _ in range(HALVES):
+            rate = load(port, WARMING).per_second / 2
+            ours.append(load(port, SECONDS / 3, rate))
+            theirs.append(load(bare, SECONDS / 3, rate))
+    return sorted(ours, key=p99), sorted(theirs, key=p99)
+
+
+def p99(load: Load) -> float:
+    """In milliseconds."""
+    return load.percentile(0.99) * 1000
 
 
 def seconds_until_seen(port: int, database: Database) -> float:
@@ -261,22 +307,16 @@ def measure(show: Console) -> tuple[dict[str, Load], dict[str, float]]:
                 load(port, WARMING)
                 loads[name] = load(port, SECONDS)
                 if which == "ours":
-                    rate = loads[name].per_second / 2
-                    halves = [load(port, SECONDS / 3, rate) for _ in range(HALVES)]
-                    halves.sort(key=lambda each: each.percentile(0.99))
-                    best, middle, worst = halves[0], halves[HALVES // 2], halves[-1]
-                    loads["b2b api at half of that rate"] = middle
+                    ours, bare = halves(port, database.url, loads[name].per_second)
+                    loads["b2b api at half of its rate"] = ours[HALVES // 2]
+                    loads["a bare server that takes as long, at that rate"] = bare[HALVES // 2]
                     seen = seconds_until_seen(port, database)
     if not same(answers["ours"], answers["drf"]):
         raise RuntimeError("the two servers do not answer the same")
     times = loads["b2b api"].per_second / loads["Django REST framework"].per_second
-    p99 = {
-        which: each.percentile(0.99) * 1000 for which, each in (("best", best), ("middle", middle), ("worst", worst))
-    }
-    show.print(f"p99 at half rate, {HALVES} loads, ms: {p99['best']:.1f} to {p99['worst']:.1f}")
-    share, longest = held_up()
-    show.print(f"the machine held up a busy process {share:.1%} of the time, {longest * 1000:.0f} ms at the longest")
-    return loads, dict(zip(BARS, (times, p99["middle"], seen * 1000), strict=True))
+    show.print(f"p99 of {HALVES} loads at half rate, ms: " + ", ".join(f"{p99(each):.1f}" for each in ours))
+    show.print("  of the bare server: " + ", ".join(f"{p99(each):.1f}" for each in bare))
+    return loads, dict(zip(BARS, (times, p99(ours[HALVES // 2]), seen * 1000), strict=True))
 
 
 def main() -> None:
@@ -295,7 +335,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["serve"]:
+    if sys.argv[1:3] == ["serve", "bare"]:
+        serve_bare(int(sys.argv[3]), float(sys.argv[4]))
+    elif sys.argv[1:2] == ["serve"]:
         serve(sys.argv[2], int(sys.argv[3]))
     else:
         main()
