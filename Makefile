@@ -25,7 +25,7 @@ demo: setup ## Run the main job on sample contracts and show it (DEMO_EXIT=1: ch
 test: setup ## Run the tests, but for the long ones
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not long"
 
-test-long: setup ## Run the long ones: hundreds of customers at work, killed processes, guides, a browser, a broker
+test-long: setup ## Run the long ones: hundreds of customers at work, killed processes, guides, the API's schema, a browser, a broker
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m long
 
 check: setup ## Lint, types, import directions, Dagster's definitions, migrations

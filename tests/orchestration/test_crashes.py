@@ -18,7 +18,7 @@ from b2b_pipelines.errors import TransientError
 from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.sheets import service
 from schedules.contracts import contract_changes
-from tests.orchestration.processes import DELIVERIES, Processes, finished, looks, wait_until
+from tests.orchestration.processes import DELIVERIES, Processes, finished, looks, own_processes, wait_until
 from tests.sheets.conftest import Delivery, make_delivery, sign_in
 
 Deliver = Callable[..., Delivery]
@@ -131,6 +131,41 @@ def test_a_restart_of_postgresql_under_load_loses_and_doubles_nothing(sandbox: S
         with database.session() as session:
             counted = "SELECT count(*), count(DISTINCT code) FROM enrollment_code"
             assert session.execute(text(counted)).one() == (96, 96)
+    finally:
+        sandbox.faults.latency = 0.0
+        sheets.close()
+        database.dispose()
+        server.stop()
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("surroundings")
+def test_a_restart_of_postgresql_while_dagster_delivers_ends_with_every_sheet_right(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = EmbeddedPostgres(tmp_path / "postgres", durable=True)
+    server.ensure_running()
+    server.ensure_database("b2b")
+    database = Database(server.url("b2b"))
+    schema.upgrade(database.engine)
+    monkeypatch.setenv("B2B_DATABASE_URL", database.url)
+    sheets = sign_in(sandbox, database)
+    deliveries = [make_delivery(database, sandbox, sheets, name=f"Acme-{number}", cap=6) for number in range(12)]
+    sandbox.faults.latency = 0.4
+    try:
+        with own_processes(tmp_path, server, monkeypatch) as processes, processes.instance() as instance:
+            processes.daemon("--quick-sensors")
+            wait_until(lambda: any(delivery.shown() for delivery in deliveries), processes)
+            server.stop()
+            assert not all(delivery.shown() for delivery in deliveries)
+            server.ensure_running()
+            sandbox.faults.latency = 0.0
+            wait_until(lambda: all(delivery.shown() for delivery in deliveries), processes, seconds=240)
+            wait_until(lambda: finished(instance, 1, DELIVERIES), processes)
+            assert instance.get_runs(DELIVERIES)[0].is_success
+        for delivery in deliveries:
+            assert sorted(delivery.shown()) == sorted(delivery.codes())
+            assert len(delivery.codes()) == 6
     finally:
         sandbox.faults.latency = 0.0
         sheets.close()
