@@ -6,44 +6,13 @@ serializer, related rows by `select_related` and `prefetch_related`.
 
 import hashlib
 from typing import Any
-from urllib.parse import urlsplit
 
-import django
-from django.conf import settings
+from benchmarks import django_project
 
 
 def application(database_url: str) -> Any:
     """The ASGI application, over the database of that URL."""
-    url = urlsplit(database_url)
-    from sqlalchemy.engine import make_url
-
-    parts = make_url(database_url)
-    assert url.scheme
-    settings.configure(
-        SECRET_KEY="benchmark",
-        ROOT_URLCONF=__name__,
-        MIDDLEWARE=["django.middleware.common.CommonMiddleware"],  # says the length of an answer
-        ALLOWED_HOSTS=["*"],
-        USE_TZ=True,
-        INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "rest_framework"],
-        DATABASES={
-            "default": {
-                "ENGINE": "django.db.backends.postgresql",
-                "NAME": parts.database,
-                "USER": parts.username or "",
-                "HOST": parts.query.get("host") or parts.host or "",
-                "PORT": parts.port or parts.query.get("port") or "",
-                "CONN_MAX_AGE": None,
-            }
-        },
-        REST_FRAMEWORK={"DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"]},
-        LOGGING_CONFIG=None,
-    )
-    django.setup()
-    _declare()
-    from django.core.asgi import get_asgi_application
-
-    return get_asgi_application()
+    return django_project.application(database_url, __name__, _declare)
 
 
 urlpatterns: list[Any] = []
