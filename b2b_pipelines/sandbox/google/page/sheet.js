@@ -331,13 +331,15 @@ const ACTS = {
   "sort-down": () => change({ op: "sort", column: letters(grid.anchor.column), descending: true }),
 };
 
-async function moveRows(top, bottom, by) {
-  await change({ op: "move_rows", first: top + 1, last: bottom + 1, before: by < 0 ? top : bottom + 3 });
+// The selection goes along at once: what is chosen before the answer comes is meant for what was moved.
+
+function moveRows(top, bottom, by) {
+  change({ op: "move_rows", first: top + 1, last: bottom + 1, before: by < 0 ? top : bottom + 3 });
   grid.select({ row: grid.anchor.row + by, column: grid.anchor.column }, { row: grid.focus.row + by, column: grid.focus.column });
 }
 
-async function moveColumns(left, right, by) {
-  await change({ op: "move_columns", first: letters(left), last: letters(right), before: letters(by < 0 ? left - 1 : right + 2) });
+function moveColumns(left, right, by) {
+  change({ op: "move_columns", first: letters(left), last: letters(right), before: letters(by < 0 ? left - 1 : right + 2) });
   grid.select({ row: grid.anchor.row, column: grid.anchor.column + by }, { row: grid.focus.row, column: grid.focus.column + by });
 }
 
