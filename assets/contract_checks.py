@@ -81,5 +81,6 @@ def _sheet_has_no_conflicts(database: Database, slug: str) -> dg.AssetCheckResul
         description=f"{len(rows)} conflicts, the first in row {rows[0]['row']} ({rows[0]['conflict']})"
         if rows
         else None,
-        metadata={"conflicts": dg.MetadataValue.table([dg.TableRecord(row) for row in rows[:100]])} if rows else {},
+        metadata={"conflicts": len(rows)}
+        | ({"where": dg.MetadataValue.table([dg.TableRecord(row) for row in rows[:100]])} if rows else {}),
     )

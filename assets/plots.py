@@ -1,19 +1,30 @@
 """Small pictures for materializations: what people would rather see than read.
 
 They are SVG, drawn here: a run may materialize hundreds of partitions, and a plotting library takes longer for a bar
-than the partition's work does.
+than the partition's work does. Dagster's UI shows Markdown of up to 1,000 characters at once and hides longer ones behind
+a link, so a picture is to be short: its coordinates are whole pixels, and it is not in base64.
 """
 
-import base64
 from collections.abc import Sequence
 from datetime import date, timedelta
 from html import escape
 
 import dagster as dg
 
-REDEEMED, HANDED_OUT, FREE = "#2f6f4f", "#e0a030", "#d0d7de"
+GOOD, WAITING, BAD, NEUTRAL = "#2f6f4f", "#e0a030", "#b23a48", "#d0d7de"
 INK = "#57606a"
-WIDTH = 560.0
+WIDTH = 480
+STEPS = 20
+"""So many steps of a line at most: more would be hardly told apart."""
+ROW = 26
+LABEL = 170
+NUMBER = 60
+GAP = "\u2003"
+# What ends a destination in Markdown, or is read as something else in a URL.
+ENCODED = str.maketrans({character: f"%{ord(character):02X}" for character in '<>#%&\\"'})
+
+Part = tuple[str, int, str]
+"""A label, its number and its color."""
 
 
 def seats(
@@ -23,55 +34,58 @@ def seats(
 
     `free` is None for a contract without a cap. `attached_by_day` holds days (UTC) and how many were attached on each.
     """
-    parts = [("redeemed", redeemed, REDEEMED), ("handed out", handed_out, HANDED_OUT), ("free", free or 0, FREE)]
-    drawing = [stacked_bar(parts)]
-    height = 64.0
-    if attached_by_day:
-        drawing.append(steps(attached_by_day, top=84.0, height=90.0))
-        height = 200.0
-    unlimited = " (no cap)" if free is None else ""
-    return picture(
-        f"{redeemed} redeemed, {handed_out} handed out, {free or 0} free{unlimited}", "".join(drawing), height
-    )
+    says = f"{redeemed} redeemed, {handed_out} handed out, {free or 0} free{' (no cap)' if free is None else ''}"
+    bar = stacked_bar([("redeemed", redeemed, GOOD), ("handed out", handed_out, WAITING), ("free", free or 0, NEUTRAL)])
+    if len(attached_by_day) < 2:  # of one day there is nothing to see over time
+        return picture(says, bar, 64)
+    return picture(says, bar + steps(attached_by_day, top=84, height=90), 200)
 
 
-def stacked_bar(parts: Sequence[tuple[str, int, str]], *, top: float = 30.0) -> str:
-    """A bar of labelled parts `(label, number, color)` over the whole width, with a legend above it."""
+def stacked_bar(parts: Sequence[Part]) -> str:
+    """A bar over the whole width, with a legend above it."""
     total = sum(number for _, number, _ in parts) or 1
-    drawing, left, place = [], 0.0, 0.0
+    bar, legend, so_far = [], [], 0
     for label, number, color in parts:
-        width = WIDTH * number / total
-        drawing.append(f'<rect x="{left:.1f}" y="{top}" width="{width:.1f}" height="24" fill="{color}"/>')
-        text = f"{number:,} {label}"
-        drawing.append(f'<rect x="{place:.0f}" y="6" width="11" height="11" rx="2" fill="{color}"/>')
-        drawing.append(f'<text x="{place + 16:.0f}" y="16">{escape(text)}</text>')
-        left, place = left + width, place + 34 + 7.2 * len(text)
-    return "".join(drawing)
+        left, right = (round(WIDTH * sum_ / total) for sum_ in (so_far, so_far + number))
+        bar.append(f"<path d='M{left} 42H{right}' stroke='{color}'/>" if number else "")
+        legend.append(f"<tspan fill='{color}'>■</tspan> {number:,} {escape(label)}")
+        so_far += number
+    return f"<text y='16'>{GAP.join(legend)}</text><g stroke-width='24'>{''.join(bar)}</g>"
 
 
-def steps(by_day: Sequence[tuple[date, int]], *, top: float, height: float) -> str:
+def steps(by_day: Sequence[tuple[date, int]], *, top: int, height: int) -> str:
     """The running total of numbers by day, as steps from the day before the first to the last."""
     first, last = by_day[0][0] - timedelta(days=1), by_day[-1][0]
     total = sum(number for _, number in by_day)
-    span = max((last - first).days, 1)
-    points, sum_so_far = [f"M0,{top + height:.1f}"], 0
+    reached, so_far = {}, 0
     for day, number in by_day:
-        sum_so_far += number
-        points.append(f"H{WIDTH * (day - first).days / span:.1f}V{top + height * (1 - sum_so_far / total):.1f}")
-    line = "".join(points) + f"H{WIDTH:.0f}"
+        so_far += number
+        reached[-(-STEPS * (day - first).days // (last - first).days)] = so_far
+    bottom = top + height
+    line = "".join(f"H{WIDTH * x // STEPS}V{bottom - round(height * y / total)}" for x, y in reached.items())
     return (
-        f'<path d="{line}V{top + height:.1f}Z" fill="{REDEEMED}" opacity="0.15"/>'
-        f'<path d="{line}" fill="none" stroke="{REDEEMED}" stroke-width="2"/>'
-        f'<text x="0" y="{top + height + 18:.0f}">{first}</text>'
-        f'<text x="{WIDTH:.0f}" y="{top + height + 18:.0f}" text-anchor="end">{last}: {total:,} redeemed</text>'
+        f"<path d='M0 {bottom}{line}V{bottom}' fill='{GOOD}' fill-opacity='.2' stroke='{GOOD}'/>"
+        f"<text y='{bottom + 18}'>{first}</text>"
+        f"<text x='{WIDTH}' y='{bottom + 18}' text-anchor='end'>{last}: {total:,} redeemed</text>"
     )
 
 
-def picture(says: str, drawing: str, height: float) -> dg.MarkdownMetadataValue:
+def bars(parts: Sequence[Part], says_none: str) -> dg.MarkdownMetadataValue:
+    """A bar below a bar, as long as its number is large; `says_none` is for those who cannot see that there is none."""
+    longest = max((number for _, number, _ in parts), default=1) or 1
+    drawing = []
+    for place, (label, number, color) in enumerate(parts):
+        right = LABEL + round((WIDTH - LABEL - NUMBER) * number / longest)
+        drawing.append(
+            f"<path d='M{LABEL} {place * ROW + 12}H{right}' stroke='{color}' stroke-width='18'/>"
+            f"<text y='{place * ROW + 16}'>{escape(label)}<tspan x='{right + 6}'>{number:,}</tspan></text>"
+        )
+    says = ", ".join(f"{number:,} {label}" for label, number, _ in parts)
+    return picture(says or says_none, "".join(drawing), ROW * max(len(parts), 1))
+
+
+def picture(says: str, drawing: str, height: int) -> dg.MarkdownMetadataValue:
     """A drawing as metadata that the UI shows as a picture; `says` is its text for those who cannot see it."""
-    svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH:.0f}" height="{height:.0f}" '
-        f'viewBox="0 0 {WIDTH:.0f} {height:.0f}" font-family="sans-serif" font-size="12" fill="{INK}">'
-        f"<title>{escape(says)}</title>{drawing}</svg>"
-    )
-    return dg.MetadataValue.md(f"![{says}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})")
+    head = f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH}' height='{height}'"
+    svg = f"{head} style='font:12px sans-serif' fill='{INK}'>{drawing}</svg>"
+    return dg.MetadataValue.md(f"![{says}](<data:image/svg+xml,{svg.translate(ENCODED)}>)")

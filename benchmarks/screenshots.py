@@ -35,9 +35,8 @@ def main() -> None:
             height=1500,
             click=expand,
         )
-        partition = f"http://127.0.0.1:{UI}/assets/enrollment_codes?view=partitions&partition=leadership-2026"
-        take(browser, "partition", partition, "seats by state", bottom=True)
-        take(browser, "checks", f"http://127.0.0.1:{UI}/assets/sheet_snapshots?view=checks", "sheet_has_no_conflicts")
+        partition = f"http://127.0.0.1:{UI}/assets/sheet_snapshots?view=partitions&partition=leadership-2026"
+        take(browser, "partition", partition, "seats by state", height=1000)
         take(browser, "automation", f"http://127.0.0.1:{UI}/automation", "nightly_sweep", click=switch_off_and_on)
         delivery = graph(f"http://127.0.0.1:{UI}", "contract_runs", "enrollment_codes", "sheet_snapshots")
         take(browser, "backfill", delivery, "Materialize all", click=choose_all)
@@ -122,20 +121,15 @@ def take(
     *,
     width: int = 1400,
     height: int = 860,
-    bottom: bool = False,
     click: Callable[[Page], None] | None = None,
 ) -> None:
     """A picture of a page once it shows some text."""
     page: Page = browser.new_page(viewport={"width": width, "height": height})
     page.goto(url)
-    shown = page.get_by_text(until).first
-    shown.wait_for(state="attached", timeout=60_000)
+    page.get_by_text(until).first.wait_for(state="attached", timeout=60_000)
     page.wait_for_timeout(4000)
     if click is not None:
         click(page)
-    if bottom:
-        shown.scroll_into_view_if_needed()
-        page.wait_for_timeout(500)
     page.screenshot(path=IMAGES / f"{name}.png")
     page.close()
     print(f"{name}: {url}", flush=True)
