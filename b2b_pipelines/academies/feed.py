@@ -1,6 +1,6 @@
-"""The published list as one worker of the API has it in memory, never more than half a second behind the database.
+"""The published list as one worker of the API has it in memory, hardly more than half a second behind the database.
 
-A thread looks at the version of the list, four times a second, and reads the list when that has changed. The same look
+A thread looks at the version of the list, twice a second, and reads the list when that has changed. The same look
 tells whether the database is there: when it is not, the list is not served.
 """
 
@@ -18,7 +18,7 @@ from b2b_pipelines.academies.throttle import Rate, Throttle
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import B2BError, TransientError
 
-LOOK_SECONDS = 0.25
+LOOK_SECONDS = 0.5
 BELIEVED_SECONDS = 2.0
 """How long a look is believed when the next one gets no answer at all."""
 FORGET_SECONDS = 60.0

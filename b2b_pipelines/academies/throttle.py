@@ -2,7 +2,7 @@
 
 PostgreSQL keeps how many requests each client was granted, by slices of the window. A worker takes grants in advance (a
 lease: one at first, twice as many each time they are used up at once, never more than a quarter of what is left), spends
-them from memory, and gives back after two seconds what it did not spend. So no two workers ever grant the same request,
+them from memory, and gives back after five seconds what it did not spend. So no two workers ever grant the same request,
 and a client who asks a lot costs a query now and then, not a query a request. A lease of a busy client is renewed while
 it is still being spent, so that none of their requests waits for a query.
 
@@ -29,7 +29,7 @@ from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import B2BError
 
 SLICES = 60
-LEASE_SECONDS = 2.0
+LEASE_SECONDS = 5.0
 """How long a worker may spend a lease before it gives back what is left."""
 AHEAD_SECONDS = 0.5
 """How long before its end a large lease is renewed."""
