@@ -13,7 +13,6 @@ keeps up with the server from one core.
 """
 
 import asyncio
-import gc
 import os
 import socket
 import subprocess
@@ -208,12 +207,11 @@ def serve(which: str, port: int) -> None:
 
         app = drf_academies.application(os.environ["B2B_DATABASE_URL"])
     else:
-        from b2b_pipelines.api.app import create_app
+        from b2b_pipelines.api.app import create_app, prefer_requests
         from b2b_pipelines.settings import read_settings
 
         app = create_app(read_settings())
-    gc.collect()
-    gc.freeze()  # as `b2b api` does
+        prefer_requests()  # as `b2b api` does
     uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, log_config=None, proxy_headers=False)
 
 

@@ -1,6 +1,5 @@
 """`b2b api`: serves the HTTP API and the contract manager's pages."""
 
-import gc
 import logging
 import socket
 import sys
@@ -27,7 +26,7 @@ def api(
     """
     import uvicorn
 
-    from b2b_pipelines.api.app import create_app
+    from b2b_pipelines.api.app import create_app, prefer_requests
 
     app = create_app(read_settings())
     with closing(_listening(host, port)) as listener:
@@ -44,9 +43,7 @@ def api(
         config = uvicorn.Config(
             app, access_log=False, proxy_headers=False, server_header=False, log_config=None, log_level=level
         )
-        # What is loaded stays: a full collection would look at all of it, and hold up every request meanwhile.
-        gc.collect()
-        gc.freeze()
+        prefer_requests()
         with suppress(KeyboardInterrupt):  # how it is meant to end
             uvicorn.Server(config).run(sockets=[listener])
 
