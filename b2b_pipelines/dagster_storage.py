@@ -13,7 +13,8 @@ from typing import Any
 import psycopg2
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
-from dagster_postgres.utils import create_pg_engine, pg_url_from_config
+from dagster_postgres.auth import PgTokenProvider
+from dagster_postgres.utils import create_pg_engine, get_token_provider_from_config, pg_url_from_config
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import InvalidatePoolError
 
@@ -32,9 +33,10 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         postgres_url: str,
         should_autocreate_tables: bool = True,
         inst_data: ConfigurableClassData | None = None,
+        token_provider: PgTokenProvider | None = None,
     ) -> None:
-        super().__init__(postgres_url, should_autocreate_tables, inst_data)
-        engine = pooled(postgres_url)
+        super().__init__(postgres_url, should_autocreate_tables, inst_data, token_provider)
+        engine = pooled(postgres_url, token_provider)
         for part in (self._run_storage, self._event_log_storage, self._schedule_storage):
             part._engine = engine
         # Asked at each materialization, and answered by reading the catalog.
@@ -44,13 +46,19 @@ class PooledPostgresStorage(DagsterPostgresStorage):
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "PooledPostgresStorage":
-        return cls(pg_url_from_config(config_value), config_value.get("should_autocreate_tables", True), inst_data)
+        return cls(
+            pg_url_from_config(config_value),
+            config_value.get("should_autocreate_tables", True),
+            inst_data,
+            get_token_provider_from_config(config_value),
+        )
 
 
-def pooled(postgres_url: str) -> Engine:
+def pooled(postgres_url: str, token_provider: PgTokenProvider | None = None) -> Engine:
     """An engine as Dagster's storage wants it, whose connections are kept and tried after a rest."""
     engine = create_pg_engine(
         postgres_url,
+        token_provider,
         isolation_level="AUTOCOMMIT",
         pool_size=KEPT,
         max_overflow=MOST - KEPT,
