@@ -46,7 +46,7 @@ def stacked_bar(parts: Sequence[Part]) -> str:
     total = sum(number for _, number, _ in parts) or 1
     bar, legend, so_far = [], [], 0
     for label, number, color in parts:
-        left, right = (round(WIDTH * sum_ / total) for sum_ in (so_far, so_far + number))
+        left, right = (round(WIDTH * end / total) for end in (so_far, so_far + number))
         bar.append(f"<path d='M{left} 42H{right}' stroke='{color}'/>" if number else "")
         legend.append(f"<tspan fill='{color}'>■</tspan> {number:,} {escape(label)}")
         so_far += number

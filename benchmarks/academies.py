@@ -202,16 +202,17 @@ def serve(which: str, port: int) -> None:
     """In the server's process: the API, or Django REST framework, behind uvicorn."""
     import uvicorn
 
+    from b2b_pipelines.api.app import create_app, prefer_requests
+
     if which == "drf":
         from benchmarks import drf_academies
 
         app = drf_academies.application(os.environ["B2B_DATABASE_URL"])
     else:
-        from b2b_pipelines.api.app import create_app, prefer_requests
         from b2b_pipelines.settings import read_settings
 
         app = create_app(read_settings())
-        prefer_requests()  # as `b2b api` does
+    prefer_requests()  # as `b2b api` does, and for both
     uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, log_config=None, proxy_headers=False)
 
 
