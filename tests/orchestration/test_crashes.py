@@ -3,8 +3,9 @@
 import os
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
@@ -17,6 +18,7 @@ from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import TransientError
 from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.sheets import service
+from b2b_pipelines.vendors.google_sheets import GoogleSheets
 from schedules.contracts import contract_changes
 from tests.orchestration.processes import DELIVERIES, Processes, finished, looks, own_processes, wait_until
 from tests.sheets.conftest import Delivery, make_delivery, sign_in
@@ -100,14 +102,36 @@ def worker_of(instance: dg.DagsterInstance, run_id: str) -> int:
     return int(next(match[1] for match in found if match))
 
 
-@pytest.mark.long
-def test_a_restart_of_postgresql_under_load_loses_and_doubles_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Installation:
+    """A PostgreSQL that can be restarted, the product's database in it, and a client of the sandbox's sheets."""
+
+    server: EmbeddedPostgres
+    database: Database
+    sheets: GoogleSheets
+
+
+@pytest.fixture
+def own(sandbox: Sandbox, tmp_path: Path) -> Iterator[Installation]:
+    """An installation that keeps what was committed when its server stops, as a real one does."""
     server = EmbeddedPostgres(tmp_path / "postgres", durable=True)
     server.ensure_running()
     server.ensure_database("b2b")
     database = Database(server.url("b2b"))
     schema.upgrade(database.engine)
     sheets = sign_in(sandbox, database)
+    try:
+        yield Installation(server, database, sheets)
+    finally:
+        sandbox.faults.latency = 0.0
+        sheets.close()
+        database.dispose()
+        server.stop()
+
+
+@pytest.mark.long
+def test_a_restart_of_postgresql_under_load_loses_and_doubles_nothing(sandbox: Sandbox, own: Installation) -> None:
+    server, database, sheets = own.server, own.database, own.sheets
     deliveries = [make_delivery(database, sandbox, sheets, name=f"Acme-{number}", cap=6) for number in range(16)]
     sandbox.faults.latency = 0.05
 
@@ -117,57 +141,41 @@ def test_a_restart_of_postgresql_under_load_loses_and_doubles_nothing(sandbox: S
         except TransientError as error:
             return error.code
 
-    try:
-        with ThreadPoolExecutor(8) as pool:
-            under_way = [pool.submit(sync, delivery) for delivery in deliveries]
-            under_way[0].result()
-            server.stop()
-            server.ensure_running()
-            outcomes = [future.result() for future in under_way]
-        assert set(outcomes) > {"synced"}, "no sync was under way when the server stopped"
-        assert [sync(delivery) for delivery in deliveries] == ["synced"] * len(deliveries)
-        for delivery in deliveries:
-            assert sorted(delivery.shown()) == sorted(delivery.codes())
-        with database.session() as session:
-            counted = "SELECT count(*), count(DISTINCT code) FROM enrollment_code"
-            assert session.execute(text(counted)).one() == (96, 96)
-    finally:
-        sandbox.faults.latency = 0.0
-        sheets.close()
-        database.dispose()
+    with ThreadPoolExecutor(8) as pool:
+        under_way = [pool.submit(sync, delivery) for delivery in deliveries]
+        under_way[0].result()
         server.stop()
+        server.ensure_running()
+        outcomes = [future.result() for future in under_way]
+    assert set(outcomes) > {"synced"}, "no sync was under way when the server stopped"
+    assert [sync(delivery) for delivery in deliveries] == ["synced"] * len(deliveries)
+    for delivery in deliveries:
+        assert sorted(delivery.shown()) == sorted(delivery.codes())
+    with database.session() as session:
+        counted = "SELECT count(*), count(DISTINCT code) FROM enrollment_code"
+        assert session.execute(text(counted)).one() == (96, 96)
 
 
 @pytest.mark.long
 @pytest.mark.usefixtures("surroundings")
 def test_a_restart_of_postgresql_while_dagster_delivers_ends_with_every_sheet_right(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, own: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = EmbeddedPostgres(tmp_path / "postgres", durable=True)
-    server.ensure_running()
-    server.ensure_database("b2b")
-    database = Database(server.url("b2b"))
-    schema.upgrade(database.engine)
-    monkeypatch.setenv("B2B_DATABASE_URL", database.url)
-    sheets = sign_in(sandbox, database)
-    deliveries = [make_delivery(database, sandbox, sheets, name=f"Acme-{number}", cap=6) for number in range(12)]
+    monkeypatch.setenv("B2B_DATABASE_URL", own.database.url)
+    deliveries = [
+        make_delivery(own.database, sandbox, own.sheets, name=f"Acme-{number}", cap=6) for number in range(12)
+    ]
     sandbox.faults.latency = 0.4
-    try:
-        with own_processes(tmp_path, server, monkeypatch) as processes, processes.instance() as instance:
-            processes.daemon("--quick-sensors")
-            wait_until(lambda: any(delivery.shown() for delivery in deliveries), processes)
-            server.stop()
-            assert not all(delivery.shown() for delivery in deliveries)
-            server.ensure_running()
-            sandbox.faults.latency = 0.0
-            wait_until(lambda: all(delivery.shown() for delivery in deliveries), processes, seconds=240)
-            wait_until(lambda: finished(instance, 1, DELIVERIES), processes)
-            assert instance.get_runs(DELIVERIES)[0].is_success
-        for delivery in deliveries:
-            assert sorted(delivery.shown()) == sorted(delivery.codes())
-            assert len(delivery.codes()) == 6
-    finally:
+    with own_processes(tmp_path, own.server, monkeypatch) as processes, processes.instance() as instance:
+        processes.daemon("--quick-sensors")
+        wait_until(lambda: any(delivery.shown() for delivery in deliveries), processes)
+        own.server.stop()
+        assert not all(delivery.shown() for delivery in deliveries)
+        own.server.ensure_running()
         sandbox.faults.latency = 0.0
-        sheets.close()
-        database.dispose()
-        server.stop()
+        wait_until(lambda: all(delivery.shown() for delivery in deliveries), processes, seconds=240)
+        wait_until(lambda: finished(instance, 1, DELIVERIES), processes)
+        assert instance.get_runs(DELIVERIES)[0].is_success
+    for delivery in deliveries:
+        assert sorted(delivery.shown()) == sorted(delivery.codes())
+        assert len(delivery.codes()) == 6
