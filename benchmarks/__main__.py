@@ -5,6 +5,8 @@ from importlib import import_module
 
 from rich.console import Console
 
+from benchmarks.host import Theft
+
 MEASUREMENTS = {
     "codes": "enrollment codes made and exported, beside a raw COPY",
     "plan": "the plan of a sync of 10,000 codes",
@@ -24,7 +26,9 @@ def main(chosen: list[str]) -> None:
     for name, says in MEASUREMENTS.items():
         if not chosen or name in chosen:
             console.rule(f"{name}: {says}")
+            theft = Theft()
             import_module(f"benchmarks.{name}").main()
+            console.print(f"[dim]meanwhile the host took {theft.share:.1%} of this machine's cores")
 
 
 if __name__ == "__main__":
