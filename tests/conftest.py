@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 from cryptography.hazmat.primitives import serialization
 from hypothesis import HealthCheck, settings
@@ -101,6 +102,13 @@ def sandbox(running_sandbox: Sandbox) -> Sandbox:
     """The stand-ins of every vendor, as new."""
     running_sandbox.reset()
     return running_sandbox
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """Dagster in memory."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
 
 
 @pytest.fixture(scope="module")

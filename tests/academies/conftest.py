@@ -1,7 +1,7 @@
 """Academies in the sandbox's catalog, prices in its Stripe, and Dagster on an ephemeral instance over both."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from uuid import UUID
 
@@ -67,22 +67,23 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> HurriedClock:
 
 
 @pytest.fixture
-def materialize(configured: None, hurried: HurriedClock, database: Database) -> Iterator[Materialize]:
+def materialize(
+    configured: None, hurried: HurriedClock, database: Database, instance: dg.DagsterInstance
+) -> Materialize:
     """`materialize()` runs the whole chain with its checks; `materialize("academy_products")` a part of it."""
-    with dg.DagsterInstance.ephemeral() as instance:
 
-        def run(*keys: str) -> dg.ExecuteInProcessResult:
-            return dg.materialize(
-                CHAIN,
-                selection=dg.AssetSelection.assets(*keys) if keys else None,
-                instance=instance,
-                resources={
-                    "database": DatabaseResource(),
-                    "enterprise_catalog": EnterpriseCatalogResource(),
-                    "academy_selection": AcademySelectionResource(),
-                    "stripe": StripeResource(),
-                },
-                raise_on_error=False,
-            )
+    def run(*keys: str) -> dg.ExecuteInProcessResult:
+        return dg.materialize(
+            CHAIN,
+            selection=dg.AssetSelection.assets(*keys) if keys else None,
+            instance=instance,
+            resources={
+                "database": DatabaseResource(),
+                "enterprise_catalog": EnterpriseCatalogResource(),
+                "academy_selection": AcademySelectionResource(),
+                "stripe": StripeResource(),
+            },
+            raise_on_error=False,
+        )
 
-        yield run
+    return run

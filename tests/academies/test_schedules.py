@@ -43,7 +43,7 @@ def test_the_refresh_is_skipped_with_words_while_academies_are_off(configured, m
     assert "B2B_ENTERPRISE_CATALOG_URL" in tick.skip_message
 
 
-def test_a_run_that_failed_at_stripe_asks_for_the_list_alone(configured, hurried, sandbox, database):
+def test_a_run_that_failed_at_stripe_asks_for_the_list_alone(configured, hurried, sandbox, database, instance):
     sandbox.enterprise_catalog.put(CUSTOMER, [academy("Data", stripe_price_lookup_key="usd")])
     sandbox.faults.answer(503, times=99, vendor="stripe")
     definitions = dg.Definitions(
@@ -57,14 +57,13 @@ def test_a_run_that_failed_at_stripe_asks_for_the_list_alone(configured, hurried
             "stripe": StripeResource(),
         },
     )
-    with dg.DagsterInstance.ephemeral() as instance:
-        result = definitions.resolve_job_def(REFRESH_JOB).execute_in_process(instance=instance, raise_on_error=False)
-        context = dg.build_run_status_sensor_context(
-            sensor_name="academies_with_last_prices",
-            dagster_event=result.get_run_failure_event(),
-            dagster_instance=instance,
-            dagster_run=result.dagster_run,
-        ).for_run_failure()
-        request = academies_with_last_prices(context)
+    result = definitions.resolve_job_def(REFRESH_JOB).execute_in_process(instance=instance, raise_on_error=False)
+    context = dg.build_run_status_sensor_context(
+        sensor_name="academies_with_last_prices",
+        dagster_event=result.get_run_failure_event(),
+        dagster_instance=instance,
+        dagster_run=result.dagster_run,
+    ).for_run_failure()
+    request = academies_with_last_prices(context)
     assert isinstance(request, dg.RunRequest)
     assert request.run_key == result.dagster_run.run_id

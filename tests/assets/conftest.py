@@ -1,21 +1,13 @@
-"""Contracts in the database, sheets in the sandbox, and Dagster on an ephemeral instance over both."""
+"""Contracts in the database, sheets in the sandbox, and assets with the settings of both."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import dagster as dg
 import pytest
 
 from b2b_pipelines.sandbox import Sandbox
 from tests.sheets.conftest import deliver, key_file, sheets
 
 __all__ = ["deliver", "key_file", "sheets"]
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
 
 
 @pytest.fixture

@@ -450,7 +450,7 @@ class TestReports:
 
 class TestUpkeep:
     def test_reservations_expire_and_payments_that_nothing_followed_stall(
-        self, intents, stripe, database, monkeypatch, database_url
+        self, intents, stripe, database, instance, monkeypatch, database_url
     ):
         open_one = intents.make("a@example.com")
         ended = intents.make("b@example.com")
@@ -464,8 +464,7 @@ class TestUpkeep:
                 text("UPDATE checkout_intent SET state_changed_at = now() - interval '181 s' WHERE uuid = :uuid"), stale
             )
         monkeypatch.setenv("B2B_DATABASE_URL", database_url)
-        with dg.DagsterInstance.ephemeral() as instance:
-            result = dg.materialize([checkout_intents], instance=instance, resources={"database": DatabaseResource()})
+        result = dg.materialize([checkout_intents], instance=instance, resources={"database": DatabaseResource()})
         (materialization,) = result.asset_materializations_for_node("checkout_intents")
         assert (materialization.metadata["expired"].value, materialization.metadata["stalled"].value) == (1, 1)
         states = [intents.get(intent)["state"] for intent in (open_one, ended, fresh, stale)]

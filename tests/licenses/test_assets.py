@@ -1,6 +1,6 @@
 """The licenses chain through Dagster: each customer by itself, and in order."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -24,12 +24,6 @@ from schedules.licenses import customer_partitions, customers_to_add, expiry, li
 
 ONE, TWO = UUID(int=1), UUID(int=2)
 CHAIN = ["subscription_licenses", "expired_licenses", "enrollment_terminations", "unlinked_learners"]
-
-
-@pytest.fixture
-def instance() -> Iterator[DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
 
 
 @pytest.fixture(autouse=True)

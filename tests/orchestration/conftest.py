@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from b2b_pipelines.db.embedded import EmbeddedPostgres
-from tests.assets.conftest import deliver, instance, key_file, sheets, surroundings
+from tests.assets.conftest import deliver, key_file, sheets, surroundings
 from tests.orchestration.processes import Processes, own_processes
 
-__all__ = ["deliver", "instance", "key_file", "sheets", "surroundings"]
+__all__ = ["deliver", "key_file", "sheets", "surroundings"]
 
 
 @pytest.fixture
