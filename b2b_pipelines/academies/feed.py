@@ -82,7 +82,7 @@ class Feed:
             began = time.monotonic()
             try:
                 self._look(began)
-            except (B2BError, SQLAlchemyError) as error:
+            except Exception as error:  # noqa: BLE001  whatever it is, the next look must come
                 self._believed_until = 0.0
                 self._close_eye()
                 if not away:

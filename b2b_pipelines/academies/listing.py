@@ -114,10 +114,15 @@ def as_shown(product: Product, price_times: Mapping[str, str], thumbnail_base: s
 
 
 def absolute(url: str, base: str | None) -> str:
-    """A URL with a scheme as it is; a relative one below the base, or as it is without a base; `""` stays."""
-    if not url or not base or urlsplit(url).scheme:
+    """A URL with a scheme as it is; a relative one below the base, or as it is without a base. What is no URL stays."""
+    if not url or not base:
         return url
-    return urljoin(f"{base}/", url) if url.startswith("//") else f"{base}/{url.lstrip('/')}"
+    try:
+        if urlsplit(url).scheme:
+            return url
+        return urljoin(f"{base}/", url) if url.startswith("//") else f"{base}/{url.lstrip('/')}"
+    except ValueError:
+        return url
 
 
 def _shown(product: Product, price_times: Mapping[str, str], thumbnail_base: str | None) -> ShownItem:

@@ -9,9 +9,10 @@ import httpx
 import pytest
 from sqlalchemy import make_url, text
 
-from b2b_pipelines.academies import service, store
+from b2b_pipelines.academies import feed, service, store
 from b2b_pipelines.academies.prices import PriceOutcome
 from b2b_pipelines.academies.selection import Selection
+from b2b_pipelines.academies.throttle import Rate
 from b2b_pipelines.api.app import create_app
 from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
@@ -337,6 +338,24 @@ class TestDatabaseAway:
         assert away.status_code == 503
         assert away.json()["error_code"] == "academy_service_unavailable"
         eventually(lambda: served.get(PATH).status_code == 200)
+
+
+def test_a_look_that_fails_in_a_way_nobody_foresaw_is_not_the_last(database, monkeypatch):
+    monkeypatch.setattr(feed, "LOOK_SECONDS", 0.2)
+    faults = [ValueError("unforeseen"), KeyError("too")]
+
+    def connect():
+        if faults:
+            raise faults.pop()
+        return database
+
+    looking = feed.Feed(connect, Rate.parse("120/hour"), None)
+    looking.start()
+    with pytest.raises(feed.FeedUnavailable):
+        looking.listing()
+    eventually(lambda: not faults and looking._is_believed)
+    assert looking.listing().items == []
+    looking.stop()
 
 
 def test_before_the_first_publication_the_list_is_empty(database):

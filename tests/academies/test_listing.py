@@ -66,6 +66,8 @@ def test_the_list_is_in_display_order_then_by_name():
         ("//cdn/x.png", "https://base", "https://cdn/x.png"),
         ("/media/x.png", None, "/media/x.png"),
         ("", "https://base", ""),
+        ("//[draft].png", "https://base", "//[draft].png"),
+        ("http://[x", "https://base", "http://[x"),
     ],
 )
 def test_thumbnails(url, base, shown):
