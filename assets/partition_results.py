@@ -9,6 +9,7 @@ exactly those show as failed in the UI.
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,7 +66,7 @@ def work_through(
     waiting = [key for key in context.partition_keys if key not in earlier.refused]
     failed: dict[str, str] = dict(earlier.refused)
     may_pass = False
-    with ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="partition") as pool:
+    with _pool(concurrency) as pool:
         futures = [pool.submit(chain.go, key, earlier.made.get(key, frozenset())) for key in waiting]
         for done, future in enumerate(as_completed(futures), start=1):
             partition = future.result()
@@ -88,6 +89,16 @@ def work_through(
             metadata={"failed": dg.MetadataValue.json(failed), "failed_partitions": len(failed)},
             allow_retries=may_pass,
         )
+
+
+@contextmanager
+def _pool(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that begin nothing more once the run is terminated; what they are at, they finish."""
+    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="partition")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True)

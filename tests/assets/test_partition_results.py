@@ -1,5 +1,8 @@
 """One result for each partition of a run, whatever becomes of the others."""
 
+import os
+import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -87,6 +90,22 @@ def test_an_error_that_nobody_foresaw_fails_its_partition_and_hides_its_text() -
     assert done["second"] == {"b"}
     [failed] = [event for event in result.all_events if event.event_type is Type.ASSET_OBSERVATION]
     assert failed.asset_observation_data.asset_observation.description == "KeyError (see the log of the run)"
+
+
+def test_a_run_that_is_terminated_begins_no_other_partition() -> None:
+    made: Counter[str] = Counter()
+
+    def first(key: str) -> dg.MaterializeResult[None]:
+        if key == "05":
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05)
+        made[key] += 1
+        return dg.MaterializeResult()
+
+    result, _done = materialize(chain(first, made), [f"{number:02}" for number in range(60)])
+    assert not result.success
+    assert made["05"] == made["second 05"] == 1
+    assert len(made) < 40, "of 60 partitions with two assets each"
 
 
 EVERY = list("abcdefghij")
