@@ -1,6 +1,7 @@
 """Every table of the product, imported in one place: what migrations compare with the database."""
 
 from b2b_pipelines.academies import models as academies
+from b2b_pipelines.alerts import models as alerts
 from b2b_pipelines.checkout import models as checkout
 from b2b_pipelines.contracts import models as contracts
 from b2b_pipelines.db import limiter
@@ -15,6 +16,7 @@ from b2b_pipelines.tokens import models as tokens
 __all__ = [
     "Base",
     "academies",
+    "alerts",
     "checkout",
     "contracts",
     "enrollment_codes",

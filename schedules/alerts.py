@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import dagster as dg
 
 from assets.partition_results import PERMANENT
+from b2b_pipelines.alerts import outbox
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.faults import service
 from b2b_pipelines.faults.rules import Finished, Seen, Subject
@@ -66,7 +67,7 @@ def alert_on_recovery(context: dg.RunStatusSensorContext, database: dg.ResourceP
 
 def _tell(context: dg.RunStatusSensorContext, database: Database, finished: Finished) -> None:
     changes = service.take_in(database, finished)
-    sent = service.send(database, read_settings().alert_webhook_url)
+    sent = outbox.send(database, read_settings().alert_webhook_url)
     context.log.info(f"{len(changes.begun)} faults began, {len(changes.over)} are over, {sent} messages were sent")
 
 

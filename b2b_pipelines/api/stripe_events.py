@@ -1,5 +1,6 @@
 """`/stripe/events/`: what Stripe tells of payments. Signed instead of a token."""
 
+import logging
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -7,7 +8,7 @@ from anyio import to_thread
 from fastapi import APIRouter, BackgroundTasks, Header, Request
 from pydantic import BaseModel, Field
 
-from b2b_pipelines.alerts import post_alert
+from b2b_pipelines.alerts import outbox
 from b2b_pipelines.api.database import Connection, Db
 from b2b_pipelines.api.errors import answers
 from b2b_pipelines.api.fields import API
@@ -20,6 +21,8 @@ from b2b_pipelines.vendors.stripe import verified_event
 router = APIRouter(prefix=API, tags=["checkout intents"])
 
 REPLAYED = "replayed"
+
+log = logging.getLogger(__name__)
 
 
 class EventReceived(BaseModel):
@@ -51,8 +54,8 @@ async def receive(
     settings: Settings = request.app.state.settings
     body = await request.body()
     outcome = await to_thread.run_sync(_receive, db, settings, body, stripe_signature)
-    if outcome.alert is not None:
-        background.add_task(post_alert, settings.alert_webhook_url, outcome.alert)
+    if settings.alert_webhook_url is not None:
+        background.add_task(_tell, db, settings.alert_webhook_url)
     return EventReceived(effect=outcome.effect or REPLAYED)
 
 
@@ -62,3 +65,11 @@ def _receive(db: Connection, settings: Settings, body: bytes, signature: str | N
     event = verified_event(body, signature, settings.stripe_webhook_secret.get_secret_value())
     with db.session() as session:
         return service.receive_event(session, event, datetime.now(UTC))
+
+
+def _tell(db: Connection, url: str) -> None:
+    """Send what waits; what is not taken now, Dagster's sensors send."""
+    try:
+        outbox.send(db.open(), url)
+    except outbox.AlertNotTaken as error:
+        log.warning("%s", error.message)

@@ -1,7 +1,6 @@
-"""Tables: faults that last, and messages that are not sent yet."""
+"""The table of faults that last."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import func
 from sqlalchemy.orm import Mapped, mapped_column
@@ -23,13 +22,3 @@ class Fault(Base):
     words: Mapped[str]
     run_id: Mapped[str]
     since: Mapped[datetime] = mapped_column(server_default=func.now())
-
-
-class UnsentAlert(Base):
-    """A message to `B2B_ALERT_WEBHOOK_URL` that was not taken yet; deleted once it was."""
-
-    __tablename__ = "unsent_alert"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    message: Mapped[dict[str, Any]]
-    made_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -7,6 +7,8 @@ from typing import Any, Literal, NamedTuple
 
 NAMED = 20
 """How many faults a message names; it counts the others."""
+REASON_LENGTH, TEXT_LENGTH = 400, 2000
+"""Characters, so that no chat refuses a message as too large. Whole reasons are in Dagster's UI."""
 
 
 class Subject(NamedTuple):
@@ -69,7 +71,7 @@ def messages(finished: Finished, changes: News, since: Mapping[Subject, str]) ->
         said = "; ".join(f"{each.subject}: {each.words}" for each in failures[:NAMED])
         yield {
             "event": "run_failed",
-            "text": f"{finished.job} failed: {said}{_more(failures)}",
+            "text": _cut(f"{finished.job} failed: {said}", TEXT_LENGTH) + _more(failures),
             **run,
             "count": len(failures),
             "failures": [_shown(each) for each in failures[:NAMED]],
@@ -82,7 +84,7 @@ def messages(finished: Finished, changes: News, since: Mapping[Subject, str]) ->
             "event": "check_failed",
             "text": f"{severity}: check {name} did not pass"
             + (f" for {where}{_more(failed)}" if where else "")
-            + (f": {said}" if said else ""),
+            + (f": {_cut(said, REASON_LENGTH)}" if said else ""),
             **run,
             "check": name,
             "severity": severity,
@@ -111,7 +113,15 @@ def _by_check(begun: Sequence[Seen]) -> Mapping[str, list[Seen]]:
 
 
 def _shown(each: Seen) -> dict[str, Any]:
-    return {"what": each.subject.name, "partition": each.subject.partition or None, "reason": each.words}
+    return {
+        "what": each.subject.name,
+        "partition": each.subject.partition or None,
+        "reason": _cut(each.words, REASON_LENGTH),
+    }
+
+
+def _cut(words: str, length: int) -> str:
+    return words if len(words) <= length else f"{words[: length - 1]}…"
 
 
 def _more(all_of_them: Sequence[object]) -> str:

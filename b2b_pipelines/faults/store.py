@@ -1,13 +1,12 @@
-"""Queries on faults and on messages that wait."""
+"""Queries on faults."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import delete, insert, select, tuple_
 from sqlalchemy.orm import Session
 
-from b2b_pipelines.faults.models import Fault, UnsentAlert
+from b2b_pipelines.faults.models import Fault
 from b2b_pipelines.faults.rules import Seen, Subject
 
 _SUBJECT = tuple_(Fault.kind, Fault.name, Fault.partition)
@@ -28,21 +27,3 @@ def begin(session: Session, begun: Iterable[Seen], run_id: str) -> None:
 def end(session: Session, over: Collection[Subject]) -> None:
     if over:
         session.execute(delete(Fault).where(_SUBJECT.in_([tuple(subject) for subject in over])))
-
-
-def keep(session: Session, messages: Sequence[dict[str, Any]]) -> None:
-    """Have messages wait for being sent."""
-    if messages:
-        session.execute(insert(UnsentAlert), [{"message": message} for message in messages])
-
-
-def next_unsent(session: Session) -> UnsentAlert | None:
-    """The oldest message that waits and that nobody else is sending; kept from others until the transaction ends."""
-    return session.scalars(
-        select(UnsentAlert).order_by(UnsentAlert.id).limit(1).with_for_update(skip_locked=True)
-    ).first()
-
-
-def forget_unsent(session: Session) -> None:
-    """Nobody is to be told any more."""
-    session.execute(delete(UnsentAlert))

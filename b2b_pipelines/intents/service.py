@@ -10,6 +10,7 @@ from psycopg2.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from b2b_pipelines.alerts import outbox
 from b2b_pipelines.errors import Conflict, InvalidInput, NotFound, Refused
 from b2b_pipelines.intents import store
 from b2b_pipelines.intents.models import CheckoutIntent
@@ -62,18 +63,10 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class EventOutcome:
-    """What an event did, to which intent. `replayed`: it had come before, and did nothing now.
-
-    `alert` is what people must be told.
-    """
+    """What an event did, to which intent. No effect: it had come before, and did nothing now."""
 
     effect: Effect | None
     intent: UUID | None = None
-    alert: dict[str, Any] | None = None
-
-    @property
-    def replayed(self) -> bool:
-        return self.effect is None
 
 
 def reserve(session: Session, wish: Wish, now: datetime, reservation: timedelta) -> tuple[CheckoutIntent, bool]:
@@ -150,7 +143,10 @@ def fail(session: Session, uuid: UUID, state: str, reason: str, now: datetime) -
 
 
 def receive_event(session: Session, event: Mapping[str, Any], now: datetime) -> EventOutcome:
-    """Let a verified event of Stripe have its effect, once for each event id, in this transaction."""
+    """Let a verified event of Stripe have its effect, once for each event id, in this transaction.
+
+    What people must see to is kept for telling them (`outbox.send`).
+    """
     payment = payment_in(event)
     if not store.record_event(session, event["id"], event["type"], now, Effect.OTHER_TYPE):
         return EventOutcome(None)
@@ -177,7 +173,7 @@ def _received(session: Session, intent: CheckoutIntent | None, payment: Payment,
         reason = (
             f"the intent is {intent.state} already, by another session: one of the payments may have to be returned"
         )
-        return EventOutcome(effect, intent.uuid, _alert("checkout intent paid twice", intent, payment, reason))
+        outbox.keep(session, [_alert(effect, "checkout intent paid twice", intent, payment, reason)])
     if effect is not Effect.PAID:
         return EventOutcome(effect, intent.uuid)
     store.expire(session, now, _others_in_the_way(intent))
@@ -189,8 +185,9 @@ def _received(session: Session, intent: CheckoutIntent | None, payment: Payment,
     if intent.state not in ERRORED:
         _move(intent, IntentState.ERRORED_PROVISIONING, now)
     session.flush()
-    alert = _alert("payment for a checkout intent whose place is taken", intent, payment, taken)
-    return EventOutcome(Effect.PLACE_TAKEN, intent.uuid, alert)
+    subject = "payment for a checkout intent whose place is taken"
+    outbox.keep(session, [_alert(Effect.PLACE_TAKEN, subject, intent, payment, taken)])
+    return EventOutcome(Effect.PLACE_TAKEN, intent.uuid)
 
 
 def _pay(session: Session, intent: CheckoutIntent, payment: Payment, now: datetime) -> str | None:
@@ -286,10 +283,10 @@ def _note(payment: Payment, now: datetime) -> dict[str, Any]:
     }
 
 
-def _alert(subject: str, intent: CheckoutIntent, payment: Payment, reason: str) -> dict[str, Any]:
+def _alert(effect: Effect, subject: str, intent: CheckoutIntent, payment: Payment, reason: str) -> dict[str, Any]:
     return {
+        "event": f"payment_{effect}",
         "text": f"{subject}: {reason} (intent {intent.uuid}, session {payment.session_id})",
-        "kind": "checkout_intent",
         "subject": subject,
         "reason": reason,
         "intent": str(intent.uuid),

@@ -1,9 +1,6 @@
 """The API with its intents behind a real server, and Stripe's events signed as Stripe signs them."""
 
-import json
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import count
 from typing import Any
 
@@ -17,6 +14,7 @@ from b2b_pipelines.sandbox.stripe import checkout_event, signed
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.tokens import service as tokens
 from tests.api.conftest import serving
+from tests.webhook import Webhook, listening
 
 SECRET = "whsec_test"
 PATH = "/api/v1/checkout-intents/"
@@ -24,39 +22,27 @@ EVENTS = "/api/v1/stripe/events/"
 
 
 @pytest.fixture(scope="session")
-def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """The alert webhook: its URL, and what was posted there."""
-    posted: list[dict[str, Any]] = []
-
-    class Webhook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Webhook)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/alert", posted
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def listening_webhook() -> Iterator[Webhook]:
+    with listening() as webhook:
+        yield webhook
 
 
 @pytest.fixture
-def alerts(webhook: tuple[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """What this test had posted to the alert webhook."""
-    webhook[1].clear()
-    return webhook[1]
+def webhook(listening_webhook: Webhook) -> Webhook:
+    """The alert webhook, as new."""
+    listening_webhook.status, listening_webhook.refused = 200, 0
+    listening_webhook.posted.clear()
+    return listening_webhook
 
 
 @pytest.fixture(scope="session")
-def server(one_database: Database, webhook: tuple[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(
+    one_database: Database, listening_webhook: Webhook, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     settings = Settings(
-        home=tmp_path_factory.mktemp("home"), stripe_webhook_secret=SecretStr(SECRET), alert_webhook_url=webhook[0]
+        home=tmp_path_factory.mktemp("home"),
+        stripe_webhook_secret=SecretStr(SECRET),
+        alert_webhook_url=listening_webhook.url,
     )
     of_the_server = Database(one_database.url)
     with serving(create_app(settings, of_the_server)) as url:

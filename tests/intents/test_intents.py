@@ -40,6 +40,19 @@ def expired(database, intents, *args, **wish):
     return made
 
 
+def eventually(condition, within=5.0):
+    """Wait until it holds: people are told after Stripe was answered."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def told(webhook):
+    eventually(lambda: webhook.posted)
+    return webhook.posted
+
+
 class TestReserving:
     def test_a_new_intent_has_the_fields_that_were_promised(self, intents):
         wish = {**ACME, "stripe_product_id": "prod_1", "quantity": 5, "country": "DE", "terms_metadata": {"v": 1}}
@@ -338,12 +351,12 @@ class TestEvents:
         assert answer.status_code == 404
         assert "B2B_STRIPE_WEBHOOK_SECRET" in answer.text
 
-    def test_a_payment_after_the_reservation_ended_still_pays(self, intents, stripe, database, alerts):
+    def test_a_payment_after_the_reservation_ended_still_pays(self, intents, stripe, database, webhook):
         made = expired(database, intents, **ACME)
         assert intents.get(made)["state"] == "expired"
         assert stripe.pays(made) == "paid"
         assert intents.get(made)["state"] == "paid"
-        assert alerts == []
+        assert webhook.posted == []
 
     @pytest.mark.parametrize(
         ("email", "wish"),
@@ -353,7 +366,9 @@ class TestEvents:
             pytest.param("other@example.com", {"enterprise_name": "ACME", "enterprise_slug": "new"}, id="name"),
         ],
     )
-    def test_a_late_payment_whose_place_is_taken_is_kept_and_told(self, intents, stripe, database, alerts, email, wish):
+    def test_a_late_payment_whose_place_is_taken_is_kept_and_told(
+        self, intents, stripe, database, webhook, email, wish
+    ):
         late = expired(database, intents, **ACME)
         taker = intents.make(email, **wish)
         assert stripe.pays(late, amount_total=12300) == "place_taken"
@@ -364,12 +379,8 @@ class TestEvents:
         with database.session() as session:
             payment = service.find(session, late["uuid"]).payment
         assert (payment["amount_total"], payment["currency"]) == (12300, "usd")
-        deadline = time.monotonic() + 3
-        while not alerts:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        (alert,) = alerts
-        assert (alert["intent"], alert["amount_total"]) == (late["uuid"], 12300)
+        (alert,) = told(webhook)
+        assert (alert["event"], alert["intent"], alert["amount_total"]) == ("payment_place_taken", late["uuid"], 12300)
         assert "example.com" not in str(alert)
         # It refuses nothing: the taker goes on, and the learner may try again elsewhere.
         assert intents.post(email, **wish).status_code == 200
@@ -391,17 +402,25 @@ class TestEvents:
         assert stripe.pays(late) == "paid"
         assert intents.get(other)["state"] == "expired"
 
-    def test_a_second_payment_by_another_session_is_told(self, intents, stripe, alerts):
+    def test_a_second_payment_by_another_session_is_told(self, intents, stripe, webhook):
         made = intents.make()
         stripe.pays(made, id="cs_1")
         assert stripe.pays(made, id="cs_1") == "already_paid"
         assert stripe.pays(made, id="cs_2") == "paid_again"
         assert intents.get(made)["stripe_checkout_session_id"] == "cs_1"
-        deadline = time.monotonic() + 3
-        while not alerts:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        assert alerts[0]["session"] == "cs_2"
+        (alert,) = told(webhook)
+        assert (alert["event"], alert["session"]) == ("payment_paid_again", "cs_2")
+
+    def test_what_the_webhook_does_not_take_is_told_later(self, intents, stripe, webhook):
+        """The payment was received once and for all: Stripe does not tell of it again."""
+        made = intents.make()
+        webhook.status = 500
+        stripe.pays(made, id="cs_1")
+        assert stripe.pays(made, id="cs_2") == "paid_again"
+        eventually(lambda: webhook.refused)
+        webhook.status = 200
+        stripe.pays(intents.make("other@example.com"))
+        assert told(webhook)[0]["session"] == "cs_2"
 
     def test_an_errored_intent_that_is_paid_anew_is_paid(self, intents, stripe, provisioning):
         made = intents.make()

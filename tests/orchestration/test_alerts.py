@@ -1,16 +1,21 @@
 """Who is told what, and how often: runs in a Dagster instance, a webhook that counts."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import dagster as dg
 import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from assets.partition_results import Event, work_through
+from b2b_pipelines.alerts import outbox
+from b2b_pipelines.alerts.models import UnsentAlert
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import PermanentError, TransientError
-from b2b_pipelines.faults import service, store
-from b2b_pipelines.faults.rules import Finished, Seen, Subject
+from b2b_pipelines.faults import rules, service, store
+from b2b_pipelines.faults.rules import REASON_LENGTH, TEXT_LENGTH, Finished, News, Seen, Subject
 from schedules.alerts import WILL_RETRY, alert_on_failure, alert_on_recovery
 from tests.orchestration.conftest import Webhook
 from tests.orchestration.processes import DELIVERIES, Processes, looks, wait_until
@@ -170,6 +175,10 @@ def test_a_failure_that_is_looked_at_after_the_run_that_mended_it_is_not_told(
     assert webhook.posted == []
 
 
+def waiting(session: Session) -> list[UnsentAlert]:
+    return list(session.scalars(select(UnsentAlert)))
+
+
 def run_that_showed(*seen: Seen) -> Finished:
     return Finished("1f", "job", failed=True, seen=seen)
 
@@ -180,20 +189,45 @@ FAULT = Seen(Subject("step", "academy_catalogs"), False, "the catalog does not a
 def test_a_message_that_was_not_taken_is_kept_and_sent_before_the_next(database: Database, webhook: Webhook) -> None:
     webhook.status = 503
     service.take_in(database, run_that_showed(FAULT))
-    with pytest.raises(service.AlertNotTaken):
-        service.send(database, webhook.url)
+    with pytest.raises(outbox.AlertNotTaken):
+        outbox.send(database, webhook.url)
     webhook.status = 200
     service.take_in(database, run_that_showed(Seen(FAULT.subject, True)))
-    assert service.send(database, webhook.url) == 2
+    assert outbox.send(database, webhook.url) == 2
     assert webhook.events() == ["run_failed", "recovered"]
-    assert service.send(database, webhook.url) == 0
+    assert outbox.send(database, webhook.url) == 0
+
+
+@pytest.mark.parametrize(("status", "kept"), [(413, 0), (400, 0), (404, 2), (429, 2), (500, 2)])
+def test_only_what_a_webhook_refuses_for_what_it_is_is_dropped(
+    database: Database, webhook: Webhook, status: int, kept: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A wrong URL takes every message once it is right; one that is too large would hold up the others for good."""
+    service.take_in(database, run_that_showed(FAULT))
+    service.take_in(database, run_that_showed(Seen(FAULT.subject, True)))
+    webhook.status = status
+    with pytest.raises(outbox.AlertNotTaken) if kept else nullcontext():
+        outbox.send(database, webhook.url)
+    with database.session() as session:
+        assert len(waiting(session)) == kept
+    assert ("academy_catalogs" in caplog.text) is (kept == 0)
+
+
+def test_a_message_is_small_however_much_there_is_to_tell() -> None:
+    seen = tuple(
+        Seen(Subject("partition", "thing", f"contract-{number}"), False, "why " * 1000) for number in range(50)
+    )
+    [message] = rules.messages(run_that_showed(*seen), News(begun=seen, over=()), {})
+    assert len(message["text"]) <= TEXT_LENGTH + len("; and 30 more")
+    assert message["text"].endswith("; and 30 more")
+    assert {len(failure["reason"]) for failure in message["failures"]} == {REASON_LENGTH}
 
 
 def test_without_a_webhook_nothing_waits_for_one(database: Database) -> None:
     service.take_in(database, run_that_showed(FAULT))
-    assert service.send(database, None) == 0
+    assert outbox.send(database, None) == 0
     with database.session() as session:
-        assert store.next_unsent(session) is None
+        assert waiting(session) == []
         assert set(store.known(session)) == {FAULT.subject}
 
 
@@ -202,7 +236,7 @@ def test_two_senders_send_a_message_once(database: Database, webhook: Webhook) -
 
     service.take_in(database, run_that_showed(FAULT))
     with ThreadPoolExecutor(4) as pool:
-        sent: Mapping[int, int] = dict(enumerate(pool.map(lambda _: service.send(database, webhook.url), range(4))))
+        sent: Mapping[int, int] = dict(enumerate(pool.map(lambda _: outbox.send(database, webhook.url), range(4))))
     assert sum(sent.values()) == len(webhook.posted) == 1
 
 
