@@ -8,7 +8,6 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.db.connect import connect
@@ -45,7 +44,7 @@ class Connection:
             raise DatabaseUnavailable("PostgreSQL does not answer")
         try:
             return connect(self._settings)
-        except OperationalError:
+        except DatabaseUnavailable:
             self._away_until = time.monotonic() + TRIED_EVERY
             raise
 

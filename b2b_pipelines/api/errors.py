@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
+from b2b_pipelines.db.engine import DatabaseUnavailable
 from b2b_pipelines.db.schema import SchemaOutdated
 from b2b_pipelines.errors import (
     B2BError,
@@ -121,6 +122,7 @@ def install(app: FastAPI) -> None:
         methods = _methods_of(app, request.url.path)
         return JSONResponse(body_of("Method Not Allowed"), 405, {"Allow": methods} if methods else error.headers)
 
+    @app.exception_handler(DatabaseUnavailable)  # its words name the server, which is not for outside
     @app.exception_handler(OperationalError)
     @app.exception_handler(PoolTimeout)
     async def _database_away(request: Request, error: Exception) -> JSONResponse:

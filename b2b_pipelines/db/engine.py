@@ -22,7 +22,7 @@ def answering() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        if error.connection_invalidated or "connect" in str(error.orig) or "terminat" in str(error.orig):
+        if error.statement is None or error.connection_invalidated or "terminat" in str(error.orig):
             reason = str(error.orig).strip().splitlines()[0]
             raise DatabaseUnavailable(f"PostgreSQL does not answer: {reason}") from error
         raise
@@ -57,8 +57,11 @@ class Database:
 
     @contextmanager
     def rehearsal(self) -> Iterator[Session]:
-        """A transaction that is always rolled back: a dry run is the same code in here."""
-        with self._sessions() as session:
+        """A transaction that is always rolled back: a dry run is the same code in here.
+
+        Raises `DatabaseUnavailable` when the server cannot be reached.
+        """
+        with answering(), self._sessions() as session:
             try:
                 yield session
             finally:

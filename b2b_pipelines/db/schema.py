@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, inspect, text
 
+from b2b_pipelines.db.engine import answering
 from b2b_pipelines.errors import Refused
 
 if TYPE_CHECKING:
@@ -33,8 +34,11 @@ def newest_revision() -> str:
 
 
 def current_revision(engine: Engine) -> str | None:
-    """The number of the last migration that the database has had, or None for a database without any."""
-    with engine.connect() as connection:
+    """The number of the last migration that the database has had, or None for a database without any.
+
+    Raises `DatabaseUnavailable`, as everything here does, when the server cannot be reached.
+    """
+    with answering(), engine.connect() as connection:
         if not inspect(connection).has_table(VERSION_TABLE):
             return None
         return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
@@ -78,6 +82,6 @@ def _alembic(engine: Engine) -> Iterator["Config"]:
 
     config = Config(stdout=io.StringIO())
     config.set_main_option("script_location", str(MIGRATIONS))
-    with engine.begin() as connection:
+    with answering(), engine.begin() as connection:
         config.attributes["connection"] = connection
         yield config

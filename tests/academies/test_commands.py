@@ -1,29 +1,23 @@
 """`b2b academies`: what is published and what was left out."""
 
-import json
 from datetime import UTC, datetime
 
 import pytest
 
 from b2b_pipelines.academies import service
 from b2b_pipelines.academies.selection import Selection
-from b2b_pipelines.cli import academies, console
 from b2b_pipelines.sandbox.enterprise_catalog import academy
 from tests.academies.conftest import CUSTOMER
 
 
 @pytest.fixture
-def run(monkeypatch, database_url, capsys):
-    monkeypatch.setenv("B2B_DATABASE_URL", database_url)
+def b2b(run):
+    def b2b(*arguments):
+        ran = run("b2b academies", *arguments)
+        assert ran.status == 0, ran
+        return ran.json if "--json" in arguments else ran.out
 
-    def run(*arguments):
-        with pytest.raises(SystemExit) as exit_:
-            console.run(academies.commands, "b2b academies", arguments)
-        printed = capsys.readouterr().out
-        assert exit_.value.code == 0, printed
-        return json.loads(printed) if "--json" in arguments else printed
-
-    return run
+    return b2b
 
 
 def publish(database, rows, selection=Selection()):
@@ -33,37 +27,37 @@ def publish(database, rows, selection=Selection()):
         service.publish(session, selection, now, run_id="run-1")
 
 
-def test_refused_items_and_settings_that_fit_nothing_are_listed(run, database):
+def test_refused_items_and_settings_that_fit_nothing_are_listed(b2b, database):
     bad = academy("Odd", display_order="third")
     publish(database, [academy("Data"), bad], Selection(names=("Data", "Odd", "Nowhere")))
-    assert run("refused", "--json") == {
+    assert b2b("refused", "--json") == {
         "refused": [
             {"uuid": bad["uuid"], "name": "Odd", "reason": "its display_order is not a whole number from 0 on"}
         ],
         "unmatched": [{"setting": "B2B_ACADEMY_NAMES", "entry": "Nowhere"}],
     }
-    shown = run("refused")
+    shown = b2b("refused")
     assert "display_order" in shown
     assert "Nowhere" in shown
 
 
-def test_before_the_first_publication_nothing_was_left_out(run):
-    assert run("refused", "--json") == {"refused": [], "unmatched": []}
-    assert "Nothing was left out" in run("refused")
+def test_before_the_first_publication_nothing_was_left_out(b2b):
+    assert b2b("refused", "--json") == {"refused": [], "unmatched": []}
+    assert "Nothing was left out" in b2b("refused")
 
 
-def test_the_published_list_and_its_history(run, database):
+def test_the_published_list_and_its_history(b2b, database):
     publish(database, [academy("Data")])
     publish(database, [academy("Data", marketing_url="https://example.com")])
-    (listed,) = run("list", "--json")
+    (listed,) = b2b("list", "--json")
     assert (listed["name"], listed["slug"], listed["price"], listed["price_state"]) == (
         "Data",
         "data",
         None,
         "no lookup key",
     )
-    newest, first = run("history", "--json")
+    newest, first = b2b("history", "--json")
     assert (newest["kind"], newest["changes"]) == ("changed", {"marketing_url": ["", "https://example.com"]})
     assert (first["kind"], first["run_id"]) == ("published", "run-1")
-    assert "data" in run("list")
-    assert "marketing_url" in run("history")
+    assert "data" in b2b("list")
+    assert "marketing_url" in b2b("history")

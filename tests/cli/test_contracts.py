@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run
+from tests.commands import Run
 
 SHEET = "https://docs.google.com/spreadsheets/d/1AbCdEfGhIjKlMnOpQrStUvWxYz0123456789/edit#gid=0"
 pytestmark = pytest.mark.usefixtures("courses")
@@ -211,7 +211,7 @@ def test_modifying_keeps_what_is_not_named(run: Run) -> None:
 def test_every_command_has_help_and_takes_json(run: Run, program: str) -> None:
     import typer
 
-    from tests.cli.conftest import PROGRAMS
+    from tests.commands import PROGRAMS
 
     def leaves(group: object, path: tuple[str, ...]) -> list[tuple[str, ...]]:
         found = []
@@ -226,3 +226,25 @@ def test_every_command_has_help_and_takes_json(run: Run, program: str) -> None:
         assert shown.status == 0
         if path[-1] not in ("api", "sandbox", "demo", "dev"):
             assert "--json" in shown.out, path
+
+
+@pytest.mark.parametrize(
+    "command", ["b2b list contracts", "b2b db upgrade", "b2b db check", "b2b licenses unlink --dry-run"]
+)
+def test_a_database_that_does_not_answer_is_told_in_one_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("B2B_DATABASE_URL", "postgresql://b2b:secret@127.0.0.1:1/b2b")
+    ran = run(command)
+    assert (ran.status, ran.out, ran.err.count("\n")) == (1, "", 1)
+    assert "PostgreSQL does not answer" in ran.err
+    assert "secret" not in ran.err
+
+
+def test_the_doctor_says_that_the_database_does_not_answer(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("B2B_DATABASE_URL", "postgresql://b2b:secret@127.0.0.1:1/b2b")
+    ran = run("b2b doctor --json")
+    database = next(each for each in ran.json["capabilities"] if each["capability"] == "database")
+    assert ran.status == 1
+    assert not database["on"]
+    assert "PostgreSQL does not answer" in database["says"]

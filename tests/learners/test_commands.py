@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from b2b_pipelines.cli import console, main
 from b2b_pipelines.db.engine import Database
+from tests.commands import Run
 from tests.shop import LONG_AGO, Shop
 
 
@@ -15,17 +15,14 @@ def shop(database: Database) -> Shop:
 
 
 @pytest.fixture
-def b2b(database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """`b2b("learner", "attach", …)`: the exit status, and the JSON or the line on stderr."""
-    monkeypatch.setenv("B2B_DATABASE_URL", database_url)
+def b2b(run: Run):
+    """`b2b("learner", "attach", …)`: the exit status, and the JSON or what was printed."""
 
-    def run(*arguments: str):
-        with pytest.raises(SystemExit) as ended:
-            console.run(main.commands(), "b2b", list(arguments))
-        printed = capsys.readouterr()
-        return ended.value.code, json.loads(printed.out) if "--json" in arguments else printed.out + printed.err
+    def b2b(*arguments: str):
+        ran = run("b2b", *arguments)
+        return ran.status, ran.json if "--json" in arguments else ran.out + ran.err
 
-    return run
+    return b2b
 
 
 def test_attaching_says_what_came_of_it(b2b, shop: Shop):

@@ -1,54 +1,27 @@
 """`b2b licenses …`, as people and scripts run it."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
 
-from b2b_pipelines.cli import console, main
 from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
+from tests.commands import Run
 
 ONE, TWO = UUID(int=1), UUID(int=2)
 LONG_AGO = datetime.now(UTC) - timedelta(days=100)
 
 
-@dataclass(frozen=True)
-class Ran:
-    """What a command line came to."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Ran]
-
-
 @pytest.fixture
-def b2b(capfd: pytest.CaptureFixture[str]) -> Run:
-    def run(*arguments: object) -> Ran:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            console.run(main.commands(), "b2b", ["licenses", *map(str, arguments)])
-        out, err = capfd.readouterr()
-        return Ran(int(ended.value.code or 0), out, err)
-
-    return run
+def b2b(run: Run) -> Run:
+    return lambda *arguments: run("b2b licenses", *map(str, arguments))
 
 
 @pytest.fixture(autouse=True)
-def surroundings(monkeypatch: pytest.MonkeyPatch, database_url: str, sandbox: Sandbox) -> None:
-    monkeypatch.setenv("B2B_DATABASE_URL", database_url)
+def surroundings(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
     monkeypatch.setenv("B2B_LMS_URL", sandbox.lms.url)
     monkeypatch.setenv("B2B_OAUTH_CLIENT_ID", CLIENT_ID)
     monkeypatch.setenv("B2B_OAUTH_CLIENT_SECRET", CLIENT_SECRET)
