@@ -254,9 +254,17 @@ class HttpClient:
         except httpx.DecodingError:
             raise AnswerMalformed(f"{self.vendor} answered {call} with bytes that cannot be decoded") from None
 
+    def refused(self, method: str, path: str, response: httpx.Response) -> VendorRefused:
+        """The refusal that an answer is, for a caller who expected its status and found that it is no good."""
+        status, words = response.status_code, _without(_words(response), ())
+        return VendorRefused(self._told(f"{method} {path}", status, words), status=status, words=words)
+
+    def _told(self, call: object, status: int, words: str) -> str:
+        return f"{self.vendor} answered {status} to {call}" + (f": {words}" if words else "")
+
     def _failure(self, call: "_Call", response: httpx.Response) -> VendorUnavailable | VendorRefused:
         status, words = response.status_code, _without(_words(response), call.private)
-        message = f"{self.vendor} answered {status} to {call}" + (f": {words}" if words else "")
+        message = self._told(call, status, words)
         if status in (httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS) or status >= 500:
             return VendorUnavailable(message, status=status, words=words, retry_after=retry_after(response))
         return VendorRefused(message, status=status, words=words)

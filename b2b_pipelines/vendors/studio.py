@@ -7,7 +7,7 @@ from typing import Self
 
 import httpx
 
-from b2b_pipelines.vendors.http import Authorization, HttpClient, Patience, VendorRefused
+from b2b_pipelines.vendors.http import Authorization, HttpClient, Patience
 
 ALREADY_THERE = re.compile(r"\balready\b.*\bexists?\b|\bexists?\b.*\balready\b", re.IGNORECASE | re.DOTALL)
 
@@ -70,8 +70,7 @@ class Studio:
             return True
         if _already_there(answer):
             return False
-        words = " ".join(answer.text.split())[:300]
-        raise VendorRefused(f"Studio answered 400 to POST {path}: {words}", status=400, words=words)
+        raise self._client.refused("POST", path, answer)
 
 
 def _already_there(answer: httpx.Response) -> bool:

@@ -93,6 +93,13 @@ def test_a_400_about_anything_else_is_a_failure(shop: Shop, sandbox: Sandbox, st
     assert "Enter a valid value" in reruns.ask_for_reruns(shop.database, studio, sold.slug).failed[RUN_1]
 
 
+def test_what_studio_says_is_kept_without_addresses(shop: Shop, sandbox: Sandbox, studio: Studio):
+    sold = shop.sell()
+    sandbox.faults.answer(400, {"title": ["ask jane@example.com"]}, vendor="studio")
+    report = reruns.ask_for_reruns(shop.database, studio, sold.slug)
+    assert report.failed[RUN_1].endswith('["ask (address)"]')
+
+
 def test_a_401_renews_the_token_once(shop: Shop, sandbox: Sandbox, studio: Studio):
     first, second = shop.sell("One"), shop.sell("Two")
     reruns.ask_for_reruns(shop.database, studio, first.slug)
