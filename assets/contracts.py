@@ -24,7 +24,7 @@ from b2b_pipelines.contracts import service as contract_service
 from b2b_pipelines.contracts import store as contract_store
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.enrollment_codes import reports
+from b2b_pipelines.enrollment_codes import pages, reports
 from b2b_pipelines.enrollment_codes import service as code_service
 from b2b_pipelines.sheets import service as sheet_service
 from b2b_pipelines.sheets import store as sheet_store
@@ -200,8 +200,8 @@ def _counts(result: SyncResult) -> dict[str, Any]:
 
 
 def _seats_drawn(session: Session, contract: Contract) -> dg.MarkdownMetadataValue:
-    counts = reports.seat_counts(session, contract)
-    return plots.seats(counts.redeemed, counts.handed_out, counts.free, reports.attached_by_day(session, contract))
+    seats = pages.seats(session, [contract])[contract.id]
+    return plots.seats(seats.redeemed, seats.promised, seats.free, reports.attached_by_day(session, contract))
 
 
 def table(rows: list[dict[str, Any]]) -> dg.TableMetadataValue | str:

@@ -34,23 +34,31 @@ def seats(
 
     `free` is None for a contract without a cap. `attached_by_day` holds days (UTC) and how many were attached on each.
     """
-    says = f"{redeemed} redeemed, {handed_out} handed out, {free or 0} free{' (no cap)' if free is None else ''}"
-    bar = stacked_bar([("redeemed", redeemed, GOOD), ("handed out", handed_out, WAITING), ("free", free or 0, NEUTRAL)])
+    says = f"{redeemed} redeemed, {handed_out} handed out, {'no seat limit' if free is None else f'{free} free'}"
+    parts = [("redeemed", redeemed, GOOD), ("handed out", handed_out, WAITING)]
+    if free is None:  # nothing that a bar could be a part of
+        drawing, height = f"<text y='16'>{legend(parts)}{GAP}no seat limit</text>", 24
+    else:
+        drawing, height = stacked_bar([*parts, ("free", free, NEUTRAL)]), 64
     if len(attached_by_day) < 2:  # of one day there is nothing to see over time
-        return picture(says, bar, 64)
-    return picture(says, bar + steps(attached_by_day, top=84, height=90), 200)
+        return picture(says, drawing, height)
+    return picture(says, drawing + steps(attached_by_day, top=height + 20, height=90), height + 136)
+
+
+def legend(parts: Sequence[Part]) -> str:
+    """What the colors mean, with the numbers."""
+    return GAP.join(f"<tspan fill='{color}'>■</tspan> {number:,} {escape(label)}" for label, number, color in parts)
 
 
 def stacked_bar(parts: Sequence[Part]) -> str:
     """A bar over the whole width, with a legend above it."""
     total = sum(number for _, number, _ in parts) or 1
-    bar, legend, so_far = [], [], 0
-    for label, number, color in parts:
+    bar, so_far = [], 0
+    for _, number, color in parts:
         left, right = (round(WIDTH * end / total) for end in (so_far, so_far + number))
         bar.append(f"<path d='M{left} 42H{right}' stroke='{color}'/>" if number else "")
-        legend.append(f"<tspan fill='{color}'>■</tspan> {number:,} {escape(label)}")
         so_far += number
-    return f"<text y='16'>{GAP.join(legend)}</text><g stroke-width='24'>{''.join(bar)}</g>"
+    return f"<text y='16'>{legend(parts)}</text><g stroke-width='24'>{''.join(bar)}</g>"
 
 
 def steps(by_day: Sequence[tuple[date, int]], *, top: int, height: int) -> str:

@@ -1,7 +1,7 @@
 """What starts work on contracts: the sensor `contract_changes`, the schedule `sheet_refresh`."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -52,7 +52,7 @@ def partition_changes(changed: Mapping[str, int], every: Sequence[str], existing
     partitions in Dagster's order. A run's key is made of the revisions that it delivers: the same change is requested
     once, and every new one again. Partitions are only ever added.
     """
-    added = tuple(slug for slug in every if slug not in set(existing))
+    added = lacking(every, existing)
     order = [*existing, *added]
     ranges = consecutive(list(changed), order, gap=GAP, most=PARTITIONS_A_RUN)
     places = {slug: place for place, slug in enumerate(order)}
@@ -61,6 +61,12 @@ def partition_changes(changed: Mapping[str, int], every: Sequence[str], existing
         inside = {slug: changed[slug] for slug in order[places[first] : places[last] + 1] if slug in changed}
         runs.append((first, last, blake2b(json.dumps(inside).encode(), digest_size=16).hexdigest()))
     return Decision(added, tuple(runs))
+
+
+def lacking(every: Iterable[str], existing: Iterable[str]) -> tuple[str, ...]:
+    """The contracts, in their order, that are no partitions yet."""
+    known = set(existing)
+    return tuple(slug for slug in every if slug not in known)
 
 
 @dg.sensor(

@@ -13,7 +13,7 @@ from b2b_pipelines.contracts import store as contract_store
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.settings import read_settings
 from b2b_pipelines.sheets import store as sheet_store
-from schedules.contracts import GAP, delivery, request_range
+from schedules.contracts import GAP, delivery, lacking, request_range
 
 freshness = dg.define_asset_job(
     "sheet_freshness_job",
@@ -54,7 +54,7 @@ def nightly_sweep(
         every = contract_store.every_slug(session)
     swept = to_sweep(now.weekday(), every, lagging, waiting, studio=read_settings().studio_url is not None)
     existing = context.instance.get_dynamic_partitions(str(contracts.name))
-    missing = [slug for slug in every if slug not in set(existing)]
+    missing = lacking(every, existing)
     if missing:
         context.instance.add_dynamic_partitions(str(contracts.name), missing)
     ranges = consecutive(list(swept), [*existing, *missing], gap=GAP, most=PARTITIONS_A_RUN)

@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.enrollment_codes.models import EnrollmentCode
+from b2b_pipelines.enrollment_codes.reports import LAST_REDEMPTIONS
 
-PAGE = text("""
+PAGE = text(f"""
 SELECT code.code, product.description AS product, code.redemption_type, code.amount, code.active, code.deactivated_at,
        attached.email AS attached_by, attached.redeemed_at AS attached_at, enrolled.email AS enrolled_by,
        coalesce(attached.number, 0) AS attached, coalesce(enrolled.number, 0) AS enrolled,
@@ -19,18 +20,7 @@ FROM (
     SELECT * FROM enrollment_code WHERE contract_id = :contract ORDER BY id LIMIT :limit OFFSET :offset
 ) AS code
 JOIN product ON product.id = code.product_id
-LEFT JOIN LATERAL (
-    SELECT count(*) OVER () AS number, learner.email, redemption.redeemed_at
-    FROM code_redemption redemption JOIN learner ON learner.id = redemption.learner_id
-    WHERE redemption.code_id = code.id AND redemption.kind = 'attach'
-    ORDER BY redemption.redeemed_at DESC, redemption.id DESC LIMIT 1
-) AS attached ON true
-LEFT JOIN LATERAL (
-    SELECT count(*) OVER () AS number, learner.email
-    FROM code_redemption redemption JOIN learner ON learner.id = redemption.learner_id
-    WHERE redemption.code_id = code.id AND redemption.kind = 'enroll'
-    ORDER BY redemption.redeemed_at DESC, redemption.id DESC LIMIT 1
-) AS enrolled ON true
+{LAST_REDEMPTIONS}
 ORDER BY code.id
 """)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import date
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -12,19 +12,6 @@ from sqlalchemy.types import BigInteger
 from b2b_pipelines.contracts.models import Contract
 
 Records = Sequence[dict[str, Any]]
-
-
-class SeatCounts(NamedTuple):
-    """A contract's seats (None is no cap): `redeemed` by attached learners; `handed_out` are unused codes in the sheet."""
-
-    seats: int | None
-    redeemed: int
-    handed_out: int
-
-    @property
-    def free(self) -> int | None:
-        """Seats neither redeemed nor handed out; None without a cap."""
-        return None if self.seats is None else max(self.seats - self.redeemed - self.handed_out, 0)
 
 
 OVERVIEW = """
@@ -44,17 +31,16 @@ STATS = """
 SELECT contract.slug AS contract, nullif(contract.max_learners, 0) AS seats,
        (SELECT count(*) FROM contract_learner attached WHERE attached.contract_id = contract.id) AS attached,
        (SELECT count(*) FROM course_run run WHERE run.contract_id = contract.id) AS runs,
-       count(code.id) AS codes,
-       coalesce(sum(used.attach), 0)::bigint AS redeemed_for_attachment,
-       coalesce(sum(used.enroll), 0)::bigint AS redeemed_for_enrollment
+       (SELECT count(*) FROM enrollment_code code WHERE code.contract_id = contract.id) AS codes,
+       used.attach AS redeemed_for_attachment, used.enroll AS redeemed_for_enrollment
 FROM contract
-LEFT JOIN enrollment_code code ON code.contract_id = contract.id
-LEFT JOIN (
-    SELECT code_id, count(*) FILTER (WHERE kind = 'attach') AS attach, count(*) FILTER (WHERE kind = 'enroll') AS enroll
-    FROM code_redemption GROUP BY code_id
-) AS used ON used.code_id = code.id
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE redemption.kind = 'attach') AS attach,
+           count(*) FILTER (WHERE redemption.kind = 'enroll') AS enroll
+    FROM enrollment_code code JOIN code_redemption redemption ON redemption.code_id = code.id
+    WHERE code.contract_id = contract.id
+) AS used
 WHERE CAST(:contracts AS bigint[]) IS NULL OR contract.id = ANY(:contracts)
-GROUP BY contract.id
 ORDER BY contract.id
 """
 
@@ -70,23 +56,30 @@ WHERE CAST(:contracts AS bigint[]) IS NULL OR contract.id = ANY(:contracts)
 ORDER BY contract.id, redemption.redeemed_at, redemption.id
 """
 
-CODES = """
+LAST_REDEMPTIONS = """
+LEFT JOIN LATERAL (
+    SELECT count(*) OVER () AS number, learner.email, redemption.redeemed_at
+    FROM code_redemption redemption JOIN learner ON learner.id = redemption.learner_id
+    WHERE redemption.code_id = code.id AND redemption.kind = 'attach'
+    ORDER BY redemption.redeemed_at DESC, redemption.id DESC LIMIT 1
+) AS attached ON true
+LEFT JOIN LATERAL (
+    SELECT count(*) OVER () AS number, learner.email
+    FROM code_redemption redemption JOIN learner ON learner.id = redemption.learner_id
+    WHERE redemption.code_id = code.id AND redemption.kind = 'enroll'
+    ORDER BY redemption.redeemed_at DESC, redemption.id DESC LIMIT 1
+) AS enrolled ON true
+"""
+"""Joins `attached` and `enrolled` to `code`: how many redemptions of that kind, and the last one."""
+
+CODES = f"""
 SELECT contract.slug AS contract, code.code, product.description AS product, code.redemption_type, code.amount, code.active,
        attached.email AS attached_by, enrolled.email AS enrolled_by,
        coalesce(attached.number, 0) AS attached, coalesce(enrolled.number, 0) AS enrolled, code.sheet_row
 FROM enrollment_code code
 JOIN contract ON contract.id = code.contract_id
 JOIN product ON product.id = code.product_id
-LEFT JOIN LATERAL (
-    SELECT count(*) AS number, (array_agg(learner.email ORDER BY redemption.redeemed_at DESC, redemption.id DESC))[1] AS email
-    FROM code_redemption redemption JOIN learner ON learner.id = redemption.learner_id
-    WHERE redemption.code_id = code.id AND redemption.kind = 'attach'
-) AS attached ON true
-LEFT JOIN LATERAL (
-    SELECT count(*) AS number, (array_agg(learner.email ORDER BY redemption.redeemed_at DESC, redemption.id DESC))[1] AS email
-    FROM code_redemption redemption JOIN learner ON learner.id = redemption.learner_id
-    WHERE redemption.code_id = code.id AND redemption.kind = 'enroll'
-) AS enrolled ON true
+{LAST_REDEMPTIONS}
 WHERE CAST(:contracts AS bigint[]) IS NULL OR contract.id = ANY(:contracts)
 """
 
@@ -120,15 +113,6 @@ ATTACHED_BY_DAY = """
 SELECT (attached.attached_at AT TIME ZONE 'UTC')::date AS day, count(*) AS number
 FROM contract_learner attached WHERE attached.contract_id = :contract
 GROUP BY day ORDER BY day
-"""
-
-SEATS = """
-SELECT nullif(contract.max_learners, 0) AS seats,
-       (SELECT count(*) FROM contract_learner attached WHERE attached.contract_id = contract.id) AS redeemed,
-       (SELECT count(*) FROM enrollment_code code
-        WHERE code.contract_id = contract.id AND code.active AND code.sheet_row IS NOT NULL
-          AND NOT EXISTS (SELECT FROM code_redemption WHERE code_redemption.code_id = code.id)) AS handed_out
-FROM contract WHERE contract.id = :contract
 """
 
 REDEEMED_BY_SEVERAL = """
@@ -199,11 +183,6 @@ def learners(
 def attached_by_day(session: Session, contract: Contract) -> list[tuple[date, int]]:
     """How many learners of a contract were attached on each day (UTC) on which any was."""
     return [(row.day, row.number) for row in session.execute(text(ATTACHED_BY_DAY), {"contract": contract.id})]
-
-
-def seat_counts(session: Session, contract: Contract) -> SeatCounts:
-    """How a contract's seats stand, as of its sheet's last sync."""
-    return SeatCounts(*session.execute(text(SEATS), {"contract": contract.id}).one())
 
 
 def codes_redeemed_by_several(session: Session, contract: Contract) -> list[int]:
