@@ -36,6 +36,11 @@ class CheckFailed(B2BError):
     code = "check_failed"
 
 
+class Terminated(dg.DagsterError, KeyboardInterrupt):
+    """The run is to end. Dagster tries an interrupted step again, by its retry policy, but for an error of Dagster's own;
+    and as an interrupt, that cancels the run."""
+
+
 @dataclass
 class _Partition:
     """What became of one partition."""
@@ -97,6 +102,8 @@ def _pool(threads: int) -> Iterator[ThreadPoolExecutor]:
     pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="partition")
     try:
         yield pool
+    except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as interrupt:
+        raise Terminated from interrupt
     finally:
         pool.shutdown(cancel_futures=True)
 
