@@ -300,22 +300,27 @@ class _Search:
         """Whether there is such a column, and no header of ours over it."""
         return 0 <= column < self.tab.column_count and column not in self.taken
 
-    def unmoved(self, found: list[int | None]) -> range:
-        """Columns among which none was inserted or deleted, judging by those found and by the edges of the grid."""
+    def unmoved(self, found: list[int | None]) -> set[int]:
+        """Columns that stand where they stood: none was inserted or deleted before them, judging by those found and by the
+        edges of the grid, and none of those found was moved over them."""
         assert found[0] is not None
-        at_place = [place for column, place in zip(found, self.places(found[0]), strict=True) if column == place]
+        pairs = [
+            (column, place) for column, place in zip(found, self.places(found[0]), strict=True) if column is not None
+        ]
+        at_place = [place for column, place in pairs if column == place]
         first, last = min(at_place), max(at_place)
         if self.written and found[0] == self.written.columns[0]:
             first = 0
         if self.written and self.tab.column_count - found[0] == self.written.column_count - self.written.columns[0]:
             last = self.tab.column_count - 1
-        return range(first, last + 1)
+        passed = (range(min(pair), max(pair) + 1) for pair in pairs if pair[0] != pair[1])
+        return set(range(first, last + 1)).difference(*passed)
 
     def is_still_ours(self, header: int, column: int, rows: list[_RowThen]) -> bool:
-        """Whether a column that has not moved shows its header in another row, or in most rows what we wrote.
+        """Whether a column that has not moved shows its header in another row, or nothing that speaks against it.
 
-        Blank cells count here, and as they say little, another of our headers in the column overrules them: the header
-        row was sorted away, and columns changed places.
+        A blank column does not, where we wrote nothing; as that says little, another of our headers in the column
+        overrules it: the header row was sorted away, and columns changed places.
         """
         if not self.is_free(column):
             return False
@@ -324,7 +329,7 @@ class _Search:
             return names == {_NAMES[header]}
         agreeing, telling = self.agreement(header, column, rows)
         nothing_was_written = self.written is not None and not self.written.rows
-        return 2 * (telling - agreeing) <= len(rows) and (bool(rows) or nothing_was_written)
+        return 2 * agreeing >= telling and (bool(rows) or nothing_was_written)
 
     def agreement(self, header: int, column: int, rows: list[_RowThen]) -> tuple[int, int]:
         """In how many of our rows the column shows what we wrote, and in how many it shows or should show anything."""

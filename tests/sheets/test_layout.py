@@ -203,6 +203,33 @@ def test_a_renamed_column_is_found_although_one_of_its_cells_was_edited():
     assert find(values) == IN_PLACE
 
 
+def beside_notes() -> list[list[Cell]]:
+    """Our columns, of which the last was renamed, and a column of notes beside them."""
+    values = rename(ours(), 5, "Used on")
+    for row, note in zip(values, ("Notes", "", "call Ms. Roe", ""), strict=True):
+        row.append(note)
+    return values
+
+
+def test_a_column_of_notes_that_came_to_where_a_renamed_one_was_is_not_taken_for_it():
+    assert find(beside_notes()) == IN_PLACE
+    assert find(move(beside_notes(), 1, 6)) == LayoutLost(("Redeemed On",))
+
+
+def test_not_even_a_blank_one_over_which_another_column_of_ours_was_moved():
+    values = beside_notes()
+    for row in values[1:]:
+        row[5] = row[6] = ""
+    blank = Written(WRITTEN.columns, 26, tuple(row for row in WRITTEN.rows if row.code != A))
+    assert find_layout(tab(move(values, 1, 6)), (), blank) == LayoutLost(("Redeemed On",))
+
+
+def test_nor_one_of_notes_where_we_wrote_nothing():
+    blank = Written(WRITTEN.columns, 26, tuple(row for row in WRITTEN.rows if row.code != A))
+    values = delete(grid(("", *HEADERS[1:5], "", "Notes"), ROWS[B], (*ROWS[C], "call Ms. Roe")), 5)
+    assert find_layout(tab(values), (), blank) == LayoutLost(("Redeemed On",))
+
+
 def test_a_column_under_another_header_of_ours_is_not_taken_for_a_deleted_one_that_held_the_same():
     values = move(delete(ours(), 3), 4, 3)
     assert values[0][3] == "Redeemed On"

@@ -475,7 +475,7 @@ def accept_what_cannot_be_told(before: Sheet, after: Sheet, layout: Layout, writ
     """Let the marks follow the plan where a person could not tell either.
 
     A copy with our header is as good as the original if that is gone, renamed or no longer what it was. A column that
-    lost its header and was mostly blank cannot be told from a blank one moved to its place; nor can the code column,
+    lost its header and was blank cannot be told from a blank one moved to its place; nor can the code column,
     deleted or without its header, from another one with the codes in it.
     """
     then = {normal(held.cells[0]): held.cells for held in written.rows} if written else {}
@@ -490,8 +490,9 @@ def accept_what_cannot_be_told(before: Sheet, after: Sheet, layout: Layout, writ
         if ours == 0 and original is not None:
             intact = set(then) <= {normal(row[original]) for row in before.grid}
         alike = original is not None and all(row[column] == row[original] for row, _ in rows)
-        was_blank = sum(held[ours] == "" and row[column] in ("", HIDDEN_FORMULA) for row, held in rows)
-        blank = 2 * was_blank >= len(rows)
+        shown = [("" if row[column] == HIDDEN_FORMULA else row[column], held[ours]) for row, held in rows]
+        telling = [now == then for now, then in shown if (now, then) != ("", "")]
+        blank = 2 * sum(telling) >= len(telling)
         texts = {text for row in before.grid if (text := normal(row[column]))}
         codes = ours == 0 and 2 * len(texts & {*then, HEADERS[0].casefold()}) >= min(
             len(texts), len(written.rows if written else ())
