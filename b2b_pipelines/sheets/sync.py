@@ -58,6 +58,8 @@ from b2b_pipelines.vendors.google_sheets import (
 ATOMIC_BYTES = 2_000_000
 PIECE_BYTES = 2_000_000
 REPLANS = 2
+LONG_WAIT_SECONDS = 2.0
+"""When pacing holds up a write for longer, somebody may have edited since the tab was read: it is read again."""
 TRIES = 5
 
 
@@ -177,6 +179,10 @@ class Sync:
         while self.repairs or not plan.is_empty:
             if len(self.applied) > REPLANS:
                 raise Contended(f"the sheet of {self.slug} is being edited while it is written: try again in a minute")
+            if self.sheets.take_turn_to_write() > LONG_WAIT_SECONDS and not self.repairs:
+                self.seen = targets.read_again(self.sheets, self.spreadsheet, self.seen.info)
+                plan = self.decide()
+                continue
             self.first = self.first or plan
             self.keep_before(plan)
             lock.confirm()

@@ -260,17 +260,31 @@ class GoogleSheets:
             self._threads.connection = google_auth_httplib2.AuthorizedHttp(self._token, http=http)
         return self._threads.connection
 
+    def take_turn(self, kind: Kind) -> float:
+        """Wait until a request of this kind may be made; the seconds that took."""
+        return self._pace.wait(kind)
+
     def send(
-        self, kind: Kind, requests: Requests, call: Call, take: Callable[[Any], Any] = lambda answer: answer
+        self,
+        kind: Kind,
+        requests: Requests,
+        call: Call,
+        take: Callable[[Any], Any] = lambda answer: answer,
+        *,
+        has_turn: bool = False,
     ) -> Any:
         """Make one request and tell what became of it, as this module's errors do. Tries once.
 
-        `take` takes what is needed out of the answer; an answer in which that is not to be found counts as none.
+        `take` takes what is needed out of the answer; an answer in which that is not to be found counts as none. With
+        `has_turn` the request does not wait for its turn: that was taken before.
         """
         connection = self._connection()
+        turns = [kind] if has_turn else []
 
         def before_each() -> None:
-            self._pace.wait(kind)
+            if not turns:
+                self.take_turn(kind)
+            turns.clear()
             requests.add(kind)
 
         connection.http.before_each = before_each
@@ -346,12 +360,13 @@ class GoogleSheets:
         return GoogleRefused(f"Google answers {status}: {words}")
 
 
-@dataclass(frozen=True)
+@dataclass
 class CountedSheets:
     """What can be done with spreadsheets, each request counted."""
 
     sheets: GoogleSheets
     requests: Requests
+    has_turn: bool = field(init=False, default=False)
 
     @property
     def account(self) -> Account:
@@ -411,9 +426,7 @@ class CountedSheets:
             found = _content(answer.get("updatedSpreadsheet", {}))
             return found if found is not None and found.info.sheet_id == tab.sheet_id else None
 
-        held: TabContent | None = self.sheets.send(
-            "write",
-            self.requests,
+        held: TabContent | None = self._write(
             lambda spreadsheets: spreadsheets.batchUpdate(
                 spreadsheetId=spreadsheet_id, body=body, fields=f"replies,updatedSpreadsheet({VALUES})"
             ),
@@ -426,24 +439,33 @@ class CountedSheets:
 
         One write, tried once.
         """
-        self.sheets.send(
-            "write",
-            self.requests,
+        self._write(
             lambda spreadsheets: spreadsheets.batchUpdate(
                 spreadsheetId=spreadsheet_id, body={"requests": list(changes)}, fields="replies"
-            ),
+            )
         )
 
     def write_values(self, spreadsheet_id: str, ranges: Sequence[Mapping[str, Any]]) -> None:
         """Write values as they are (`RAW`), range after range in that order. One write, tried once."""
         body = {"valueInputOption": "RAW", "data": list(ranges)}
-        self.sheets.send(
-            "write",
-            self.requests,
+        self._write(
             lambda spreadsheets: spreadsheets.values().batchUpdate(
                 spreadsheetId=spreadsheet_id, body=body, fields="totalUpdatedCells"
-            ),
+            )
         )
+
+    def take_turn_to_write(self) -> float:
+        """Wait until the next write may be made, unless that was waited for; the seconds that took.
+
+        So what is to be written can be decided by what is there when nothing but the request itself is to come.
+        """
+        waited = 0.0 if self.has_turn else self.sheets.take_turn("write")
+        self.has_turn = True
+        return waited
+
+    def _write(self, call: Call, take: Callable[[Any], Any] = lambda answer: answer) -> Any:
+        has_turn, self.has_turn = self.has_turn, False
+        return self.sheets.send("write", self.requests, call, take, has_turn=has_turn)
 
     def _read(self, spreadsheet_id: str, call: Call) -> TabContent | None:
         """The tab in the answer to a read; None if there is none, or a chart. Values that were left out are asked for."""

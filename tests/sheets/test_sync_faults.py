@@ -22,6 +22,7 @@ from b2b_pipelines.sheets.service import Contended, LayoutIsLost, TabMissing
 from b2b_pipelines.vendors.google_sheets import (
     GoogleRefused,
     GoogleUnavailable,
+    Requests,
     SheetFull,
     SheetProtected,
     SheetUnshared,
@@ -99,6 +100,38 @@ def test_a_write_that_was_refused_is_planned_again_from_what_is_there(deliver, s
     assert acme.requests() == {"read": 5, "write": 5}
     assert (done.header, done.appended, done.updated) == (True, 5, 0)
     assert is_true(acme)
+
+
+def test_what_is_typed_while_a_write_waits_for_its_turn_is_kept(deliver, signed_in):
+    """The quota of Google may make a write wait for a minute, which is our doing."""
+
+    class Crowded(NoPace):
+        waits = 0
+
+        def wait(self, kind: str) -> float:
+            if kind == "read":
+                return 0.0
+            self.waits += 1
+            acme.tab.type("A7", "TOTAL HANDED OUT")
+            acme.tab.type("C7", "17")
+            return 40.0
+
+    pace = Crowded()
+    acme = deliver(client=signed_in(pace=NoPace()))
+    acme.sync()
+    acme.requests()
+    acme.modify(max_learners=7)
+    acme.sheets = signed_in(pace=pace)
+    acme.sync()
+    assert pace.waits == 1
+    assert acme.requests() == {"read": 2, "write": 1}
+    assert acme.tab.grid()[6][:3] == ["TOTAL HANDED OUT", "", "17"]
+    assert {*acme.codes()} < {*acme.shown()}
+
+
+def test_a_turn_that_came_at_once_costs_no_second_read(deliver, signed_in):
+    acme = deliver(client=signed_in(pace=NoPace()))
+    assert acme.sync().requests == Requests(reads=1, writes=1)
 
 
 def test_a_write_that_fails_five_times_fails_and_says_why(deliver, sandbox):
