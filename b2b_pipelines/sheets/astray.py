@@ -56,14 +56,28 @@ def repairs(before: Tab, plan: Plan, after: Tab, layout: Layout) -> tuple[CellRu
             _same(now, then) and not is_blank([now]) for now, then in beside
         )
         origin = rows.get(row, row if stayed else None)
+        ours = [(after.cell(row, at), before.cell(row, columns[at])) for at in layout.columns if at not in cells]
+        emptied = origin == row and _was_emptied(ours)
         for column, value in cells.items():
             source = columns.get(column)
-            if (origin, source) == (row, column) or not _same(after.cell(row, column), value):
+            if not _same(after.cell(row, column), value) or ((origin, source) == (row, column) and not emptied):
                 continue
-            old = "" if origin is None or source is None else before.cell(origin, source)
+            old = "" if origin is None or source is None or emptied else before.cell(origin, source)
             if not _same(old, value):
                 put_back.append(CellRun(row, column, ((cast(Value, _plain(old)),),)))
     return tuple(put_back)
+
+
+def withdrawal(plan: Plan, after: Tab) -> tuple[CellRun, ...]:
+    """The cells to empty where nothing stands in the tab but what the plan wrote: somebody had cleared it."""
+    written = [
+        (row, column)
+        for row, cells in _by_cell(plan.writes).items()
+        for column, value in cells.items()
+        if _same(after.cell(row, column), value)
+    ]
+    blanks = tuple(CellRun(row, column, (("",),)) for row, column in written)
+    return blanks if plan.kind == "update" and with_cells(after, blanks).is_blank else ()
 
 
 def with_cells(tab: Tab, runs: Iterable[CellRun]) -> Tab:
@@ -103,16 +117,15 @@ def _column_origins(before: Tab, then: Layout, after: Tab, now: Layout) -> _Orig
 def _row_origins(before: Tab, written: _Written, after: Tab, columns: _Origins) -> _Origins:
     """By the cells that were not written; rows that have none, by the rows above, if what must have been there is gone.
 
-    What is gone in the end stood, in its order, in what is not told yet, unless rows were deleted or edited.
+    What is gone in the end stood, in its order, in what is not told yet, if it held the same in what was not written and
+    unless rows were deleted or edited.
     """
     origins: dict[int, int] = {}
-    indexes: dict[tuple[int, ...], dict[tuple[Cell, ...], list[int]]] = {}
+    those = _Rows(before, range(len(before.values)), columns)
     for row in range(len(after.values)):
         beside = tuple(column for column in columns if column not in written.get(row, ()))
-        if beside not in indexes:
-            indexes[beside] = _index(before, [columns[column] for column in beside])
-        found = indexes[beside].get(tuple(_plain(after.cell(row, column)) for column in beside), [])
-        if found:
+        found = those.like(after, row, beside)
+        if found and not is_blank(after.cell(row, column) for column in beside):
             origins[row] = row if row in found else min(found, key=lambda then: abs(then - row))
     there = set(origins.values())
     shift = 0
@@ -125,19 +138,38 @@ def _row_origins(before: Tab, written: _Written, after: Tab, columns: _Origins) 
     gone = [row for row in range(len(before.values)) if row not in there and _holds(before, row)]
     edited = any(row not in origins and row not in written and _holds(after, row) for row in range(len(after.values)))
     if not edited and after.row_count >= before.row_count:
-        untold = (row for row in sorted(written) if row not in origins)
-        origins |= dict(zip(untold, gone, strict=False))
+        gone_rows = _Rows(before, gone, columns)
+        for row in sorted(written.keys() - origins.keys()):
+            beside = tuple(column for column in columns if column not in written[row])
+            candidates = gone_rows.like(after, row, beside)
+            while candidates and candidates[0] in there:
+                del candidates[0]
+            if candidates:
+                origins[row] = candidates[0]
+                there.add(candidates[0])
     return origins
 
 
-def _index(tab: Tab, columns: Sequence[int]) -> dict[tuple[Cell, ...], list[int]]:
-    """The rows of a tab by what they hold in some columns; those that hold nothing there are left out."""
-    index: dict[tuple[Cell, ...], list[int]] = defaultdict(list)
-    for row in range(len(tab.values)):
-        cells = tuple(_plain(tab.cell(row, column)) for column in columns)
-        if not is_blank(cells):
-            index[cells].append(row)
-    return index
+def _was_emptied(pairs: Sequence[tuple[Cell, Cell]]) -> bool:
+    """Whether cells, as they are and as they were, are blank and were not."""
+    return is_blank(now for now, _ in pairs) and not is_blank(then for _, then in pairs)
+
+
+class _Rows:
+    """Rows of the tab that was read, found by what they held in some columns."""
+
+    def __init__(self, tab: Tab, rows: Iterable[int], columns: _Origins) -> None:
+        self.tab, self.rows, self.columns = tab, list(rows), columns
+        self.indexes: dict[tuple[int, ...], dict[tuple[Cell, ...], list[int]]] = {}
+
+    def like(self, after: Tab, row: int, beside: tuple[int, ...]) -> list[int]:
+        """The rows that held, in the columns that are now `beside`, what that row holds there."""
+        if beside not in self.indexes:
+            index: dict[tuple[Cell, ...], list[int]] = defaultdict(list)
+            for then in self.rows:
+                index[tuple(_plain(self.tab.cell(then, self.columns[column])) for column in beside)].append(then)
+            self.indexes[beside] = index
+        return self.indexes[beside].get(tuple(_plain(after.cell(row, column)) for column in beside), [])
 
 
 def _holds(tab: Tab, row: int) -> bool:

@@ -17,7 +17,7 @@ from b2b_pipelines.contracts.rules import spreadsheet_id
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.locks import Held
 from b2b_pipelines.sheets import store, targets
-from b2b_pipelines.sheets.astray import is_as_meant, repairs, with_cells
+from b2b_pipelines.sheets.astray import is_as_meant, repairs, with_cells, withdrawal
 from b2b_pipelines.sheets.layout import (
     HEADERS,
     CodeRow,
@@ -223,13 +223,13 @@ class Sync:
             self.seen = TabContent(self.seen.info, mended)
 
     def hit(self, before: Tab, plan: Plan) -> tuple[CellRun, ...]:
-        """What is to be put back after a write, because somebody moved rows or columns under it."""
+        """What is to be put back after a write, because somebody moved or cleared rows or columns under it."""
         if is_as_meant(before, plan, self.tab):
             return ()
         with self.database.session() as session:
             known = store.codes_among(session, self.contract, _codes_in(self.tab))
         layout = find_layout(self.tab, known, plan.written)
-        return repairs(before, plan, self.tab, layout) if isinstance(layout, Layout) else ()
+        return repairs(before, plan, self.tab, layout) if isinstance(layout, Layout) else withdrawal(plan, self.tab)
 
     def settle(self, plan: Plan) -> None:
         """After a write that was applied: the target is no longer new, and what was planned is what was written."""

@@ -2,10 +2,11 @@
 
 from collections import Counter
 
+import pytest
 from hypothesis import event, given, note, settings
 from hypothesis import strategies as st
 
-from b2b_pipelines.sheets.astray import is_as_meant, repairs, with_cells
+from b2b_pipelines.sheets.astray import is_as_meant, repairs, with_cells, withdrawal
 from b2b_pipelines.sheets.layout import HEADERS, Cell, CodeRow, Layout, Tab, find_layout
 from b2b_pipelines.sheets.plan import Plan, plan_update
 
@@ -96,6 +97,41 @@ def test_notes_that_moved_among_our_columns_are_put_back():
         row.insert(3, row.pop(6))
     found = mended(before, plan, hit(rows, plan))
     assert [row[3] for row in found.values[1:7]] == [f"note {number}" for number in range(6)]
+
+
+def cleared(rows: Rows, top: int, bottom: int, left: int = 0, right: int = 8) -> Rows:
+    """The rows with the cells of a rectangle emptied, as a person does it with Delete."""
+    return [
+        ["" if top <= number < bottom and left <= column < right else cell for column, cell in enumerate(row)]
+        for number, row in enumerate(rows)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("top", "bottom", "left", "right"),
+    [
+        pytest.param(1, 7, 0, 6, id="our-cells-of-every-row"),
+        pytest.param(5, 6, 0, 6, id="our-cells-of-a-row"),
+        pytest.param(5, 6, 0, 8, id="a-whole-row"),
+        pytest.param(1, 13, 0, 8, id="every-row"),
+    ],
+)
+def test_what_was_written_into_a_row_that_was_cleared_is_taken_back(top, bottom, left, right):
+    """Else the status of a code would stand in a row without one, or that of another."""
+    rows = a_tab()
+    rows[2][1:6] = truth(1, redeemed=True).status
+    before = read(rows)
+    plan = plan_for(before, [truth(0), truth(1, redeemed=True), truth(2), truth(3), truth(4, redeemed=True), truth(5)])
+    left_over = cleared(rows, top, bottom, left, right)
+    assert mended(before, plan, hit(left_over, plan)).values == left_over
+
+
+def test_what_was_written_into_a_tab_that_was_cleared_is_taken_back():
+    before = read(a_tab())
+    plan = plan_for(before, WANTED)
+    after = hit(cleared(a_tab(), 0, 13), plan)
+    assert with_cells(after, withdrawal(plan, after)).is_blank
+    assert withdrawal(plan, hit(cleared(a_tab(), 0, 7), plan)) == ()
 
 
 @settings(max_examples=300)

@@ -17,6 +17,7 @@ from b2b_pipelines.db.limiter import Limiter
 from b2b_pipelines.db.locks import Busy, exclusive
 from b2b_pipelines.sandbox.google import Quota
 from b2b_pipelines.sheets import sync
+from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.sheets.results import SheetChanged
 from b2b_pipelines.sheets.service import Contended, LayoutIsLost, TabMissing
 from b2b_pipelines.vendors.google_sheets import (
@@ -567,3 +568,28 @@ def test_a_sheet_is_written_in_pieces_only_above_the_limit(deliver):
     acme = deliver(cap=2000)
     acme.sync()
     assert acme.requests() == {"read": 1, "write": 1}
+
+
+@pytest.mark.parametrize("cells", ["A2:F100", "A4:F4"])
+def test_a_row_that_is_cleared_under_a_write_holds_no_status_of_ours(deliver, sandbox, cells):
+    acme = deliver()
+    acme.sync()
+    acme.redeem(acme.codes()[0], "ann@example.com")
+    acme.sync()
+    acme.redeem(acme.codes()[2], "bob@example.com")
+    sandbox.faults.call(lambda: acme.tab.clear(cells), when="before", kind="write")
+    acme.sync()
+    assert is_true(acme)
+    rows = [row for row in acme.tab.grid()[1:] if any(row)]
+    assert all(row[0] for row in rows)
+    assert sorted(cell for row in rows for cell in row if "@" in cell) == ["ann@example.com", "bob@example.com"]
+
+
+def test_a_tab_that_is_cleared_under_a_write_is_filled_as_a_new_one(deliver, sandbox):
+    acme = deliver()
+    acme.sync()
+    acme.redeem(acme.codes()[2], "bob@example.com")
+    sandbox.faults.call(lambda: acme.tab.clear("A1:Z1000"), when="before", kind="write")
+    acme.sync()
+    assert acme.tab.grid()[0][:6] == list(HEADERS)
+    assert is_true(acme)
