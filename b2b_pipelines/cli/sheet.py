@@ -13,6 +13,7 @@ from b2b_pipelines.sheets import service, store
 from b2b_pipelines.sheets.connection import connect_sheets
 from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.sheets.models import SheetSnapshot
+from b2b_pipelines.sheets.results import layout_lost_words
 from b2b_pipelines.sheets.service import LayoutIsLost, SyncResult
 from b2b_pipelines.vendors.google_sheets import GoogleSheets, column_letters
 
@@ -80,13 +81,21 @@ def show(
         snapshot = service.find_snapshot(session, contract_id, number, before=before)
         rows = _cells_before(snapshot) if snapshot.kind == "before" else _cells(snapshot)
         listed = _listed(snapshot)
+        kept = [_kept(older) for older in store.before(session, snapshot.contract_id)] if before else []
     if as_json:
-        console.print_json(listed | {"cells": rows, "conflict_list": snapshot.conflicts})
+        console.print_json(
+            listed | {"cells": rows, "conflict_list": snapshot.conflicts} | ({"kept": kept} if before else {})
+        )
         return
     columns = {key: key if key != "row" else "Row" for key in rows[0]} if rows else {"row": "Row"}
     console.print_rows(
         rows, columns, as_json=False, title=f"Snapshot {snapshot.id} of {snapshot.taken_at:%Y-%m-%d %H:%M} UTC"
     )
+    for older in kept[1:]:
+        console.say(
+            f"Also kept: {older['rows']} rows of {older['tab']!r}, {older['taken_at']:%Y-%m-%d %H:%M} UTC:"
+            f" `b2b sheet show {contract_id} --snapshot {older['id']}`"
+        )
 
 
 @contextmanager
@@ -112,7 +121,9 @@ def _show_result(result: SyncResult, *, as_json: bool, would: bool) -> None:
     if as_json:
         console.print_json(result.as_json())
         return
-    if result.changed:
+    if any(conflict.kind == "layout_lost" for conflict in result.conflicts):
+        console.say(f"{result.contract}: nothing can be written: {layout_lost_words(result)}.")
+    elif result.changed:
         done = f"{result.updated} rows updated, {result.appended} appended, {result.unchanged} unchanged"
         console.say(f"{result.contract}: {'would be ' if would else ''}{done}.")
     else:
@@ -140,6 +151,10 @@ def _listed(snapshot: SheetSnapshot) -> dict[str, Any]:
         "writes": snapshot.writes,
         "run_id": snapshot.run_id,
     }
+
+
+def _kept(snapshot: SheetSnapshot) -> dict[str, Any]:
+    return {"id": snapshot.id, "taken_at": snapshot.taken_at, "tab": snapshot.title, "rows": snapshot.row_count}
 
 
 def _cells(snapshot: SheetSnapshot) -> list[dict[str, Any]]:

@@ -96,9 +96,17 @@ class LayoutIsLost(PermanentError):
 
     code = "layout_lost"
 
-    def __init__(self, message: str, result: SyncResult) -> None:
-        super().__init__(message)
+    def __init__(self, result: SyncResult) -> None:
+        super().__init__(layout_lost_words(result))
         self.result = result
+
+
+def layout_lost_words(result: SyncResult) -> str:
+    """What to do about a tab in which our columns cannot be found."""
+    return (
+        f"our columns cannot be found in the tab {result.target.tab!r}: put the header back,"
+        f" or write the tab anew with `b2b sheet rebuild {result.contract}`"
+    )
 
 
 def content_hash(written: Written | None) -> str:

@@ -65,7 +65,7 @@ def find_snapshot(session: Session, said: str, number: int | None = None, *, bef
     """The last snapshot of a contract, the one of that id, or what A-F held before we replaced it. Raises `NotFound`."""
     contract = contract_store.contract(session, said)
     if before:
-        found = store.before(session, contract.id)
+        found = next(iter(store.before(session, contract.id)), None)
         missing = "nothing was replaced in the last 30 days"
     elif number is not None:
         found = store.snapshot(session, contract.id, number)

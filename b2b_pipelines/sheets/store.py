@@ -183,8 +183,24 @@ def snapshot(session: Session, contract_id: int, number: int) -> SheetSnapshot |
     return session.scalars(query).first()
 
 
-def before(session: Session, contract_id: int) -> SheetSnapshot | None:
-    """What A-F held before we last replaced it, while it is kept."""
+def keep_before(session: Session, replaced: SheetSnapshot) -> None:
+    """Keep what A-F hold, unless the contract's newest snapshot is just that: then it was not replaced after all."""
+    newest = session.scalars(
+        select(SheetSnapshot)
+        .where(SheetSnapshot.contract_id == replaced.contract_id)
+        .order_by(SheetSnapshot.id.desc())
+        .limit(1)
+    ).first()
+    if newest is None or any(
+        getattr(newest, name) != getattr(replaced, name) for name in ("kind", "spreadsheet_id", "sheet_id", "rows")
+    ):
+        session.add(replaced)
+    else:
+        newest.taken_at = func.now()
+
+
+def before(session: Session, contract_id: int) -> Sequence[SheetSnapshot]:
+    """What A-F held each time before we replaced it, newest first, while it is kept."""
     return session.scalars(
         select(SheetSnapshot)
         .where(
@@ -193,8 +209,7 @@ def before(session: Session, contract_id: int) -> SheetSnapshot | None:
             SheetSnapshot.taken_at > func.now() - KEPT_BEFORE,
         )
         .order_by(SheetSnapshot.id.desc())
-        .limit(1)
-    ).first()
+    ).all()
 
 
 def forget_old(session: Session) -> None:

@@ -28,6 +28,7 @@ from b2b_pipelines.sheets.layout import (
     codes_within,
     find_layout,
     holds_our_codes,
+    is_blank,
     normal,
     present_codes,
 )
@@ -191,11 +192,7 @@ class Sync:
         if self.unsettled is not None:  # it had been applied after all
             self.settle(self.unsettled)
         if plan.kind == "layout_lost":
-            raise LayoutIsLost(
-                f"our columns cannot be found in the tab {self.seen.info.title!r}: put the header back,"
-                f" or write the tab anew with `b2b sheet rebuild {self.slug}`",
-                self.result(plan),
-            )
+            raise LayoutIsLost(self.result(plan))
         return self.remember(plan)
 
     def attempt(self, plan: Plan) -> None:
@@ -256,12 +253,13 @@ class Sync:
         return self.sheets.update(self.spreadsheet, changes, tab)
 
     def keep_before(self, plan: Plan) -> None:
-        """Keep what A-F hold before a new target replaces them. Once: what a second try finds there is ours."""
-        rows = [list(row[: len(HEADERS)]) for row in self.seen.values]
-        if plan.kind != "new" or self.kept_before or Tab(rows, 0, 0).is_blank:
+        """Keep what A-F hold before a new target replaces them, formulas as formulas. Once: what a second try finds there
+        is ours."""
+        if plan.kind != "new" or self.kept_before or all(is_blank(row[: len(HEADERS)]) for row in self.seen.values):
             return
+        rows = [row[: len(HEADERS)] for row in self.sheets.entered(self.spreadsheet, self.seen.info.title)]
         with self.database.session() as session:
-            session.add(self.new_snapshot("before", rows=rows, row_count=len(rows)))
+            store.keep_before(session, self.new_snapshot("before", rows=rows, row_count=len(rows)))
         self.kept_before = True
 
     def remember(self, plan: Plan) -> SyncResult:

@@ -481,9 +481,13 @@ class CountedSheets:
             found: TabContent | None = content
             return found
         tab = _tab(properties)
-        return TabContent(tab, self._values(spreadsheet_id, tab.title))
+        return TabContent(tab, self._values(spreadsheet_id, tab.title, valueRenderOption="UNFORMATTED_VALUE"))
 
-    def _values(self, spreadsheet_id: str, title: str) -> list[list[Cell]]:
+    def entered(self, spreadsheet_id: str, title: str) -> list[list[Cell]]:
+        """What a tab holds as a person would type it in: formulas as formulas, dates as dates. One read."""
+        return self._values(spreadsheet_id, title, valueRenderOption="FORMULA", dateTimeRenderOption="FORMATTED_STRING")
+
+    def _values(self, spreadsheet_id: str, title: str, **render: str) -> list[list[Cell]]:
         def values(answer: Any) -> list[list[Cell]]:
             only = answer["valueRanges"][0]
             return [_without_trailing_blanks(row) for row in (only.get("values", []) if only["range"] else [])]
@@ -491,7 +495,7 @@ class CountedSheets:
         held: list[list[Cell]] = self.sheets.try_again(
             self.requests,
             lambda spreadsheets: spreadsheets.values().batchGet(
-                spreadsheetId=spreadsheet_id, ranges=[quoted(title)], valueRenderOption="UNFORMATTED_VALUE"
+                spreadsheetId=spreadsheet_id, ranges=[quoted(title)], **render
             ),
             values,
         )

@@ -38,7 +38,7 @@ def test_plan_sync_and_again(run, sandbox, sheet):
     planned = run("b2b sheet plan acme --json").json
     assert (planned["header"], planned["appended"], planned["writes"]) == (True, 3, 0)
     done = run("b2b sheet sync acme --json").json
-    assert done == planned | {"writes": 1}
+    assert done == planned | {"reads": 2, "writes": 1}  # one to keep what A-F held
     assert done["target"] == {
         "spreadsheet_id": sheet.spreadsheet_id,
         "sheet_id": 0,
@@ -56,7 +56,7 @@ def test_in_words(run, sheet):
     assert "acme: would be 0 rows updated, 3 appended, 0 unchanged." in run("b2b sheet plan acme").out
     done = run("b2b sheet sync acme")
     assert "acme: 0 rows updated, 3 appended, 0 unchanged." in done.out
-    assert "(tab 'Sheet1'), 1 reads, 1 writes" in done.out
+    assert "(tab 'Sheet1'), 2 reads, 1 writes" in done.out
     assert done.err == ""
     assert "acme: nothing to do, 3 rows are right." in run("b2b sheet sync acme").out
 
@@ -94,6 +94,13 @@ def test_show_before(run, sheet):
     shown = run("b2b sheet show acme --before --json").json
     assert shown["cells"] == [{"row": 1, "A": "old", "B": "content", "C": "", "D": "", "E": "", "F": ""}]
     assert "content" in run("b2b sheet show acme --before").out
+    assert [kept["id"] for kept in shown["kept"]] == [shown["id"]]
+    sheet.tabs[0].type("A2", "typed over")
+    run("b2b sheet rebuild acme")
+    again = run("b2b sheet show acme --before --json").json
+    assert [kept["id"] for kept in again["kept"]] == [again["id"], shown["id"]]
+    assert f"--snapshot {shown['id']}" in run("b2b sheet show acme --before").out
+    assert run(f"b2b sheet show acme --snapshot {shown['id']} --json").json["cells"] == shown["cells"]
     both = run("b2b sheet show acme --before --snapshot 1")
     assert (both.status, both.out) == (2, "")
 
@@ -112,6 +119,7 @@ def test_a_lost_layout_is_status_1_and_rebuild_repairs_it(run, sheet):
     lost = run("b2b sheet sync acme --json")
     assert (lost.status, lost.json["error"]["code"]) == (1, "layout_lost")
     assert lost.json["conflicts"] == [{"kind": "layout_lost", "row": 1, "code": None}]
+    assert "nothing can be written: our columns cannot be found" in run("b2b sheet plan acme").out
     in_words = run("b2b sheet sync acme")
     assert (in_words.status, len(in_words.err.splitlines())) == (1, 1)
     assert "b2b sheet rebuild acme" in in_words.err

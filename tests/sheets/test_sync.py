@@ -7,6 +7,7 @@ from b2b_pipelines.sheets import service, store, sync
 from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.sheets.models import SheetSnapshot
 from b2b_pipelines.sheets.service import NotDelivered
+from b2b_pipelines.vendors.google_sheets import SheetProtected
 
 
 def test_a_first_fill_of_300_codes_is_one_read_and_one_write(deliver):
@@ -109,6 +110,26 @@ def test_what_a_to_f_held_is_kept_and_g_stays_when_a_target_is_new(deliver):
         assert before.kind == "before"
 
 
+def test_what_is_kept_is_what_a_person_would_type_in_again(deliver):
+    acme = deliver(cap=2, tabs={"Sheet1": [[], ["1/5/2026", "=1+1"]]})
+    acme.tab.type("A1", "1/5/2026")
+    acme.tab.type("B1", "=1+1")
+    done = acme.sync()
+    assert (done.requests.reads, done.requests.writes) == (2, 1)
+    with acme.database.session() as session:
+        assert service.find_snapshot(session, acme.slug, before=True).rows[0][:2] == ["1/5/2026", "=1+1"]
+
+
+def test_what_was_not_replaced_after_all_is_kept_once(deliver):
+    acme = deliver(cap=2, tabs={"Sheet1": [["theirs"]]})
+    acme.tab.protect("A1:B2")
+    for _ in range(3):
+        with pytest.raises(SheetProtected):
+            acme.sync()
+    with acme.database.session() as session:
+        assert [kept.rows for kept in store.before(session, 1)] == [[["theirs"]]]
+
+
 def test_a_new_target_that_holds_our_codes_is_updated(deliver):
     acme = deliver(cap=4)
     acme.sync()
@@ -122,7 +143,7 @@ def test_a_new_target_that_holds_our_codes_is_updated(deliver):
     assert (done.header, done.appended, done.unchanged) == (False, 0, 4)
     assert acme.tab.grid() == rows
     with acme.database.session() as session:
-        assert store.before(session, 1) is None
+        assert store.before(session, 1) == []
 
 
 def test_a_tab_that_was_cleared_is_filled_again(deliver):

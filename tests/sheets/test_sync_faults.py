@@ -169,7 +169,7 @@ def test_a_first_fill_whose_answer_was_lost_is_not_repeated(deliver, sandbox, re
     acme = deliver(tabs={"Sheet1": [["old"]]})
     sandbox.faults.cut("after", kind="write")
     done = acme.sync(rebuild=rebuild)
-    assert acme.requests() == {"read": 2, "write": 1}
+    assert acme.requests() == {"read": 3, "write": 1}
     assert (done.header, done.appended, done.target.new) == (True, 5, True)
     assert is_true(acme)
 
