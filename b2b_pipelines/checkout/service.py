@@ -154,12 +154,13 @@ def _record(session: Session, basket: Basket, decided: Quote, facts: _Facts, cur
         for line in decided.lines
     ]
     store.add_order(session, order, enrollments)
-    learner_store.redeem(session, list(codes.values()), learner.id, RedemptionKind.ENROLL, order.reference)
     seated = {contract_id for contract_id, standing in facts.standings.items() if standing.place.attached}
-    for code in codes.values():
-        if code.contract_id not in seated:
-            seated.add(code.contract_id)
-            learners.take_seat(session, facts.contracts[code.contract_id], learner.id, code, order.reference)
+    joined = {code.contract_id: code for code in reversed(codes.values()) if code.contract_id not in seated}
+    with learners.welcomed_back(session, [facts.contracts[each] for each in sorted(joined)], learner.id):
+        learner_store.redeem(session, list(codes.values()), learner.id, RedemptionKind.ENROLL, order.reference)
+        for contract_id, code in joined.items():
+            learners.take_seat(session, facts.contracts[contract_id], learner.id, code, order.reference)
+    learners.replace_spent(session, [facts.contracts[each] for each in sorted(seated)], learner.id)
     return order
 
 

@@ -37,22 +37,21 @@ class Terms:
 class Tally:
     """The codes that one active product has.
 
-    A code is *redeemed* after any redemption, attach or enroll. A redeemed one-time code *keeps its seat* while a
-    learner who redeemed it is attached to the contract; afterwards it no longer counts.
+    A code is *redeemed* after any redemption, attach or enroll. Seats are counted by learners: whoever is attached to
+    the contract and redeemed codes of the product has one seat, however many codes that took, earlier stays included.
+    A one-time code is of the learner who enrolled with it, and before anybody did, of the one who attached with it.
     """
 
     product_id: int
     price: Decimal = Decimal(0)
     one_time_free: int = 0
     """active, unredeemed, one-time"""
-    one_time_seated: int = 0
-    """redeemed, one-time, active or not, whose learner is still attached"""
     unlimited_free: int = 0
     """active, unredeemed, unlimited"""
     unlimited_redeemed: int = 0
     """active, redeemed, unlimited"""
-    unlimited_seated: int = 0
-    """learners still attached who redeemed an unlimited code, active or not"""
+    seated: int = 0
+    """attached learners who have a redeemed code, active or not"""
     dormant: int = 0
     """deactivated, unredeemed, of either type"""
     mispriced: int = 0
@@ -135,9 +134,9 @@ def _unlimited(terms: Terms, tally: Tally) -> Orders:
 
 
 def _one_a_seat(terms: Terms, tally: Tally, cap: int) -> Orders:
-    """A cap: one one-time code for each seat that no redeemed code holds."""
+    """A cap: one one-time code for each seat whose learner has none."""
     free = tally.one_time_free + tally.unlimited_free
-    counted = free + tally.one_time_seated + tally.unlimited_seated
+    counted = free + tally.seated
     lacking, surplus = max(cap - counted, 0), min(max(counted - cap, 0), free)
     reactivated = min(lacking, tally.dormant)
     created = lacking - reactivated

@@ -16,21 +16,27 @@ UNREDEEMED = "NOT EXISTS (SELECT FROM code_redemption WHERE code_redemption.code
 
 TALLIES = text("""
 WITH redeemed AS (
-    SELECT code.id AS code_id, count(DISTINCT attached.learner_id) AS seated
+    SELECT code.id AS code_id, code.product_id, code.redemption_type, bool_or(redemption.kind = 'enroll') AS enrolled
     FROM code_redemption redemption
     JOIN enrollment_code code ON code.id = redemption.code_id
-    LEFT JOIN contract_learner attached
-           ON attached.contract_id = code.contract_id AND attached.learner_id = redemption.learner_id
     WHERE code.contract_id = ANY(:contracts)
     GROUP BY code.id
+), seated AS (
+    SELECT redeemed.product_id, count(DISTINCT attached.learner_id) AS learners
+    FROM redeemed
+    JOIN enrollment_code code ON code.id = redeemed.code_id
+    JOIN code_redemption redemption ON redemption.code_id = redeemed.code_id
+    JOIN contract_learner attached
+      ON attached.contract_id = code.contract_id AND attached.learner_id = redemption.learner_id
+    WHERE redeemed.redemption_type = 'unlimited' OR redemption.kind = 'enroll' OR NOT redeemed.enrolled
+    GROUP BY redeemed.product_id
 )
 SELECT run.contract_id, product.id AS product_id, product.price,
-       count(*) FILTER (WHERE code.active AND redeemed IS NULL AND redemption_type = 'one-time') AS one_time_free,
-       count(*) FILTER (WHERE redeemed.seated > 0 AND redemption_type = 'one-time') AS one_time_seated,
-       count(*) FILTER (WHERE code.active AND redeemed IS NULL AND redemption_type = 'unlimited') AS unlimited_free,
-       count(*) FILTER (WHERE code.active AND redeemed.code_id IS NOT NULL AND redemption_type = 'unlimited')
+       count(*) FILTER (WHERE code.active AND redeemed IS NULL AND code.redemption_type = 'one-time') AS one_time_free,
+       count(*) FILTER (WHERE code.active AND redeemed IS NULL AND code.redemption_type = 'unlimited') AS unlimited_free,
+       count(*) FILTER (WHERE code.active AND redeemed.code_id IS NOT NULL AND code.redemption_type = 'unlimited')
            AS unlimited_redeemed,
-       coalesce(sum(redeemed.seated) FILTER (WHERE redemption_type = 'unlimited'), 0)::bigint AS unlimited_seated,
+       coalesce(seated.learners, 0) AS seated,
        count(*) FILTER (WHERE NOT code.active AND redeemed IS NULL) AS dormant,
        count(*) FILTER (WHERE redeemed IS NULL AND code.amount <> coalesce(contract.price, 0)) AS mispriced
 FROM contract
@@ -38,8 +44,9 @@ JOIN course_run run ON run.contract_id = contract.id
 JOIN product ON product.course_run_id = run.id AND product.active
 LEFT JOIN enrollment_code code ON code.product_id = product.id AND code.contract_id = contract.id
 LEFT JOIN redeemed ON redeemed.code_id = code.id
+LEFT JOIN seated ON seated.product_id = product.id
 WHERE contract.id = ANY(:contracts)
-GROUP BY run.contract_id, product.id
+GROUP BY run.contract_id, product.id, seated.learners
 ORDER BY run.contract_id, product.id
 """).bindparams(bindparam("contracts", type_=ARRAY(BigInteger)))
 

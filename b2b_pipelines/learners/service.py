@@ -3,7 +3,8 @@
 Every change takes the contract's lock first, then writes the learner: capacity is counted and taken by one at a time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import ClassVar
@@ -86,17 +87,38 @@ def attach(
     if outcome != Outcome.ATTACHED or offered is None:
         raise _refusal(outcome, contract.slug)
     learner = store.ensure_learner(session, person.email, person.name, person.lms_user_id)
-    take_seat(session, contract, learner.id, offered)
+    with welcomed_back(session, [contract], learner.id):
+        take_seat(session, contract, learner.id, offered)
     return Attachment(outcome, contract.slug)
 
 
 def take_seat(
     session: Session, contract: Contract, learner_id: int, code: CodeFacts, order_reference: str | None = None
 ) -> None:
-    """Attach a learner with a code, for whom there is room: the contract is locked, and that was decided."""
+    """Attach a learner with a code, for whom there is room: the contract is locked, and that was decided. The caller
+    has them `welcomed_back`."""
     store.attach(session, [contract.id], learner_id, "code")
-    if not store.redeem(session, [code], learner_id, RedemptionKind.ATTACH, order_reference):
-        codes.ensure_codes(session, contract.slug)  # back with the code of old, whose seat had got a new one
+    store.redeem(session, [code], learner_id, RedemptionKind.ATTACH, order_reference)
+
+
+@contextmanager
+def welcomed_back(session: Session, contracts: Sequence[Contract], learner_id: int) -> Iterator[None]:
+    """A learner joins these contracts while the block runs. Who was in one before has the codes of that stay again,
+    in whose place there are new ones: then its codes are brought in line."""
+    redeemed = store.codes_redeemed(session, learner_id, [contract.id for contract in contracts])
+    yield
+    for contract in contracts:
+        if contract.id in redeemed:
+            codes.ensure_codes(session, contract.slug)
+
+
+def replace_spent(session: Session, contracts: Sequence[Contract], learner_id: int) -> None:
+    """An attached learner enrolled: when that was with a second code of one product, it was another seat's, which gets
+    a new one."""
+    redeemed = store.codes_redeemed(session, learner_id, [contract.id for contract in contracts])
+    for contract in contracts:
+        if any(number > 1 for number in redeemed.get(contract.id, {}).values()):
+            codes.ensure_codes(session, contract.slug)
 
 
 def sign_on(
@@ -114,8 +136,9 @@ def sign_on(
     learner = store.ensure_learner(session, person.email, person.name, person.lms_user_id)
     places = places_of(session, contracts, learner.id, now.date())
     outcomes = {contract: rules.join(places[contract.id]) for contract in contracts if places[contract.id].open}
-    joining = [contract.id for contract, outcome in outcomes.items() if outcome == Outcome.ATTACHED]
-    store.attach(session, joining, learner.id, "sso")
+    joining = [contract for contract, outcome in outcomes.items() if outcome == Outcome.ATTACHED]
+    with welcomed_back(session, joining, learner.id):
+        store.attach(session, [contract.id for contract in joining], learner.id, "sso")
     return SignOn(
         attached=_slugs(outcomes, Outcome.ATTACHED),
         already_attached=_slugs(outcomes, Outcome.ALREADY_ATTACHED),
@@ -136,7 +159,8 @@ def add(session: Session, said: str, person: Person, now: datetime, *, forced: b
         raise _refusal(outcome, contract.slug)
     if outcome == Outcome.ATTACHED:
         learner = store.ensure_learner(session, person.email, person.name, person.lms_user_id)
-        store.attach(session, [contract.id], learner.id, "manual")
+        with welcomed_back(session, [contract], learner.id):
+            store.attach(session, [contract.id], learner.id, "manual")
     return Attachment(outcome, contract.slug)
 
 

@@ -154,16 +154,34 @@ def detach(session: Session, contract_id: int, learner_id: int) -> bool:
     return session.scalars(statement.returning(ContractLearner.id)).first() is not None
 
 
+def codes_redeemed(session: Session, learner_id: int, contract_ids: Iterable[int]) -> Mapping[int, Mapping[int, int]]:
+    """How many codes of each product of those contracts the learner redeemed, by contract and product; none is absent."""
+    rows = session.execute(
+        select(
+            EnrollmentCode.contract_id,
+            EnrollmentCode.product_id,
+            func.count(EnrollmentCode.id.distinct()).label("number"),
+        )
+        .join(CodeRedemption, CodeRedemption.code_id == EnrollmentCode.id)
+        .where(CodeRedemption.learner_id == learner_id, EnrollmentCode.contract_id.in_(list(contract_ids)))
+        .group_by(EnrollmentCode.contract_id, EnrollmentCode.product_id)
+    )
+    found: dict[int, dict[int, int]] = {}
+    for row in rows:
+        found.setdefault(row.contract_id, {})[row.product_id] = row.number
+    return found
+
+
 def redeem(
     session: Session,
     codes_used: Sequence[CodeFacts],
     learner_id: int,
     kind: RedemptionKind,
     order_reference: str | None = None,
-) -> int:
-    """Note that the learner used the codes; how many of these uses were not noted already."""
+) -> None:
+    """Note that the learner used the codes, once for each kind of use."""
     if not codes_used:
-        return 0
+        return
     statement = insert(CodeRedemption).values(
         [
             {
@@ -176,5 +194,4 @@ def redeem(
             for code in codes_used
         ]
     )
-    noted = statement.on_conflict_do_nothing(index_elements=["code_id", "learner_id", "kind"])
-    return len(session.scalars(noted.returning(CodeRedemption.id)).all())
+    session.execute(statement.on_conflict_do_nothing(index_elements=["code_id", "learner_id", "kind"]))

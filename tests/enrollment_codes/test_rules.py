@@ -40,19 +40,19 @@ def orders(**wanted: object) -> Orders:
         ),
         pytest.param(
             terms(10),
-            tally(one_time_free=3, one_time_seated=4),
+            tally(one_time_free=3, seated=4),
             orders(create=3, create_as=ONE),
             id="redeemed-codes-count",
         ),
         pytest.param(
             terms(5),
-            tally(one_time_free=6, one_time_seated=2),
+            tally(one_time_free=6, seated=2),
             orders(deactivate_newest=3),
             id="a-lowered-cap-takes-free-codes",
         ),
         pytest.param(
             terms(1),
-            tally(one_time_free=1, one_time_seated=4),
+            tally(one_time_free=1, seated=4),
             orders(deactivate_newest=1),
             id="redeemed-codes-are-not-taken-back",
         ),
@@ -70,13 +70,13 @@ def orders(**wanted: object) -> Orders:
         ),
         pytest.param(
             terms(),
-            tally(one_time_free=4, one_time_seated=2),
+            tally(one_time_free=4, seated=2),
             orders(convert=4, convert_to=MANY),
             id="cap-removed-free-codes-become-unlimited",
         ),
         pytest.param(
             terms(),
-            tally(one_time_seated=2),
+            tally(seated=2),
             orders(create=1, create_as=MANY),
             id="cap-removed-and-nothing-free-one-is-made",
         ),
@@ -88,13 +88,13 @@ def orders(**wanted: object) -> Orders:
         ),
         pytest.param(
             terms(5),
-            tally(unlimited_redeemed=1, unlimited_seated=3),
+            tally(unlimited_redeemed=1, seated=3),
             orders(retire_unlimited=1, create=2, create_as=ONE),
             id="cap-set-redemptions-of-an-unlimited-code-count",
         ),
         pytest.param(
             terms(3),
-            tally(unlimited_redeemed=1, unlimited_seated=3),
+            tally(unlimited_redeemed=1, seated=3),
             orders(retire_unlimited=1),
             id="cap-set-and-every-seat-redeemed-nothing-is-made",
         ),
@@ -106,7 +106,7 @@ def orders(**wanted: object) -> Orders:
         ),
         pytest.param(
             terms(requires=False),
-            tally(one_time_free=2, unlimited_free=1, dormant=1, one_time_seated=4),
+            tally(one_time_free=2, unlimited_free=1, dormant=1, seated=4),
             orders(delete_unredeemed=4),
             id="sso-free-and-uncapped-deletes-what-is-unredeemed",
         ),
@@ -153,10 +153,9 @@ tallies = st.builds(
     product_id=st.just(7),
     price=st.sampled_from([FREE, Decimal(5)]),
     one_time_free=small,
-    one_time_seated=small,
+    seated=small,
     unlimited_free=small,
     unlimited_redeemed=small,
-    unlimited_seated=small,
     dormant=small,
     mispriced=small,
 )
@@ -181,6 +180,6 @@ def test_a_cap_ends_with_as_many_codes_as_seats_unless_more_are_redeemed(said: T
     if not (said.active and said.requires_codes and said.cap):
         return
     after = carried_out(said, there, orders_for(said, there))
-    seated = after.one_time_seated + after.unlimited_seated
+    seated = after.seated
     assert after.one_time_free + seated == max(said.cap, seated)
     assert after.unlimited_free == after.unlimited_redeemed == 0
