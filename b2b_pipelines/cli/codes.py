@@ -66,7 +66,7 @@ def output(
     if as_json:
         console.print_json({"file": str(filename), "rows": len(rows)})
     else:
-        console.say(f"Wrote {len(rows)} codes to {filename}.")
+        console.say(f"Wrote {console.counted(len(rows), 'code')} to {filename}.")
 
 
 @commands.command("stats")

@@ -30,8 +30,11 @@ from b2b_pipelines.settings import Settings, read_settings
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Log to stderr what is done.")]
 
-stdout = Console(soft_wrap=True, highlight=False)
-stderr = Console(stderr=True, soft_wrap=True, highlight=False)
+# What is printed holds names that people gave: `[bold]` and `:rocket:` in them are no commands to Rich.
+AS_IT_IS: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+
+stdout = Console(soft_wrap=True, **AS_IT_IS)
+stderr = Console(stderr=True, soft_wrap=True, **AS_IT_IS)
 
 
 def app(help_text: str) -> typer.Typer:
@@ -57,7 +60,7 @@ def run(commands: typer.Typer, name: str, arguments: Sequence[str] | None = None
         raise SystemExit(1) from None
     except TyperException as error:
         if error.format_message().startswith("Usage:"):  # a group without a command shows its help
-            stdout.print(error.format_message(), markup=False)
+            stdout.print(error.format_message())
         else:
             _refuse(given, "usage", f"{' '.join(error.format_message().split())} (see `{name} --help`)")
         raise SystemExit(error.exit_code) from None
@@ -140,17 +143,17 @@ def print_rows(
     for row in rows:
         table.add_row(*(_shown(row[key]) for key in columns))
     # Without a terminal, a table is as wide as it needs: cutting it at 80 columns would lose ids.
-    (stdout if stdout.is_terminal else Console(width=max(stdout.width, 400), highlight=False)).print(table)
+    (stdout if stdout.is_terminal else Console(width=max(stdout.width, 400), **AS_IT_IS)).print(table)
 
 
 def say(line: str) -> None:
     """A line of an answer for people."""
-    stdout.print(line, markup=False)
+    stdout.print(line)
 
 
 def warn(line: str) -> None:
     """A line that a person should see and a program need not: to stderr."""
-    stderr.print(line, markup=False)
+    stderr.print(line)
 
 
 @contextmanager
@@ -178,6 +181,11 @@ class Ticker:
 
     def advance(self, by: int = 1) -> None:
         self.bar.advance(self.task, by)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def money(amount: Decimal | None) -> str | None:
@@ -209,7 +217,7 @@ def _refuse(given: Sequence[str], code: str, message: str) -> None:
     if "--json" in given:
         print_json({"error": {"code": code, "message": message}})
     else:
-        stderr.print(f"Error: {message}", markup=False)
+        stderr.print(f"Error: {message}")
 
 
 def _log_to_stderr(*, verbose: bool) -> None:

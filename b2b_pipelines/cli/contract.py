@@ -259,7 +259,7 @@ def _show(answer: dict[str, Any], *, as_json: bool, lead: str) -> None:
         return
     cap = answer["max_learners"] or "unlimited"
     console.say(f"{lead} {answer['slug']} (id {answer['id']}) of {answer['organization']}.")
-    console.say(f"{answer['codes']} codes, {answer['learners']} of {cap} seats taken.")
+    console.say(f"{console.counted(answer['codes'], 'code')}, {answer['learners']} of {cap} seats taken.")
 
 
 def _show_courseware(change: CoursewareChange, *, as_json: bool) -> None:

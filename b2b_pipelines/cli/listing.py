@@ -134,7 +134,7 @@ def write_codes(said: str, out: Path | None, *, as_json: bool) -> None:
     if as_json:
         console.print_json({"contract": contract.slug, "file": str(path), "rows": rows})
     else:
-        console.say(f"Wrote {rows} codes of {contract.slug} to {path}.")
+        console.say(f"Wrote {console.counted(rows, 'code')} of {contract.slug} to {path}.")
 
 
 def run() -> NoReturn:

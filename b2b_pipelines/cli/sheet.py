@@ -124,13 +124,13 @@ def _show_result(result: SyncResult, *, as_json: bool, would: bool) -> None:
     if any(conflict.kind == "layout_lost" for conflict in result.conflicts):
         console.say(f"{result.contract}: nothing can be written: {layout_lost_words(result)}.")
     elif result.changed:
-        done = f"{result.updated} rows updated, {result.appended} appended, {result.unchanged} unchanged"
+        done = f"{console.counted(result.updated, 'row')} updated, {result.appended} appended, {result.unchanged} unchanged"
         console.say(f"{result.contract}: {'would be ' if would else ''}{done}.")
     else:
-        console.say(f"{result.contract}: nothing to do, {result.unchanged} rows are right.")
-    console.say(
-        f"{result.target.url} (tab {result.target.tab!r}), {result.requests.reads} reads, {result.requests.writes} writes"
-    )
+        right = f"{console.counted(result.unchanged, 'row')} {'is' if result.unchanged == 1 else 'are'} right"
+        console.say(f"{result.contract}: nothing to do, {right}.")
+    reads, writes = console.counted(result.requests.reads, "read"), console.counted(result.requests.writes, "write")
+    console.say(f"{result.target.url} (tab {result.target.tab!r}), {reads}, {writes}")
     if result.conflicts:
         rows = [conflict._asdict() for conflict in result.conflicts]
         console.print_rows(rows, {"row": "Row", "kind": "Conflict", "code": "Code"}, as_json=False)

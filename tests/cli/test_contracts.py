@@ -105,6 +105,21 @@ def test_refusals_are_one_line_and_change_nothing(run: Run, words: str, status: 
     assert run("b2b_list contracts --json").out == before
 
 
+def test_names_are_printed_as_they_were_given(run: Run) -> None:
+    name = "Foo [bold]bar[/x] :rocket:"
+    made = run("b2b_contract create", f"{name} Inc", name, "sso", "--create", "--description", name)
+    assert f"of {name} Inc." in made.out
+    assert name in run("b2b_list contracts").out
+    assert f"{name} Inc" in run("b2b_list organizations").out
+    assert f"no organization '{name}'" in run("b2b_list contracts --org", name).err
+
+
+def test_one_is_not_called_many(run: Run) -> None:
+    create(run, "--max-learners", "1")
+    run("b2b_contract courseware acme-2026 course-v1:UAI+C1")
+    assert "1 code, 0 of 1 seats taken." in run("b2b_contract modify acme-2026 --price 1").out
+
+
 def test_two_contracts_may_not_name_one_tab(run: Run) -> None:
     create(run, "--sheet", SHEET)
     refused = run("b2b_contract create", "Acme Corp", "Other", "non-sso", "--sheet", SHEET, "--tab", "sheet1")

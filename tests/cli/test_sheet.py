@@ -56,7 +56,7 @@ def test_in_words(run, sheet):
     assert "acme: would be 0 rows updated, 3 appended, 0 unchanged." in run("b2b sheet plan acme").out
     done = run("b2b sheet sync acme")
     assert "acme: 0 rows updated, 3 appended, 0 unchanged." in done.out
-    assert "(tab 'Sheet1'), 2 reads, 1 writes" in done.out
+    assert "(tab 'Sheet1'), 2 reads, 1 write" in done.out
     assert done.err == ""
     assert "acme: nothing to do, 3 rows are right." in run("b2b sheet sync acme").out
 
