@@ -22,7 +22,6 @@ from b2b_pipelines.db.locks import transaction_lock
 from b2b_pipelines.errors import B2BError, InvalidInput
 
 RUN_TAG = re.compile(r"[^+\s]{1,100}")
-LONGEST_ID = 255
 BATCH = 1000
 
 Entry = TypeVar("Entry")
@@ -177,7 +176,7 @@ class _Reader:
     def _course(self, item: Any, parent: Any) -> CourseEntry:
         fields = self._object(item, "a course", {"readable_id", "title", "runs"}, parent)
         name = self._text(fields, "readable_id")
-        if not rules.COURSE_ID.fullmatch(name) or len(name) > LONGEST_ID:
+        if not rules.COURSE_ID.fullmatch(name) or len(name) > rules.LONGEST_ID:
             self._refuse(fields, f"{name!r} is not a course id such as course-v1:ORG+NUMBER")
         runs = tuple(self._run(run, name, fields) for run in self._list(fields, "runs"))
         tags = [run.run_tag for run in runs]
@@ -192,7 +191,7 @@ class _Reader:
     def _run(self, item: Any, course: str, parent: Any) -> RunEntry:
         fields = self._object(item, "a run", {"run_tag", "is_source"}, parent)
         tag = self._text(fields, "run_tag")
-        if not RUN_TAG.fullmatch(tag) or len(course) + len(tag) >= LONGEST_ID:
+        if not RUN_TAG.fullmatch(tag) or len(course) + len(tag) >= rules.LONGEST_ID:
             self._refuse(fields, f"{tag!r} is not a run tag: write up to 100 characters without + and blanks")
         is_source = fields.get("is_source")
         if is_source is not None and not isinstance(is_source, bool):
@@ -202,7 +201,7 @@ class _Reader:
     def _program(self, item: Any, parent: Any) -> ProgramEntry:
         fields = self._object(item, "a program", {"readable_id", "title", "requires"}, parent)
         name = self._text(fields, "readable_id")
-        if not rules.PROGRAM_ID.fullmatch(name) or len(name) > LONGEST_ID:
+        if not rules.PROGRAM_ID.fullmatch(name) or len(name) > rules.LONGEST_ID:
             self._refuse(fields, f"{name!r} is not a program id such as program-v1:ORG+NAME")
         if "requires" not in fields:
             self._refuse(fields, f"{name} lacks requires")

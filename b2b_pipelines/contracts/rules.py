@@ -14,6 +14,7 @@ ORG_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,29}")
 COURSE_ID = re.compile(r"course-v1:(?P<org>[^+\s]+)\+(?P<number>[^+\s]+)")
 RUN_ID = re.compile(r"course-v1:(?P<org>[^+\s]+)\+(?P<number>[^+\s]+)\+(?P<run>[^+\s]+)")
 PROGRAM_ID = re.compile(r"program-v1:[^+\s]+\+\S+")
+LONGEST_ID = 255
 
 
 class IntegrationType(StrEnum):

@@ -263,6 +263,7 @@ def _create_runs(
     runs: dict[int, list[CourseRun]] = {course.id: [] for course in courses}
     for run in store.runs_of_courses(session, runs):
         runs[run.course_id].append(run)
+    ids = list(store.runs_keyed_by(session, contract.organization))
     made: list[CourseRun] = []
     for course in courses:
         if not rerun and any(run.contract_id == contract.id for run in runs[course.id]):
@@ -278,7 +279,8 @@ def _create_runs(
             continue
         if source.guessed:
             change.guessed_source.append(course.readable_id)
-        made.append(_contract_run(contract, course, runs[course.id], source.id, now))
+        made.append(_contract_run(contract, course, ids, source.id, now))
+        ids.append(made[-1].courseware_id)
     session.add_all(made)
     session.flush()
     store.add_products(session, contract)
@@ -293,13 +295,17 @@ def _as_sources(runs: Iterable[CourseRun]) -> list[tuple[int, str, bool]]:
 
 
 def _contract_run(
-    contract: Contract, course: Course, siblings: Iterable[CourseRun], source_id: int, now: datetime
+    contract: Contract, course: Course, ids_taken: Iterable[str], source_id: int, now: datetime
 ) -> CourseRun:
-    tag = rules.run_tag(now.astimezone(UTC).year, contract.id, (run.run_tag for run in siblings))
     organization = contract.organization
+    stem = rules.courseware_id(organization.org_key_prefix, organization.org_key, course.readable_id, "")
+    taken = (name.removeprefix(stem) for name in ids_taken if name.startswith(stem))
+    tag = rules.run_tag(now.astimezone(UTC).year, contract.id, taken)
+    if len(stem + tag) > rules.LONGEST_ID:
+        raise Refused(f"a run of {course.readable_id} would have an id of more than {rules.LONGEST_ID} characters")
     dates = rules.run_dates(contract.starts_on, contract.ends_on, now)
     return CourseRun(
-        courseware_id=rules.courseware_id(organization.org_key_prefix, organization.org_key, course.readable_id, tag),
+        courseware_id=stem + tag,
         course_id=course.id,
         run_tag=tag,
         title=course.title,

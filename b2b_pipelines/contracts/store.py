@@ -110,6 +110,14 @@ def runs_of_courses(session: Session, course_ids: Iterable[int]) -> Sequence[Cou
     ).all()
 
 
+def runs_keyed_by(session: Session, org: Organization) -> Sequence[str]:
+    """The courseware ids of the runs with that organization's key in edX, of whatever course or contract."""
+    key = f"course-v1:{org.org_key_prefix}{org.org_key}+"
+    return session.scalars(
+        select(CourseRun.courseware_id).where(CourseRun.courseware_id.startswith(key, autoescape=True))
+    ).all()
+
+
 def run(session: Session, courseware_id: str) -> CourseRun | None:
     return session.scalars(
         select(CourseRun).where(CourseRun.courseware_id == courseware_id).with_for_update(key_share=True)

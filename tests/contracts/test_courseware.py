@@ -1,0 +1,44 @@
+"""What contracts are given: courses, runs and programs."""
+
+import pytest
+
+from b2b_pipelines.contracts import courseware_registry as registry
+from b2b_pipelines.contracts import service as contracts
+from b2b_pipelines.contracts.service import CoursewareChange
+from b2b_pipelines.errors import Refused
+from tests.shop import NOW, Shop
+
+
+def register(shop: Shop, *courses: str) -> None:
+    with shop.database.session() as session:
+        for course in courses:
+            registry.register(session, registry.course(course, "C", source_run="SOURCE"))
+        registry.register(session, registry.program("program-v1:UAI+P", "P", {"all_of": [*courses]}))
+
+
+def give(shop: Shop, slug: str, readable_id: str, **options: bool) -> CoursewareChange:
+    with shop.database.session() as session:
+        return contracts.give_courseware(session, slug, readable_id, NOW, **options)
+
+
+SAME_NUMBER = ("course-v1:UAI+LEAD101", "course-v1:MIT+LEAD101")
+
+
+def test_courses_with_one_number_get_runs_of_their_own(shop: Shop):
+    register(shop, *SAME_NUMBER)
+    one, two = shop.sell("One", courses=0), shop.sell("Two", courses=0)
+    made = [give(shop, one.slug, course).created for course in SAME_NUMBER]
+    assert made == [["course-v1:UAI_ACME+LEAD101+2026_C1"], ["course-v1:UAI_ACME+LEAD101+2026_C1_2"]]
+    assert give(shop, one.slug, SAME_NUMBER[0], rerun=True).created == ["course-v1:UAI_ACME+LEAD101+2026_C1_3"]
+    assert give(shop, two.slug, "program-v1:UAI+P").created == [
+        "course-v1:UAI_ACME+LEAD101+2026_C2",
+        "course-v1:UAI_ACME+LEAD101+2026_C2_2",
+    ]
+
+
+def test_a_course_whose_run_would_have_too_long_an_id_is_refused(shop: Shop):
+    course = f"course-v1:U+{'N' * 234}"
+    register(shop, course)
+    sold = shop.sell(courses=0)
+    with pytest.raises(Refused, match="more than 255 characters"):
+        give(shop, sold.slug, course)
