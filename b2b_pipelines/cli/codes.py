@@ -61,7 +61,7 @@ def output(
     if filename is None:
         _print(rows, chosen)
         return
-    with filename.open("w", encoding="utf-8", newline="") as file:
+    with console.writing(filename), filename.open("w", encoding="utf-8", newline="") as file:
         _write(rows, Format.CSV if chosen is Format.TABLE else chosen, file)
     if as_json:
         console.print_json({"file": str(filename), "rows": len(rows)})

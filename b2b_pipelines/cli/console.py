@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 from uuid import UUID
 
@@ -24,7 +25,7 @@ from sqlalchemy.orm import Session
 from typer.exceptions import TyperException
 
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.errors import B2BError
+from b2b_pipelines.errors import B2BError, Refused
 from b2b_pipelines.settings import Settings, read_settings
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -154,6 +155,15 @@ def say(line: str) -> None:
 def warn(line: str) -> None:
     """A line that a person should see and a program need not: to stderr."""
     stderr.print(line)
+
+
+@contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Raises `Refused`, which names the file, when it cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise Refused(f"cannot write {file}: {error.strerror}") from None
 
 
 @contextmanager

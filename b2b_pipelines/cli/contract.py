@@ -17,7 +17,6 @@ from b2b_pipelines.contracts.rules import integration_type
 from b2b_pipelines.contracts.service import Changes, CoursewareChange
 from b2b_pipelines.enrollment_codes import reports
 from b2b_pipelines.enrollment_codes import service as codes
-from b2b_pipelines.errors import Refused
 
 commands = console.app("Make contracts, change them, give them courseware.")
 
@@ -204,7 +203,8 @@ def export_contract(
     if output is None:
         console.print_json(document.model_dump(mode="json"))
         return
-    _write(output, document.model_dump_json(indent=2) + "\n")
+    with console.writing(output):
+        output.write_text(document.model_dump_json(indent=2) + "\n", encoding="utf-8")
     if as_json:
         console.print_json({"slug": document.contract.slug, "output": str(output)})
     else:
@@ -235,13 +235,6 @@ def import_contract(
 
 def run() -> NoReturn:
     console.run(commands, "b2b_contract")
-
-
-def _write(file: Path, content: str) -> None:
-    try:
-        file.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise Refused(f"cannot write {file}: {error.strerror}") from None
 
 
 def _given(**values: Any) -> dict[str, Any]:

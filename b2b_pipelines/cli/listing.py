@@ -1,8 +1,10 @@
 """`b2b_list`: organizations, contracts, courseware, learners, and a contract's codes as a file."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import IO, Annotated, Any, NoReturn
 
 import typer
 from sqlalchemy.orm import Session
@@ -122,19 +124,34 @@ def write_codes(said: str, out: Path | None, *, as_json: bool) -> None:
         contract = store.contract(session, said)
         path = out or Path(f"codes-{contract.id}.csv")
         total = reports.contract_overview(session, [contract.id])[0]["codes"]
-        with tempfile.NamedTemporaryFile(dir=path.absolute().parent, prefix=f".{path.name}.", delete=False) as file:
-            unfinished = Path(file.name)
-            try:
-                with console.progress("Writing codes", total) as bar:
-                    rows = reports.export_codes(session, contract, here.settings.product_url_base, file, bar.advance)
-                file.flush()
-                unfinished.replace(path)
-            finally:
-                unfinished.unlink(missing_ok=True)
+        with _completed(path) as file, console.progress("Writing codes", total) as bar:
+            rows = reports.export_codes(session, contract, here.settings.product_url_base, file, bar.advance)
     if as_json:
         console.print_json({"contract": contract.slug, "file": str(path), "rows": rows})
     else:
         console.say(f"Wrote {console.counted(rows, 'code')} of {contract.slug} to {path}.")
+
+
+@contextmanager
+def _completed(path: Path) -> Iterator[IO[bytes]]:
+    """A file that appears under that name when it is complete. A link is followed; a device is written to as it is.
+
+    Raises `Refused` when it cannot be written.
+    """
+    target = path.resolve()
+    with console.writing(path):
+        if target.exists() and not target.is_file():
+            with target.open("wb") as device:
+                yield device
+            return
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
+            unfinished = Path(file.name)
+            try:
+                yield file
+                file.flush()
+                unfinished.replace(target)
+            finally:
+                unfinished.unlink(missing_ok=True)
 
 
 def run() -> NoReturn:

@@ -1,6 +1,7 @@
 """`b2b_contract`, `b2b_list`, `b2b_codes`: what they print, refuse and leave unchanged."""
 
 import csv
+import os
 from pathlib import Path
 
 import pytest
@@ -194,6 +195,35 @@ def test_every_code_goes_to_a_file_with_who_redeemed_it(
     other = tmp_path / "other.csv"
     run("b2b_list courses --codes 1 --codes-out", str(other))
     assert other.read_bytes() == (tmp_path / "codes-1.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "b2b_list contracts --codes 1 --codes-out",
+        "b2b_codes output --filename",
+        "b2b_contract export 1 --output",
+    ],
+)
+def test_a_file_that_cannot_be_written_is_named_and_a_link_is_followed(run: Run, tmp_path: Path, words: str) -> None:
+    create(run)
+    refused = run(words, str(tmp_path / "nowhere" / "x"))
+    assert (refused.status, refused.out, refused.err.count("\n")) == (1, "", 1)
+    assert "cannot write" in refused.err
+    assert run(words, str(tmp_path)).status in (1, 2)
+    kept, link = tmp_path / "kept", tmp_path / "link"
+    kept.write_text("old")
+    link.symlink_to(kept)
+    assert run(words, str(link)).status == 0
+    assert link.is_symlink()
+    assert kept.read_text() != "old"
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDWR)
+    assert run(words, str(pipe)).status == 0
+    assert os.read(reader, 1 << 16).decode() == kept.read_text()
+    os.close(reader)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept", "link", "pipe"]
 
 
 def test_validate_says_what_differs_and_mends_it_when_told(run: Run, database: object) -> None:
