@@ -150,7 +150,7 @@ def _methods_of(app: FastAPI, path: str) -> str:
 
 def _field(location: tuple[Any, ...]) -> str:
     """`body.learner.email`, or the bare name of a parameter."""
-    where = [str(part) for part in location]
+    where = [str(part).encode("utf-8", "replace").decode() for part in location]
     return ".".join(where if where[0] == "body" else where[1:]) or "body"
 
 

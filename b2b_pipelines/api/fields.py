@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from b2b_pipelines.errors import InvalidInput
 from b2b_pipelines.learners.rules import email_address
+from b2b_pipelines.text import storable
 
 API = "/api/v1"
 """The prefix of every feature's router."""
@@ -16,8 +17,8 @@ LARGEST_ID = 2**53 - 1
 
 
 def _storable(value: str) -> str:
-    if "\x00" in value:
-        raise ValueError("must not contain the character NUL")
+    if not storable(value):
+        raise ValueError("must not contain the character NUL or half characters")
     return value
 
 

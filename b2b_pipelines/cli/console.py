@@ -25,8 +25,9 @@ from sqlalchemy.orm import Session
 from typer.exceptions import TyperException
 
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.errors import B2BError, Refused
+from b2b_pipelines.errors import B2BError, InvalidInput, Refused
 from b2b_pipelines.settings import Settings, read_settings
+from b2b_pipelines.text import storable
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Log to stderr what is done.")]
@@ -55,6 +56,7 @@ def run(commands: typer.Typer, name: str, arguments: Sequence[str] | None = None
     given = list(sys.argv[1:] if arguments is None else arguments)
     _log_to_stderr(verbose="--verbose" in given or sys.stderr.isatty())
     try:
+        _check_text(given)
         outcome = typer.main.get_command(commands).main(given, prog_name=name, standalone_mode=False)
     except B2BError as error:
         _refuse(given, error.code, error.message)
@@ -77,6 +79,12 @@ def run(commands: typer.Typer, name: str, arguments: Sequence[str] | None = None
         _refuse(given, "unexpected", f"{type(error).__name__}, which nobody foresaw: --verbose shows where")
         raise SystemExit(1) from None
     raise SystemExit(outcome if isinstance(outcome, int) else 0)
+
+
+def _check_text(given: Sequence[str]) -> None:
+    for word in given:
+        if not storable(word):
+            raise InvalidInput(f"the argument {word!a} is not text in UTF-8")
 
 
 class WrongUsage(TyperException):

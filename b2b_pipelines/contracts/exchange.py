@@ -5,7 +5,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.contracts import rules, service, store
@@ -14,10 +14,18 @@ from b2b_pipelines.contracts.rules import IntegrationType
 from b2b_pipelines.contracts.service import Changes, CoursewareChange
 from b2b_pipelines.db.locks import transaction_lock
 from b2b_pipelines.errors import Conflict, InvalidInput
+from b2b_pipelines.text import storable
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*")
+    @classmethod
+    def _is_storable(cls, value: Any) -> Any:
+        if isinstance(value, str) and not storable(value):
+            raise ValueError("holds the character NUL or half a character")
+        return value
 
 
 class OrganizationPart(_Part):
@@ -106,7 +114,7 @@ def read(content: str) -> Document:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise InvalidInput(f"{where}: {first['msg']}") from None
+        raise InvalidInput(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
 def make(session: Session, document: Document, now: datetime) -> tuple[Contract, CoursewareChange]:

@@ -102,6 +102,9 @@ def test_text_that_postgresql_cannot_keep_is_refused(connect: Connect):
     assert api.get("/contracts/a%00b/").status_code == 400
     body = {"email": "a@example.com", "name": "a\x00b"}
     assert api.post("/attach/c/", json=body).status_code == 400
+    for half in (b'{"email": "a@example.com", "name": "a\\ud800"}', b'{"email": "a@example.com", "a\\ud800": 1}'):
+        refused = api.post("/attach/c/", content=half, headers={"Content-Type": "application/json"})
+        assert (refused.status_code, "detail" in refused.json()) == (400, True)
 
 
 def test_requests_are_counted_by_route(connect: Connect, api_url: str):

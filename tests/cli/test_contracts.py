@@ -115,6 +115,13 @@ def test_names_are_printed_as_they_were_given(run: Run) -> None:
     assert f"no organization '{name}'" in run("b2b_list contracts --org", name).err
 
 
+def test_an_argument_that_is_no_text_is_refused(run: Run) -> None:
+    said = b"Caf\xe9".decode("utf-8", "surrogateescape")
+    refused = run("b2b_contract create Acme", said, "sso", "--create")
+    assert (refused.status, refused.out) == (1, "")
+    assert refused.err == "Error: the argument 'Caf\\udce9' is not text in UTF-8\n"
+
+
 def test_one_is_not_called_many(run: Run) -> None:
     create(run, "--max-learners", "1")
     run("b2b_contract courseware acme-2026 course-v1:UAI+C1")

@@ -120,6 +120,8 @@ def test_an_inactive_contract_comes_back_inactive_and_without_codes(shop: Shop):
         ({"seats": 3}, "contract.seats"),
         ({"end": "2000-01-01", "start": "2001-01-01"}, "end"),
         ({"sheet_url": "nowhere"}, "sheet"),
+        ({"name": "a\x00b"}, "contract.name: holds"),
+        ({"description": "\ud800"}, "contract.description: holds"),
     ],
 )
 def test_what_no_contract_can_have_is_refused_in_words(shop: Shop, change: dict[str, object], words: str):
