@@ -23,6 +23,9 @@ from b2b_pipelines.tokens.service import Caller
 router = APIRouter(prefix=f"{API}/checkout-intents", tags=["checkout intents"])
 
 
+DEEPEST_TERMS = 20
+
+
 def _said(value: str) -> str:
     if not value:
         raise ValueError("must say something")
@@ -30,14 +33,22 @@ def _said(value: str) -> str:
 
 
 def _storable(value: dict[str, Any]) -> dict[str, Any]:
-    """What PostgreSQL keeps as JSON: no NaN, no half characters, no NUL."""
+    """What PostgreSQL keeps as JSON and every reader can read again: not too deep, no NaN, no half characters, no NUL."""
+    if _is_deeper(value, DEEPEST_TERMS):
+        raise ValueError(f"is nested more than {DEEPEST_TERMS} levels deep")
     try:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
+    except ValueError:
         raise ValueError("holds something that JSON cannot carry") from None
     if _has_nul(value):
         raise ValueError("must not contain the character NUL")
     return value
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects are nested in more than so many levels."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return inner is not None and (levels == 0 or any(_is_deeper(each, levels - 1) for each in inner))
 
 
 def _has_nul(value: Any) -> bool:
@@ -82,7 +93,7 @@ class IntentIn(Body):
     enterprise_slug: Short | None = Field(None, description="Comes with enterprise_name, or neither does.")
     quantity: Quantity | None = Field(None, description="1 unless said.")
     country: Short | None = None
-    terms_metadata: Terms | None = Field(None, description="Merged into what an open intent has.")
+    terms_metadata: Terms | None = Field(None, description="Merged into what an open intent has; at most 20 levels deep.")
 
 
 class IntentPatch(Body):

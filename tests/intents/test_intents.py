@@ -1,5 +1,6 @@
 """Checkout intents through the API, Stripe's events and the upkeep, on a real database."""
 
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,12 @@ from b2b_pipelines.sandbox.stripe import checkout_event, signed
 from resources.database import DatabaseResource
 from tests.intents.conftest import EVENTS, PATH
 
+JSON = {"Content-Type": "application/json"}
 ACME = {"enterprise_name": "Acme", "enterprise_slug": "acme"}
+
+
+def nested(levels):
+    return '{"a":' * (levels - 1) + "{}" + "}" * (levels - 1)
 
 
 def end_reservation(database, intent):
@@ -140,6 +146,8 @@ class TestReserving:
             {"quantity": 2**63},
             {"terms_metadata": []},
             {"terms_metadata": {"a": ["\x00"]}},
+            {"terms_metadata": {"a": [{"\ud800": 1}]}},
+            {"country": "\ud800"},
             {"learner": {}},
             {"learner": {"email": "nobody"}},
             {"country": 7},
@@ -149,9 +157,23 @@ class TestReserving:
     )
     def test_what_cannot_be_understood_is_refused(self, intents, wish):
         body = {"learner": {"email": "jane@example.com"}, **wish}
-        answer = intents.client.post(PATH, json=body)
+        answer = intents.client.post(PATH, content=json.dumps(body), headers=JSON)
         assert answer.status_code == 400
         assert answer.json()["detail"]
+
+    @pytest.mark.parametrize("levels", [21, 260, 500, 900, 100_000])
+    def test_terms_that_are_nested_too_deep_are_refused_before_anything_is_kept(self, intents, levels):
+        made = intents.make(terms_metadata=json.loads(nested(20)))
+        deep = nested(levels)
+        reserved = f'{{"learner": {{"email": "deep@example.com"}}, "terms_metadata": {deep}}}'
+        for method, path, body in (
+            ("POST", PATH, reserved),
+            ("PATCH", f"{PATH}{made['uuid']}/", f'{{"terms_metadata": {deep}}}'),
+            ("POST", PATH, "[" * levels + "]" * levels),
+        ):
+            answer = intents.client.request(method, path, content=body, headers=JSON)
+            assert answer.status_code == 400
+        assert intents.client.get(PATH).json()["results"] == [made]
 
     def test_20_creations_at_once_make_one_row(self, intents, database):
         start = threading.Barrier(20)
