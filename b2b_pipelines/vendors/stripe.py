@@ -121,6 +121,8 @@ def verified_event(body: bytes, signature: str | None, secret: str) -> dict[str,
 
     The event's own age does not matter: Stripe delivers again for days, signing each time anew.
     """
+    if signature is not None and not signature.isascii():  # which the package cannot compare
+        signature = None
     try:
         stripe.WebhookSignature.verify_header(body, signature, secret, tolerance=SIGNATURE_AGE)
         event = json.loads(body)

@@ -126,6 +126,7 @@ class TestEvents:
             pytest.param(lambda body, header: (body, "nonsense"), id="nonsense"),
             pytest.param(lambda body, header: (body, header[:-1] + ("0" if header[-1] != "0" else "1")), id="forged"),
             pytest.param(lambda body, header: (b"\xff\xfe", header), id="no-text"),
+            pytest.param(lambda body, header: (body, f"{header.partition(',')[0]},v1=\xe9"), id="no-ascii"),
         ],
     )
     def test_what_stripe_did_not_sign_is_refused(self, spoil):
