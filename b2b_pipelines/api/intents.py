@@ -93,7 +93,9 @@ class IntentIn(Body):
     enterprise_slug: Short | None = Field(None, description="Comes with enterprise_name, or neither does.")
     quantity: Quantity | None = Field(None, description="1 unless said.")
     country: Short | None = None
-    terms_metadata: Terms | None = Field(None, description="Merged into what an open intent has; at most 20 levels deep.")
+    terms_metadata: Terms | None = Field(
+        None, description="Merged into what an open intent has; at most 20 levels deep."
+    )
 
 
 class IntentPatch(Body):

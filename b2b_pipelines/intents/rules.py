@@ -65,6 +65,12 @@ class Payment:
     currency: str | None
 
 
+class SessionMalformed(InvalidInput):
+    """A checkout session's id or currency holds characters that no such thing has, and that cannot be kept."""
+
+    code = "invalid_event"
+
+
 def errored_state(said: str) -> IntentState:
     """The errored state that a word means. Raises `InvalidInput`."""
     if said in ERRORED:
@@ -82,7 +88,10 @@ def require_step(now: IntentState, then: IntentState) -> bool:
 
 
 def payment_in(event: Mapping[str, Any]) -> Payment | None:
-    """The payment that a `checkout.session.completed` event tells of; None for any other event."""
+    """The payment that a `checkout.session.completed` event tells of; None for any other event.
+
+    Raises `SessionMalformed`.
+    """
     data = event.get("data")
     session = data.get("object") if isinstance(data, Mapping) else None
     if event.get("type") != "checkout.session.completed" or not isinstance(session, Mapping):
@@ -90,13 +99,13 @@ def payment_in(event: Mapping[str, Any]) -> Payment | None:
     metadata = session.get("metadata")
     in_metadata = metadata.get("checkout_intent_uuid") if isinstance(metadata, Mapping) else None
     named = (_uuid(session.get("client_reference_id")), _uuid(in_metadata))
-    amount, currency = session.get("amount_total"), session.get("currency")
+    amount = session.get("amount_total")
     return Payment(
-        session_id=str(session.get("id") or "")[:255],
+        session_id=(_plain(session.get("id")) or "")[:255],
         paid=session.get("payment_status") in ("paid", "no_payment_required"),
         names=tuple(uuid for uuid in named if uuid is not None),
         amount_total=amount if isinstance(amount, int) else None,
-        currency=currency if isinstance(currency, str) else None,
+        currency=_plain(session.get("currency")),
     )
 
 
@@ -105,6 +114,15 @@ def _uuid(said: object) -> UUID | None:
         return UUID(said) if isinstance(said, str) else None
     except ValueError:
         return None
+
+
+def _plain(said: object) -> str | None:
+    """A text as it is; None for anything else."""
+    if not isinstance(said, str):
+        return None
+    if not said.isprintable():
+        raise SessionMalformed("The checkout session's id or currency is no plain text.")
+    return said
 
 
 def effect_on(state: IntentState, stored_session: str, payment: Payment) -> Effect:

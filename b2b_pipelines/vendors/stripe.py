@@ -30,9 +30,15 @@ class StripeRefused(PermanentError):
 
 
 class EventRefused(InvalidInput):
-    """What came is no event, or Stripe did not sign it, or signed it too long ago."""
+    """Stripe did not sign what came, or signed it too long ago."""
 
     code = "invalid_signature"
+
+
+class EventMalformed(InvalidInput):
+    """Stripe signed what came, and it is no event that can be recorded."""
+
+    code = "invalid_event"
 
 
 class _CountedHttp(stripe.RequestsClient):
@@ -117,19 +123,25 @@ def _asked(ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 
 def verified_event(body: bytes, signature: str | None, secret: str) -> dict[str, Any]:
-    """The event in a webhook's raw body, if Stripe signed it within the last five minutes. Raises `EventRefused`.
+    """The event in a webhook's raw body, if Stripe signed it within the last five minutes.
 
-    The event's own age does not matter: Stripe delivers again for days, signing each time anew.
+    Raises `EventRefused`, and for what Stripe signed and is no event `EventMalformed`. The event's own age does not
+    matter: Stripe delivers again for days, signing each time anew.
     """
     if signature is not None and not signature.isascii():  # which the package cannot compare
         signature = None
     try:
         stripe.WebhookSignature.verify_header(body, signature, secret, tolerance=SIGNATURE_AGE)
-        event = json.loads(body)
-    except stripe.SignatureVerificationError:
+    except (stripe.SignatureVerificationError, UnicodeDecodeError):
         raise EventRefused("The Stripe-Signature header does not fit the body and the secret, or is too old.") from None
-    except ValueError:
-        raise EventRefused("The body is not JSON.") from None
-    if not isinstance(event, dict) or not isinstance(event.get("id"), str) or not isinstance(event.get("type"), str):
-        raise EventRefused("The body is no event: it has no id or no type.")
+    try:
+        event = json.loads(body)
+    except (ValueError, RecursionError):
+        raise EventMalformed("The body is not JSON.") from None
+    if not isinstance(event, dict) or not _is_name(event.get("id")) or not _is_name(event.get("type")):
+        raise EventMalformed("The body is no event: its id or its type is missing, longer than 255 or no plain text.")
     return event
+
+
+def _is_name(said: object) -> bool:
+    return isinstance(said, str) and 0 < len(said) <= 255 and said.isprintable()

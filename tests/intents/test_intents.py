@@ -360,6 +360,16 @@ class TestEvents:
         with database.session() as session:
             assert session.execute(text("SELECT id, effect FROM stripe_event")).all() == [("evt_1", effect)]
 
+    @pytest.mark.parametrize(
+        "session", [{"id": "cs_\x00"}, {"id": "\ud800"}, {"currency": "\x00"}, {"currency": "\ud800"}]
+    )
+    def test_a_signed_event_that_cannot_be_kept_is_refused_and_is_no_wrong_signature(self, intents, stripe, session):
+        made = intents.make()
+        answer = stripe.deliver(checkout_event("evt_1", client_reference_id=made["uuid"], **session))
+        assert (answer.status_code, answer.json()["error_code"]) == (400, "invalid_event")
+        assert intents.get(made) == made
+        assert stripe.pays(made) == "paid"
+
     def test_without_the_secret_events_are_off_and_say_so(self, database, monkeypatch):
         import httpx
 

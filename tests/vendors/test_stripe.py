@@ -8,7 +8,14 @@ from stripe import HTTPClient
 
 from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.sandbox.stripe import checkout_event, signed
-from b2b_pipelines.vendors.stripe import EventRefused, Stripe, StripeRefused, StripeUnavailable, verified_event
+from b2b_pipelines.vendors.stripe import (
+    EventMalformed,
+    EventRefused,
+    Stripe,
+    StripeRefused,
+    StripeUnavailable,
+    verified_event,
+)
 
 SECRET = "whsec_test"
 
@@ -146,8 +153,26 @@ class TestEvents:
         body, headers = signed(checkout_event("evt_1"), SECRET, at=time.time() - 240)
         assert verified_event(body, headers["Stripe-Signature"], SECRET)["id"] == "evt_1"
 
-    @pytest.mark.parametrize("event", ["[1]", "7", "{", '{"id": 1, "type": "x"}', '{"id": "x"}', "null"])
+    @pytest.mark.parametrize(
+        "event",
+        [
+            "[1]",
+            "7",
+            "{",
+            '{"id": 1, "type": "x"}',
+            '{"id": "x"}',
+            "null",
+            '{"id": "", "type": "x"}',
+            pytest.param(f'{{"id": "{"x" * 256}", "type": "x"}}', id="long-id"),
+            pytest.param(f'{{"id": "x", "type": "{"x" * 256}"}}', id="long-type"),
+            '{"id": "\\u0000", "type": "x"}',
+            '{"id": "x", "type": "\\ud800"}',
+            pytest.param("[" * 100_000 + "]" * 100_000, id="deep"),
+        ],
+    )
     def test_a_signed_body_that_is_no_event_is_refused(self, event):
         body, headers = signed(event, SECRET)
-        with pytest.raises(EventRefused):
+        with pytest.raises(EventMalformed):
             verified_event(body, headers["Stripe-Signature"], SECRET)
+        with pytest.raises(EventRefused):
+            verified_event(body, headers["Stripe-Signature"], "whsec_other")
