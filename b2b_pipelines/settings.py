@@ -1,11 +1,13 @@
 """The environment, read once into one frozen object."""
 
 import os
+import re
 from decimal import Decimal
 from functools import cached_property
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import (
@@ -25,6 +27,10 @@ from b2b_pipelines.errors import Refused
 
 PREFIX = "B2B_"
 DRIVER = "postgresql+psycopg2"
+TEN_YEARS = 10 * 365 * 24 * 3600
+"""Seconds; no period that is meant is longer, and dates can be reckoned with it."""
+LARGEST_ID = 2**63 - 1
+"""The largest whole number that a column holds."""
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -42,13 +48,23 @@ def _home() -> Path:
 def _http_url(value: str) -> str:
     if not value.startswith(("http://", "https://")):
         raise ValueError("must begin with http:// or https://")
+    if not _names_a_host(value):
+        raise ValueError("must name a host, such as https://example.com")
     return value.rstrip("/")
+
+
+def _names_a_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number
+        return False
 
 
 def _database_url(value: str) -> str:
     try:
         url = make_url(value)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # whose words repeat the value, or its password
         raise ValueError("is not a database URL, such as postgresql+psycopg2://user:password@host/name") from None
     if url.drivername not in ("postgresql", "postgres", DRIVER):
         raise ValueError(f"must name PostgreSQL and the driver psycopg2 ({DRIVER}://…)")
@@ -60,7 +76,22 @@ def _comma_separated(value: object) -> object:
 
 
 def _network(value: str) -> str:
-    return str(ip_network(value, strict=False))
+    try:
+        return str(ip_network(value, strict=False))
+    except ValueError:
+        raise ValueError("must be addresses or CIDR blocks, such as 10.0.0.0/8") from None
+
+
+def _no_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must map to whole numbers, never to a boolean")  # noqa: TRY004 (pydantic tells ValueErrors)
+    return value
+
+
+def _currency(value: str) -> str:
+    if not re.fullmatch("[a-z]{3}", value.lower()):
+        raise ValueError("must be the three letters of a currency, such as usd")
+    return value.lower()
 
 
 def _rate(value: str) -> str:
@@ -72,6 +103,7 @@ def _rate(value: str) -> str:
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Network = Annotated[str, AfterValidator(_network)]
+CatalogQueryId = Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=LARGEST_ID)]
 Rate = Annotated[str, AfterValidator(_rate)]
 
 
@@ -91,7 +123,7 @@ class Settings(BaseSettings):
     google_oauth_token_file: Path | None = None
     google_sheets_url: HttpUrl = "https://sheets.googleapis.com"
     google_drive_url: HttpUrl = "https://www.googleapis.com"
-    gsheets_update_frequency: int = Field(3600, ge=1)
+    gsheets_update_frequency: int = Field(3600, ge=1, le=TEN_YEARS)
     gsheets_update_offset: int | None = Field(None, ge=0)
     gsheets_requests_per_minute: int = Field(60, ge=1)
 
@@ -101,19 +133,19 @@ class Settings(BaseSettings):
     enterprise_catalog_url: HttpUrl | None = None
     oauth_client_id: str | None = None
     oauth_client_secret: SecretStr | None = None
-    lms_timeout_seconds: float = Field(30, gt=0)
+    lms_timeout_seconds: float = Field(30, gt=0, le=3600)
 
     stripe_api_key: SecretStr | None = None
     stripe_api_url: HttpUrl = "https://api.stripe.com"
     stripe_webhook_secret: SecretStr | None = None
 
     unlink_customers: Annotated[frozenset[UUID], NoDecode, BeforeValidator(_comma_separated)] = frozenset()
-    unlink_after_days: int = Field(90, ge=0)
+    unlink_after_days: int = Field(90, ge=0, le=36_500)
 
     academy_customer: UUID | None = None
     academy_uuids: tuple[UUID, ...] = ()
     academy_names: tuple[str, ...] = ()
-    academy_catalog_query_ids: dict[str, int] = Field(default_factory=dict)
+    academy_catalog_query_ids: dict[str, CatalogQueryId] = Field(default_factory=dict)
     academy_overrides: Path | None = None
     academy_max_deactivated: Decimal = Field(Decimal("0.5"), ge=0, le=1)
     academy_thumbnail_base_url: HttpUrl | None = None
@@ -121,20 +153,15 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_separated)] = ()
 
     product_url_base: str = "http://localhost:8080/cart/add/?product_id="
-    intent_reservation_minutes: int = Field(1440, ge=1)
-    intent_stalled_after: int = Field(180, ge=1)
-    currency: str = Field("usd", pattern="^[a-z]{3}$")
+    intent_reservation_minutes: int = Field(1440, ge=1, le=TEN_YEARS // 60)
+    intent_stalled_after: int = Field(180, ge=1, le=TEN_YEARS)
+    currency: Annotated[str, AfterValidator(_currency)] = "usd"
     alert_webhook_url: HttpUrl | None = None
 
     @field_validator("home", mode="after")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
-
-    @field_validator("currency", mode="before")
-    @classmethod
-    def _lower(cls, value: object) -> object:
-        return value.lower() if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _one_service_account(self) -> "Settings":
