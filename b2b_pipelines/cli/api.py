@@ -26,9 +26,12 @@ def api(
     """
     import uvicorn
 
+    from b2b_pipelines.academies.selection import read_selection
     from b2b_pipelines.api.app import create_app, prefer_requests
 
-    app = create_app(read_settings())
+    settings = read_settings()
+    read_selection(settings)  # a file of overrides that cannot be used is refused at start
+    app = create_app(settings)
     with closing(_listening(host, port)) as listener:
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{listener.getsockname()[1]}"

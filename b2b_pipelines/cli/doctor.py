@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 import typer
 from sqlalchemy import text
 
+from b2b_pipelines.academies.selection import read_selection
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
-from b2b_pipelines.errors import B2BError
+from b2b_pipelines.errors import B2BError, InvalidInput
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.vendors import google_sheets
 
@@ -74,9 +75,8 @@ def _vendors(settings: Settings) -> Iterator[Finding]:
         f"for {len(settings.unlink_customers)} customers",
         {"B2B_UNLINK_CUSTOMERS": settings.unlink_customers},
     )
-    yield _needs(
-        "enterprise_catalog",
-        "academies are read",
+    yield _academies(
+        settings,
         {
             "B2B_ENTERPRISE_CATALOG_URL": settings.enterprise_catalog_url,
             "B2B_ACADEMY_CUSTOMER": settings.academy_customer,
@@ -86,6 +86,14 @@ def _vendors(settings: Settings) -> Iterator[Finding]:
     yield _needs("stripe_prices", f"from {settings.stripe_api_url}", {"B2B_STRIPE_API_KEY": settings.stripe_api_key})
     yield _needs("stripe_events", "are verified", {"B2B_STRIPE_WEBHOOK_SECRET": settings.stripe_webhook_secret})
     yield _needs("alerts", "are sent", {"B2B_ALERT_WEBHOOK_URL": settings.alert_webhook_url})
+
+
+def _academies(settings: Settings, values: Mapping[str, object]) -> Finding:
+    try:
+        read_selection(settings)
+    except InvalidInput as error:
+        return Finding("enterprise_catalog", False, error.message)
+    return _needs("enterprise_catalog", "academies are read", values)
 
 
 def _needs(capability: str, says: str, values: Mapping[str, object]) -> Finding:

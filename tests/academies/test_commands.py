@@ -61,3 +61,19 @@ def test_the_published_list_and_its_history(b2b, database):
     assert (first["kind"], first["run_id"]) == ("published", "run-1")
     assert "data" in b2b("list")
     assert "marketing_url" in b2b("history")
+
+
+@pytest.mark.parametrize("content", [None, "Data: {nmae: x}"], ids=["missing", "unknown-field"])
+def test_a_file_of_overrides_that_cannot_be_used_is_told_by_the_doctor_and_refused_by_the_api(
+    run, monkeypatch, tmp_path, content
+):
+    path = tmp_path / "overrides.yaml"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv("B2B_ACADEMY_OVERRIDES", str(path))
+    said = {row["capability"]: row for row in run("b2b doctor --json").json["capabilities"]}["enterprise_catalog"]
+    assert said["on"] is False
+    assert said["says"].startswith(f"B2B_ACADEMY_OVERRIDES: {path}")
+    refused = run("b2b api --port 0")
+    assert (refused.status, refused.out) == (1, "")
+    assert said["says"] in refused.err
