@@ -76,6 +76,32 @@ def read_selection(settings: Settings) -> Selection:
     )
 
 
+class _Unusable(Exception):
+    """YAML that says something twice, or what its type does not have; the message has the line."""
+
+    def __init__(self, complaint: str, node: yaml.Node) -> None:
+        super().__init__(f"{complaint} at line {node.start_mark.line + 1}")
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads YAML and JSON, and keeps silent about nothing: no key is there twice, no date is the 30th of February."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key in [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]:
+            if key.value in seen:
+                raise _Unusable(f"{key.value} is there twice", key)
+            seen.add(key.value)
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ArithmeticError, AttributeError, LookupError, ValueError):  # as YAML's own types fail
+            raise _Unusable("there is a value that is none of its type", node) from None
+
+
 def read_overrides(path: Path) -> dict[str, dict[str, Any]]:
     """The overrides in a YAML or JSON file, by folded uuid or name, each with the fields that it sets.
 
@@ -83,9 +109,13 @@ def read_overrides(path: Path) -> dict[str, dict[str, Any]]:
     holds an unknown field or a value of the wrong kind.
     """
     try:
-        said = yaml.safe_load(path.read_text(encoding="utf-8"))
+        said = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 (a SafeLoader)
     except OSError as error:
         raise InvalidInput(f"B2B_ACADEMY_OVERRIDES: {path} cannot be read: {error.strerror}") from None
+    except RecursionError:
+        raise InvalidInput(f"B2B_ACADEMY_OVERRIDES: {path} is nested too deep") from None
+    except _Unusable as error:
+        raise InvalidInput(f"B2B_ACADEMY_OVERRIDES: {path}: {error}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         line = getattr(getattr(error, "problem_mark", None), "line", None)
         where = f" at line {line + 1}" if line is not None else ""

@@ -34,6 +34,14 @@ def test_overrides_are_read_from_yaml_or_json(tmp_path, kind):
         pytest.param("x: 7", "x", id="no-mapping"),
         pytest.param("- x", "the file", id="a-list"),
         pytest.param("x: [", "neither YAML nor JSON", id="broken"),
+        pytest.param("Data: {slug: a}\nData: {slug: b}", "Data is there twice at line 2", id="the-same-twice"),
+        pytest.param('{"Data": {"slug": "a",\n"slug": "b"}}', "slug is there twice at line 2", id="a-field-twice"),
+        pytest.param("Data:\n  name: 2024-02-30", "none of its type at line 2", id="no-such-day"),
+        pytest.param("Data: {display_order: !!int 'zz'}", "none of its type at line 1", id="no-number"),
+        pytest.param("Data: {name: !!bool 'zz'}", "none of its type at line 1", id="no-boolean"),
+        pytest.param("Data: {name: !!timestamp 'zz'}", "none of its type at line 1", id="no-time"),
+        pytest.param("{? [a] : 1}", "neither YAML nor JSON at line 1", id="a-list-as-key"),
+        pytest.param("[" * 3000, "nested too deep", id="deep"),
         pytest.param("Data: {slug: a}\n' data': {slug: b}", "twice", id="twice"),
     ],
 )
@@ -44,6 +52,13 @@ def test_a_bad_file_of_overrides_is_refused_in_one_line_that_says_where(tmp_path
         read_overrides(path)
     assert named in refusal.value.message
     assert "\n" not in refusal.value.message
+
+
+def test_a_file_of_overrides_may_repeat_by_reference(tmp_path):
+    path = tmp_path / "overrides.yaml"
+    path.write_text("A: &a {slug: a, display_order: 1}\nB: &b\n  <<: *a\n  slug: b\nC: {<<: *b, slug: c}\n")
+    orders = {key: (said["slug"], said["display_order"]) for key, said in read_overrides(path).items()}
+    assert orders == {"a": ("a", 1), "b": ("b", 1), "c": ("c", 1)}
 
 
 def test_a_missing_file_of_overrides_is_refused(tmp_path):
