@@ -15,8 +15,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import cache
 from http.client import HTTPException
 from typing import Any, ClassVar, Literal, Protocol
@@ -32,6 +30,7 @@ from googleapiclient.errors import HttpError
 
 from b2b_pipelines.errors import NotConfigured, PermanentError, TransientError
 from b2b_pipelines.settings import Settings
+from b2b_pipelines.vendors.http import retry_after
 
 SCOPES = ("https://www.googleapis.com/auth/spreadsheets",)
 SIGN_IN = "https://oauth2.googleapis.com/token"
@@ -335,7 +334,7 @@ class GoogleSheets:
     def _refusal(self, error: HttpError, kind: Kind) -> Exception:
         status, words = int(error.resp.status), _words(error)
         if status == 429 or status >= 500:
-            after = _retry_after(error.resp.get("retry-after"))
+            after = retry_after(error.resp.get("retry-after"))
             failed = WriteUnsettled if kind == "write" and status != 429 else GoogleUnavailable
             everybody = status == 429 or after is not None
             return failed(f"Google answers {status}: {words}", after, concerns_everybody=everybody)
@@ -691,18 +690,6 @@ def _words(error: HttpError) -> str:
     except (ValueError, KeyError, TypeError):
         said = getattr(error, "reason", None) or "no reason given"
     return " ".join(word for word in str(said).split() if "@" not in word and not UUID.search(word))[:200]
-
-
-def _retry_after(said: str | None) -> float | None:
-    """The seconds that a `Retry-After` header asks for: a number, or a date."""
-    if not said:
-        return None
-    if said.strip().isdecimal():
-        return float(said)
-    try:
-        return max((parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds(), 0.0)
-    except (TypeError, ValueError):
-        return None
 
 
 def _read(name: str, path: Any) -> str:

@@ -266,7 +266,8 @@ class HttpClient:
         status, words = response.status_code, _without(_words(response), call.private)
         message = self._told(call, status, words)
         if status in (httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS) or status >= 500:
-            return VendorUnavailable(message, status=status, words=words, retry_after=retry_after(response))
+            after = retry_after(response.headers.get("Retry-After"))
+            return VendorUnavailable(message, status=status, words=words, retry_after=after)
         return VendorRefused(message, status=status, words=words)
 
 
@@ -290,9 +291,9 @@ def _trusted() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def retry_after(response: httpx.Response) -> float | None:
-    """Seconds that the answer asks to wait: `Retry-After` as seconds or as an HTTP date, None when absent or nonsense."""
-    said = response.headers.get("Retry-After", "").strip()
+def retry_after(header: str | None) -> float | None:
+    """Seconds that a `Retry-After` asks to wait: a number, or an HTTP date; None when absent or nonsense."""
+    said = (header or "").strip()
     if said.isascii() and said.replace(".", "", 1).isdecimal():
         return float(said)
     try:

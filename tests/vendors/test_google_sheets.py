@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -227,6 +228,16 @@ def test_what_is_said_to_the_account_pauses_everybody(sandbox, sheets, pace, spr
     assert pace.paused[0] == ("read", 7)
     assert 1 <= pace.paused[1][1] <= 2
     assert pace.paused[2] == ("read", 0)
+
+
+@pytest.mark.parametrize("zone", ["GMT", "-0000"])
+def test_a_date_or_a_fraction_may_say_when_to_try_again(sandbox, sheets, pace, spreadsheet, zone):
+    date = (datetime.now(UTC) + timedelta(seconds=60)).strftime(f"%a, %d %b %Y %H:%M:%S {zone}")
+    sandbox.faults.answer(429, kind="read", headers={"Retry-After": date})
+    sandbox.faults.answer(429, kind="read", headers={"Retry-After": "7.5"})
+    sheets.counting(Requests()).open(spreadsheet)
+    assert 55 < pace.paused[0][1] <= 60
+    assert pace.paused[1] == ("read", 7.5)
 
 
 def test_a_malformed_retry_after_is_as_none(sandbox, sheets, pace, spreadsheet):
