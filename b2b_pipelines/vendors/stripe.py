@@ -2,23 +2,25 @@
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import requests
 import stripe
 
-from b2b_pipelines.errors import InvalidInput, PermanentError, TransientError
+from b2b_pipelines.errors import InvalidInput, PermanentError
+from b2b_pipelines.vendors.http import Patience, VendorUnavailable, retry_after, retrying
 
 KEYS_A_CALL = 10
 PAGE_SIZE = 100
-TRIES = 3
+PATIENCE = Patience(attempts=3)
+PASSING = (408, 409, 429)
 SIGNATURE_AGE = 300
 """Seconds after which a signature is too old to be believed."""
 
 
-class StripeUnavailable(TransientError):
-    """Stripe did not answer, answered 5xx or asked to slow down, at every try."""
+class StripeUnavailable(VendorUnavailable):
+    """Stripe did not answer, answered 408, 409 or 5xx or asked to slow down, at every try."""
 
     code = "stripe_unavailable"
 
@@ -41,19 +43,52 @@ class EventMalformed(InvalidInput):
     code = "invalid_event"
 
 
-class _CountedHttp(stripe.RequestsClient):
-    """The package's own HTTP client over one session, counting the requests."""
+class _PatientHttp(stripe.RequestsClient):
+    """The package's own HTTP client over one session, counting the requests.
 
-    def __init__(self, timeout: float) -> None:
+    The package's retries are off: they leave out 408 and 429, and do not wait for as long as Stripe asks.
+    """
+
+    def __init__(self, timeout: float, patience: Patience) -> None:
         self.session = requests.Session()
         super().__init__(timeout=timeout, session=self.session)
         self.count = 0
         self._counting = threading.Lock()
+        self._patience = patience
 
     def request(self, *args: Any, **kwargs: Any) -> Any:
+        return retrying(self._patience)(self._attempt, *args, **kwargs)
+
+    def _attempt(self, *args: Any, **kwargs: Any) -> Any:
         with self._counting:
             self.count += 1
-        return super().request(*args, **kwargs)
+        try:
+            answer = super().request(*args, **kwargs)
+        except stripe.APIConnectionError as error:
+            if not error.should_retry:
+                raise
+            raise _unreachable(error) from None
+        _, status, headers = answer
+        if _may_pass(status, headers):
+            raise _unavailable(status, retry_after(headers.get("Retry-After")))
+        return answer
+
+
+def _may_pass(status: int, headers: Mapping[str, str]) -> bool:
+    """Whether to ask again: Stripe may say so itself."""
+    said = headers.get("Stripe-Should-Retry")
+    return said == "true" or (said != "false" and (status in PASSING or status >= 500))
+
+
+def _unavailable(status: int | None, after: float | None = None) -> StripeUnavailable:
+    return StripeUnavailable(
+        f"Stripe answered {status or 'nothing'} to GET /v1/prices", status=status, retry_after=after
+    )
+
+
+def _unreachable(error: stripe.APIConnectionError) -> StripeUnavailable:
+    reason = type(error.__cause__).__name__ if error.__cause__ else "connection failed"
+    return StripeUnavailable(f"Stripe could not be reached: {reason}")
 
 
 class Stripe:
@@ -62,12 +97,19 @@ class Stripe:
     Raises `StripeUnavailable` after three tries, `StripeRefused` at once for a key that is refused.
     """
 
-    def __init__(self, api_key: str, *, base_url: str = "https://api.stripe.com", timeout: float = 30.0) -> None:
-        self._http = _CountedHttp(timeout)
+    def __init__(
+        self,
+        api_key: str,
+        *,
+        base_url: str = "https://api.stripe.com",
+        timeout: float = 30.0,
+        patience: Patience | None = None,
+    ) -> None:
+        self._http = _PatientHttp(timeout, patience or PATIENCE)
         self._client = stripe.StripeClient(
             api_key,
             base_addresses={"api": base_url},
-            max_network_retries=TRIES - 1,
+            max_network_retries=0,
             http_client=self._http,
         )
 
@@ -107,12 +149,11 @@ def _asked(ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
     except (stripe.AuthenticationError, stripe.PermissionError) as error:
         raise StripeRefused(f"Stripe refuses our key ({error.http_status}): check B2B_STRIPE_API_KEY") from None
     except stripe.APIConnectionError as error:
-        reason = type(error.__cause__).__name__ if error.__cause__ else "connection failed"
-        raise StripeUnavailable(f"Stripe could not be reached, tried {TRIES} times: {reason}") from None
+        raise _unreachable(error) from None
     except stripe.StripeError as error:
         status = error.http_status
-        if status is None or status == 429 or status >= 500:
-            raise StripeUnavailable(f"Stripe answered {status or 'nothing'} to GET /v1/prices") from None
+        if status is None or status in PASSING or status >= 500:
+            raise _unavailable(status) from None
         if status < 300:
             raise StripeRefused("Stripe answered GET /v1/prices with something that is no list of prices") from None
         raise StripeRefused(
