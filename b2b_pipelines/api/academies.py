@@ -24,7 +24,8 @@ from b2b_pipelines.api.fields import API
 from b2b_pipelines.api.pagination import Page, Window
 
 RETRY_SECONDS = 5
-OTHER_METHODS = ["HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+LIST, ONE = "/academy-products", "/academy-products/{key}"
+"""Answered without their slash too: a redirect would be an answer that does not count."""
 CACHING = "public, max-age=0, must-revalidate"
 
 
@@ -138,8 +139,9 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
+@router.get(LIST, include_in_schema=False)
 @router.get(
-    "/academy-products/",
+    f"{LIST}/",
     summary="The academies that can be bought",
     response_model=Page[AcademyProduct],
     responses={**_ANSWERS, 400: _COMPLAINT},
@@ -160,8 +162,9 @@ async def list_academy_products(request: Request) -> Response:
         return JSONResponse({complaint.parameter: [str(complaint)]}, 400)
 
 
+@router.get(ONE, include_in_schema=False)
 @router.get(
-    "/academy-products/{key}/",
+    f"{ONE}/",
     summary="One of the academies",
     response_model=AcademyProduct,
     responses={**_ANSWERS, 404: {"description": "There is none, or it is not shown.", "model": ProblemBody}},
@@ -178,11 +181,14 @@ async def academy_product(request: Request) -> Response:
     return JSONResponse({"detail": "Not found."}, 404) if found is None else _answer(request, found)
 
 
-@router.api_route("/academy-products/", methods=OTHER_METHODS, include_in_schema=False)
-@router.api_route("/academy-products/{key}/", methods=OTHER_METHODS, include_in_schema=False)
 async def method_not_allowed(request: Request) -> Response:
     refusal = await _not_admitted(request)
     return refusal or JSONResponse({"detail": f'Method "{request.method}" not allowed.'}, 405, {"Allow": "GET"})
+
+
+for path in (f"{LIST}/", f"{ONE}/", LIST, ONE):
+    # No method named is every method, those that nobody has heard of too.
+    router.api_route(path, methods=[], include_in_schema=False, operation_id="method_not_allowed")(method_not_allowed)
 
 
 class _Complaint(Exception):

@@ -201,11 +201,18 @@ def test_parameters_that_cannot_be_used(standing, query, body):
     assert (answer.status_code, answer.json()) == (400, body)
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])
-@pytest.mark.parametrize("path", [PATH, f"{PATH}data/"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "PROPFIND"])
+@pytest.mark.parametrize("path", [PATH, f"{PATH}data/", PATH[:-1], f"{PATH}data"])
 def test_other_methods_are_refused(standing, method, path):
     answer = standing.request(method, path)
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET")
+
+
+def test_a_path_without_its_slash_is_answered_itself(standing):
+    for path in (PATH, f"{PATH}data/", f"{PATH}?tag=art"):
+        without = path.replace("/?", "?").removesuffix("/")
+        assert standing.get(without).content == standing.get(path).content
+    assert "/academy-products" not in {path[7:] for path in standing.get("/openapi.json").json()["paths"]}
 
 
 def test_pages_lead_to_each_other_with_their_filters(served, database):
@@ -286,9 +293,13 @@ class TestThrottle:
             ("GET", f"{PATH}?page=x", {}),
             ("GET", f"{PATH}nothing/", {}),
             ("POST", PATH, {}),
+            ("TRACE", PATH, {}),
+            ("PROPFIND", f"{PATH}data/", {}),
+            ("GET", PATH[:-1], {}),
+            ("GET", f"{PATH}nothing", {}),
         ]
-        statuses = [throttled.request(*asked[n % 4][:2], headers=asked[n % 4][2]).status_code for n in range(119)]
-        assert {304, 400, 404, 405} == set(statuses)
+        statuses = [throttled.request(*asked[n % 8][:2], headers=asked[n % 8][2]).status_code for n in range(119)]
+        assert {200, 304, 400, 404, 405} == set(statuses)
         for method, path, headers in asked:
             answer = throttled.request(method, path, headers=headers)
             assert answer.status_code == 429
@@ -314,8 +325,8 @@ class TestDatabaseAway:
     def test_the_api_starts_without_a_database_and_says_when_to_try_again(self, monkeypatch):
         monkeypatch.setenv("B2B_DATABASE_URL", "postgresql+psycopg2://nobody@127.0.0.1:9/none")
         with serving(create_app(read_settings())) as url, httpx.Client(base_url=url) as client:
-            for path in (PATH, f"{PATH}data/"):
-                answer = client.get(path)
+            for method, path in (("GET", PATH), ("GET", f"{PATH}data/"), ("POST", PATH), ("TRACE", PATH)):
+                answer = client.request(method, path)
                 assert answer.status_code == 503
                 assert answer.json() == {"error_code": "academy_service_unavailable", "detail": "Retry later."}
                 assert int(answer.headers["Retry-After"]) > 0
