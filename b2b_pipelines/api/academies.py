@@ -256,15 +256,13 @@ def _positive(parameter: str, said: str) -> int:
 
 def _answer(request: Request, answer: Answer) -> Response:
     headers = {"ETag": answer.etag, "Cache-Control": CACHING}
-    if answer.etag in _known_tags(request):
+    if not {answer.etag, "*"}.isdisjoint(_known_tags(request)):
         return Response(status_code=304, headers=headers)
     return Response(answer.body, headers=headers, media_type="application/json")
 
 
 def _known_tags(request: Request) -> set[str]:
-    """The tags of `If-None-Match`, as weak ones: a comparison for GET does not tell weak from strong."""
-    said = request.headers.get("if-none-match")
-    if said is None:
-        return set()
-    tags = {tag.strip().removeprefix("W/") for tag in said.split(",")}
-    return {f"W/{tag}" for tag in tags}
+    """The tags of `If-None-Match`, as weak ones: a comparison for GET does not tell weak from strong. `*` is any."""
+    lines = request.headers.getlist("if-none-match")
+    tags = {tag.strip().removeprefix("W/") for line in lines for tag in line.split(",")}
+    return {tag if tag == "*" else f"W/{tag}" for tag in tags}

@@ -255,6 +255,9 @@ def test_what_is_known_is_answered_with_304_until_something_else_than_its_date_c
             again = served.get(path, headers={"If-None-Match": condition})
             assert (again.status_code, again.content) == (304, b"")
             assert again.headers["ETag"] == answer.headers["ETag"]
+        lines = [("If-None-Match", '"x"'), ("If-None-Match", answer.headers["ETag"]), ("If-None-Match", '"y"')]
+        assert served.get(path, headers=lines).status_code == 304
+        assert served.get(path, headers={"If-None-Match": "*"}).status_code == 304
         assert served.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
     before = served.get(PATH)
     publish(database, [DATA, academy("Design", tags=[{"title": "Art"}, {"title": "ai"}])])
