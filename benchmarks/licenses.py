@@ -129,7 +129,7 @@ def measure(server: EmbeddedPostgres, folder: Path, licenses: int) -> dict[str, 
 
         def bring() -> object:
             with database.session() as session:
-                return service.import_files(session, plans, seats)
+                return service.import_files(session, plans, seats, NOW)
 
         def decide() -> list[UUID]:
             with database.session() as session:

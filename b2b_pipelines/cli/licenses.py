@@ -42,7 +42,7 @@ def import_(
     if plans is None and licenses is None:
         console.wrong_usage("name a file with --plans, with --licenses, or both")
     with console.surroundings() as here, here.session() as session:
-        imported = service.import_files(session, plans, licenses)
+        imported = service.import_files(session, plans, licenses, datetime.now(UTC))
     for name, ignored in imported.ignored.items():
         console.warn(f"{name}: not used: {', '.join(ignored)}")
     counts = {"plans": asdict(imported.plans), "licenses": asdict(imported.licenses)}

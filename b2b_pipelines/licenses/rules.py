@@ -246,17 +246,26 @@ def same_person(one: HeldLicense, other: HeldLicense) -> bool:
 
 
 def is_newly_processed(
-    claimed: bool, expiration: datetime, known_expiration: datetime | None, known_as_processed: bool
+    expiration: datetime,
+    now: datetime,
+    *,
+    known: datetime | None,
+    processed_for: datetime | None,
+    said_before: bool,
 ) -> bool:
     """Whether an imported `expiration_processed` says something new: that the licenses known now are terminated.
 
-    A plan that was processed and is extended keeps saying so: that says nothing about the later date. Saying again what
-    is known says nothing about licenses that came since. `known_expiration` is None for a plan that was not known,
-    `known_as_processed` what the source said of it last.
+    Nothing is processed for a date that is still to come. A plan that was processed and is extended keeps saying so: that
+    says nothing about a date later than the `known` one (None for a plan that was not known), or than the one that it was
+    `processed_for`. Said again it says nothing about licenses that came since, unless the plan now ends earlier.
     """
-    if not claimed:
+    if expiration > now:
         return False
-    return known_expiration is None or not known_as_processed or expiration < known_expiration
+    if known is None:
+        return True
+    if said_before:
+        return processed_for is not None and expiration < processed_for
+    return expiration <= min(known, processed_for or known)
 
 
 def ignore_enrollments_modified_after(expiration: datetime, now: datetime) -> datetime | None:

@@ -147,8 +147,8 @@ def policy(settings: Settings, now: datetime, *, include_internal: bool = False)
     )
 
 
-def import_files(session: Session, plans: Path | None, licenses: Path | None) -> Imported:
-    """Bring in files of plans and licenses, all or nothing; again is harmless.
+def import_files(session: Session, plans: Path | None, licenses: Path | None, now: datetime) -> Imported:
+    """Bring in files of plans and licenses, all or nothing; again is harmless. No plan is processed that ends after `now`.
 
     Raises `InvalidInput` that names every fault of both files.
     """
@@ -164,7 +164,8 @@ def import_files(session: Session, plans: Path | None, licenses: Path | None) ->
     files = [file for file in (plan_file, license_file) if file]
     if faults := [str(fault) for file in files for fault in sorted(file.faults)]:
         raise InvalidInput(f"{'; '.join(faults)} (nothing was imported)")
-    plans_merged, processed = staging.merge_plans(session, plan_file.given) if plan_file else (Merged(), [])
+    processed = staging.newly_processed(session, plan_file.given, now) if plan_file else []
+    plans_merged = staging.merge_plans(session, plan_file.given) if plan_file else Merged()
     licenses_merged = staging.merge_licenses(session, license_file.given) if license_file else Merged()
     staging.record_as_processed(session, processed)
     return Imported(plans_merged, licenses_merged, {file.path.name: file.ignored for file in files if file.ignored})
@@ -192,7 +193,7 @@ def read_license_manager(database: Database, license_manager: LicenseManager, cu
             raise Conflict(f"license-manager's plans do not go with the known ones: {named}")
         for agreement in agreements:
             staging.merge_agreement(session, customer, uuid=agreement.uuid, slug=agreement.slug, name=agreement.name)
-        merged, _ = staging.merge_plans(session, given)
+        merged = staging.merge_plans(session, given)
         licenses_merged = staging.merge_licenses(session, LISTED_LICENSE)
         unseen = staging.mark_seen(session, customer)
     return Imported(merged, licenses_merged, unseen=unseen, requests=tally.total)

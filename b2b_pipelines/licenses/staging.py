@@ -7,6 +7,7 @@ about is kept. Nothing is ever deleted because it did not come, and our own reco
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -175,12 +176,28 @@ def license_faults(session: Session) -> list[tuple[int, str]]:
     return _faults(session, LICENSE_FAULTS)
 
 
-def merge_plans(session: Session, given: frozenset[str]) -> tuple[Merged, list[UUID]]:
-    """Bring the staged plans in; also the plans that the source newly says are processed.
+def newly_processed(session: Session, given: frozenset[str], now: datetime) -> list[UUID]:
+    """The staged plans that the source newly says are processed, as of `now`. To be asked before they are merged."""
+    if "expiration_processed" not in given:
+        return []
+    rows = session.execute(
+        text("""
+            SELECT staged.uuid, staged.expiration_date, known.expiration_date AS known, known.processed_for,
+                coalesce(known.imported_as_processed, false) AS said_before
+            FROM staged_plan AS staged LEFT JOIN subscription_plan AS known USING (uuid) WHERE staged.expiration_processed
+        """)
+    )
+    return [
+        row.uuid
+        for row in rows
+        if is_newly_processed(
+            row.expiration_date, now, known=row.known, processed_for=row.processed_for, said_before=row.said_before
+        )
+    ]
 
-    `given` are the columns that the source has.
-    """
-    processed = _newly_processed(session, given)
+
+def merge_plans(session: Session, given: frozenset[str]) -> Merged:
+    """Bring the staged plans in. `given` are the columns that the source has."""
     session.execute(
         text("""
             INSERT INTO customer_agreement (enterprise_customer_uuid, name)
@@ -199,7 +216,7 @@ def merge_plans(session: Session, given: frozenset[str]) -> tuple[Merged, list[U
     if given & RENEWAL_COLUMNS:
         updated |= _merge_renewals(session) - created
     total = session.scalar(text("SELECT count(*) FROM staged_plan")) or 0
-    return Merged(len(created), len(updated), total - len(created) - len(updated)), processed
+    return Merged(len(created), len(updated), total - len(created) - len(updated))
 
 
 def merge_licenses(session: Session, given: frozenset[str]) -> Merged:
@@ -235,23 +252,6 @@ def record_as_processed(session: Session, plans: list[UUID]) -> None:
         """),
         {"plans": plans},
     )
-
-
-def _newly_processed(session: Session, given: frozenset[str]) -> list[UUID]:
-    if "expiration_processed" not in given:
-        return []
-    rows = session.execute(
-        text("""
-            SELECT staged.uuid, staged.expiration_date, known.expiration_date AS known_expiration,
-                coalesce(known.imported_as_processed, false) AS known_as_processed
-            FROM staged_plan AS staged LEFT JOIN subscription_plan AS known USING (uuid) WHERE staged.expiration_processed
-        """)
-    )
-    return [
-        row.uuid
-        for row in rows
-        if is_newly_processed(True, row.expiration_date, row.known_expiration, row.known_as_processed)
-    ]
 
 
 def _merge_renewals(session: Session) -> set[UUID]:

@@ -60,7 +60,7 @@ class Files:
             for name, rows in (("plans", plans), ("licenses", licenses))
         ]
         with self.database.session() as session:
-            return service.import_files(session, *paths)
+            return service.import_files(session, *paths, NOW)
 
     def write(self, name: str, rows: Sequence[Row], form: str) -> Path:
         path = self.folder / f"{name}.{form}"
@@ -250,7 +250,7 @@ def test_a_line_is_where_its_record_begins(files: Files) -> None:
     )
     files.bring([plan_row()])
     with files.database.session() as session, pytest.raises(InvalidInput) as raised:
-        service.import_files(session, None, files.folder / "licenses.csv")
+        service.import_files(session, None, files.folder / "licenses.csv", NOW)
     assert "line 5: uuid" in raised.value.message
 
 
@@ -272,14 +272,14 @@ def test_what_is_no_such_file_is_refused_in_one_line(files: Files, content: byte
     path = files.folder / "plans.csv"
     path.write_bytes(content)
     with files.database.session() as session, pytest.raises(InvalidInput) as raised:
-        service.import_files(session, path, None)
+        service.import_files(session, path, None, NOW)
     assert message in raised.value.message
 
 
 def test_a_missing_file_and_a_folder_are_refused(files: Files) -> None:
     for path in (files.folder / "none.csv", files.folder):
         with files.database.session() as session, pytest.raises(InvalidInput):
-            service.import_files(session, path, None)
+            service.import_files(session, path, None, NOW)
 
 
 def test_columns_that_are_not_ours_are_named(files: Files) -> None:
@@ -300,6 +300,39 @@ def test_a_plan_that_moves_later_is_not_processed_for_the_new_date(files: Files)
     for _ in range(2):
         files.bring([later])
         assert files.decisions() == {SEAT: Decision.TERMINATE}
+
+
+def processed_by_us(files: Files) -> None:
+    with files.database.session() as session:
+        verdicts = [row.verdict for row in store.decide(session, Policy(NOW)).decided]
+        store.record_events(session, EventName.TERMINATED, verdicts, run_id="r")
+        store.record_processed(session, UUID(PLAN), verdicts[0].expiration_date)
+
+
+def test_what_was_said_of_an_earlier_date_never_counts_for_one_that_is_still_to_come(files: Files) -> None:
+    files.bring([plan_row()], [license_row()])
+    processed_by_us(files)
+    files.bring([plan_row(expiration_processed="true", expiration_date="2027-06-01T00:00:00Z")])
+    assert files.decisions(datetime(2027, 7, 1, tzinfo=UTC)) == {SEAT: Decision.TERMINATE}
+
+
+def test_a_claim_about_a_date_to_come_does_not_count_once_it_has_come(files: Files) -> None:
+    claim = plan_row(expiration_processed="true", expiration_date="2026-07-01T00:00:00Z")
+    files.bring([claim], [license_row()])
+    for title in ("Same", "Again"):
+        files.bring([{**claim, "title": title}])
+    assert files.decisions(datetime(2026, 8, 1, tzinfo=UTC)) == {SEAT: Decision.TERMINATE}
+
+
+@pytest.mark.parametrize("moved_before", [True, False])
+def test_a_first_claim_beside_a_later_date_does_not_count(files: Files, moved_before: bool) -> None:
+    files.bring([plan_row()], [license_row()])
+    processed_by_us(files)
+    later = plan_row(expiration_date="2026-02-01T00:00:00Z")
+    if moved_before:
+        files.bring([later])
+    files.bring([{**later, "expiration_processed": "true"}])
+    assert files.decisions() == {SEAT: Decision.TERMINATE}
 
 
 def test_an_import_never_undoes_what_we_did(files: Files) -> None:

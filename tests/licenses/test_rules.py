@@ -251,22 +251,33 @@ def test_what_looks_like_an_address(address: str, plausible: bool) -> None:
     assert is_plausible(address) is plausible
 
 
+EARLIER = LONG_AGO - timedelta(days=1)
+
+
 @pytest.mark.parametrize(
-    ("claimed", "expiration", "known", "known_as_processed", "expected"),
+    ("expiration", "known", "processed_for", "said_before", "expected"),
     [
-        pytest.param(True, LONG_AGO, None, False, True, id="a-new-plan"),
-        pytest.param(True, LONG_AGO, LONG_AGO, False, True, id="processed-since"),
-        pytest.param(True, LONG_AGO, LONG_AGO, True, False, id="said-before"),
-        pytest.param(True, NOW, LONG_AGO, True, False, id="extended-and-still-saying-so"),
-        pytest.param(True, NOW, LONG_AGO, False, True, id="extended-and-processed-since"),
-        pytest.param(True, LONG_AGO, NOW, True, True, id="cut-short"),
-        pytest.param(False, LONG_AGO, None, False, False, id="not-claimed"),
+        pytest.param(LONG_AGO, None, None, False, True, id="a-new-plan"),
+        pytest.param(NOW, None, None, False, True, id="a-plan-that-ends-now"),
+        pytest.param(NOW + INSTANT, None, None, False, False, id="a-date-to-come"),
+        pytest.param(NOW + INSTANT, NOW + INSTANT, None, False, False, id="a-date-to-come-that-is-known"),
+        pytest.param(LONG_AGO, LONG_AGO, None, False, True, id="processed-since"),
+        pytest.param(LONG_AGO, LONG_AGO, LONG_AGO, True, False, id="said-before"),
+        pytest.param(LONG_AGO, LONG_AGO, None, True, False, id="said-before-and-not-believed"),
+        pytest.param(NOW, LONG_AGO, LONG_AGO, True, False, id="extended-and-still-saying-so"),
+        pytest.param(NOW, LONG_AGO, None, False, False, id="extended-at-once-with-the-claim"),
+        pytest.param(LONG_AGO, LONG_AGO, EARLIER, False, False, id="extended-since-it-was-processed"),
+        pytest.param(LONG_AGO, NOW, NOW, True, True, id="cut-short"),
+        pytest.param(LONG_AGO, NOW, None, True, False, id="cut-short-and-not-believed-before"),
+        pytest.param(LONG_AGO, NOW, EARLIER, True, False, id="cut-short-to-later-than-it-was-processed-for"),
+        pytest.param(LONG_AGO, NOW, None, False, True, id="cut-short-and-processed"),
     ],
 )
 def test_an_imported_claim_counts_when_it_is_new(
-    claimed: bool, expiration: datetime, known: datetime | None, known_as_processed: bool, expected: bool
+    expiration: datetime, known: datetime | None, processed_for: datetime | None, said_before: bool, expected: bool
 ) -> None:
-    assert is_newly_processed(claimed, expiration, known, known_as_processed) is expected
+    counts = is_newly_processed(expiration, NOW, known=known, processed_for=processed_for, said_before=said_before)
+    assert counts is expected
 
 
 def test_enrollments_changed_since_are_spared_once_the_end_is_more_than_a_day_back() -> None:
