@@ -156,7 +156,7 @@ def import_files(session: Session, plans: Path | None, licenses: Path | None, no
     license_file = RecordFile.open(licenses, LICENSE_COLUMNS) if licenses else None
     staging.begin(session)
     if plan_file:
-        staging.stage_plans(session, plan_file)
+        staging.stage_plans(session, plan_file, plan_file.given)
         _add_faults(plan_file, staging.plan_faults(session))
     if license_file:
         staging.stage_licenses(session, license_file)
@@ -186,7 +186,7 @@ def read_license_manager(database: Database, license_manager: LicenseManager, cu
     )
     with database.session() as session:
         staging.begin(session)
-        staging.stage_plans(session, _listed_plans(agreements))
+        staging.stage_plans(session, _listed_plans(agreements), given)
         staging.stage_licenses(session, _listed_licenses(licenses.values()))
         if faults := staging.plan_faults(session):
             named = "; ".join(f"plan {plans[number].uuid}: {why}" for number, why in sorted(faults))

@@ -128,10 +128,13 @@ def begin(session: Session) -> None:
     session.execute(text(STAGED_LICENSE))
 
 
-def stage_plans(session: Session, records: Iterable[Record]) -> None:
+def stage_plans(session: Session, records: Iterable[Record], given: frozenset[str]) -> None:
+    """Stage plans of a source that has the columns `given`. What it is silent about of a renewal is staged as it is known."""
     names = [column.name for column in PLAN_COLUMNS]
     rows = ([record.number, record.faulty, *map(record.values.get, names)] for record in records)
     _copy(session, "staged_plan", ["number", "faulty", *names], rows)
+    if given & RENEWAL_COLUMNS:
+        _complete_renewals(session, given)
 
 
 def stage_licenses(session: Session, records: Iterable[Record]) -> None:
@@ -251,6 +254,24 @@ def record_as_processed(session: Session, plans: list[UUID]) -> None:
             WHERE uuid = ANY(CAST(:plans AS uuid[]))
         """),
         {"plans": plans},
+    )
+
+
+def _complete_renewals(session: Session, given: frozenset[str]) -> None:
+    """A renewal that is processed stays so while it is by the same plan: another one is processed when it is named."""
+
+    def wanted(name: str, known: str) -> str:
+        return f"staged.{name}" if name in given else f"known.{known}"
+
+    plan = wanted("renewed_plan_uuid", "renewed_plan_uuid")
+    session.execute(
+        text(f"""
+            UPDATE staged_plan AS staged SET renewed_plan_uuid = {plan},
+                renewal_effective_date = {wanted("renewal_effective_date", "effective_date")},
+                renewal_processed = CASE WHEN {plan} IS NOT DISTINCT FROM known.renewed_plan_uuid
+                    THEN {wanted("renewal_processed", "processed")} ELSE staged.renewal_processed END
+            FROM plan_renewal AS known WHERE known.prior_plan_uuid = staged.uuid
+        """)
     )
 
 

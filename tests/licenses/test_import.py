@@ -24,6 +24,7 @@ from tests.statements import statements
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 CUSTOMER = "11111111-1111-4111-8111-111111111111"
 PLAN, RENEWED = "aaaaaaaa-0000-4000-8000-000000000001", "aaaaaaaa-0000-4000-8000-000000000002"
+OTHER = "aaaaaaaa-0000-4000-8000-000000000003"
 SEAT, SECOND = "bbbbbbbb-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000002"
 
 Row = Mapping[str, object]
@@ -135,7 +136,7 @@ def test_a_renewal_is_processed_when_its_plan_is_named_and_pending_until_then(fi
     assert files.decisions() == {SEAT: Decision.PLAN_RENEWAL_PENDING}
     files.bring([plan_row(renewed_plan_uuid=RENEWED), plan_row(RENEWED, start_date="2024-01-01T00:00:00Z")])
     assert files.decisions() == {SEAT: Decision.TERMINATE}
-    files.bring([plan_row(renewed_plan_uuid="")])
+    files.bring([plan_row(renewed_plan_uuid="", renewal_effective_date="")])
     with files.database.session() as session:
         assert session.scalar(select(func.count()).select_from(PlanRenewal)) == 0
 
@@ -152,6 +153,44 @@ def test_what_a_file_is_silent_about_is_kept(files: Files) -> None:
         assert session.scalars(select(PlanRenewal)).one().renewed_plan_uuid == UUID(RENEWED)
         held = session.get_one(License, UUID(SEAT))
         assert (held.status, held.lms_user_id, held.email_key) == ("revoked", 5, "jane@example.com")
+
+
+RENEWAL = {
+    "renewed_plan_uuid": RENEWED,
+    "renewal_effective_date": "2026-01-01T00:00:00Z",
+    "renewal_processed": "false",
+}
+DATE = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("said", "known"),
+    [
+        pytest.param({"renewed_plan_uuid": RENEWED}, (RENEWED, DATE, False), id="the-same-plan"),
+        pytest.param(
+            {"renewed_plan_uuid": OTHER}, (OTHER, DATE, True), id="another-plan-is-processed-when-it-is-named"
+        ),
+        pytest.param({"renewed_plan_uuid": ""}, (None, DATE, False), id="no-plan-any-more"),
+        pytest.param({"renewal_effective_date": ""}, (RENEWED, None, False), id="no-date-any-more"),
+        pytest.param({"renewal_processed": "true"}, (RENEWED, DATE, True), id="processed-since"),
+        pytest.param(
+            {"renewal_processed": ""}, (RENEWED, DATE, True), id="an-empty-value-is-what-it-is-when-a-plan-is-named"
+        ),
+        pytest.param({"renewed_plan_uuid": "", "renewal_effective_date": ""}, None, id="no-renewal-any-more"),
+    ],
+)
+def test_a_file_with_some_columns_of_a_renewal_keeps_the_others(
+    files: Files, said: Row, known: tuple[str | None, datetime | None, bool] | None
+) -> None:
+    others = [plan_row(RENEWED), plan_row(OTHER)]
+    files.bring([plan_row(**RENEWAL), *others])
+    files.bring([plan_row(**said)])
+    with files.database.session() as session:
+        found = [
+            (each.renewed_plan_uuid and str(each.renewed_plan_uuid), each.effective_date, each.processed)
+            for each in session.scalars(select(PlanRenewal))
+        ]
+    assert found == ([known] if known else [])
 
 
 def test_an_empty_value_is_none(files: Files) -> None:
