@@ -389,22 +389,29 @@ def _to_terminate(
 def _to_unlink(session: Session, customer: UUID, policy: Policy) -> tuple[Outcome, dict[str, list[Verdict]]]:
     """The licenses of the learners to unlink, by the address that is sent.
 
-    An address is held back while another license with it is protected: the LMS knows one person by it.
+    An address is held back while another license with it is protected, or another license of the same person is to be
+    terminated first: the LMS knows one person by it.
     """
     outcome, decided = _decided(session, customer, policy)
     protected = {row.email_key for row in decided if row.verdict.decision is Decision.PROTECTED}
+    waiting = _addresses_to_terminate_first(decided)
     by_address: dict[str, list[Verdict]] = defaultdict(list)
     held_back: list[Verdict] = []
+    held_for_now: list[Verdict] = []
     for row in decided:
         if row.verdict.decision is Decision.UNLINK and row.email_key:
             if row.email_key in protected:
                 held_back.append(row.verdict)
+            elif row.email_key in waiting:
+                held_for_now.append(row.verdict)
             else:
                 by_address[row.email_key].append(row.verdict)
     unended = [
         row.verdict for row in decided if row.verdict.decision is Decision.TERMINATE and row.verdict.is_due(policy)
     ]
-    outcome.skipped = len(held_back) + len(unended) + sum(outcome.decisions[decision] for decision in KEPT)
+    outcome.skipped = (
+        len(held_back) + len(held_for_now) + len(unended) + sum(outcome.decisions[decision] for decision in KEPT)
+    )
     if unended:
         outcome.notes.append(
             f"{len(unended)} licenses are past their grace, but their enrollments are not ended: materialize "
@@ -412,7 +419,20 @@ def _to_unlink(session: Session, customer: UUID, policy: Policy) -> tuple[Outcom
         )
     if held_back:
         outcome.notes.append(f"a protected license has the same address as these, which are kept [{_named(held_back)}]")
+    if held_for_now:
+        outcome.notes.append(
+            f"the enrollments of another license of the same person are not ended yet, so these are kept: materialize "
+            f"enrollment_terminations or run `b2b licenses terminate` first [{_named(held_for_now)}]"
+        )
     return outcome, by_address
+
+
+def _addresses_to_terminate_first(decided: Sequence[Decided]) -> set[str | None]:
+    """The addresses of everybody who holds a license that is to `terminate`: by its address, or by the same LMS user's."""
+    unended = [row for row in decided if row.verdict.decision is Decision.TERMINATE]
+    addresses = {row.email_key for row in unended}
+    users = {row.lms_user_id for row in unended} - {None}
+    return addresses | {row.email_key for row in decided if row.lms_user_id in users}
 
 
 def _decided(session: Session, customer: UUID, policy: Policy) -> tuple[Outcome, Sequence[Decided]]:

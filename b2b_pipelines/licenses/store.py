@@ -89,7 +89,7 @@ verdict AS (
         ON refused.customer_agreement_id = expired.agreement_id AND refused.email_key = expired.email_key
     LEFT JOIN holder ON holder.license_uuid = expired.license_uuid
 )
-SELECT license_uuid, plan_uuid, customer, expiration_date, decision, email_key, user_email, unseen_since,
+SELECT license_uuid, plan_uuid, customer, expiration_date, decision, email_key, user_email, lms_user_id, unseen_since,
     CASE decision WHEN 'renewed' THEN successor WHEN 'plan_renewal_pending' THEN renewed_plan
         WHEN 'protected' THEN protector END AS witness,
     CASE decision WHEN 'renewed' THEN successor_until WHEN 'plan_renewal_pending' THEN renewed_until
@@ -113,6 +113,7 @@ class Decided:
     verdict: Verdict
     address: str | None
     email_key: str | None
+    lms_user_id: int | None
     unseen_since: datetime | None
 
 
@@ -165,6 +166,7 @@ def decide(
             ),
             row.user_email,
             row.email_key,
+            row.lms_user_id,
             row.unseen_since,
         )
         for row in rows

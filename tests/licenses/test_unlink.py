@@ -132,6 +132,36 @@ def test_an_address_that_a_protected_license_has_too_is_held_back(
     assert sandbox.lms.unlinkings == []
 
 
+JANES = {"email_key": "jane@example.com"}
+
+
+@pytest.mark.parametrize(
+    ("ended", "unended"),
+    [
+        pytest.param([seat(1, **JANES)], seat(3, **JANES), id="with-the-same-address"),
+        pytest.param([seat(1, lms_user_id=9)], seat(3, lms_user_id=9), id="of-the-same-user"),
+        pytest.param(
+            [seat(1, **JANES), seat(4, **JANES, lms_user_id=9)],
+            seat(3, lms_user_id=9),
+            id="of-the-user-of-another-license-with-the-address",
+        ),
+    ],
+)
+def test_who_holds_another_license_whose_enrollments_are_not_ended_is_held_back(
+    database: Database, put, lms: EnterpriseLms, sandbox: Sandbox, ended: list[HeldLicense], unended: HeldLicense
+) -> None:
+    there = world(*ended, seat(2))
+    there = replace(there, licenses={**there.licenses, unended.uuid: unended})
+    put(there)
+    linked(sandbox, there)
+    outcome = unlink(database, lms)
+    assert [each.addresses for each in sandbox.lms.unlinkings] == [(address(2),)]
+    assert (outcome.done, outcome.failed, outcome.skipped) == (1, 0, len(ended) + 1)
+    assert all(any(str(each.uuid) in note for note in outcome.notes) for each in [*ended, unended])
+    service.terminate(database, lms, CUSTOMER, POLICY, run_id="test")
+    assert unlink(database, lms).done == len(ended) + 1
+
+
 def test_one_malformed_address_among_a_hundred_is_reported_and_the_others_go_through(
     database: Database, start, lms: EnterpriseLms, sandbox: Sandbox
 ) -> None:
