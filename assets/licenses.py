@@ -96,7 +96,10 @@ unlinked_learners = _spec(
 class LicenseExpiry(dg.Config):
     """How a run goes about it."""
 
-    dry_run: bool = Field(default=False, description="Decide the same, ask nothing of anybody and write nothing.")
+    dry_run: bool = Field(
+        default=False,
+        description="Decide the same, ask nothing of anybody and write nothing: assets are only observed.",
+    )
     include_internal: bool = Field(default=False, description="Take plans for internal use in.")
     concurrency: int = Field(default=4, ge=1, le=32, description="Customers worked on at the same time.")
 
@@ -128,7 +131,7 @@ def license_chain(
         "unlinked_learners": partial(run.act, service.unlink, EventName.UNLINKED),
     }
     checks = {} if config.dry_run else license_checks.checks(database, lms, license_manager)
-    yield from work_through(context, links, checks, concurrency=config.concurrency)
+    yield from work_through(context, links, checks, concurrency=config.concurrency, dry_run=config.dry_run)
 
 
 @dataclass(frozen=True)
@@ -189,7 +192,7 @@ class _Run:
                 "dagster/partition_row_count": recorded,
                 f"licenses {would}{event}": outcome.done,
                 f"licenses {would}skipped": outcome.skipped,
-                "notes": "; ".join(outcome.notes) or "none",
+                "notes": "; ".join(f"{would}kept: {note}" if would else note for note in outcome.notes) or "none",
                 "requests": outcome.requests,
                 **_by_decision(outcome.decisions),
                 **self._manner(began),

@@ -24,6 +24,7 @@ RETRIED_WHEN_PASSING = dg.RetryPolicy(max_retries=2, delay=60)
 DATA_VERSION = "dagster/data_version"
 DATA_VERSION_GIVEN = "dagster/data_version_is_user_provided"
 PERMANENT = "permanent"
+WOULD = "dry run: this is what would be done, and nothing was"
 
 Event = dg.AssetMaterialization | dg.AssetObservation
 Link = Callable[[str], dg.MaterializeResult[Any]]
@@ -58,15 +59,17 @@ def work_through(
     checks: Mapping[str, Mapping[str, Check]] | None = None,
     *,
     concurrency: int = 1,
+    dry_run: bool = False,
 ) -> Iterator[Event]:
     """Take every partition of the run through the chain of assets that is selected.
 
     `links` maps asset keys, in the order of the chain, to what makes one partition; `checks` maps asset keys to their
     checks by name. A link returns a `MaterializeResult` with metadata and data version. What is yielded belongs to one
-    partition each. Raises `dagster.Failure` at the end if any partition failed, retried only for those that failed
-    with something that may pass (`TransientError`, or PostgreSQL not answering).
+    partition each: a materialization, or in a dry run an observation, by which nothing counts as made. Raises
+    `dagster.Failure` at the end if any partition failed, retried only for those that failed with something that may pass
+    (`TransientError`, or PostgreSQL not answering).
     """
-    chain = _Chain(context, links, checks or {})
+    chain = _Chain(context, links, checks or {}, dry_run)
     earlier = _Earlier.of(context)
     waiting = [key for key in context.partition_keys if key not in earlier.refused]
     failed: dict[str, str] = dict(earlier.refused)
@@ -115,6 +118,7 @@ class _Chain:
     context: dg.AssetExecutionContext
     links: Mapping[str, Link]
     checks: Mapping[str, Mapping[str, Check]]
+    dry_run: bool
 
     def go(self, key: str, made: frozenset[str]) -> _Partition:
         """Make one partition, link by link; never raises."""
@@ -122,7 +126,7 @@ class _Chain:
         for asset, link in self.links.items():
             try:
                 if dg.AssetKey(asset) in self.context.selected_asset_keys and asset not in made:
-                    partition.events.append(self.materialized(asset, key, link(key)))
+                    partition.events.append(self.event(asset, key, link(key)))
                 for evaluation in self.evaluated(asset, key):
                     partition.evaluations.append(evaluation)
                     _stop_if_blocked(evaluation)
@@ -131,15 +135,18 @@ class _Chain:
                 break
         return partition
 
-    def materialized(self, asset: str, key: str, result: dg.MaterializeResult[Any]) -> dg.AssetMaterialization:
+    def event(self, asset: str, key: str, result: dg.MaterializeResult[Any]) -> Event:
         """The event of one partition; with a data version, what is downstream can tell whether anything changed.
 
         It names no versions of its inputs: Dagster then calls it out of date when one of them was made after it.
         """
+        metadata = dict(result.metadata or {})
+        if self.dry_run:
+            return dg.AssetObservation(asset_key=asset, partition=key, description=WOULD, metadata=metadata)
         tags = dict(result.tags or {})
         if result.data_version is not None:
             tags |= {DATA_VERSION: result.data_version.value, DATA_VERSION_GIVEN: "true"}
-        return dg.AssetMaterialization(asset_key=asset, partition=key, metadata=dict(result.metadata or {}), tags=tags)
+        return dg.AssetMaterialization(asset_key=asset, partition=key, metadata=metadata, tags=tags)
 
     def evaluated(self, asset: str, key: str) -> Iterator[dg.AssetCheckEvaluation]:
         selected = self.context.selected_asset_check_keys

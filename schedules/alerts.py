@@ -1,11 +1,12 @@
 """Telling people: the sensor `alert_on_failure` for runs that failed, `alert_on_recovery` for those that went well.
 
-A fault is told when it begins and when it is over, not at every run in between.
+A fault is told when it begins and when it is over, not at every run in between. By a dry run none begins and none is over.
 """
 
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -42,6 +43,8 @@ PROCESS_ENDED = "its process ended before its work did: see the run's log"
     "it was told before.",
 )
 def alert_on_failure(context: dg.RunFailureSensorContext, database: dg.ResourceParam[Database]) -> None:
+    if is_dry(context.dagster_run):
+        return
     run = settled(context.instance, context.dagster_run)
     if run.tags.get(WILL_RETRY) == "true":
         context.log.info("the run will be tried again")
@@ -61,8 +64,16 @@ def alert_on_failure(context: dg.RunFailureSensorContext, database: dg.ResourceP
 )
 def alert_on_recovery(context: dg.RunStatusSensorContext, database: dg.ResourceParam[Database]) -> None:
     run = context.dagster_run
+    if is_dry(run):
+        return
     seen = what_it_shows(run.job_name, events_of(context.instance, run.run_id))
     _tell(context, database, Finished(run.run_id, run.job_name, failed=False, seen=seen))
+
+
+def is_dry(run: dg.DagsterRun) -> bool:
+    """Whether the run was to show what it would do, and to do nothing."""
+    ops: Any = run.run_config.get("ops", {})
+    return any(op.get("config", {}).get("dry_run", False) for op in ops.values())
 
 
 def _tell(context: dg.RunStatusSensorContext, database: Database, finished: Finished) -> None:

@@ -12,6 +12,8 @@ from sqlalchemy import func, select
 
 from assets.licenses import license_chain, listed_subscriptions, lms_enrollments
 from b2b_pipelines.db.engine import Database
+from b2b_pipelines.faults.rules import Subject
+from b2b_pipelines.faults.store import known
 from b2b_pipelines.licenses.models import ExpiredLicense, License, LicenseEvent
 from b2b_pipelines.licenses.rules import EventName, HeldLicense, LicenseStatus, Plan, World
 from b2b_pipelines.sandbox import Sandbox
@@ -20,6 +22,7 @@ from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 from resources.database import DatabaseResource
 from resources.license_manager import LicenseManagerResource
 from resources.open_edx import EnterpriseLmsResource
+from schedules.alerts import alert_on_failure, alert_on_recovery
 from schedules.licenses import customer_partitions, customers_to_add, expiry, license_expiry, requests
 
 ONE, TWO = UUID(int=1), UUID(int=2)
@@ -93,6 +96,15 @@ def made(result: ExecuteInProcessResult) -> dict[tuple[str, str], dict[str, Any]
         )
         for event in result.all_events
         if event.event_type is DagsterEventType.ASSET_MATERIALIZATION and event.asset_key
+    }
+
+
+def observed(result: ExecuteInProcessResult) -> dict[tuple[str, str], dg.AssetObservation]:
+    """Every observation, by asset and partition."""
+    return {
+        (event.asset_key.to_user_string(), event.partition or ""): event.asset_observation_data.asset_observation
+        for event in result.all_events
+        if event.event_type is DagsterEventType.ASSET_OBSERVATION and event.asset_key
     }
 
 
@@ -188,7 +200,40 @@ def test_a_dry_run_asks_nothing_and_writes_no_row(
     with database.session() as session:
         for model in (LicenseEvent, ExpiredLicense):
             assert session.scalar(select(func.count()).select_from(model)) == 0
-    assert made(result)["enrollment_terminations", str(ONE)]["licenses would be terminated"].value == 3
+    assert made(result) == {}
+    shown = observed(result)
+    assert [asset for asset, _ in shown] == CHAIN
+    assert all("would" in str(observation.description) for observation in shown.values())
+    assert shown["enrollment_terminations", str(ONE)].metadata["licenses would be terminated"].value == 3
+    assert "would be kept" in str(shown["unlinked_learners", str(ONE)].metadata["notes"].value)
+
+
+def test_by_a_dry_run_nothing_is_right_again_and_nothing_has_begun_to_fail(
+    definitions: dg.Definitions, instance: DagsterInstance, database: Database, sandbox: Sandbox
+) -> None:
+    list_customer(sandbox, ONE)
+    sandbox.lms.stuck = {str(UUID(int=1000))}
+
+    def faults() -> set[Subject]:
+        with database.session() as session:
+            return set(known(session))
+
+    def look(result: ExecuteInProcessResult) -> None:
+        [last] = [event for event in result.all_events if event.is_run_failure or event.is_job_success]
+        context = dg.build_run_status_sensor_context(
+            "sensor", last, instance, result.dagster_run, resources={"database": database}
+        )
+        if last.is_run_failure:
+            alert_on_failure(context.for_run_failure())
+        else:
+            alert_on_recovery(context)
+
+    look(run(definitions, instance, [ONE]))
+    assert faults() == {Subject("partition", "enrollment_terminations", str(ONE))}
+    look(run(definitions, instance, [ONE], dry_run=True))
+    assert faults() == {Subject("partition", "enrollment_terminations", str(ONE))}
+    look(run(definitions, instance, [TWO], dry_run=True))
+    assert faults() == {Subject("partition", "enrollment_terminations", str(ONE))}
 
 
 def test_internal_plans_are_taken_in_when_the_config_says_so(
