@@ -67,6 +67,12 @@ class RefusesEverything(PermanentError):
     code = "refuses_everything"
 
 
+class UnlinkedTooEarly(PermanentError):
+    """Somebody was unlinked though their enrollments were not ended: nobody else is until that is understood."""
+
+    code = "unlinked_too_early"
+
+
 class LicensesFailed(PermanentError):
     """Some of a customer's licenses were not done, and asking again will not help; the message names them."""
 
@@ -242,15 +248,21 @@ def unlink(
     """Unlink the learners whose licenses' decision is `unlink` from the customer, 100 addresses at a time.
 
     An address that the LMS refuses when it is sent alone is reported and kept, the others go through. Raises like
-    `terminate`.
+    `terminate`, and `UnlinkedTooEarly`: a dry run says that in its notes.
     """
     if dry_run:
         with database.session() as session:
             outcome, by_address = _to_unlink(session, customer, policy)
-        return replace(outcome, dry_run=True, done=sum(map(len, by_address.values())))
+            would = sum(map(len, by_address.values()))
+            if would and (early := _unlinked_too_early(session, customer)):
+                outcome.notes.append(early)
+                outcome.skipped, would = outcome.skipped + would, 0
+        return replace(outcome, dry_run=True, done=would)
     with _alone(database, customer, run_id) as held, tallied_requests() as tally:
         with database.session() as session:
             outcome, by_address = _to_unlink(session, customer, policy)
+            if by_address and (early := _unlinked_too_early(session, customer)):
+                raise UnlinkedTooEarly(early)
         if by_address:
             _Unlinking(_Work(database, _required(lms), held, outcome, run_id), by_address).run()
     return replace(outcome, requests=tally.total)
@@ -425,6 +437,14 @@ def _to_unlink(session: Session, customer: UUID, policy: Policy) -> tuple[Outcom
             f"enrollment_terminations or run `b2b licenses terminate` first [{_named(held_for_now)}]"
         )
     return outcome, by_address
+
+
+def _unlinked_too_early(session: Session, customer: UUID) -> str:
+    """Why nobody may be unlinked, in words that name licenses; empty when all is well."""
+    found = store.unlinked_too_early(session, customer)
+    named = ", ".join(map(str, found[:20]))
+    why = "somebody was unlinked before their enrollments were ended, and nobody else is until that is understood"
+    return f"{why} (see the check terminated_before_unlinked) [{named}]" if found else ""
 
 
 def _addresses_to_terminate_first(decided: Sequence[Decided]) -> set[str | None]:

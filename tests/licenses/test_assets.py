@@ -262,6 +262,8 @@ def test_somebody_unlinked_too_early_blocks_that_customer_only(
     result = run(definitions, instance, [ONE, TWO])
     assert not result.success
     assert {partition for asset, partition in made(result) if asset == "unlinked_learners"} == {str(TWO)}
+    assert not run(definitions, instance, [ONE], ["unlinked_learners"]).success
+    assert len(sandbox.lms.linked(ONE)) == 3
 
 
 def test_a_learner_whom_the_lms_still_lists_fails_the_check(

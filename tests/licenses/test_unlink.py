@@ -311,6 +311,21 @@ def test_nobody_is_unlinked_before_their_enrollments_are_ended_and_it_says_why(
     assert sandbox.lms.linked(CUSTOMER) != set()
 
 
+def test_nobody_is_unlinked_while_somebody_was_too_early(
+    database: Database, start, put, lms: EnterpriseLms, sandbox: Sandbox
+) -> None:
+    there = start(seat(1), seat(2))
+    early = {(seat(2).uuid, EventName.UNLINKED, LAPSED): LAPSED - timedelta(days=1)}
+    put(replace(there, events={**there.events, **early}))
+    rehearsed = unlink(database, lms, dry_run=True)
+    assert (rehearsed.done, rehearsed.skipped, rehearsed.is_failure) == (0, 1, False)
+    assert str(seat(2).uuid) in rehearsed.notes[0]
+    with pytest.raises(service.UnlinkedTooEarly, match=str(seat(2).uuid)):
+        unlink(database, lms)
+    assert sandbox.log.entries() == []
+    assert len(sandbox.lms.linked(CUSTOMER)) == 2
+
+
 def test_a_customer_that_is_not_enabled_is_skipped(database: Database, start, sandbox: Sandbox) -> None:
     start(*map(seat, range(3)))
     outcome = unlink(database, None, replace(POLICY, unlinking=frozenset({OTHER})))
