@@ -306,7 +306,7 @@ def retry_after(header: str | None) -> float | None:
 
 
 def _words(response: httpx.Response) -> str:
-    """What the vendor said about a failure, on one line and not too long. A web page says nothing worth showing."""
+    """What the vendor said about a failure. A web page says nothing worth showing."""
     if "html" in response.headers.get("Content-Type", ""):
         return "(a web page)"
     try:
@@ -315,12 +315,20 @@ def _words(response: httpx.Response) -> str:
         said = response.text
     if isinstance(said, dict) and len(said) == 1:
         said = next(iter(said.values()))
-    return " ".join((said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)).split())
+    return said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+
+
+def _quoted(text: str, ascii_only: bool) -> str:
+    """What a text looks like inside of JSON."""
+    return json.dumps(text.strip(), ensure_ascii=ascii_only)[1:-1]
 
 
 def _without(words: str, private: Iterable[str]) -> str:
-    """The words without anything that is, or looks like, somebody's address."""
-    for text in sorted({text.strip() for text in private} - {""}, key=len, reverse=True):
+    """The words on one line, not too long, and without anything that is, or looks like, somebody's address; also where
+    that is quoted as in JSON."""
+    said = {" ".join(form.split()) for text in private for form in (text, _quoted(text, False), _quoted(text, True))}
+    words = " ".join(words.split())
+    for text in sorted(said - {""}, key=len, reverse=True):
         words = re.sub(re.escape(text), "(address)", words, flags=re.IGNORECASE)
     words = ADDRESS.sub("(address)", words)
     return words if len(words) <= WORDS_SHOWN else words[:WORDS_SHOWN] + "…"

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -160,6 +160,27 @@ def test_no_address_gets_into_an_error(script: Script) -> None:
     with HttpClient(script.url, vendor="the LMS", patience=QUICK) as client, pytest.raises(VendorRefused) as raised:
         client.request("POST", "/there", private=["NOT-an-address", "x y"])
     assert raised.value.words == "(address) and (address) and '(address)' are wrong"
+
+
+@pytest.mark.parametrize("address", ["jane  doe at home", 'the "jane" doe', "jane\tdoe", "jane\\doe", "jané\ndoe"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda address: {"detail": f"{address} is wrong"},
+        lambda address: {"user_emails": [f"{address} is wrong"]},
+        lambda address: {"detail": json.dumps([f"{address} is wrong"])},
+        lambda address: f"<{address} is wrong>".encode(),
+    ],
+    ids=["a-text", "a-list", "json-in-a-text", "no-json"],
+)
+def test_no_part_of_a_malformed_address_gets_into_an_error_however_it_is_repeated(
+    script: Script, address: str, answer: Callable[[str], object]
+) -> None:
+    script.answers = [(400, {}, answer(address))]
+    with HttpClient(script.url, vendor="the LMS", patience=QUICK) as client, pytest.raises(VendorRefused) as raised:
+        client.request("POST", "/there", private=[address])
+    assert "(address) is wrong" in raised.value.words
+    assert "jan" not in raised.value.words
 
 
 def test_a_page_instead_of_words_is_not_repeated(script: Script) -> None:
