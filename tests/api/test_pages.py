@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import product
 
 import httpx
 import pytest
@@ -61,6 +62,17 @@ def test_a_manager_signs_in_opens_a_contract_and_compares_two_snapshots(
     page.goto(f"{api_url}/")
     assert "/sign-in" in page.url
     assert complaints == foreign == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("width", [1400, 390])
+def test_nothing_lies_over_the_token_field(browser, api_url: str, width: int):
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto(f"{api_url}/sign-in")
+    box = page.locator("#token").bounding_box()
+    for right, down in product((0.02, 0.25, 0.5, 0.98), (0.1, 0.5, 0.9)):
+        point = [box["x"] + right * box["width"], box["y"] + down * box["height"]]
+        assert page.evaluate("([x, y]) => document.elementFromPoint(x, y).id", point) == "token"
 
 
 @pytest.fixture
