@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -17,6 +18,7 @@ from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.settings import PROJECT
+from b2b_pipelines.sheets.plan import ConflictKind
 from tests.sheets.conftest import ACCOUNT
 
 DOCS = PROJECT / "docs"
@@ -55,9 +57,11 @@ def shell(
     monkeypatch.setenv("BACKUP", str(tmp_path / "b2b.dump"))
     spreadsheet = sandbox.google.spreadsheet_url(sandbox.google.create_spreadsheet("Acme: Leadership 2026", [ACCOUNT]))
 
+    codes_file = tmp_path / "codes.csv"
+
     def run(script: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["bash", "-xeuo", "pipefail", "-c", script.replace(SHEET, spreadsheet)],
+            ["bash", "-xeuo", "pipefail", "-c", script.replace(SHEET, spreadsheet).replace("codes.csv", str(codes_file))],
             cwd=PROJECT,
             env={**os.environ, "B2B_HOME": str(tmp_path / "home")},
             capture_output=True,
@@ -73,11 +77,12 @@ Shell = Callable[[str], "subprocess.CompletedProcess[str]"]
 
 
 @pytest.mark.long
-def test_the_guide_for_contract_managers(shell: Shell) -> None:
+def test_the_guide_for_contract_managers(shell: Shell, tmp_path: Path) -> None:
     done = shell("".join(blocks("contract-managers", engine=False)))
     assert done.returncode == 0, done.stderr[-2000:]
     assert "leadership-2026" in done.stdout
     assert "b2b@sandbox.test" in done.stdout
+    assert (tmp_path / "codes.csv").read_text(encoding="utf-8").count("\n") == 1 + 25
 
 
 @pytest.mark.long
@@ -112,6 +117,13 @@ def test_commands_that_need_an_engine_are_well_formed_and_name_what_exists(guide
                 subprocess.run(["make", "--dry-run", *line.split()[1:]], cwd=PROJECT, check=True, capture_output=True)
             for path in re.findall(r"deploy/[\w.-]+", line):
                 assert (PROJECT / path).exists() or path == "deploy/.env", path
+
+
+def test_the_guide_tells_what_to_do_about_every_kind_of_conflict_and_no_other() -> None:
+    told = (DOCS / "contract-managers.md").read_text(encoding="utf-8")
+    kinds = set(get_args(ConflictKind))
+    assert all(f"`{kind}`" in told for kind in kinds)
+    assert set(re.findall(r"conflict `(\w+)`", told)) <= kinds
 
 
 @pytest.mark.parametrize("guide", sorted(path.stem for path in DOCS.glob("*.md")))
