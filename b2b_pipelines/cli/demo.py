@@ -18,7 +18,7 @@ import typer
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import Verbose
 from b2b_pipelines.cli.dagster_home import dagster_environment, running_dagster
-from b2b_pipelines.cli.sandbox import sandbox_settings
+from b2b_pipelines.cli.sandbox import google_settings
 from b2b_pipelines.db.connect import connect, embedded_postgres
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import B2BError, Refused
@@ -60,7 +60,7 @@ def demo(
             f"the sandbox cannot listen on port {sandbox_port} ({error.strerror}): use --sandbox-port"
         ) from None
     try:
-        settings = _use({"B2B_HOME": str(home), **sandbox_settings(sandbox, home)}, home)
+        settings = _use({"B2B_HOME": str(home), **google_settings(sandbox, home)}, home)
         _show(settings, sandbox, _free_port(0 if check_and_exit else port), check_and_exit=check_and_exit)
     finally:
         sandbox.stop()

@@ -61,7 +61,13 @@ def shell(
 
     def run(script: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["bash", "-xeuo", "pipefail", "-c", script.replace(SHEET, spreadsheet).replace("codes.csv", str(codes_file))],
+            [
+                "bash",
+                "-xeuo",
+                "pipefail",
+                "-c",
+                script.replace(SHEET, spreadsheet).replace("codes.csv", str(codes_file)),
+            ],
             cwd=PROJECT,
             env={**os.environ, "B2B_HOME": str(tmp_path / "home")},
             capture_output=True,

@@ -9,6 +9,7 @@ import time
 import httpx
 import pytest
 
+from b2b_pipelines.cli import exports
 from b2b_pipelines.sandbox import Sandbox
 
 # A background job of a shell starts with SIGINT ignored: the sandbox must stop all the same.
@@ -59,6 +60,29 @@ def test_what_it_holds_outlives_the_process(foreground, how):
     assert shown == [["a", {"shown": "a", "entered": "=A1", "number": False}]]
     httpx.post(f"{url}/sandbox/api/service-accounts", json={"email": "robot@example.com"})
     assert signs_in(url, key)
+
+
+@pytest.mark.long
+def test_the_command_prints_settings_for_every_vendor_that_the_product_takes(tmp_path):
+    command = [sys.executable, "-c", "from b2b_pipelines.cli.main import run; run()", "sandbox", "--port", "0"]
+    environment = {"PATH": "/usr/bin:/bin", "B2B_HOME": str(tmp_path / "a home")}
+    with subprocess.Popen([*command, "--json"], env=environment, stdout=subprocess.PIPE, text=True) as process:
+        document = "".join(iter(process.stdout.readline, "}\n")) + "}"
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=10)[0] == ""
+    pasted = "\n".join([*exports.lines(json.loads(document)["settings"]), f"{sys.executable} -c '{READ_SETTINGS}'"])
+    taken = json.loads(subprocess.run(["sh", "-ec", pasted], env={}, capture_output=True, check=True).stdout)
+    assert taken == {"paths": ["/studio", "/lms", "/license-manager", "/enterprise-catalog", "/stripe"], "off": []}
+
+
+READ_SETTINGS = """
+import json
+from b2b_pipelines.settings import read_settings
+s = read_settings()
+urls = [s.studio_url, s.lms_url, s.license_manager_url, s.enterprise_catalog_url, s.stripe_api_url]
+rest = ["google_service_account_file", "oauth_client_id", "oauth_client_secret", "stripe_api_key", "stripe_webhook_secret"]
+print(json.dumps({"paths": ["/" + url.rpartition("/")[2] for url in urls], "off": [n for n in rest if not getattr(s, n)]}))
+"""
 
 
 def signs_in(url, key):

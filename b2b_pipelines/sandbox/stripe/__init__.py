@@ -13,6 +13,8 @@ from stripe import WebhookSignature
 
 from b2b_pipelines.sandbox.vendor import Vendor
 
+API_KEY, WEBHOOK_SECRET = "sk_test_sandbox", "whsec_sandbox"
+"""What to sign in and to sign events with where nobody said otherwise."""
 MOST_KEYS = 10
 MOST_PER_PAGE = 100
 LIST_PARAMETERS = frozenset(
