@@ -16,6 +16,8 @@ from b2b_pipelines.db.connect import DAGSTER_DATABASE, connect, embedded_postgre
 from b2b_pipelines.errors import Refused, TransientError
 from b2b_pipelines.settings import PROJECT, Settings
 
+NAMES = ("DAGSTER_HOME", "DAGSTER_POSTGRES_URL")
+"""What leads Dagster's programs to their home and storage."""
 INSTANCE = PROJECT / "deploy" / "dagster.yaml"
 WORKSPACE = PROJECT / "workspace.yaml"
 STARTED_WITHIN = 120.0
@@ -46,7 +48,7 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
         storage = os.environ.get("DAGSTER_POSTGRES_URL", "")
         if not storage:
             raise Refused("with B2B_DATABASE_URL set, name Dagster's own database by DAGSTER_POSTGRES_URL")
-    return {**os.environ, "DAGSTER_HOME": str(home), "DAGSTER_POSTGRES_URL": storage}
+    return {**os.environ, **dict(zip(NAMES, (str(home), storage), strict=True))}
 
 
 def dev_command(host: str, port: int) -> list[str]:

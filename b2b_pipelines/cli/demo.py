@@ -11,13 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from b2b_pipelines.cli import console
-from b2b_pipelines.cli.console import Verbose
-from b2b_pipelines.cli.dagster_home import dagster_environment, running_dagster
+from b2b_pipelines.cli import console, exports
+from b2b_pipelines.cli.console import AsJson, Verbose
+from b2b_pipelines.cli.dagster_home import NAMES, dagster_environment, running_dagster
 from b2b_pipelines.cli.sandbox import google_settings
 from b2b_pipelines.db.connect import connect, embedded_postgres
 from b2b_pipelines.db.engine import Database
@@ -42,11 +42,16 @@ class DemoFailed(B2BError):
 
 
 def demo(
-    check_and_exit: Exit = False, port: UiPort = 3000, sandbox_port: SandboxPort = 8790, verbose: Verbose = False
+    check_and_exit: Exit = False,
+    port: UiPort = 3000,
+    sandbox_port: SandboxPort = 8790,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
 ) -> None:
     """Make a sample organization with three contracts, deliver their codes to sheets through Dagster, and show it.
 
-    Works in a home of its own, made anew each time, and leaves yours alone. Ctrl-C stops everything it started.
+    Works in a home of its own, made anew each time, and leaves yours alone. Ctrl-C stops everything it started. With
+    --json nothing is said until the sheets are right.
     """
     from b2b_pipelines.sandbox import Sandbox
 
@@ -60,41 +65,46 @@ def demo(
             f"the sandbox cannot listen on port {sandbox_port} ({error.strerror}): use --sandbox-port"
         ) from None
     try:
-        settings = _use({"B2B_HOME": str(home), **google_settings(sandbox, home)}, home)
-        _show(settings, sandbox, _free_port(0 if check_and_exit else port), check_and_exit=check_and_exit)
+        settings = _use({"B2B_HOME": str(home), **google_settings(sandbox, home)})
+        port = _free_port(0 if check_and_exit else port)
+        _show(settings, sandbox, port, check_and_exit=check_and_exit, as_json=as_json)
     finally:
         sandbox.stop()
         embedded_postgres(read_settings()).stop()
 
 
-def _show(settings: Settings, sandbox: "Sandbox", port: int, *, check_and_exit: bool) -> None:
+def _show(settings: Settings, sandbox: "Sandbox", port: int, *, check_and_exit: bool, as_json: bool) -> None:
     from b2b_pipelines.cli.sample import make_sample
 
     began = time.monotonic()
+    tell = _say_nothing if as_json else console.say
     environment = dagster_environment(settings)
+    named = {name: value for name, value in environment.items() if name.startswith(PREFIX) or name in NAMES}
+    env_file = exports.write(settings.home / "env", named)
     database = connect(settings)
     try:
-        console.say("1. A sample organization with three contracts, each with a Google Sheet of its customer:")
+        tell("1. A sample organization with three contracts, each with a Google Sheet of its customer:")
         sample = make_sample(database, sandbox)
         for contract in sample:
-            console.say(f"   {contract.slug:<16} {contract.kind.says}")
-        console.say("2. Dagster starts. Its sensor contract_changes finds the contracts and delivers their codes.")
+            tell(f"   {contract.slug:<16} {contract.kind.says}")
+        tell("2. Dagster starts. Its sensor contract_changes finds the contracts and delivers their codes.")
         log = settings.home / "dagster.log"
         with running_dagster(environment, "127.0.0.1", port, log) as ui:
             _wait_until(lambda: all(contract.is_delivered(database) for contract in sample), log)
-            console.say(
-                "3. The customers sort, insert and write notes; learners redeem codes; the sheets are refreshed."
-            )
+            tell("3. The customers sort, insert and write notes; learners redeem codes; the sheets are refreshed.")
             for contract in sample:
                 contract.live_on(database)
             _refresh(environment, sample, settings)
             _check(sample, database)
-            console.say(
-                f"   Done in {time.monotonic() - began:.0f} s: each code stands in its sheet once, every note is kept."
-            )
+            seconds = round(time.monotonic() - began)
+            tell(f"   Done in {seconds} s: each code stands in its sheet once, every note is kept.")
+            if as_json:
+                console.print_json(_as_json(sample, sandbox, None if check_and_exit else ui, env_file, seconds))
+                sys.stdout.flush()
+            elif not check_and_exit:
+                _say_what_to_try(sample, database, sandbox, env_file, ui)
             if not check_and_exit:
-                _say_what_to_try(sample, database, sandbox, settings.home, ui)
-                _wait_for_interrupt()
+                _wait_for_interrupt(tell)
     finally:
         database.dispose()
 
@@ -109,13 +119,11 @@ def _own_home(settings: Settings) -> Path:
     return home
 
 
-def _use(environment: Mapping[str, str], home: Path) -> Settings:
-    """Make these the settings of this process and its children, and leave them in a file for other terminals."""
+def _use(environment: Mapping[str, str]) -> Settings:
+    """Make these the settings of this process and its children."""
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
     os.environ.update(environment)
-    lines = [f"export {name}='{value}'" for name, value in environment.items()]
-    (home / "env").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return read_settings()
 
 
@@ -160,7 +168,7 @@ def _check(sample: "Sequence[SampleContract]", database: Database) -> None:
 
 
 def _say_what_to_try(
-    sample: "Sequence[SampleContract]", database: Database, sandbox: "Sandbox", home: Path, ui: str
+    sample: "Sequence[SampleContract]", database: Database, sandbox: "Sandbox", env_file: Path, ui: str
 ) -> None:
     first = sample[0]
     console.say("\nWhere to look")
@@ -170,7 +178,7 @@ def _say_what_to_try(
     console.say("\nWhat to try")
     console.say("   - Sort a sheet, write notes beside and below the codes, edit a code, insert a column.")
     console.say("   - Redeem a code, in another terminal:")
-    console.say(f"       . {_short(home / 'env')}")
+    console.say(f"       . {exports.short(env_file)}")
     console.say(f"       .venv/bin/b2b learner attach {first.free_code(database)} kim@example.com")
     console.say(
         f"   - Launch a refresh: {ui}/jobs, sheet_refresh_job, Materialize; or .venv/bin/b2b sheet sync {first.slug}"
@@ -181,12 +189,28 @@ def _say_what_to_try(
     console.say("\nCtrl-C stops everything.")
 
 
-def _short(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+def _as_json(
+    sample: "Sequence[SampleContract]", sandbox: "Sandbox", ui: str | None, env_file: Path, seconds: int
+) -> dict[str, Any]:
+    """What was made and where to look; nowhere, without a `ui` that goes on."""
+    pages = [ui and sandbox.google.page(contract.spreadsheet.spreadsheet_id) for contract in sample]
+    return {
+        "contracts": [
+            {"contract": contract.slug, "rows": contract.kind.rows, "sheet": page}
+            for contract, page in zip(sample, pages, strict=True)
+        ],
+        "dagster": ui,
+        "env_file": str(env_file),
+        "seconds": seconds,
+    }
 
 
-def _wait_for_interrupt() -> None:
+def _say_nothing(line: str) -> None:
+    """Where one JSON document is all that is wanted."""
+
+
+def _wait_for_interrupt(tell: Callable[[str], None]) -> None:
     try:
         threading.Event().wait()
     except KeyboardInterrupt:
-        console.say("\nStopping.")
+        tell("\nStopping.")

@@ -1,23 +1,40 @@
 """`b2b dev`: Dagster's UI and daemon on this machine."""
 
 import os
+import signal
+import sys
 from typing import Annotated
 
 import typer
 
-from b2b_pipelines.cli import console
-from b2b_pipelines.cli.console import Verbose
-from b2b_pipelines.cli.dagster_home import dagster_environment, dev_command
+from b2b_pipelines.cli import console, exports
+from b2b_pipelines.cli.console import AsJson, Verbose
+from b2b_pipelines.cli.dagster_home import NAMES, dagster_environment, dev_command
 from b2b_pipelines.settings import PROJECT, read_settings
 
 Host = Annotated[str, typer.Option("--host", help="The address to listen on.")]
 Port = Annotated[int, typer.Option("--port", help="The port of Dagster's UI.")]
 
 
-def dev(host: Host = "127.0.0.1", port: Port = 3000, verbose: Verbose = False) -> None:
-    """Run Dagster's UI and daemon here, until Ctrl-C."""
-    environment = dagster_environment(read_settings())
-    console.say(f"Dagster's UI: http://{host}:{port} (Ctrl-C stops it)")
+def dev(host: Host = "127.0.0.1", port: Port = 3000, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """Run Dagster's UI and daemon here, until Ctrl-C.
+
+    What another terminal needs to work with this Dagster is left in the file `env` under B2B_HOME.
+    """
+    settings = read_settings()
+    environment = dagster_environment(settings)
+    shared = {"B2B_HOME": str(settings.home), **{name: environment[name] for name in NAMES}}
+    file = exports.write(settings.home / "env", shared)
+    url = f"http://{host}:{port}"
+    if as_json:
+        console.print_json({"url": url, "env_file": str(file), "settings": shared})
+    else:
+        console.say(f"Dagster's UI: {url} (Ctrl-C stops it)\nFor other terminals: . {exports.short(file)}")
+    sys.stdout.flush()
+    if as_json:
+        os.dup2(2, 1)  # what Dagster says is no part of the document
+    for number in (signal.SIGINT, signal.SIGTERM):  # a background job of a script is born with SIGINT ignored
+        signal.signal(number, signal.SIG_DFL)
     command = dev_command(host, port)
     os.chdir(PROJECT)
     os.execve(command[0], command, environment)  # noqa: S606  this process becomes Dagster

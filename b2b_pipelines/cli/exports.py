@@ -14,3 +14,8 @@ def write(path: Path, environment: Mapping[str, str]) -> Path:
     path.touch(mode=0o600)
     path.write_text("\n".join(lines(environment)) + "\n", encoding="utf-8")
     return path
+
+
+def short(path: Path) -> Path:
+    """The path as one would type it here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
