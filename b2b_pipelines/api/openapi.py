@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from b2b_pipelines.api.errors import DESCRIPTIONS, ValidationProblemBody
+from b2b_pipelines.api.errors import DESCRIPTIONS, ProblemBody, ValidationProblemBody
 
 DESCRIPTION = """Contracts, their enrollment codes and sheets, learners and checkout.
 
@@ -16,6 +16,7 @@ Everything but the academy products, the health pages and this document takes `A
 without one, 403 when it lacks the scope. A token bound to an organization sees that organization only. Lists come in
 pages. E-mail addresses are masked unless the token has the scope `emails`. Every answer carries `X-Request-ID`.
 """
+REFUSALS = {ProblemBody.__name__, ValidationProblemBody.__name__}
 
 
 def document(app: FastAPI) -> dict[str, Any]:
@@ -58,12 +59,14 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """The whole document as a page shows it: operations by tag."""
+    """The whole document as a page shows it: operations by tag, and by name the types that their fields name, each
+    `(description, fields)`."""
 
     title: str
     version: str
     description: list[str]
     groups: dict[str, list[Operation]]
+    types: dict[str, tuple[str, list[tuple[str, str, str]]]]
 
 
 def readable(app: FastAPI) -> Readable:
@@ -75,7 +78,25 @@ def readable(app: FastAPI) -> Readable:
             tag = (operation.get("tags") or ["other"])[0]
             groups.setdefault(tag, []).append(_operation(made, method, path, operation))
     info = made["info"]
-    return Readable(info["title"], info["version"], info["description"].strip().split("\n\n"), groups)
+    paragraphs = info["description"].strip().split("\n\n")
+    return Readable(info["title"], info["version"], paragraphs, groups, _types(made, groups))
+
+
+def _types(
+    made: dict[str, Any], groups: dict[str, list[Operation]]
+) -> dict[str, tuple[str, list[tuple[str, str, str]]]]:
+    """The types that fields name, the fields of these types too, and the bodies of refusals."""
+    every = {
+        name: (schema.get("description", ""), _fields(made, schema))
+        for name, schema in made["components"]["schemas"].items()
+        if "properties" in schema
+    }
+    operations = [operation for group in groups.values() for operation in group]
+    rows = [row for _, fields in every.values() for row in fields]
+    rows += [row for operation in operations for row in operation.body]
+    rows += [row for operation in operations for *_, fields, _ in operation.answers for row in fields]
+    named = {word for _, type_, _ in rows for word in type_.split()} | REFUSALS
+    return {name: every[name] for name in sorted(named & every.keys())}
 
 
 def _operation(made: dict[str, Any], method: str, path: str, operation: dict[str, Any]) -> Operation:

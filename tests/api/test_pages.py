@@ -189,3 +189,14 @@ def test_the_documentation_needs_nothing_from_elsewhere(visitor):
     assert "/api/v1/attach/{code}/" in page.text
     assert "already_attached" in page.text
     assert not re.search(r'(src|href)="https?:', page.text)
+
+
+def test_every_type_that_a_field_names_is_linked_and_explained_once(visitor):
+    page = visitor.get("/docs").text
+    anchors = re.findall(r'id="([^"]+)"', page)
+    linked = set(re.findall(r'href="#([^"]+)"', page))
+    assert len(anchors) == len(set(anchors))
+    assert linked <= set(anchors)
+    assert {anchor for anchor in anchors if anchor.startswith("type-")} <= linked
+    assert 'list of <a href="#type-CodeOut">CodeOut</a>' in page
+    assert re.search(r'id="type-CodeOut".*?attached_by.*?</section>', page, re.DOTALL)
