@@ -1,11 +1,9 @@
 """`b2b demo`: the main job on a sample organization, from contracts to their sheets, through Dagster."""
 
-import json
 import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -22,7 +20,7 @@ from b2b_pipelines.cli.sandbox import google_settings
 from b2b_pipelines.db.connect import connect, embedded_postgres
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import B2BError, Refused
-from b2b_pipelines.settings import PREFIX, PROJECT, Settings, read_settings
+from b2b_pipelines.settings import PREFIX, Settings, read_settings
 
 if TYPE_CHECKING:
     from b2b_pipelines.cli.sample import SampleContract
@@ -94,7 +92,7 @@ def _show(settings: Settings, sandbox: "Sandbox", port: int, *, check_and_exit: 
             tell("3. The customers sort, insert and write notes; learners redeem codes; the sheets are refreshed.")
             for contract in sample:
                 contract.live_on(database)
-            _refresh(environment, sample, settings)
+            _refresh(port, sample, log)
             _check(sample, database)
             seconds = round(time.monotonic() - began)
             tell(f"   Done in {seconds} s: each code stands in its sheet once, every note is kept.")
@@ -147,18 +145,19 @@ def _wait_until(done: Callable[[], bool], log: Path) -> None:
             time.sleep(0.3)
 
 
-def _refresh(environment: Mapping[str, str], sample: "Sequence[SampleContract]", settings: Settings) -> None:
-    """One run over the sheets of all sample contracts, as the schedule starts it."""
+def _refresh(port: int, sample: "Sequence[SampleContract]", log: Path) -> None:
+    """One run over the sheets of all sample contracts, launched as one would in the UI."""
+    from dagster_graphql import DagsterGraphQLClient
+
     tags = {
         "dagster/asset_partition_range_start": sample[0].slug,
         "dagster/asset_partition_range_end": sample[-1].slug,
     }
-    module = ["-m", "b2b_pipelines.definitions", "-j", "sheet_refresh_job"]
-    launch = [sys.executable, "-m", "dagster", "job", "execute", *module, "--tags", json.dumps(tags)]
-    with (settings.home / "refresh.log").open("wb") as log:
-        done = subprocess.run(launch, env=dict(environment), cwd=PROJECT, stdout=log, stderr=log, check=False)
-    if done.returncode:
-        raise DemoFailed(f"the refresh failed: see {log.name}")
+    client = DagsterGraphQLClient("127.0.0.1", port_number=port)
+    run_id = client.submit_job_execution("sheet_refresh_job", tags=tags)
+    _wait_until(lambda: client.get_run_status(run_id).value in ("SUCCESS", "FAILURE", "CANCELED"), log)
+    if client.get_run_status(run_id).value != "SUCCESS":
+        raise DemoFailed(f"the refresh failed: see {log}")
 
 
 def _check(sample: "Sequence[SampleContract]", database: Database) -> None:
