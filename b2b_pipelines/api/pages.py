@@ -4,7 +4,7 @@ They show what the API shows, to a browser that signed in with a token.
 """
 
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -42,6 +42,7 @@ from b2b_pipelines.contracts.rules import spreadsheet_id
 from b2b_pipelines.enrollment_codes import pages as code_pages
 from b2b_pipelines.enrollment_codes.pages import Seats
 from b2b_pipelines.errors import NotFound, Refused, TransientError
+from b2b_pipelines.faults import store as fault_store
 from b2b_pipelines.sheets import history
 from b2b_pipelines.sheets.differences import Change, differences
 from b2b_pipelines.sheets.history import LastSync
@@ -104,12 +105,16 @@ SnapshotId = Annotated[int, Query(ge=1, le=LARGEST_ID)]
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A contract as the pages show it."""
+    """A contract as the pages show it. `sync` is of the sheet that it has now."""
 
     contract: Contract
     seats: Seats
     sync: LastSync | None
     state: str
+
+    def was_right_at(self, moment: datetime) -> bool:
+        """Whether its sheet was synced after that."""
+        return self.sync is not None and self.sync.verified_at > moment
 
     @property
     def sheet_link(self) -> str | None:
@@ -139,7 +144,8 @@ def contract_page(request: Request, db: Db, caller: SignedIn, slug: str, page: P
         shown = _shown(session, [contract])[0]
         count, snapshots = history.page(session, contract.id, A_PAGE, (page - 1) * A_PAGE)
         last = history.page(session, contract.id, 1, 0)[1] if shown.sync and page > 1 else snapshots[:1]
-        conflicts = last[0].conflicts if last else []
+        conflicts = last[0].conflicts if shown.sync and last else []
+        faults = [each for each in fault_store.of_partition(session, slug) if not shown.was_right_at(each.since)]
     return render(
         request,
         "contract.html",
@@ -148,6 +154,8 @@ def contract_page(request: Request, db: Db, caller: SignedIn, slug: str, page: P
         count=count,
         snapshots=snapshots,
         conflicts=conflicts,
+        codes=shown.sync and shown.sync.rows - sum(_is_no_code_of_ours(conflict) for conflict in conflicts),
+        faults=faults,
         turning=_turning(page, count),
     )
 
@@ -237,8 +245,21 @@ def _shown(session: Session, contracts: Sequence[Contract]) -> list[Shown]:
     syncs = history.last_syncs(session, [contract.id for contract in contracts])
     today = datetime.now(UTC).date()
     return [
-        Shown(contract, seats[contract.id], syncs.get(contract.id), _state(contract, today)) for contract in contracts
+        Shown(contract, seats[contract.id], _of_its_sheet(contract, syncs.get(contract.id)), _state(contract, today))
+        for contract in contracts
     ]
+
+
+def _of_its_sheet(contract: Contract, sync: LastSync | None) -> LastSync | None:
+    """The sync, unless the contract was given another sheet since."""
+    if sync and contract.sheet_url and spreadsheet_id(contract.sheet_url) != sync.spreadsheet_id:
+        return None
+    return sync
+
+
+def _is_no_code_of_ours(conflict: Mapping[str, Any]) -> bool:
+    """Whether a row that a snapshot holds for its conflict shows no code of its own. Row 1 is the header's."""
+    return conflict["kind"] in ("unknown_code", "duplicate") and conflict["row"] > 1
 
 
 def _state(contract: Contract, today: date) -> str:

@@ -1,6 +1,6 @@
 """Queries on faults."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, insert, select, tuple_
@@ -16,6 +16,12 @@ def known(session: Session) -> dict[Subject, datetime]:
     """Every fault that lasts, and since when."""
     query = select(Fault.kind, Fault.name, Fault.partition, Fault.since)
     return {Subject(kind, name, partition): since for kind, name, partition, since in session.execute(query)}  # type: ignore[arg-type]
+
+
+def of_partition(session: Session, partition: str) -> Sequence[Fault]:
+    """What fails for a partition, whichever asset it is of; the oldest first."""
+    query = select(Fault).where(Fault.kind == "partition", Fault.partition == partition).order_by(Fault.since)
+    return session.scalars(query).all()
 
 
 def begin(session: Session, begun: Iterable[Seen], run_id: str) -> None:

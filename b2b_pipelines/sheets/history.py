@@ -17,6 +17,7 @@ class LastSync:
     """The last sync that wrote. `up_to_date`: the sheet was verified since the contract last changed."""
 
     snapshot_id: int
+    spreadsheet_id: str
     taken_at: datetime
     verified_at: datetime
     rows: int
@@ -30,6 +31,7 @@ def last_syncs(session: Session, contract_ids: Sequence[int]) -> dict[int, LastS
         select(
             SheetSnapshot.contract_id,
             SheetSnapshot.id,
+            SheetSnapshot.spreadsheet_id,
             SheetSnapshot.taken_at,
             SheetSnapshot.verified_at,
             SheetSnapshot.row_count,
@@ -46,7 +48,15 @@ def last_syncs(session: Session, contract_ids: Sequence[int]) -> dict[int, LastS
         .outerjoin(SheetTarget, SheetTarget.contract_id == newest.c.contract_id)
     )
     return {
-        row.contract_id: LastSync(row.id, row.taken_at, row.verified_at, row.row_count, row.conflicts, row.up_to_date)
+        row.contract_id: LastSync(
+            row.id,
+            row.spreadsheet_id,
+            row.taken_at,
+            row.verified_at,
+            row.row_count,
+            row.conflicts,
+            row.up_to_date,
+        )
         for row in rows
     }
 

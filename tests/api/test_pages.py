@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import product
 
 import httpx
@@ -9,7 +10,7 @@ import pytest
 
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.tokens import service as tokens
-from tests.api.pages_world import furnish
+from tests.api.pages_world import BEGAN, furnish
 from tests.shop import Shop, Sold
 from tests.statements import statements
 
@@ -181,6 +182,45 @@ def test_the_list_costs_the_same_queries_for_four_contracts_as_for_forty(visitor
     with statements(database) as many:
         visitor.get("/")
     assert len(few) == len(many) <= 6
+
+
+def test_a_sheet_that_could_not_be_synced_is_said_to_lag_and_why(visitor, database, sold, shop: Shop):
+    sign_in(visitor, token(database))
+    begin = """INSERT INTO fault (kind, name, partition, words, run_id, since)
+        VALUES ('partition', 'sheet_snapshots', :slug, 'share it with b2b@sandbox.test', 'r', :since)"""
+    shop.run("UPDATE sheet_snapshot SET conflicts = '[]'")
+    assert "met no conflicts" in visitor.get(f"/contracts/{sold.slug}").text
+    shop.run(begin, slug=sold.slug, since=BEGAN + timedelta(days=1))
+    page = visitor.get(f"/contracts/{sold.slug}").text
+    assert 'since <time datetime="2026-11-21T09:30:00+00:00">2026-11-21 09:30 UTC</time>: share it with' in page
+    assert "met no conflicts" not in page
+    shop.run("UPDATE fault SET since = :since", since=BEGAN)
+    assert "share it with" not in visitor.get(f"/contracts/{sold.slug}").text
+
+
+def test_why_a_sheet_lags_is_not_for_a_bound_token_as_it_may_name_another_contract(visitor, database, sold, shop: Shop):
+    sign_in(visitor, token(database, organization="ACME"))
+    shop.run(
+        "INSERT INTO fault (kind, name, partition, words, run_id) VALUES ('partition', 'sheet_snapshots', :slug, "
+        "'the tab belongs to the contract globex', 'r')",
+        slug=sold.slug,
+    )
+    page = visitor.get(f"/contracts/{sold.slug}").text
+    assert "Could not be brought up to date since" in page
+    assert "globex" not in page
+
+
+def test_facts_of_the_sheet_before_are_not_shown_beside_another_one(visitor, database, sold, shop: Shop):
+    sign_in(visitor, token(database))
+    before = visitor.get(f"/contracts/{sold.slug}").text
+    assert re.search(r"<dt>Last looked at</dt>.*<dt>Codes in it</dt><dd>6</dd>", before, re.DOTALL)
+    shop.change(
+        sold.slug, sheet_url="https://docs.google.com/spreadsheets/d/1AnotherSheetOfTheCustomer00000000000/edit"
+    )
+    page = visitor.get(f"/contracts/{sold.slug}").text
+    assert "not yet" in page
+    assert not re.search("Found right|Last looked at|Codes in it|Conflicts of the last sync", page)
+    assert page.count('name="earlier"') == 3
 
 
 def test_the_documentation_needs_nothing_from_elsewhere(visitor):
