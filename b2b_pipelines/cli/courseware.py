@@ -21,7 +21,9 @@ def group() -> None:
 
 @commands.command("import")
 def import_courseware(
-    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="JSON; see the guide.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="JSON, as docs/files.md shows.")
+    ],
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:

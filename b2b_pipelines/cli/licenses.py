@@ -31,9 +31,11 @@ Step = Callable[..., Outcome]
 
 @commands.command("import")
 def import_(
-    plans: Annotated[Path | None, typer.Option("--plans", metavar="FILE", help="Plans, as CSV or JSON.")] = None,
+    plans: Annotated[
+        Path | None, typer.Option("--plans", metavar="FILE", help="Plans, as CSV or JSON (docs/files.md).")
+    ] = None,
     licenses: Annotated[
-        Path | None, typer.Option("--licenses", metavar="FILE", help="Licenses, as CSV or JSON.")
+        Path | None, typer.Option("--licenses", metavar="FILE", help="Licenses, as CSV or JSON (docs/files.md).")
     ] = None,
     as_json: AsJson = False,
     verbose: Verbose = False,

@@ -14,8 +14,11 @@ from typing import get_args
 
 import pytest
 
+from b2b_pipelines.academies.selection import Override, read_overrides
+from b2b_pipelines.contracts.courseware_registry import read_catalog
 from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
+from b2b_pipelines.licenses.files import LICENSE_COLUMNS, PLAN_COLUMNS, RecordFile
 from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.settings import PROJECT
 from b2b_pipelines.sheets.plan import ConflictKind
@@ -130,6 +133,22 @@ def test_the_guide_tells_what_to_do_about_every_kind_of_conflict_and_no_other() 
     kinds = set(get_args(ConflictKind))
     assert all(f"`{kind}`" in told for kind in kinds)
     assert set(re.findall(r"conflict `(\w+)`", told)) <= kinds
+
+
+def test_the_files_that_the_guide_shows_are_read_and_have_every_column_and_field(tmp_path: Path) -> None:
+    told = (DOCS / "files.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"^```\w+ (\w+)\n(.*?)^```$", told, re.MULTILINE | re.DOTALL))
+    catalog = read_catalog(shown["courseware"])
+    assert (len(catalog.courses), len(catalog.programs)) == (3, 2)
+    for name, columns in {"plans": PLAN_COLUMNS, "licenses": LICENSE_COLUMNS}.items():
+        (tmp_path / name).write_text(shown[name], encoding="utf-8")
+        file = RecordFile.open(tmp_path / name, columns)
+        assert (len(list(file)), file.faults, file.ignored) == (1, [], ())
+        table = told.partition(f"| Column of {name} |")[2].partition("\n\n")[0]
+        assert {column.name for column in columns} <= set(re.findall(r"`(\w+)`", table))
+    (tmp_path / "overrides.yaml").write_text(shown["overrides"], encoding="utf-8")
+    said = read_overrides(tmp_path / "overrides.yaml")
+    assert {field for fields in said.values() for field in fields} == set(Override.model_fields)
 
 
 @pytest.mark.parametrize("guide", sorted(path.stem for path in DOCS.glob("*.md")))
