@@ -53,9 +53,12 @@ sandbox: setup ## Stand-ins of every vendor, with a page where you are the custo
 screenshots: setup ## Take the pictures of the docs, with Chromium
 	$(BIN)/python -m benchmarks.screenshots
 
-lock: setup ## Pin what pyproject.toml asks for
-	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --group bench --python-version 3.11 --universal \
-	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet -o requirements.lock
+LOCK := $(BIN)/uv pip compile pyproject.toml --all-extras --group build --python-version 3.11 --universal \
+  --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet
+
+lock: setup ## Pin what pyproject.toml asks for: for this machine, and without what only development needs for images
+	$(LOCK) --group dev --group bench -o requirements.lock
+	$(LOCK) --constraint requirements.lock -o deploy/requirements.lock
 
 clean: ## Stop the embedded database and remove everything that was installed or kept
 	-@test ! -x $(BIN)/b2b || $(BIN)/b2b db stop

@@ -2,13 +2,13 @@
 
 import time
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
 from typing import Any
 
 import dagster as dg
 
 from assets import academy_plots
 from assets.failures import told_plainly
+from assets.metadata import table, version_of
 from assets.partition_results import RETRIED_WHEN_PASSING
 from b2b_pipelines.academies import service
 from b2b_pipelines.academies.prices import PRICED
@@ -21,7 +21,6 @@ from b2b_pipelines.vendors.stripe import Stripe
 
 OWNERS = ["team:b2b"]
 FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=3), fail_window=timedelta(hours=24))
-ROWS_SHOWN = 100
 
 catalog_academies = dg.AssetSpec(
     dg.AssetKey(["enterprise_catalog", "academies"]),
@@ -95,11 +94,11 @@ def stripe_prices(
         metadata={
             "dagster/row_count": len(outcomes),
             "priced": sum(outcome.state == PRICED for outcome in outcomes.values()),
-            "without a price": _table([{"lookup key": key, "why": state} for key, state in without]),
+            "without a price": table([{"lookup key": key, "why": state} for key, state in without]),
             "requests": (stripe.requests if stripe else 0) - before,
             "seconds": round(time.monotonic() - began, 3),
         },
-        data_version=_version_of(sorted((key, repr(outcome)) for key, outcome in outcomes.items())),
+        data_version=version_of(sorted((key, repr(outcome)) for key, outcome in outcomes.items())),
     )
 
 
@@ -124,7 +123,7 @@ def academy_products(
         published = service.publish(session, academy_selection, datetime.now(UTC), context.run.run_id)
     return dg.MaterializeResult(
         metadata={**_of_publication(published), "seconds": round(time.monotonic() - began, 3)},
-        data_version=_version_of(repr([product for product in published.products if product.active])),
+        data_version=version_of(repr([product for product in published.products if product.active])),
     )
 
 
@@ -138,7 +137,7 @@ def _of_publication(published: Published) -> dict[str, Any]:
             "price state": product.price_state,
             "stale": product.stale,
         }
-        for product in shown[:ROWS_SHOWN]
+        for product in shown
     ]
     refused = [
         {"uuid": refusal.uuid, "name": refusal.name, "reason": refusal.reason} for refusal in published.reading.refused
@@ -149,19 +148,8 @@ def _of_publication(published: Published) -> dict[str, Any]:
         "version": published.version,
         **{kind: published.count(kind) for kind in ("published", "changed", "deactivated", "reactivated")},
         "stale": sum(product.stale for product in shown),
-        "academies": _table(listed),
-        "refused": _table(refused),
-        "settings that fit nothing": _table(unmatched),
+        "academies": table(listed),
+        "refused": table(refused),
+        "settings that fit nothing": table(unmatched),
         "price states": academy_plots.price_states(shown),
     }
-
-
-def _table(rows: list[dict[str, Any]]) -> Any:
-    """Rows as a table of the UI; without rows, a word."""
-    if not rows:
-        return "none"
-    return dg.MetadataValue.table([dg.TableRecord(row) for row in rows[:ROWS_SHOWN]])
-
-
-def _version_of(content: object) -> dg.DataVersion:
-    return dg.DataVersion(blake2b(str(content).encode(), digest_size=8).hexdigest())

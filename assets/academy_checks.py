@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from assets.academies import ROWS_SHOWN, academy_catalogs, academy_products
+from assets.academies import academy_catalogs, academy_products
 from assets.failures import told_plainly
+from assets.metadata import ROWS_SHOWN
 from b2b_pipelines.academies import service
 from b2b_pipelines.academies.selection import Selection
 from b2b_pipelines.db.engine import Database

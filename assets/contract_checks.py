@@ -5,6 +5,7 @@ from functools import partial
 
 import dagster as dg
 
+from assets.metadata import table
 from assets.partition_results import Check
 from assets.partitions import contracts
 from b2b_pipelines.contracts import store as contract_store
@@ -81,6 +82,5 @@ def _sheet_has_no_conflicts(database: Database, slug: str) -> dg.AssetCheckResul
         description=f"{len(rows)} conflicts, the first in row {rows[0]['row']} ({rows[0]['conflict']})"
         if rows
         else None,
-        metadata={"conflicts": len(rows)}
-        | ({"where": dg.MetadataValue.table([dg.TableRecord(row) for row in rows[:100]])} if rows else {}),
+        metadata={"conflicts": len(rows)} | ({"where": table(rows)} if rows else {}),
     )

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
-from hashlib import blake2b
 from typing import Any
 
 import dagster as dg
@@ -17,6 +16,7 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 
 from assets import contract_checks, plots
+from assets.metadata import table, version_of
 from assets.partition_results import RETRIED_WHEN_PASSING, Event, work_through
 from assets.partitions import contracts
 from b2b_pipelines.contracts import reruns
@@ -133,7 +133,7 @@ def _runs(database: Database, studio: Studio | None, slug: str) -> dg.Materializ
             "failed in edX": dg.MetadataValue.json(report.failed),
             "pending in edX": len(report.pending),
             "products made": made,
-            "runs": table([{"run": run, "edX": state} for run, state in runs[:50]]),
+            "runs": table([{"run": run, "edX": state} for run, state in runs]),
             "seconds": round(time.monotonic() - began, 3),
         },
         data_version=version_of(runs),
@@ -202,13 +202,3 @@ def _counts(result: SyncResult) -> dict[str, Any]:
 def _seats_drawn(session: Session, contract: Contract) -> dg.MarkdownMetadataValue:
     seats = pages.seats(session, [contract])[contract.id]
     return plots.seats(seats.redeemed, seats.promised, seats.free, reports.attached_by_day(session, contract))
-
-
-def table(rows: list[dict[str, Any]]) -> dg.TableMetadataValue | str:
-    """Rows as the UI shows tables; words when there is none."""
-    return dg.MetadataValue.table([dg.TableRecord(row) for row in rows]) if rows else "none"
-
-
-def version_of(content: object) -> dg.DataVersion:
-    """The same for the same content."""
-    return dg.DataVersion(blake2b(repr(content).encode(), digest_size=16).hexdigest())

@@ -18,7 +18,7 @@ import dagster as dg
 from pydantic import Field
 
 from assets import license_checks, license_plots
-from assets.contracts import table, version_of
+from assets.metadata import table, version_of
 from assets.partition_results import Event, Link, work_through
 from assets.partitions import enterprise_customers
 from b2b_pipelines.db.engine import Database
@@ -31,7 +31,6 @@ from b2b_pipelines.vendors.open_edx import EnterpriseLms
 
 OWNERS = ["team:b2b"]
 PARTITIONS_A_RUN = 100
-ROWS_SHOWN = 50
 FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=26), fail_window=timedelta(hours=50))
 """The chain runs every day."""
 TRIED_ONCE_MORE = dg.RetryPolicy(max_retries=1, delay=60)
@@ -172,7 +171,7 @@ class _Run:
             metadata={
                 "dagster/partition_row_count": len(verdicts),
                 **_by_decision(Counter(verdict.decision for verdict in verdicts)),
-                "licenses": table([_row(verdict, self.policy) for verdict in verdicts[:ROWS_SHOWN]]),
+                "licenses": table([_row(verdict, self.policy) for verdict in verdicts]),
                 "decided as of": self.policy.now.isoformat(),
                 **self._manner(began),
             },

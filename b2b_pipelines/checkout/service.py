@@ -1,6 +1,6 @@
 """Quoting a basket, which writes nothing, and checking it out, which decides again under lock and records it.
 
-Locks are taken in this order: the learner's checkouts, the idempotency key, the contracts by id, the learner's row.
+Locks are taken in this order: the idempotency key, the learner's checkouts, the contracts by id, the learner's row.
 """
 
 import hashlib

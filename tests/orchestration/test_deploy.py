@@ -107,7 +107,7 @@ def test_the_image_is_built_from_files_that_exist_and_starts_a_program_that_exis
     assert {"b2b_pipelines", "assets", "resources", "schedules"} <= packages
     [command] = [yaml.safe_load(line.removeprefix("CMD ")) for line in lines if line.startswith("CMD")]
     assert program_exists(command)
-    assert "uv==" in (PROJECT / "requirements.lock").read_text()
+    assert "uv==" in (DEPLOY / "requirements.lock").read_text()
     assert lines[-1].startswith("CMD")
     assert any(line == "USER b2b" for line in lines)
 
@@ -148,6 +148,18 @@ def test_the_values_for_kubernetes_use_keys_that_the_chart_has_and_say_what_dags
         for container in manifest["spec"].get("template", {}).get("spec", {}).get("containers", []):
             assert container["image"] == image
             assert program_exists(container["command"])
+
+
+def pins(lock: Path) -> set[str]:
+    """`name==version` of everything in a lock."""
+    return set(re.findall(r"^[a-z0-9][^ ]*==\S+", lock.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def test_images_hold_what_was_tested_and_nothing_that_only_development_needs() -> None:
+    installed, tested = pins(DEPLOY / "requirements.lock"), pins(PROJECT / "requirements.lock")
+    assert {pin.partition("==")[0] for pin in installed} > {"dagster", "sqlalchemy", "pygsheets", "stripe"}
+    assert installed < tested
+    assert not {"pytest", "django", "playwright", "mypy"} & {pin.partition("==")[0] for pin in installed}
 
 
 def test_versions_that_deploy_names_are_those_of_the_lock() -> None:
