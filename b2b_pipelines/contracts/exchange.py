@@ -3,9 +3,9 @@
 import json
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_serializer, field_validator
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.contracts import rules, service, store
@@ -31,7 +31,7 @@ class _Part(BaseModel):
 class OrganizationPart(_Part):
     """Whose contract it is: an existing organization with that key, or a new one."""
 
-    name: str = Field(min_length=1, max_length=255)
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
     org_key: str = Field(pattern=f"^{rules.ORG_KEY.pattern}$")
     org_key_prefix: str = Field("UAI_", max_length=30, pattern="^[A-Za-z0-9_.-]*$")
     description: str = ""
@@ -120,8 +120,8 @@ def read(content: str) -> Document:
 def make(session: Session, document: Document, now: datetime) -> tuple[Contract, CoursewareChange]:
     """Make the contract of a document, with its organization when there is none, and its runs anew.
 
-    Raises `Conflict` when its slug is taken or its organization is another here, and whatever creating a contract and
-    giving it courseware raise. The codes are the caller's to make.
+    Raises `InvalidInput` when its slug is a number, `Conflict` when it is taken or its organization is another here,
+    and whatever creating a contract and giving it courseware raise. The codes are the caller's to make.
     """
     said = document.contract
     transaction_lock(session, "names", "organizations and contracts")
@@ -135,6 +135,10 @@ def make(session: Session, document: Document, now: datetime) -> tuple[Contract,
         "sheet_url": said.sheet_url,
         "sheet_tab": said.sheet_tab,
     }
+    if said.slug.isdecimal():
+        raise InvalidInput(
+            f"contract.slug: {said.slug} would be taken for the id of another contract: use another slug"
+        )
     if said.slug in store.slugs_like(session, Contract, said.slug):
         raise Conflict(f"there is a contract {said.slug} already: nothing was imported")
     contract = service.create_contract(

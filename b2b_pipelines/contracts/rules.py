@@ -58,6 +58,13 @@ def slug_from(name: str) -> str:
     return slug
 
 
+def contract_slug_from(name: str) -> str:
+    """A contract's name as a slug. Contracts are named by slug or id: a number gets a word before it, or it would be
+    taken for another contract's id."""
+    slug = slug_from(name)
+    return f"contract-{slug}" if slug.isdecimal() else slug
+
+
 def unique_slug(wanted: str, taken: Iterable[str]) -> str:
     """`wanted`, or with `-2`, `-3`, … behind it when it is taken."""
     used = set(taken)

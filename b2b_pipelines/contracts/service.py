@@ -96,7 +96,7 @@ def create_contract(
         organization = _new_organization(session, said_organization, org_key)
     elif org_key is not None and org_key != organization.org_key:
         raise Conflict(f"the organization {organization.name!r} exists with the org key {organization.org_key}")
-    slug = rules.slug_from(name)
+    slug = rules.contract_slug_from(name)
     contract = Contract(
         organization=organization,
         name=name.strip(),
@@ -246,7 +246,7 @@ def _assign_run(session: Session, contract: Contract, courseware_id: str, *, lin
     if run.contract_id == contract.id:
         return CoursewareChange(skipped=[courseware_id])
     if run.contract_id is not None:
-        owner = store.contract(session, str(run.contract_id))
+        owner = store.contract(session, run.contract_id)
         raise Conflict(f"the run {courseware_id} belongs to the contract {owner.slug}")
     run.contract_id = contract.id
     if run.edx_state is None:

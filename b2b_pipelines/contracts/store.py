@@ -24,18 +24,20 @@ CURRENT_CHANGE = text("pg_current_xact_id()::text::bigint")
 
 
 def organization(session: Session, said: str) -> Organization | None:
-    """The organization of that name or org key; the exact name wins, then either without case."""
+    """The organization of that name or org key, blanks around it aside; the exact name wins, then either without case."""
+    word = said.strip()
+    same = func.lower(word)
     candidates = session.scalars(
         select(Organization)
-        .where(or_(func.lower(Organization.name) == said.lower(), func.lower(Organization.org_key) == said.lower()))
-        .order_by((Organization.name == said).desc(), (Organization.org_key == said).desc(), Organization.id)
+        .where(or_(func.lower(Organization.name) == same, func.lower(Organization.org_key) == same))
+        .order_by((Organization.name == word).desc(), (Organization.org_key == word).desc(), Organization.id)
         .limit(1)
     )
     return candidates.first()
 
 
 def contract(session: Session, said: str | int, *, lock: bool = False) -> Contract:
-    """The contract with that slug or id; with `lock`, changes to it wait until the transaction ends.
+    """The contract with that slug or id (a number: that id); with `lock`, changes to it wait until the transaction ends.
 
     Raises `NotFound`.
     """
@@ -50,9 +52,10 @@ def contract(session: Session, said: str | int, *, lock: bool = False) -> Contra
 
 def names_contract(said: str | int) -> ColumnElement[bool]:
     """The condition that a contract has this id or slug."""
-    word = str(said)
-    by_slug = Contract.slug == word
-    return or_(by_slug, Contract.id == int(word)) if word.isascii() and word.isdecimal() and len(word) < 19 else by_slug
+    if isinstance(said, int):
+        return Contract.id == said
+    by_slug = Contract.slug == said
+    return or_(by_slug, Contract.id == int(said)) if said.isascii() and said.isdecimal() and len(said) < 19 else by_slug
 
 
 def touch(session: Session, contract: Contract) -> None:

@@ -62,6 +62,12 @@ def test_codes_follow_courseware_at_once(run: Run) -> None:
     assert run("b2b_codes validate").status == 0
 
 
+def test_a_number_is_no_slug_but_the_id_of_a_contract(run: Run) -> None:
+    create(run)
+    assert [create(run, name="1")["slug"] for _ in range(2)] == ["contract-1", "contract-1-2"]
+    assert run("b2b_contract modify 1 --price 3 --json").json["slug"] == "acme-2026"
+
+
 def test_a_slug_that_is_taken_gets_a_number_and_names_are_found_by_org_key(run: Run) -> None:
     create(run)
     second = run("b2b_contract create", "ACMECORP", "Acme 2026", "auto", "--json").json
@@ -134,6 +140,14 @@ def test_two_contracts_may_not_name_one_tab(run: Run) -> None:
     assert refused.status == 1
     assert "belongs to the contract acme-2026" in refused.err
     assert run("b2b_contract create", "Acme Corp", "Other", "non-sso", "--sheet", SHEET, "--tab", "Second").status == 0
+
+
+def test_an_organization_is_found_by_its_name_with_blanks_around_it(run: Run) -> None:
+    run("b2b_contract create École One sso --create")
+    refused = run("b2b_contract create", "École ", "Two", "sso", "--create", "--org-key", "E2")
+    assert (refused.status, refused.err) == (1, "Error: the organization 'École' exists with the org key ECOLE\n")
+    assert run("b2b_contract create", " École", "Two", "sso", "--create").status == 0
+    assert len(run("b2b_list organizations --json").json) == 1
 
 
 def test_a_run_belongs_to_one_contract(run: Run) -> None:

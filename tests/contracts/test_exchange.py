@@ -80,6 +80,14 @@ def test_another_organization_of_that_key_is_refused(shop: Shop):
         imported(shop, json.dumps(document))
 
 
+def test_blanks_around_an_organizations_name_make_no_other_organization(shop: Shop):
+    document = json.loads(exported(shop, shop.sell(courses=0, organization="École").slug))
+    document["contract"]["slug"] = "new"
+    document["organization"]["name"] = " École "
+    imported(shop, json.dumps(document))
+    assert shop.run("SELECT name FROM organization") == ["École"]
+
+
 def test_unknown_courseware_refuses_the_whole_import(shop: Shop):
     document = json.loads(exported(shop, shop.sell().slug))
     document["contract"]["slug"] = "new"
@@ -118,6 +126,7 @@ def test_an_inactive_contract_comes_back_inactive_and_without_codes(shop: Shop):
         ({"start": "soon"}, "contract.start"),
         ({"slug": "Not A Slug"}, "contract.slug"),
         ({"seats": 3}, "contract.seats"),
+        ({"slug": "1"}, "taken for the id"),
         ({"end": "2000-01-01", "start": "2001-01-01"}, "end"),
         ({"sheet_url": "nowhere"}, "sheet"),
         ({"name": "a\x00b"}, "contract.name: holds"),
