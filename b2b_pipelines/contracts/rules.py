@@ -15,6 +15,7 @@ COURSE_ID = re.compile(r"course-v1:(?P<org>[^+\s]+)\+(?P<number>[^+\s]+)")
 RUN_ID = re.compile(r"course-v1:(?P<org>[^+\s]+)\+(?P<number>[^+\s]+)\+(?P<run>[^+\s]+)")
 PROGRAM_ID = re.compile(r"program-v1:[^+\s]+\+\S+")
 LONGEST_ID = 255
+SOURCE_TAG = "SOURCE"
 
 
 class IntegrationType(StrEnum):
@@ -134,7 +135,7 @@ def source_run(runs: Iterable[tuple[int, str, bool]]) -> SourceRun | None:
     ordered = sorted(runs)
     for chosen in (
         next((run for run, _, marked in ordered if marked), None),
-        next((run for run, tag, _ in ordered if tag == "SOURCE"), None),
+        next((run for run, tag, _ in ordered if tag == SOURCE_TAG), None),
     ):
         if chosen is not None:
             return SourceRun(chosen)

@@ -289,8 +289,11 @@ def _create_runs(
 
 
 def _as_sources(runs: Iterable[CourseRun]) -> list[tuple[int, str, bool]]:
+    """Those that can be copied: no copies, and of the runs that a contract has only what was meant to be a source."""
     return [
-        (run.id, run.run_tag, run.is_source) for run in runs if run.contract_id is None and run.source_run_id is None
+        (run.id, run.run_tag, run.is_source)
+        for run in runs
+        if run.source_run_id is None and (run.contract_id is None or run.is_source or run.run_tag == rules.SOURCE_TAG)
     ]
 
 

@@ -42,3 +42,22 @@ def test_a_course_whose_run_would_have_too_long_an_id_is_refused(shop: Shop):
     sold = shop.sell(courses=0)
     with pytest.raises(Refused, match="more than 255 characters"):
         give(shop, sold.slug, course)
+
+
+def test_a_source_run_that_a_contract_was_given_is_a_source_still(shop: Shop):
+    register(shop, "course-v1:UAI+C1")
+    one, two = shop.sell("One", courses=0), shop.sell("Two", courses=0)
+    give(shop, one.slug, "course-v1:UAI+C1+SOURCE")
+    assert give(shop, two.slug, "course-v1:UAI+C1") == CoursewareChange(created=["course-v1:UAI_ACME+C1+2026_C2"])
+
+
+def test_what_a_contract_was_given_is_not_guessed_to_be_a_source(shop: Shop):
+    with shop.database.session() as session:
+        registry.register(session, registry.course("course-v1:UAI+C1", "C", ["R1", "R2"]))
+    one, two = shop.sell("One", courses=0), shop.sell("Two", courses=0)
+    give(shop, one.slug, "course-v1:UAI+C1+R1")
+    given = give(shop, two.slug, "course-v1:UAI+C1")
+    assert given.guessed_source == ["course-v1:UAI+C1"]
+    assert shop.run(
+        "SELECT source.run_tag FROM course_run JOIN course_run source ON source.id = course_run.source_run_id"
+    ) == ["R2"]
