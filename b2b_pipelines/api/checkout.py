@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request, Response
 from fastapi import Body as InBody
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.api.auth import Buyer
@@ -26,13 +26,26 @@ router = APIRouter(prefix=API, tags=["checkout"])
 MOST_LINES = 100
 
 
+def _said(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must say something")
+    return value
+
+
+Reference = Annotated[
+    Text,
+    AfterValidator(_said),
+    Field(max_length=255, json_schema_extra={"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"}),
+]
+
+
 class BasketIn(Body):
     """A learner, the products they want, and the codes they have. `payment_reference` says that it is paid."""
 
     learner: LearnerIn
     products: Annotated[list[Id], Field(max_length=MOST_LINES)]
     codes: list[Annotated[Text, Field(max_length=100)]] = Field(default_factory=list, max_length=MOST_LINES)
-    payment_reference: Annotated[Text, Field(min_length=1, max_length=255)] | None = None
+    payment_reference: Reference | None = None
 
 
 class RefusalOut(BaseModel):

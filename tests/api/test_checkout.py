@@ -191,6 +191,15 @@ def test_above_zero_it_asks_for_payment_and_completes_when_paid(api: httpx.Clien
     assert shop.run("SELECT total || currency || payment_reference FROM checkout_order") == ["199.80usdpay_1"]
 
 
+@pytest.mark.parametrize("blank", ["", " ", "\t\u00a0"])
+def test_a_blank_payment_reference_pays_nothing(api: httpx.Client, shop: Shop, blank: str):
+    sold = shop.sell(cap=2, price="99.90")
+    wanted = basket(sold.product, codes=sold.every_code[:1], payment_reference=blank)
+    for path in ("/checkout/quote/", "/checkout/"):
+        assert api.post(path, json=wanted).status_code == 400
+    assert nothing_recorded(shop)
+
+
 def test_the_price_is_that_of_the_code(api: httpx.Client, shop: Shop):
     sold = shop.sell(cap=2, price="99.90")
     shop.run("UPDATE enrollment_code SET amount = 12.5")
