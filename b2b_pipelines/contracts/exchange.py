@@ -182,7 +182,8 @@ def _organization(session: Session, said: OrganizationPart) -> Organization | No
 
 
 def _given(session: Session, contract: Contract) -> list[CoursewarePart]:
-    """What was linked; a course or program none of whose courses has a run of the contract was linked without runs."""
+    """What was linked; a course or program none of whose courses has a run of the contract was linked without runs. Of
+    a program that the contract has in part, when a course of it was taken away, those courses that it has are given."""
     linked = store.linked(session, contract)
     runs = store.runs_of_contract(session, contract.id)
     held = {run.course_id for run in runs}
@@ -193,11 +194,16 @@ def _given(session: Session, contract: Contract) -> list[CoursewarePart]:
         if not rules.RUN_ID.fullmatch(name)
     }
     courses = store.courses(session, {course for names in meant.values() for course in names})
-    return [
-        CoursewarePart(
-            readable_id=name,
-            create_runs=name not in meant
-            or any(courses[course].id in held for course in meant[name] if course in courses),
-        )
-        for name in linked
-    ]
+    has = {
+        name: [course for course in of if course in courses and courses[course].id in held]
+        for name, of in meant.items()
+    }
+    given: dict[str, bool] = {}
+    for name in linked:
+        if name not in meant:
+            given[name] = True
+        elif has[name] and has[name] != meant[name]:
+            given |= dict.fromkeys(has[name], True)
+        else:
+            given.setdefault(name, bool(has[name]))
+    return [CoursewarePart(readable_id=name, create_runs=create_runs) for name, create_runs in given.items()]

@@ -109,6 +109,23 @@ def test_what_was_linked_without_runs_is_linked_without_runs_again(shop: Shop):
     ]
 
 
+def test_a_course_that_was_taken_from_a_program_does_not_come_back(shop: Shop):
+    sold = shop.sell(courses=2)
+    names = [f"course-v1:MITx+{number}.00" for number in (1, 2)]
+    with shop.database.session() as session:
+        courseware_registry.register(session, courseware_registry.program("program-v1:MITx+P", "P", {"all_of": names}))
+        contracts.take_courseware(session, sold.slug, "program-v1:MITx+P")
+        contracts.give_courseware(session, sold.slug, "program-v1:MITx+P", NOW)
+    document = json.loads(exported(shop, sold.slug))
+    assert document["courseware"] == [{"readable_id": "program-v1:MITx+P", "create_runs": True}]
+    with shop.database.session() as session:
+        contracts.take_courseware(session, sold.slug, names[0])
+    document = json.loads(exported(shop, sold.slug))
+    assert document["courseware"] == [{"readable_id": names[1], "create_runs": True}]
+    document["contract"]["slug"] = "new"
+    assert len(imported(shop, json.dumps(document))) == 1
+
+
 def test_an_inactive_contract_comes_back_inactive_and_without_codes(shop: Shop):
     sold = shop.sell(cap=2)
     shop.change(sold.slug, active=False)
