@@ -18,6 +18,8 @@ from b2b_pipelines.contracts.service import Changes, CoursewareChange
 from b2b_pipelines.enrollment_codes import reports
 from b2b_pipelines.enrollment_codes import service as codes
 
+LINKED = "Linked; no run was made."
+
 commands = console.app("Make contracts, change them, give them courseware.")
 
 
@@ -124,7 +126,7 @@ def modify(
         (end, no_end_date, "--end and --no-end-date"),
         (max_learners, no_learner_cap, "--max-learners and --no-learner-cap"),
         (price, no_price, "--price and --no-price"),
-        (sheet or tab, no_sheet, "--sheet or --tab and --no-sheet"),
+        (tab if sheet is None else sheet, no_sheet, "--sheet or --tab and --no-sheet"),
         (activate or None, deactivate, "--active and --inactive"),
     ):
         if value is not None and excluded:
@@ -185,7 +187,7 @@ def courseware(
         )
         codes.withdraw(session, change.products_withdrawn)
         codes.ensure_codes(session, contract_id)
-    _show_courseware(change, as_json=as_json)
+    _show_courseware(change, as_json=as_json, without_runs="Taken away; it had no run." if remove else LINKED)
 
 
 @commands.command("export")
@@ -255,7 +257,7 @@ def _show(answer: dict[str, Any], *, as_json: bool, lead: str) -> None:
     console.say(f"{console.counted(answer['codes'], 'code')}, {answer['learners']} of {cap} seats taken.")
 
 
-def _show_courseware(change: CoursewareChange, *, as_json: bool) -> None:
+def _show_courseware(change: CoursewareChange, *, as_json: bool, without_runs: str = LINKED) -> None:
     shown = {
         "created": change.created,
         "removed": change.removed,
@@ -271,4 +273,4 @@ def _show_courseware(change: CoursewareChange, *, as_json: bool) -> None:
         for item in ids:
             console.say(f"{words}: {item}")
     if not any(shown.values()):
-        console.say("Linked; no run was made.")
+        console.say(without_runs)

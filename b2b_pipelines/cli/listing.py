@@ -19,8 +19,16 @@ commands = console.app("List organizations, contracts, courseware and learners."
 
 Org = Annotated[str | None, typer.Option("--org", help="Only this organization: its name or org key.")]
 OfContract = Annotated[str | None, typer.Option("--contract", metavar="ID", help="Only this contract: its id or slug.")]
+EVERY_CODE = (
+    "Write every code of this contract to a CSV file, also those no longer valid. To hand out: b2b_codes output."
+)
 Codes = Annotated[
-    str | None, typer.Option("--codes", metavar="ID", help="Write every code of this contract to a CSV file.")
+    str | None,
+    typer.Option(
+        "--codes",
+        metavar="ID",
+        help=EVERY_CODE,
+    ),
 ]
 CodesOut = Annotated[Path | None, typer.Option("--codes-out", help="That file; codes-<id>.csv when not said.")]
 
@@ -51,6 +59,7 @@ def contracts(
     verbose: Verbose = False,
 ) -> None:
     """The contracts. With --codes: every code of one, as a file."""
+    _check_options(codes, codes_out, org)
     if codes is not None:
         return write_codes(codes, codes_out, as_json=as_json)
     with console.surroundings() as here, here.session() as session:
@@ -85,6 +94,7 @@ def courseware(
     verbose: Verbose = False,
 ) -> None:
     """The contracts' course runs and their products. With --codes: every code of one contract, as a file."""
+    _check_options(codes, codes_out, contract if org is None else org)
     if codes is not None:
         return write_codes(codes, codes_out, as_json=as_json)
     with console.surroundings() as here, here.session() as session:
@@ -130,6 +140,14 @@ def write_codes(said: str, out: Path | None, *, as_json: bool) -> None:
         console.print_json({"contract": contract.slug, "file": str(path), "rows": rows})
     else:
         console.say(f"Wrote {console.counted(rows, 'code')} of {contract.slug} to {path}.")
+
+
+def _check_options(codes: str | None, codes_out: Path | None, narrowed: str | None) -> None:
+    """Refuse what would be overlooked: a file for a listing, a narrowing of what is one contract's."""
+    if codes is None and codes_out is not None:
+        console.wrong_usage("--codes-out goes with --codes")
+    if codes is not None and narrowed is not None:
+        console.wrong_usage("--codes goes with neither --org nor --contract")
 
 
 @contextmanager

@@ -88,6 +88,11 @@ def test_a_slug_that_is_taken_gets_a_number_and_names_are_found_by_org_key(run: 
         ("b2b_contract create Acme Name sso --create --org-key A+B", 1, "org key"),
         ("b2b_contract modify nowhere --price 3", 1, "no contract nowhere"),
         ("b2b_contract modify acme-2026 --price 3 --no-price", 2, "exclude each other"),
+        ("b2b_contract modify acme-2026 --sheet= --no-sheet", 2, "exclude each other"),
+        ("b2b_list contracts --codes-out f", 2, "--codes-out goes with --codes"),
+        ("b2b_list courses --codes-out f", 2, "--codes-out goes with --codes"),
+        ("b2b_list contracts --codes acme-2026 --org nope", 2, "--codes goes with neither"),
+        ("b2b_list courses --codes acme-2026 --contract 1", 2, "--codes goes with neither"),
         ("b2b_contract modify acme-2026 --active --inactive", 2, "exclude each other"),
         ("b2b_contract courseware acme-2026 course-v1:UAI+NONE", 1, "b2b course add"),
         ("b2b_contract courseware acme-2026 nonsense", 1, "no courseware id"),
@@ -126,6 +131,15 @@ def test_an_argument_that_is_no_text_is_refused(run: Run) -> None:
     refused = run("b2b_contract create Acme", said, "sso", "--create")
     assert (refused.status, refused.out) == (1, "")
     assert refused.err == "Error: the argument 'Caf\\udce9' is not text in UTF-8\n"
+
+
+def test_what_was_linked_without_runs_is_taken_away_in_the_right_words(run: Run) -> None:
+    create(run)
+    run("b2b program add program-v1:UAI+P P --course course-v1:UAI+C1")
+    linked = run("b2b_contract courseware acme-2026 program-v1:UAI+P --no-create-runs")
+    assert linked.out == "Linked; no run was made.\n"
+    taken = run("b2b_contract courseware acme-2026 program-v1:UAI+P --remove")
+    assert taken.out == "Taken away; it had no run.\n"
 
 
 def test_one_is_not_called_many(run: Run) -> None:
