@@ -6,13 +6,16 @@ stdout holds the answer and nothing else. Logs go to stderr, on a terminal or wi
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from errno import ENOSPC
 from functools import cached_property
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 from uuid import UUID
@@ -54,10 +57,12 @@ def app(help_text: str) -> typer.Typer:
 def run(commands: typer.Typer, name: str, arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command line to its exit status; every refusal becomes one line, or one JSON document."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _escape_what_cannot_be_shown()
     _log_to_stderr(verbose="--verbose" in given or sys.stderr.isatty())
     try:
         _check_text(given)
         outcome = typer.main.get_command(commands).main(given, prog_name=name, standalone_mode=False)
+        sys.stdout.flush()
     except B2BError as error:
         _refuse(given, error.code, error.message)
         raise SystemExit(1) from None
@@ -76,9 +81,15 @@ def run(commands: typer.Typer, name: str, arguments: Sequence[str] | None = None
     except Exception as error:
         if "--verbose" in given:
             raise
-        _refuse(given, "unexpected", f"{type(error).__name__}, which nobody foresaw: --verbose shows where")
+        _refuse(given, "unexpected", _unforeseen(error))
         raise SystemExit(1) from None
     raise SystemExit(outcome if isinstance(outcome, int) else 0)
+
+
+def _escape_what_cannot_be_shown() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _check_text(given: Sequence[str]) -> None:
@@ -232,10 +243,22 @@ def _shown(value: object) -> str:
 
 
 def _refuse(given: Sequence[str], code: str, message: str) -> None:
-    if "--json" in given:
-        print_json({"error": {"code": code, "message": message}})
-    else:
+    told = "--json" in given
+    try:
+        if told:
+            print_json({"error": {"code": code, "message": message}})
+        sys.stdout.flush()
+    except OSError:  # what stdout does not take is given up, or Python would try again at its end and complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        told = False
+    if not told:
         stderr.print(f"Error: {message}")
+
+
+def _unforeseen(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno == ENOSPC:
+        return "no space is left for what was to be written"
+    return f"{type(error).__name__}, which nobody foresaw: --verbose shows where"
 
 
 def _log_to_stderr(*, verbose: bool) -> None:

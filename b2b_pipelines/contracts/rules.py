@@ -49,20 +49,20 @@ class SourceRun:
     guessed: bool = False
 
 
-def slug_from(name: str) -> str:
-    """A name as it may stand in a URL: ASCII letters and digits in lower case, hyphens between. Raises `InvalidInput`
-    when nothing is left."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:240].strip("-")
-    if not slug:
-        raise InvalidInput(f"the name {name!r} has no letter or digit to make a slug from: use a name that has")
-    return slug
+def slug_from(name: str, otherwise: str) -> str:
+    """A name as it may stand in a URL: ASCII letters and digits in lower case, hyphens between; made from `otherwise`,
+    an org key or a slug, when the name has none of them."""
+    for words in (name, otherwise):
+        plain = unicodedata.normalize("NFKD", words).encode("ascii", "ignore").decode().lower()
+        if slug := re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:240].strip("-"):
+            return slug
+    raise InvalidInput(f"the name {name!r} has no Latin letter or digit to make a slug from: use a name that has")
 
 
-def contract_slug_from(name: str) -> str:
+def contract_slug_from(name: str, otherwise: str) -> str:
     """A contract's name as a slug. Contracts are named by slug or id: a number gets a word before it, or it would be
     taken for another contract's id."""
-    slug = slug_from(name)
+    slug = slug_from(name, otherwise)
     return f"contract-{slug}" if slug.isdecimal() else slug
 
 

@@ -96,7 +96,7 @@ def create_contract(
         organization = _new_organization(session, said_organization, org_key)
     elif org_key is not None and org_key != organization.org_key:
         raise Conflict(f"the organization {organization.name!r} exists with the org key {organization.org_key}")
-    slug = rules.contract_slug_from(name)
+    slug = rules.contract_slug_from(name, organization.slug)
     contract = Contract(
         organization=organization,
         name=name.strip(),
@@ -180,7 +180,7 @@ def _new_organization(session: Session, name: str, org_key: str | None) -> Organ
     taken = store.organization(session, key)
     if taken is not None:
         raise Conflict(f"the org key {key} belongs to {taken.name!r}: pass another one with --org-key")
-    slug = rules.slug_from(name)
+    slug = rules.slug_from(name, key)
     organization = Organization(
         name=name.strip(), slug=rules.unique_slug(slug, store.slugs_like(session, Organization, slug)), org_key=key
     )

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,30 @@ def test_what_was_linked_without_runs_is_taken_away_in_the_right_words(run: Run)
     assert linked.out == "Linked; no run was made.\n"
     taken = run("b2b_contract courseware acme-2026 program-v1:UAI+P --remove")
     assert taken.out == "Taken away; it had no run.\n"
+
+
+def test_what_a_terminal_cannot_show_is_escaped(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("b2b_contract create École One sso --create")
+    with (tmp_path / "out").open("w", encoding="ascii") as ascii_only:
+        monkeypatch.setattr(sys, "stdout", ascii_only)
+        assert run("b2b_list organizations").status == 0
+    assert "\\xc9cole" in (tmp_path / "out").read_text()
+
+
+@pytest.mark.parametrize("options", ["--json", "--format csv", ""])
+def test_a_full_disk_is_told_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch, options: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        refused = run(f"b2b_codes output {options}")
+    assert (refused.status, refused.err) == (1, "Error: no space is left for what was to be written\n")
+
+
+def test_a_name_without_latin_letters_gets_its_slug_from_the_org_key(run: Run) -> None:
+    refused = run("b2b_contract create 日本 日本 sso --create")
+    assert (refused.status, "pass one with --org-key" in refused.err) == (1, True)
+    made = run("b2b_contract create 日本 日本 sso --create --org-key NIHON --json").json
+    assert (made["name"], made["slug"]) == ("日本", "nihon")
+    assert run("b2b_contract create 日本 東京 sso --json").json["slug"] == "nihon-2"
 
 
 def test_one_is_not_called_many(run: Run) -> None:
