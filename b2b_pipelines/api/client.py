@@ -1,10 +1,13 @@
 """Who is at the other end of the connection."""
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from fastapi import Request
+
+_WITH_PORT = re.compile(r"\[(?P<v6>[^\[\]]+)\](:\d+)?|(?P<v4>[\d.]+):\d+")
 
 
 def address(request: Request, trusted_proxies: Sequence[str] = ()) -> str:
@@ -22,11 +25,18 @@ def _behind_proxies(request: Request, peer: str, trusted_proxies: Sequence[str])
         known = _parsed(said)
         return known is not None and any(known in network for network in networks)
 
-    hops = [hop.strip() for line in request.headers.getlist("x-forwarded-for") for hop in line.split(",")]
+    said = ",".join(request.headers.getlist("x-forwarded-for"))
+    hops = [_without_port(hop.strip()) for hop in said.split(",") if hop.strip()]
     client = peer
     while trusted(client) and hops:
         client = hops.pop()
     return client
+
+
+def _without_port(hop: str) -> str:
+    """The address of `203.0.113.78:4711` and `[2001:db8::9]:4711`, as some proxies write; anything else as it is."""
+    found = _WITH_PORT.fullmatch(hop)
+    return found["v6"] or found["v4"] if found else hop
 
 
 def is_local(request: Request) -> bool:

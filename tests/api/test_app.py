@@ -131,6 +131,11 @@ def test_requests_are_counted_by_route(connect: Connect, api_url: str):
         pytest.param("203.0.113.5", "198.51.100.1", ["10.0.0.0/8"], "203.0.113.5", id="not-through-the-proxy"),
         pytest.param("10.0.0.1", "rubbish", ["10.0.0.1"], "10.0.0.1", id="rubbish"),
         pytest.param("::ffff:10.0.0.1", "2001:db8::1", ["10.0.0.1"], "2001:db8::1", id="ipv6"),
+        pytest.param("10.0.0.1", "203.0.113.78:4711", ["10.0.0.1"], "203.0.113.78", id="a-port"),
+        pytest.param("10.0.0.1", "[2001:db8::9]:4711", ["10.0.0.1"], "2001:db8::9", id="ipv6-and-a-port"),
+        pytest.param("10.0.0.1", "[2001:db8::9], 10.0.0.9:80", ["10.0.0.0/8"], "2001:db8::9", id="ipv6-in-brackets"),
+        pytest.param("10.0.0.1", "198.51.100.1, ,", ["10.0.0.1"], "198.51.100.1", id="empty-elements"),
+        pytest.param("10.0.0.1", "198.51.100.1, [x]:y", ["10.0.0.1"], "10.0.0.1", id="rubbish-in-brackets"),
         pytest.param("10.0.0.1", "", ["10.0.0.1"], "10.0.0.1", id="said-nothing"),
     ],
 )
