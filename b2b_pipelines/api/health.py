@@ -1,7 +1,9 @@
 """Is the process there, is its database there, and how much it does."""
 
+import asyncio
 from typing import Annotated, Literal
 
+from anyio import to_thread
 from fastapi import APIRouter, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -13,7 +15,10 @@ from b2b_pipelines.api.database import Connection, Db
 from b2b_pipelines.api.errors import Problem, answers
 from b2b_pipelines.api.observability import Metrics
 from b2b_pipelines.db import schema
+from b2b_pipelines.db.engine import DatabaseUnavailable
 from b2b_pipelines.tokens.service import Scope
+
+READY_SECONDS = 3.0
 
 router = APIRouter(tags=["health"])
 
@@ -29,9 +34,27 @@ async def healthz() -> Healthy:
 
 
 @router.get("/readyz", summary="The database is there, with the tables of this version", responses=answers())
-def readyz(db: Db) -> Healthy:
-    schema.require_current(db.engine)
+async def readyz(request: Request, db: Db) -> Healthy:
+    """Says no after three seconds if the database says nothing at all."""
+    await _require_ready(request, db)
     return Healthy()
+
+
+async def _require_ready(request: Request, db: Connection) -> None:
+    """One question at a time, whoever asks: a server that is frozen holds up one thread and no more."""
+    state = request.app.state
+    asked: asyncio.Task[None] | None = getattr(state, "asked_ready", None)
+    if asked is None or asked.done():
+        asked = state.asked_ready = asyncio.create_task(_ask(db))
+        asked.add_done_callback(lambda task: task.cancelled() or task.exception())  # nobody may be waiting any more
+    if not (await asyncio.wait((asked,), timeout=READY_SECONDS))[0]:
+        raise DatabaseUnavailable("PostgreSQL does not answer")
+    if (error := asked.exception()) is not None:
+        raise error
+
+
+async def _ask(db: Connection) -> None:
+    await to_thread.run_sync(lambda: schema.require_current(db.engine), abandon_on_cancel=True)
 
 
 @router.get(
@@ -52,8 +75,6 @@ async def metrics(
 
 
 async def _require_scope(request: Request, credentials: HTTPAuthorizationCredentials | None) -> None:
-    from anyio import to_thread
-
     if credentials is None:
         raise Problem(
             401, "Authorization: Bearer <token> is missing.", "unauthenticated", {"WWW-Authenticate": "Bearer"}

@@ -2,11 +2,16 @@
 
 import logging
 import re
+import socket
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
+from b2b_pipelines.api import health
 from b2b_pipelines.api.app import create_app
 from b2b_pipelines.api.client import address
 from b2b_pipelines.db.engine import Database
@@ -40,6 +45,21 @@ def test_it_starts_without_a_database_and_says_so(homeless: httpx.Client):
 
 def test_it_is_ready_with_a_database(api_url: str):
     assert httpx.get(f"{api_url}/readyz").json() == {"status": "ok"}
+
+
+def test_it_is_not_ready_when_the_database_says_nothing_at_all(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(health, "READY_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        frozen = Settings(database_url=f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/nothing")
+        with serving(create_app(frozen)) as url, httpx.Client(base_url=url) as client:
+            began = time.monotonic()
+            assert client.get("/readyz").status_code == 503
+            threads = threading.active_count()
+            with ThreadPoolExecutor(5) as crowd:
+                assert {answer.status_code for answer in crowd.map(client.get, ["/readyz"] * 5)} == {503}
+            assert time.monotonic() - began < 4
+            assert threading.active_count() == threads
+            silent.close()
 
 
 def test_it_is_not_ready_without_the_tables_of_this_version(api_url: str, shop: Shop):
