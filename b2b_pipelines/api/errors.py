@@ -135,7 +135,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def _not_understood(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        found = [FieldProblem(field=_field(item["loc"]), message=_message(item)) for item in error.errors()]
+        found = [FieldProblem(field=_field(item), message=_message(item)) for item in error.errors()]
         detail = "; ".join(f"{problem.field}: {problem.message}" for problem in found)
         body = ValidationProblemBody(detail=detail, error_code="invalid_input", errors=found)
         return JSONResponse(body.model_dump(), 400)
@@ -148,13 +148,17 @@ def _methods_of(app: FastAPI, path: str) -> str:
     return ", ".join(sorted({method.upper() for known in matching for method in paths[known]}))
 
 
-def _field(location: tuple[Any, ...]) -> str:
+def _field(item: Mapping[str, Any]) -> str:
     """`body.learner.email`, or the bare name of a parameter."""
-    where = [str(part).encode("utf-8", "replace").decode() for part in location]
+    if item["type"] == "json_invalid":  # which names a position
+        return "body"
+    where = [str(part).encode("utf-8", "replace").decode() for part in item["loc"]]
     return ".".join(where if where[0] == "body" else where[1:]) or "body"
 
 
 def _message(item: Mapping[str, Any]) -> str:
     if item["type"] == "json_invalid":
         return "is not valid JSON"
+    if item["type"] == "too_long" and isinstance(item["input"], str):
+        return f"must be at most {item['ctx']['max_length']} characters long"
     return str(item["msg"]).removeprefix("Value error, ")

@@ -161,6 +161,19 @@ class TestReserving:
         assert answer.status_code == 400
         assert answer.json()["detail"]
 
+    @pytest.mark.parametrize(
+        ("body", "field", "message"),
+        [
+            ('{"country": "%s"}' % ("x" * 256), "body.country", "must be at most 255 characters long"),
+            ("{", "body", "is not valid JSON"),
+        ],
+    )
+    def test_a_refusal_says_in_plain_words_what_is_wrong(self, intents, body, field, message):
+        made = intents.make()
+        answer = intents.client.patch(f"{PATH}{made['uuid']}/", content=body, headers=JSON)
+        assert answer.status_code == 400
+        assert answer.json()["errors"] == [{"field": field, "message": message}]
+
     @pytest.mark.parametrize("levels", [21, 260, 500, 900, 100_000])
     def test_terms_that_are_nested_too_deep_are_refused_before_anything_is_kept(self, intents, levels):
         made = intents.make(terms_metadata=json.loads(nested(20)))
