@@ -35,6 +35,8 @@ from b2b_pipelines.text import storable
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Log to stderr what is done.")]
 
+INTERRUPTED = 130
+
 # What is printed holds names that people gave: `[bold]` and `:rocket:` in them are no commands to Rich.
 AS_IT_IS: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
 
@@ -73,8 +75,7 @@ def run(commands: typer.Typer, name: str, arguments: Sequence[str] | None = None
             _refuse(given, "usage", f"{' '.join(error.format_message().split())} (see `{name} --help`)")
         raise SystemExit(error.exit_code) from None
     except (KeyboardInterrupt, typer.Abort):
-        _refuse(given, "interrupted", "interrupted")
-        raise SystemExit(130) from None
+        outcome = INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         raise SystemExit(1) from None
@@ -83,6 +84,8 @@ def run(commands: typer.Typer, name: str, arguments: Sequence[str] | None = None
             raise
         _refuse(given, "unexpected", _unforeseen(error))
         raise SystemExit(1) from None
+    if outcome == INTERRUPTED:  # what typer makes of Ctrl-C
+        _refuse(given, "interrupted", "interrupted")
     raise SystemExit(outcome if isinstance(outcome, int) else 0)
 
 

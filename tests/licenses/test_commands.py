@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from b2b_pipelines.licenses import service
 from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 from tests.commands import Run
@@ -168,6 +169,16 @@ def test_a_refused_address_fails_once_and_is_skipped_from_then_on(b2b: Run, impo
     again = b2b("unlink", "--json")
     assert again.status == 0
     assert (again.json[0]["done"], again.json[0]["failed"], again.json[0]["skipped"]) == (0, 0, 1)
+
+
+def test_ctrl_c_is_said(b2b: Run, imported: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(service, "unlink", interrupted)
+    ended = b2b("unlink", "--json")
+    assert (ended.status, ended.json["error"]["code"]) == (130, "interrupted")
+    assert b2b("unlink").err.split() == ["Error:", "interrupted"]
 
 
 def test_without_an_lms_it_is_refused_in_one_line(b2b: Run, imported: object, monkeypatch: pytest.MonkeyPatch) -> None:
