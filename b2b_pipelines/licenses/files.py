@@ -121,18 +121,20 @@ class Fault:
 
 @dataclass(frozen=True)
 class Record:
-    """One record: its line (CSV) or number from 1 (JSON), its values by column, and whether any of them was faulty."""
+    """One record: its line (CSV) or number from 1 (JSON), its values by column, and the columns that it is silent about
+    though its source has them."""
 
     number: int
     values: Mapping[str, Any]
-    faulty: bool = False
+    silent: frozenset[str] = frozenset()
 
 
 @dataclass
 class RecordFile:
-    """A file of plans or licenses. `given` are the columns that it has; what the file is silent about is kept as known.
+    """A file of plans or licenses. `given` are the columns that it has; what the file, or one of its records, is silent
+    about is kept as known.
 
-    Iterating yields the records whose uuid can be read and collects `faults`. Raises `InvalidInput` for a file that
+    Iterating yields the records and collects `faults`. Raises `InvalidInput` for a file that
     cannot be read at all, or whose heading lacks a required column.
     """
 
@@ -169,17 +171,15 @@ class RecordFile:
     def __iter__(self) -> Iterator[Record]:
         try:
             for number, values in self._records:
-                if record := self._parse(number, values):
-                    yield record
+                yield self._parse(number, values)
         except UnicodeDecodeError:
             raise InvalidInput(f"{self.path} is not a text file in UTF-8") from None
 
     def fault(self, number: int, text: str) -> None:
         self.faults.append(Fault(self.path.name, self.place, number, text))
 
-    def _parse(self, number: int, values: Mapping[str, object]) -> Record | None:
+    def _parse(self, number: int, values: Mapping[str, object]) -> Record:
         parsed: dict[str, Any] = {}
-        faults_before = len(self.faults)
         for column in self.columns:
             value = values.get(column.name)
             if value is None or value == "":
@@ -193,7 +193,7 @@ class RecordFile:
         start, end = parsed.get("start_date"), parsed.get("expiration_date")
         if start and end and start >= end:
             self.fault(number, "start_date is not before expiration_date")
-        return Record(number, parsed, len(self.faults) > faults_before) if "uuid" in parsed else None
+        return Record(number, parsed, self.given.difference(values))
 
     def _read_csv(self) -> list[str]:
         csv.field_size_limit(LONGEST_CELL)

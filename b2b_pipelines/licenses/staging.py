@@ -36,7 +36,7 @@ PLAN_NAMES = {"expiration_processed": "imported_as_processed"}
 
 STAGED_PLAN = """
 CREATE TEMPORARY TABLE staged_plan (
-    number bigint, faulty boolean, uuid uuid, enterprise_customer_uuid uuid, customer_name text, title text,
+    number bigint, silent text[], uuid uuid, enterprise_customer_uuid uuid, customer_name text, title text,
     start_date timestamptz, expiration_date timestamptz, is_active boolean, expiration_processed boolean,
     for_internal_use_only boolean, renewed_plan_uuid uuid, renewal_effective_date timestamptz, renewal_processed boolean
 ) ON COMMIT DROP
@@ -44,21 +44,22 @@ CREATE TEMPORARY TABLE staged_plan (
 
 STAGED_LICENSE = """
 CREATE TEMPORARY TABLE staged_license (
-    number bigint, faulty boolean, uuid uuid, plan_uuid uuid, status text, user_email text, lms_user_id bigint,
+    number bigint, silent text[], uuid uuid, plan_uuid uuid, status text, user_email text, lms_user_id bigint,
     assigned_date timestamptz, activation_date timestamptz, revoked_date timestamptz, renewed_to uuid, email_key text
 ) ON COMMIT DROP
 """
 
-# Each names the records that may not come in, by number, and why. A record that is faulty already is not asked again,
-# but counts as known.
+# Each names the records that may not come in, by number, and why. A value that cannot be read is NULL here, its fault is
+# named already, and it is not asked about again.
 PLAN_FAULTS = {
     "the uuid comes twice": """
         SELECT number FROM (
             SELECT number, row_number() OVER (PARTITION BY uuid ORDER BY number) AS place FROM staged_plan
+            WHERE uuid IS NOT NULL
         ) AS s WHERE place > 1
     """,
     "another plan of the customer has the same title": """
-        SELECT s.number FROM staged_plan AS s WHERE NOT s.faulty AND (
+        SELECT s.number FROM staged_plan AS s WHERE (
             EXISTS (
                 SELECT FROM staged_plan AS other WHERE other.title = s.title AND other.uuid <> s.uuid
                 AND other.enterprise_customer_uuid = s.enterprise_customer_uuid AND other.number < s.number
@@ -70,15 +71,15 @@ PLAN_FAULTS = {
         )
     """,
     "renewed_plan_uuid is the plan itself": """
-        SELECT number FROM staged_plan WHERE NOT faulty AND renewed_plan_uuid = uuid
+        SELECT number FROM staged_plan WHERE renewed_plan_uuid = uuid
     """,
     "renewed_plan_uuid names no plan, neither in the file nor known": """
-        SELECT s.number FROM staged_plan AS s WHERE NOT s.faulty AND s.renewed_plan_uuid IS NOT NULL
+        SELECT s.number FROM staged_plan AS s WHERE s.renewed_plan_uuid IS NOT NULL
         AND NOT EXISTS (SELECT FROM staged_plan AS other WHERE other.uuid = s.renewed_plan_uuid)
         AND NOT EXISTS (SELECT FROM subscription_plan AS known WHERE known.uuid = s.renewed_plan_uuid)
     """,
     "renewed_plan_uuid names a plan that renews another one already": """
-        SELECT s.number FROM staged_plan AS s WHERE NOT s.faulty AND s.renewed_plan_uuid IS NOT NULL AND (
+        SELECT s.number FROM staged_plan AS s WHERE s.renewed_plan_uuid IS NOT NULL AND (
             EXISTS (
                 SELECT FROM staged_plan AS other
                 WHERE other.renewed_plan_uuid = s.renewed_plan_uuid AND other.uuid <> s.uuid AND other.number < s.number
@@ -94,18 +95,19 @@ LICENSE_FAULTS = {
     "the uuid comes twice": """
         SELECT number FROM (
             SELECT number, row_number() OVER (PARTITION BY uuid ORDER BY number) AS place FROM staged_license
+            WHERE uuid IS NOT NULL
         ) AS s WHERE place > 1
     """,
     "plan_uuid names no plan, neither in the file nor known": """
-        SELECT s.number FROM staged_license AS s WHERE NOT s.faulty
+        SELECT s.number FROM staged_license AS s WHERE s.plan_uuid IS NOT NULL
         AND NOT EXISTS (SELECT FROM staged_plan AS other WHERE other.uuid = s.plan_uuid)
         AND NOT EXISTS (SELECT FROM subscription_plan AS known WHERE known.uuid = s.plan_uuid)
     """,
     "renewed_to is the license itself": """
-        SELECT number FROM staged_license WHERE NOT faulty AND renewed_to = uuid
+        SELECT number FROM staged_license WHERE renewed_to = uuid
     """,
     "renewed_to names no license, neither in the file nor known": """
-        SELECT s.number FROM staged_license AS s WHERE NOT s.faulty AND s.renewed_to IS NOT NULL
+        SELECT s.number FROM staged_license AS s WHERE s.renewed_to IS NOT NULL
         AND NOT EXISTS (SELECT FROM staged_license AS other WHERE other.uuid = s.renewed_to)
         AND NOT EXISTS (SELECT FROM license AS known WHERE known.uuid = s.renewed_to)
     """,
@@ -131,8 +133,8 @@ def begin(session: Session) -> None:
 def stage_plans(session: Session, records: Iterable[Record], given: frozenset[str]) -> None:
     """Stage plans of a source that has the columns `given`. What it is silent about of a renewal is staged as it is known."""
     names = [column.name for column in PLAN_COLUMNS]
-    rows = ([record.number, record.faulty, *map(record.values.get, names)] for record in records)
-    _copy(session, "staged_plan", ["number", "faulty", *names], rows)
+    rows = ([record.number, record.silent, *map(record.values.get, names)] for record in records)
+    _copy(session, "staged_plan", ["number", "silent", *names], rows)
     if given & RENEWAL_COLUMNS:
         _complete_renewals(session, given)
 
@@ -142,13 +144,13 @@ def stage_licenses(session: Session, records: Iterable[Record]) -> None:
     rows = (
         [
             record.number,
-            record.faulty,
+            record.silent,
             *map(record.values.get, names),
             email_key(record.values.get("user_email")),
         ]
         for record in records
     )
-    _copy(session, "staged_license", ["number", "faulty", *names, "email_key"], rows)
+    _copy(session, "staged_license", ["number", "silent", *names, "email_key"], rows)
     session.execute(text("ANALYZE staged_license"))
 
 
@@ -160,7 +162,8 @@ def plan_faults(session: Session) -> list[tuple[int, str]]:
         for row in session.execute(
             text(
                 "SELECT prior_plan_uuid AS prior, renewed_plan_uuid AS renewed FROM plan_renewal"
-                " WHERE renewed_plan_uuid IS NOT NULL AND prior_plan_uuid NOT IN (SELECT uuid FROM staged_plan)"
+                " WHERE renewed_plan_uuid IS NOT NULL AND prior_plan_uuid NOT IN"
+                " (SELECT uuid FROM staged_plan WHERE uuid IS NOT NULL)"
                 " UNION ALL SELECT uuid, renewed_plan_uuid FROM staged_plan"
                 " WHERE renewed_plan_uuid IS NOT NULL AND renewed_plan_uuid <> uuid"
             )
@@ -343,6 +346,8 @@ def _copy(session: Session, table: str, columns: list[str], rows: Iterable[list[
 def _cell(value: object) -> str:
     if value is None:
         return r"\N"
+    if isinstance(value, frozenset):
+        return f"{{{','.join(sorted(value))}}}"
     if isinstance(value, str):
         return value.replace("\\", r"\\").replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")
     return "t" if value is True else "f" if value is False else str(value)

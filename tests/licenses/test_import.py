@@ -283,6 +283,23 @@ def test_every_fault_of_both_files_is_listed_and_none_is_blamed_on_another(files
     assert "names no plan" not in raised.value.message
 
 
+def test_a_faulty_record_is_asked_about_everything_that_can_be_read(files: Files) -> None:
+    plans = [plan_row(), plan_row(RENEWED, title="Plan 0001", is_active="perhaps", renewed_plan_uuid=SEAT)]
+    licenses = [license_row(), license_row("x", plan_uuid=SECOND), license_row(SECOND, status="?", renewed_to=OTHER)]
+    with pytest.raises(InvalidInput) as raised:
+        files.bring(plans, licenses)
+    message = raised.value.message.removesuffix(" (nothing was imported)")
+    assert [fault.split(", ")[0] for fault in message.split("; ")] == [
+        "plans.csv line 3: another plan of the customer has the same title",
+        "plans.csv line 3: is_active is neither true nor false",
+        "plans.csv line 3: renewed_plan_uuid names no plan",
+        "licenses.csv line 3: plan_uuid names no plan",
+        "licenses.csv line 3: uuid is not a UUID",
+        "licenses.csv line 4: renewed_to names no license",
+        "licenses.csv line 4: status is none of unassigned",
+    ]
+
+
 def test_a_line_is_where_its_record_begins(files: Files) -> None:
     (files.folder / "licenses.csv").write_text(
         f'uuid,plan_uuid,status,user_email\n\n{SEAT},{PLAN},activated,"a\nb"\nx,{PLAN},on,\n'
