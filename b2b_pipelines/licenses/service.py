@@ -39,7 +39,10 @@ from b2b_pipelines.vendors.http import VENDOR_ERRORS, VendorRefused, VendorUnava
 from b2b_pipelines.vendors.license_manager import Agreement, LicenseManager, ListedLicense
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
 
-LISTED_PLAN = frozenset({"uuid", "enterprise_customer_uuid", "title", "start_date", "expiration_date", "is_active"})
+INTERNAL = "for_internal_use_only"
+LISTED_PLAN = frozenset(
+    {"uuid", "enterprise_customer_uuid", "title", "start_date", "expiration_date", "is_active", INTERNAL}
+)
 LISTED_LICENSE = frozenset({"uuid", "plan_uuid", "status", "user_email", "activation_date", "revoked_date"})
 
 MALFORMED = 400
@@ -187,19 +190,16 @@ def read_license_manager(database: Database, license_manager: LicenseManager, cu
         plans = [plan for agreement in agreements for plan in agreement.plans]
         # Keyed once more: a license may have moved from one plan to another while they were read.
         licenses = {row.uuid: row for plan in plans for row in license_manager.licenses(plan.uuid)}
-    given = LISTED_PLAN | (
-        {"for_internal_use_only"} if any(plan.for_internal_use_only is not None for plan in plans) else set()
-    )
     with database.session() as session:
         staging.begin(session)
-        staging.stage_plans(session, _listed_plans(agreements), given)
+        staging.stage_plans(session, _listed_plans(agreements), LISTED_PLAN)
         staging.stage_licenses(session, _listed_licenses(licenses.values()))
         if faults := staging.plan_faults(session):
             named = "; ".join(f"plan {plans[number].uuid}: {why}" for number, why in sorted(faults))
             raise Conflict(f"license-manager's plans do not go with the known ones: {named}")
         for agreement in agreements:
             staging.merge_agreement(session, customer, uuid=agreement.uuid, slug=agreement.slug, name=agreement.name)
-        merged = staging.merge_plans(session, given)
+        merged = staging.merge_plans(session, LISTED_PLAN)
         licenses_merged = staging.merge_licenses(session, LISTED_LICENSE)
         unseen = staging.mark_seen(session, customer)
     return Imported(merged, licenses_merged, unseen=unseen, requests=tally.total)
@@ -497,9 +497,9 @@ def _listed_plans(agreements: Sequence[Agreement]) -> Iterator[Record]:
             "start_date": plan.start_date,
             "expiration_date": plan.expiration_date,
             "is_active": plan.is_active,
-            "for_internal_use_only": plan.for_internal_use_only,
+            INTERNAL: plan.for_internal_use_only,
         }
-        yield Record(number, values)
+        yield Record(number, values, frozenset({INTERNAL} if plan.for_internal_use_only is None else ()))
 
 
 def _listed_licenses(licenses: Iterable[ListedLicense]) -> Iterator[Record]:

@@ -34,6 +34,8 @@ PLAN_UPDATES = {
 PLAN_NAMES = {"expiration_processed": "imported_as_processed"}
 """Where the name of a table's column is not that of the file's."""
 
+LICENSE_NAMES = (*(column.name for column in LICENSE_COLUMNS if column.name != "uuid"), "email_key")
+
 STAGED_PLAN = """
 CREATE TEMPORARY TABLE staged_plan (
     number bigint, silent text[], uuid uuid, enterprise_customer_uuid uuid, customer_name text, title text,
@@ -131,15 +133,18 @@ def begin(session: Session) -> None:
 
 
 def stage_plans(session: Session, records: Iterable[Record], given: frozenset[str]) -> None:
-    """Stage plans of a source that has the columns `given`. What it is silent about of a renewal is staged as it is known."""
+    """Stage plans of a source that has the columns `given`. What one of them is silent about is staged as it is known, and
+    so is what the source is silent about of a renewal."""
     names = [column.name for column in PLAN_COLUMNS]
     rows = ([record.number, record.silent, *map(record.values.get, names)] for record in records)
     _copy(session, "staged_plan", ["number", "silent", *names], rows)
+    _complete(session, "staged_plan", "subscription_plan", {name: PLAN_NAMES.get(name, name) for name in PLAN_UPDATES})
     if given & RENEWAL_COLUMNS:
         _complete_renewals(session, given)
 
 
 def stage_licenses(session: Session, records: Iterable[Record]) -> None:
+    """Stage licenses. What one of them is silent about is staged as it is known."""
     names = [column.name for column in LICENSE_COLUMNS]
     rows = (
         [
@@ -151,6 +156,7 @@ def stage_licenses(session: Session, records: Iterable[Record]) -> None:
         for record in records
     )
     _copy(session, "staged_license", ["number", "silent", *names, "email_key"], rows)
+    _complete(session, "staged_license", "license", {name: name for name in LICENSE_NAMES})
     session.execute(text("ANALYZE staged_license"))
 
 
@@ -190,7 +196,8 @@ def newly_processed(session: Session, given: frozenset[str], now: datetime) -> l
         text("""
             SELECT staged.uuid, staged.expiration_date, known.expiration_date AS known, known.processed_for,
                 coalesce(known.imported_as_processed, false) AS said_before
-            FROM staged_plan AS staged LEFT JOIN subscription_plan AS known USING (uuid) WHERE staged.expiration_processed
+            FROM staged_plan AS staged LEFT JOIN subscription_plan AS known USING (uuid)
+            WHERE staged.expiration_processed AND 'expiration_processed' <> ALL(staged.silent)
         """)
     )
     return [
@@ -260,11 +267,27 @@ def record_as_processed(session: Session, plans: list[UUID]) -> None:
     )
 
 
+def _complete(session: Session, staged: str, table: str, columns: Mapping[str, str]) -> None:
+    """Fill in what single records are silent about. `columns` are those that are staged, with the table's names."""
+    assignments = ", ".join(f"{name} = {_said_or_known(name, known)}" for name, known in columns.items())
+    session.execute(
+        text(
+            f"UPDATE {staged} AS staged SET {assignments} FROM {table} AS known"
+            " WHERE known.uuid = staged.uuid AND staged.silent <> '{}'"
+        )
+    )
+
+
+def _said_or_known(name: str, known: str) -> str:
+    said = "user_email" if name == "email_key" else name
+    return f"CASE WHEN '{said}' = ANY(staged.silent) THEN known.{known} ELSE staged.{name} END"
+
+
 def _complete_renewals(session: Session, given: frozenset[str]) -> None:
     """A renewal that is processed stays so while it is by the same plan: another one is processed when it is named."""
 
     def wanted(name: str, known: str) -> str:
-        return f"staged.{name}" if name in given else f"known.{known}"
+        return _said_or_known(name, known) if name in given else f"known.{known}"
 
     plan = wanted("renewed_plan_uuid", "renewed_plan_uuid")
     session.execute(

@@ -193,6 +193,34 @@ def test_a_file_with_some_columns_of_a_renewal_keeps_the_others(
     assert found == ([known] if known else [])
 
 
+def test_what_a_record_is_silent_about_is_kept_though_another_says_it(files: Files) -> None:
+    full_plan = plan_row(for_internal_use_only="true", expiration_processed=True, is_active=False, **RENEWAL)
+    full_license = license_row(
+        lms_user_id=5,
+        assigned_date="2025-02-01T00:00:00Z",
+        activation_date="2025-02-02T00:00:00Z",
+        revoked_date="2025-02-03T00:00:00Z",
+        renewed_to=SECOND,
+    )
+    files.bring([full_plan, plan_row(RENEWED)], [full_license, license_row(SECOND)], "json")
+
+    def known() -> tuple[object, ...]:
+        with files.database.session() as session:
+            plan, renewal = session.get_one(SubscriptionPlan, UUID(PLAN)), session.get_one(PlanRenewal, UUID(PLAN))
+            held = session.get_one(License, UUID(SEAT))
+            return tuple(
+                {name: value for name, value in vars(each).items() if name[0] != "_"} for each in (plan, renewal, held)
+            )
+
+    before = known()
+    bare = {name: full_license[name] for name in ("uuid", "plan_uuid", "status")}
+    others = {"renewed_plan_uuid": None, "renewal_processed": None, "renewal_effective_date": None}
+    other_plan = plan_row(RENEWED, for_internal_use_only=True, expiration_processed=True, is_active=True, **others)
+    again = files.bring([plan_row(), other_plan], [bare, {**full_license, "uuid": SECOND, "renewed_to": None}], "json")
+    assert known() == before
+    assert again.licenses == Merged(updated=1, unchanged=1)
+
+
 def test_an_empty_value_is_none(files: Files) -> None:
     files.bring([plan_row()], [license_row(lms_user_id=5)])
     assert files.bring(None, [license_row(user_email="", lms_user_id="")]).licenses == Merged(updated=1)

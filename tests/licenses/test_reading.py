@@ -173,6 +173,23 @@ def test_what_is_known_from_elsewhere_is_never_blanked(
         assert store.renewals(session, CUSTOMER) == {PLAN: OTHER}
 
 
+def test_what_it_does_not_say_of_one_plan_is_kept_though_it_says_it_of_another(
+    database: Database, put, license_manager: LicenseManager, sandbox: Sandbox
+) -> None:
+    put(World({PLAN: Plan(PLAN, CUSTOMER, LAPSED, internal=True)}, {}))
+    silent = plan(PLAN, "Plan", START, END)
+    silent.pop("for_internal_use_only", None)
+    for each in (PLAN, OTHER):
+        sandbox.license_manager.put_licenses(each, [])
+    sandbox.license_manager.put_agreement(
+        CUSTOMER, [silent, {**plan(OTHER, "Other", START, END), "for_internal_use_only": False}]
+    )
+    service.read_license_manager(database, license_manager, CUSTOMER)
+    with database.session() as session:
+        assert session.get_one(SubscriptionPlan, PLAN).for_internal_use_only is True
+        assert session.get_one(SubscriptionPlan, OTHER).for_internal_use_only is False
+
+
 def test_plans_that_do_not_go_with_the_known_ones_are_named(
     database: Database, put, license_manager: LicenseManager, sandbox: Sandbox
 ) -> None:
