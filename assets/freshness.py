@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from assets.failures import told_plainly
-from assets.partitions import contracts, enterprise_customers
+from assets.partitions import contracts
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.settings import Settings, read_settings
 from b2b_pipelines.sheets.freshness import GRACE, of_delivered
@@ -53,12 +53,10 @@ def sheet_is_fresh(
 
 
 def policy(spec: dg.AssetSpec, settings: Settings) -> dg.FreshnessPolicy | None:
-    """How fresh an asset is to be, by what starts it: sheets each period, customers every day, other assets of contracts
-    once a week at the least (see `nightly_sweep`). An asset that says so itself keeps its policy."""
+    """How fresh an asset is to be, by what starts it: sheets each period, other assets of contracts once a week at the
+    least (see `nightly_sweep`). An asset that says so itself, as those of customers do, keeps its policy."""
     if spec.freshness_policy is not None or spec.partitions_def is None:
         return spec.freshness_policy
-    if spec.partitions_def == enterprise_customers:
-        return dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=26), fail_window=timedelta(hours=50))
     if spec.key != SHEET:
         return dg.FreshnessPolicy.time_window(warn_window=timedelta(days=8), fail_window=timedelta(days=15))
     period = timedelta(seconds=settings.gsheets_update_frequency)
