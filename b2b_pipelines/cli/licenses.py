@@ -19,6 +19,7 @@ from b2b_pipelines.licenses.connection import enterprise_lms
 from b2b_pipelines.licenses.rules import Decision, Policy
 from b2b_pipelines.licenses.service import Outcome
 from b2b_pipelines.licenses.store import Decided
+from b2b_pipelines.values import utc
 
 commands = console.app("Licenses: end the enrollments of expired ones, and unlink their learners long after.")
 
@@ -206,9 +207,6 @@ def _shown(row: Decided, policy: Policy, *, show_emails: bool) -> dict[str, Any]
 
 def _moment(said: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(said)
-        if moment.tzinfo:
-            return moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise InvalidInput("--at is not an ISO 8601 time with a zone, such as 2026-01-31T00:00:00Z")
+        return utc(said)
+    except ValueError as error:
+        raise InvalidInput(f"--at {error}") from None

@@ -8,13 +8,14 @@ import csv
 import json
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from b2b_pipelines.errors import InvalidInput
 from b2b_pipelines.licenses.rules import LicenseStatus
+from b2b_pipelines.values import storable, utc
 
 TRUE = frozenset({"true", "t", "yes", "1"})
 FALSE = frozenset({"false", "f", "no", "0"})
@@ -25,10 +26,7 @@ Parse = Callable[[object], object]
 
 
 def _text(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    if not text.isprintable() and any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("holds a character that cannot be stored")
-    return text
+    return storable(value if isinstance(value, str) else json.dumps(value))
 
 
 def _uuid(value: object) -> UUID:
@@ -39,13 +37,7 @@ def _uuid(value: object) -> UUID:
 
 
 def _time(value: object) -> datetime:
-    try:
-        moment = datetime.fromisoformat(str(value).strip())
-        if moment.tzinfo is not None:
-            return moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise ValueError("is not an ISO 8601 time with a zone, such as 2025-01-31T00:00:00Z")
+    return utc(str(value))
 
 
 def _flag(value: object) -> bool:
@@ -188,7 +180,7 @@ class RecordFile:
                 continue
             try:
                 parsed[column.name] = column.parse(value)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 self.fault(number, f"{column.name} {error}")
         start, end = parsed.get("start_date"), parsed.get("expiration_date")
         if start and end and start >= end:
@@ -235,7 +227,7 @@ class RecordFile:
         self.place = "record"
         try:
             document = json.loads(self.path.read_text(encoding="utf-8-sig"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidInput(f"{self.path} is not JSON: {error}") from None
         if not isinstance(document, list):
             raise InvalidInput(f"{self.path} must hold a list of objects")

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -50,6 +50,8 @@ MALFORMED = 400
 
 CUSTOMER_LOST = frozenset({401, 403, 404})
 """The LMS knows us not, or not that customer: asking with other addresses would be answered the same."""
+
+EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 ERROR_SHOWN = 2000
 """Characters of a failure that are shown in one piece."""
@@ -147,10 +149,15 @@ class Confirmation:
 
 
 def policy(settings: Settings, now: datetime, *, include_internal: bool = False) -> Policy:
-    """What the installation's settings allow, as of `now` (UTC)."""
+    """What the installation's settings allow, as of `now` (UTC). Raises `InvalidInput` at the ends of the calendar."""
+    grace = timedelta(days=settings.unlink_after_days)
+    if now - EARLIEST < grace or LATEST - now < grace:
+        raise InvalidInput(
+            f"nothing can be decided as of {now.isoformat()}: the grace of a plan would leave the calendar"
+        )
     return Policy(
         now=now,
-        grace=timedelta(days=settings.unlink_after_days),
+        grace=grace,
         unlinking=settings.unlink_customers,
         include_internal=include_internal,
     )
@@ -464,9 +471,7 @@ def _decided(session: Session, customer: UUID, policy: Policy) -> tuple[Outcome,
 @contextmanager
 def _alone(database: Database, customer: UUID, run_id: str) -> Iterator[Held]:
     """Keep others from ending and unlinking for this customer meanwhile."""
-    with exclusive(
-        database.engine, "licenses of customer", str(customer), holder=f"licenses {run_id} pid {os.getpid()}"
-    ) as held:
+    with exclusive(database.engine, LOCK, str(customer), holder=f"licenses {run_id} pid {os.getpid()}") as held:
         yield held
 
 

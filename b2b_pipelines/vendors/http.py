@@ -225,7 +225,7 @@ class HttpClient:
         response = self.request(method, path, **arguments)
         try:
             return response.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             raise AnswerMalformed(f"{self.vendor} answered {method} {path} with something that is not JSON") from None
 
     def _attempt(self, call: "_Call") -> httpx.Response:
@@ -311,7 +311,7 @@ def _words(response: httpx.Response) -> str:
         return "(a web page)"
     try:
         said = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         said = response.text
     if isinstance(said, dict) and len(said) == 1:
         said = next(iter(said.values()))

@@ -6,12 +6,13 @@ one that was. A listing is whole when as many rows are known as it says there ar
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 from b2b_pipelines.errors import TransientError
+from b2b_pipelines.values import storable, utc
 from b2b_pipelines.vendors.http import AnswerMalformed, Authorization, HttpClient, Patience
 
 AGREEMENTS = "/api/v1/customer-agreement/"
@@ -148,8 +149,8 @@ def _agreement(row: dict[str, Any]) -> Agreement:
     return Agreement(
         uuid=UUID(row["uuid"]),
         customer=UUID(row["enterprise_customer_uuid"]),
-        slug=row.get("enterprise_customer_slug"),
-        name=row.get("enterprise_customer_name"),
+        slug=_storable(row.get("enterprise_customer_slug"), "enterprise_customer_slug"),
+        name=_storable(row.get("enterprise_customer_name"), "enterprise_customer_name"),
         plans=tuple(map(_plan, row["subscriptions"])),
     )
 
@@ -164,6 +165,7 @@ def _plan(row: dict[str, Any]) -> ListedPlan:
     if not isinstance(active, bool) or not isinstance(internal, bool | None) or not isinstance(row["title"], str):
         raise TypeError("a plan's title, is_active or for_internal_use_only")
     plan = ListedPlan(UUID(row["uuid"]), row["title"], _time(start), _time(end), active, internal)
+    _storable(plan.title, f"the title of plan {plan.uuid}")
     if plan.start_date >= plan.expiration_date:
         raise ValueError(f"plan {plan.uuid} does not start before it expires")
     return plan
@@ -178,6 +180,7 @@ def _license(row: dict[str, Any], plan: UUID) -> ListedLicense:
     email = row["user_email"]
     if not isinstance(email, str | None):
         raise TypeError(f"license {uuid} has an address that is no text")
+    _storable(email, f"the address of license {uuid}")
     return ListedLicense(
         uuid,
         plan,
@@ -188,14 +191,18 @@ def _license(row: dict[str, Any], plan: UUID) -> ListedLicense:
     )
 
 
+def _storable(text: str | None, what: str) -> str | None:
+    try:
+        return None if text is None else storable(text)
+    except ValueError as error:
+        raise ValueError(f"{what} {error}") from None
+
+
 def _time(value: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        raise ValueError("a time that is not ISO 8601") from None
-    if moment.tzinfo is None:
-        raise ValueError("a time without a zone")
-    return moment.astimezone(UTC)
+        return utc(value)
+    except ValueError as error:
+        raise ValueError(f"a time {error}") from None
 
 
 def _time_or_none(value: str | None) -> datetime | None:

@@ -106,6 +106,8 @@ def test_expired_decides_for_any_moment(b2b: Run, imported: object) -> None:
     assert b2b("expired", "--at", (LONG_AGO - timedelta(microseconds=1)).isoformat(), "--json").json == []
     assert len(b2b("expired", "--at", LONG_AGO.isoformat(), "--json").json) == 6
     assert b2b("expired", "--at", "2026-01-01").status == 1
+    for moment in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"):
+        assert b2b("expired", "--at", moment, "--json").json["error"]["code"] == "invalid_input"
 
 
 def test_terminate_then_unlink(b2b: Run, imported: object, sandbox: Sandbox) -> None:

@@ -259,6 +259,7 @@ FAULTY_PLANS = [
     pytest.param({"is_active": "perhaps"}, "line 3: is_active is neither true nor false", id="no-flag"),
     pytest.param({"title": "Plan 0001"}, "line 3: another plan of the customer has the same title", id="title"),
     pytest.param({"renewed_plan_uuid": RENEWED}, "line 3: renewed_plan_uuid is the plan itself", id="renews-itself"),
+    pytest.param({"title": "é" * 10_000}, "line 3: title is longer than 1500 bytes", id="title-too-long"),
     pytest.param({"renewed_plan_uuid": SEAT}, "line 3: renewed_plan_uuid names no plan", id="renewed-by-nothing"),
     pytest.param({"renewed_plan_uuid": PLAN}, "line 3: its renewals come round to the plan itself", id="cycle"),
 ]
@@ -285,6 +286,7 @@ FAULTY_LICENSES = [
     pytest.param({"renewed_to": SECOND}, "renewed_to is the license itself", id="renewed-to-itself"),
     pytest.param({"renewed_to": PLAN}, "renewed_to names no license", id="renewed-to-nothing"),
     pytest.param({"uuid": SEAT}, "the uuid comes twice", id="twice"),
+    pytest.param({"user_email": f"{'a' * 20_000}@b.c"}, "user_email is longer than 1500 bytes", id="too-long"),
     pytest.param({"activation_date": "2025-13-01T00:00:00Z"}, "activation_date is not an ISO 8601 time", id="time"),
 ]
 
@@ -348,6 +350,7 @@ def test_a_line_is_where_its_record_begins(files: Files) -> None:
         pytest.param(b"uuid\n\xff", "is not a text file in UTF-8", id="latin-1-later"),
         pytest.param(b"[{", "is not JSON", id="half-a-json"),
         pytest.param(b'{"a": 1}', "must hold a list of objects", id="an-object"),
+        pytest.param(b"[" * 100_000 + b"]" * 100_000, "is not JSON: maximum recursion depth", id="nested-too-deep"),
         pytest.param(b"[1]", "record 1: is not an object", id="a-number"),
         pytest.param(b"[{}]", "record 1: uuid is missing", id="nothing-in-it"),
     ],
@@ -364,6 +367,12 @@ def test_a_missing_file_and_a_folder_are_refused(files: Files) -> None:
     for path in (files.folder / "none.csv", files.folder):
         with files.database.session() as session, pytest.raises(InvalidInput):
             service.import_files(session, path, None, NOW)
+
+
+def test_the_longest_addresses_that_are_taken_fit_into_their_index(files: Files) -> None:
+    rows = [license_row(str(UUID(int=n)), user_email="".join(map(chr, range(200 + n, 900 + n)))) for n in range(3)]
+    rows.append(license_row(user_email="İ" * 750))
+    assert files.bring([plan_row()], rows).licenses == Merged(created=4)
 
 
 def test_columns_that_are_not_ours_are_named(files: Files) -> None:

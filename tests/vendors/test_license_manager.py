@@ -83,11 +83,16 @@ MALFORMED = [
     pytest.param({"count": 1, "next": None, "results": None}, id="results-are-null"),
     pytest.param({"count": 1, "next": None, "results": [7]}, id="a-number-for-a-license"),
     *(
-        pytest.param({"count": 1, "next": None, "results": [{**ONE, **wrong}]}, id="-".join(wrong))
+        pytest.param(
+            {"count": 1, "next": None, "results": [{**ONE, **wrong}]}, id="-".join(map(ascii, *wrong.items()))[:40]
+        )
         for wrong in (
             {"uuid": "x"},
             {"status": "lent"},
             {"user_email": 7},
+            {"user_email": "p0\0@example.com"},
+            {"user_email": "\ud800@example.com"},
+            {"user_email": "p0@example.com" * 1_000},
             {"activation_date": "yesterday"},
             {"revoked_date": "2025-01-01T00:00:00"},
             {"subscription_plan_uuid": str(UUID(int=99))},
@@ -99,6 +104,7 @@ MALFORMED = [
     ),
     pytest.param({"count": 9, "next": "http://x/?page=1", "results": [ONE]}, id="next-goes-back"),
     pytest.param("<html>", id="a-page"),
+    pytest.param(f"{'[' * 100_000}{']' * 100_000}", id="nested-too-deep"),
 ]
 
 
@@ -113,7 +119,16 @@ def test_a_malformed_answer_never_reads_as_no_licenses(
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"title": None}, {"is_active": "yes"}, {"start_date": END}, {"expiration_date": None}, {"uuid": 7}]
+    "wrong",
+    [
+        {"title": None},
+        {"title": "A\0"},
+        {"title": "A" * 20_000},
+        {"is_active": "yes"},
+        {"start_date": END},
+        {"expiration_date": None},
+        {"uuid": 7},
+    ],
 )
 def test_a_malformed_plan_is_an_error(sandbox: Sandbox, license_manager: LicenseManager, wrong: dict[str, Any]) -> None:
     sandbox.license_manager.put_agreement(CUSTOMER, [{**plan(PLAN, "A", START, END), **wrong}])
