@@ -1,35 +1,33 @@
 """From settings to clients of the LMS and of license-manager; None while their settings are missing."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
 
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.vendors.license_manager import LicenseManager
 from b2b_pipelines.vendors.open_edx import EnterpriseLms, client_credentials
 
+Client = TypeVar("Client", EnterpriseLms, LicenseManager)
 
-@contextmanager
-def enterprise_lms(settings: Settings) -> Iterator[EnterpriseLms | None]:
+
+def enterprise_lms(settings: Settings) -> AbstractContextManager[EnterpriseLms | None]:
     """The LMS, when `B2B_LMS_URL`, `B2B_OAUTH_CLIENT_ID` and `B2B_OAUTH_CLIENT_SECRET` are set."""
-    with client_credentials(settings) as credentials:
-        if credentials is None or settings.lms_url is None:
-            yield None
-            return
-        client = EnterpriseLms(settings.lms_url, credentials, timeout=settings.lms_timeout_seconds)
-        try:
-            yield client
-        finally:
-            client.close()
+    return _client(EnterpriseLms, settings.lms_url, settings)
+
+
+def license_manager(settings: Settings) -> AbstractContextManager[LicenseManager | None]:
+    """License-manager, when `B2B_LICENSE_MANAGER_URL` and what signing in takes are set."""
+    return _client(LicenseManager, settings.license_manager_url, settings)
 
 
 @contextmanager
-def license_manager(settings: Settings) -> Iterator[LicenseManager | None]:
-    """License-manager, when `B2B_LICENSE_MANAGER_URL` and what signing in takes are set."""
+def _client(kind: type[Client], url: str | None, settings: Settings) -> Iterator[Client | None]:
     with client_credentials(settings) as credentials:
-        if credentials is None or settings.license_manager_url is None:
+        if credentials is None or url is None:
             yield None
             return
-        client = LicenseManager(settings.license_manager_url, credentials, timeout=settings.lms_timeout_seconds)
+        client = kind(url, credentials, timeout=settings.lms_timeout_seconds)
         try:
             yield client
         finally:
