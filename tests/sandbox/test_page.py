@@ -1,5 +1,6 @@
 """The page in a real browser: what a person does there happens to the spreadsheet, and what the API does is seen."""
 
+import re
 import time
 
 import pytest
@@ -19,8 +20,8 @@ def tab(sandbox, codes):
 
 
 def is_complaint(line):
-    """Chromium writes an answer of 400 to the console by itself; the page tells it to the person."""
-    return line.type == "error" and "400 (Bad Request)" not in line.text
+    """Chromium writes an answer of 400 or 404 to the console by itself; the page tells it to the person."""
+    return line.type == "error" and not re.search(r"400 \(Bad Request\)|404 \(Not Found\)", line.text)
 
 
 @pytest.fixture
@@ -60,6 +61,13 @@ def until(true, seconds=5):
 def choose(page, menu, item):
     page.click(f"[data-menu={menu}]")
     page.click(f"#menu button:has-text('{item}')")
+
+
+def test_a_spreadsheet_that_is_not_there_is_told_in_words(open_page, sandbox):
+    for path in ("/sandbox/sheets/1None", "/spreadsheets/d/1None/edit"):
+        page = open_page(sandbox.url + path)
+        assert page.get_by_text("has no spreadsheet of that id").is_visible()
+        assert page.get_by_role("button").count() == 0
 
 
 def test_what_is_typed_stands_in_the_cell(page, tab):

@@ -175,16 +175,21 @@ def routes(google: "Google") -> list[BaseRoute]:
         Route(f"{API}/service-accounts", refusing(service_account), methods=["POST"]),
         Route(f"{API}/authorized-users", refusing(authorized_user), methods=["POST"]),
         Route(f"{API}/tokens", tokens, methods=["DELETE"]),
-        Route("/sandbox/", _page("home.html")),
-        Route("/sandbox/sheets/{id}", _page("sheet.html")),
-        Route("/spreadsheets/d/{id}/edit", _page("sheet.html")),
+        Route("/sandbox/", _home),
+        Route("/sandbox/sheets/{id}", _sheet_page(google)),
+        Route("/spreadsheets/d/{id}/edit", _sheet_page(google)),
         Route("/sandbox/static/{name}", _static),
     ]
 
 
-def _page(name: str) -> Callable[[Request], Any]:
+async def _home(request: Request) -> Response:
+    return _file(PAGE / "home.html")
+
+
+def _sheet_page(google: "Google") -> Callable[[Request], Any]:
     async def page(request: Request) -> Response:
-        return _file(PAGE / name)
+        there = any(each.spreadsheet_id == request.path_params["id"] for each in google.spreadsheets())
+        return _file(PAGE / "sheet.html") if there else _file(PAGE / "missing.html", 404)
 
     return page
 
@@ -194,8 +199,8 @@ async def _static(request: Request) -> Response:
     return _file(path) if path.is_file() else Response("not found", 404)
 
 
-def _file(path: Path) -> Response:
-    return Response(path.read_bytes(), headers={"cache-control": "no-cache"}, media_type=_KINDS[path.suffix])
+def _file(path: Path, status: int = 200) -> Response:
+    return Response(path.read_bytes(), status, {"cache-control": "no-cache"}, _KINDS[path.suffix])
 
 
 def _described(google: "Google", spreadsheet: Spreadsheet) -> dict[str, Any]:
