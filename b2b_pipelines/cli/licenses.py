@@ -145,6 +145,8 @@ def _each_customer(
     else:
         for outcome in outcomes:
             _say(outcome, did)
+        if not outcomes:
+            console.say("There is no enterprise customer yet: `b2b licenses import` brings plans and licenses in.")
     if any(outcome.is_failure for outcome in outcomes):
         raise typer.Exit(1)
 

@@ -152,6 +152,12 @@ def test_one_customers_failure_is_the_exit_status_after_the_others_are_done(
     assert b2b(verb, "--customer", ONE).status == 0
 
 
+def test_without_customers_it_is_said_that_there_is_nothing_to_do(b2b: Run) -> None:
+    for arguments in (["terminate"], ["unlink", "--dry-run"]):
+        assert "no enterprise customer" in b2b(*arguments).out
+        assert b2b(*arguments, "--json").json == []
+
+
 @pytest.mark.parametrize("verb", ["terminate", "unlink"])
 def test_a_dry_run_says_would_in_every_line_and_asks_nothing(
     b2b: Run, imported: object, sandbox: Sandbox, verb: str
