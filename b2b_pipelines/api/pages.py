@@ -27,6 +27,7 @@ from b2b_pipelines.api.errors import Problem
 from b2b_pipelines.api.fields import LARGEST_ID
 from b2b_pipelines.api.sign_in import (
     SESSION_COOKIE,
+    MaybeSignedIn,
     OurForm,
     SignedIn,
     SignInNeeded,
@@ -214,9 +215,9 @@ def sign_out_form(request: Request, db: Db) -> Response:
 
 
 @router.get("/docs", name="docs_page")
-def docs_page(request: Request) -> Response:
+def docs_page(request: Request, caller: MaybeSignedIn) -> Response:
     """The OpenAPI document, for people."""
-    return render(request, "docs.html", None, api=openapi.readable(request.app))
+    return render(request, "docs.html", caller, api=openapi.readable(request.app))
 
 
 @router.get("/static/{name}", name="static_file")
@@ -236,7 +237,8 @@ def render(request: Request, template: str, caller: Caller | None, *, status: in
 
 
 def refusal(request: Request, status: int, words: str) -> Response:
-    return render(request, "refusal.html", None, status=status, words=words)
+    caller = getattr(request.state, "caller", None)
+    return render(request, "refusal.html", caller, status=status, words=words)
 
 
 def _shown(session: Session, contracts: Sequence[Contract]) -> list[Shown]:
@@ -273,9 +275,11 @@ def _state(contract: Contract, today: date) -> str:
 
 
 def _turning(page: int, count: int) -> tuple[int | None, int | None]:
-    """The pages before and behind this one, as far as there are any."""
+    """The pages before and behind this one, as far as there are any. Raises `NotFound` behind the last one."""
     last = max(-(-count // A_PAGE), 1)
-    return min(page - 1, last) if page > 1 else None, page + 1 if page < last else None
+    if page > last:
+        raise NotFound(f"there is no page {page}")
+    return page - 1 if page > 1 else None, page + 1 if page < last else None
 
 
 def _as_seen(change: Change, caller: Caller) -> Change:

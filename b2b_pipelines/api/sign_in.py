@@ -10,9 +10,12 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Form, Request, Response
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from b2b_pipelines.api.database import Connection, Db
 from b2b_pipelines.api.errors import Problem
+from b2b_pipelines.errors import B2BError
 from b2b_pipelines.tokens import service as tokens
 from b2b_pipelines.tokens.service import SESSION_LIFETIME, Caller, Scope
 
@@ -36,7 +39,16 @@ def signed_in(request: Request, db: Db) -> Caller:
     if caller is None:
         query = f"?{request.url.query}" if request.url.query else ""
         raise SignInNeeded(request.url.path + query)
+    request.state.caller = caller  # for a refusal, which is a page too
     return caller
+
+
+def maybe_signed_in(request: Request, db: Db) -> Caller | None:
+    """Whoever this browser signed in as, if anybody; for a page that is there for all, and without a database too."""
+    try:
+        return signed_in(request, db)
+    except (SignInNeeded, B2BError, OperationalError, PoolTimeout):
+        return None
 
 
 def sign_in(db: Connection, text: str) -> str | None:
@@ -94,4 +106,5 @@ def _over_tls(request: Request) -> bool:
 
 
 SignedIn = Annotated[Caller, Depends(signed_in)]
+MaybeSignedIn = Annotated[Caller | None, Depends(maybe_signed_in)]
 OurForm = Depends(from_our_form)

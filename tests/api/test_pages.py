@@ -164,13 +164,31 @@ def test_addresses_are_shown_to_a_token_that_may_see_them(visitor, database, sol
 
 
 @pytest.mark.parametrize(
-    "path", ["/contracts/none", "/contracts/none/compare?earlier=1&later=x", "/?page=0", "/static/x"]
+    "path",
+    [
+        "/contracts/none",
+        "/contracts/none/compare?earlier=1&later=x",
+        "/?page=0",
+        "/?page=2",
+        "/contracts/{slug}?page=2",
+        "/static/x",
+    ],
 )
 def test_what_is_not_there_is_a_page_that_says_so(visitor, database, sold, path: str):
     sign_in(visitor, token(database))
-    answer = visitor.get(path)
+    answer = visitor.get(path.format(slug=sold.slug))
     assert answer.status_code == 404
     assert "text/html" in answer.headers["content-type"]
+    assert "no such page" in answer.text or path == "/static/x"
+
+
+@pytest.mark.parametrize("path", ["/docs", "/contracts/none", "/?page=99"])
+def test_every_page_shows_who_is_signed_in(visitor, database, sold, path: str):
+    assert "Sign out" not in visitor.get(path).text
+    sign_in(visitor, token(database))
+    page = visitor.get(path).text
+    assert "Contract desk" in page
+    assert "Sign out" in page
 
 
 def test_the_list_costs_the_same_queries_for_four_contracts_as_for_forty(visitor, database, sold, shop: Shop):
