@@ -19,7 +19,7 @@ def group() -> None:
     """Register the courses and programs that contracts can be given."""
 
 
-@commands.command("import")
+@commands.command("import", short_help="Register the courses and programs of a JSON file.")
 def import_courseware(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="JSON, as docs/files.md shows.")

@@ -57,7 +57,7 @@ def import_(
         console.print_rows(rows, columns, as_json=False)
 
 
-@commands.command("expired")
+@commands.command("expired", short_help="Expired licenses, what is to be done, and why.")
 def expired(
     customer: Customer = None,
     at: Annotated[str | None, typer.Option("--at", metavar="TIME", help="As of this time, ISO 8601 with zone.")] = None,
@@ -97,7 +97,7 @@ def terminate(
     )
 
 
-@commands.command("unlink")
+@commands.command("unlink", short_help="Unlink the learners of licenses past their grace.")
 def unlink(
     customer: Customer = None,
     dry_run: DryRun = False,
@@ -111,7 +111,7 @@ def unlink(
     )
 
 
-@commands.command("customers")
+@commands.command("customers", short_help="The enterprise customers there are.")
 def customers(as_json: AsJson = False, verbose: Verbose = False) -> None:
     """The enterprise customers there are, and whether their learners are unlinked."""
     with console.surroundings() as here, here.session() as session:

@@ -25,8 +25,21 @@ GROUPS = {
 }
 """Groups of commands: the name, and the file that has them as `commands`."""
 
-COMMANDS = ("api", "demo", "dev", "doctor", "sandbox")
-"""Commands by themselves: the name, the file and the function are one."""
+SHORT = {
+    "codes": "Enrollment codes: hand them out, check them.",
+    "licenses": "Licenses: end the expired ones, unlink learners.",
+    "intents": "Checkout intents: learners' attempts to buy.",
+}
+"""What the list of all says of a group whose own words would be cut at 80 columns."""
+
+COMMANDS = {
+    "api": "Serve the API and the pages of contract managers.",
+    "demo": "Deliver the codes of a sample organization, and show it.",
+    "dev": "Run Dagster's UI and daemon here.",
+    "doctor": "List what is on, what is off, and why.",
+    "sandbox": "Stand in for Google Sheets, Open edX and the others.",
+}
+"""Commands by themselves, with what the list of all says of them: the name, the file and the function are one."""
 
 
 def commands(noun: str | None = None) -> typer.Typer:
@@ -35,10 +48,10 @@ def commands(noun: str | None = None) -> typer.Typer:
     wanted = {noun} if noun in GROUPS or noun in COMMANDS else {*GROUPS, *COMMANDS}
     for name, file in GROUPS.items():
         if name in wanted:
-            app.add_typer(import_module(f"b2b_pipelines.cli.{file}").commands, name=name)
-    for name in COMMANDS:
+            app.add_typer(import_module(f"b2b_pipelines.cli.{file}").commands, name=name, short_help=SHORT.get(name))
+    for name, short in COMMANDS.items():
         if name in wanted:
-            app.command(name)(getattr(import_module(f"b2b_pipelines.cli.{name}"), name))
+            app.command(name, short_help=short)(getattr(import_module(f"b2b_pipelines.cli.{name}"), name))
     app.callback()(_umbrella)  # so that a single command is still called by its name
     return app
 

@@ -36,7 +36,7 @@ def sync(contract_id: ContractId, as_json: AsJson = False, verbose: Verbose = Fa
     _sync(contract_id, as_json=as_json, rebuild=False)
 
 
-@commands.command("rebuild")
+@commands.command("rebuild", short_help="Write the tab anew, in place of whatever A-F hold.")
 def rebuild(contract_id: ContractId, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Write the tab anew: header in row 1, codes below it, in place of whatever A-F hold. G and beyond stay."""
     _sync(contract_id, as_json=as_json, rebuild=True)

@@ -332,6 +332,16 @@ def test_every_command_has_help_and_takes_json(run: Run, program: str) -> None:
         assert "--json" in shown.out, path
 
 
+@pytest.mark.parametrize("group", ["", "sheet", "licenses", "courseware"])
+def test_what_a_list_of_commands_says_fits_into_80_columns(
+    run: Run, monkeypatch: pytest.MonkeyPatch, group: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = run(f"b2b {group} --help").out.partition("Commands:")[2]
+    assert listed
+    assert "..." not in listed
+
+
 @pytest.mark.parametrize(
     "command", ["b2b list contracts", "b2b db upgrade", "b2b db check", "b2b licenses unlink --dry-run"]
 )
