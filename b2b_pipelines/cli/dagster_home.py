@@ -53,7 +53,8 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
 
 def dev_command(host: str, port: int) -> list[str]:
     """Dagster's webserver and daemon with one code server, in the foreground."""
-    python = [sys.executable, "-m", "dagster", "dev"]
+    unsaid = "ignore:Function `dev_command` is superseded"  # by `dg dev`, which starts the same
+    python = [sys.executable, "-W", unsaid, "-m", "dagster", "dev"]
     return [*python, "--workspace", str(WORKSPACE), "--host", host, "--port", str(port)]
 
 
