@@ -47,6 +47,7 @@ from b2b_pipelines.faults import store as fault_store
 from b2b_pipelines.sheets import history
 from b2b_pipelines.sheets.differences import Change, differences
 from b2b_pipelines.sheets.history import LastSync
+from b2b_pipelines.sheets.links import link
 from b2b_pipelines.tokens.service import Caller
 
 HERE = Path(__file__).parent
@@ -123,7 +124,7 @@ class Shown:
         url = self.contract.sheet_url
         if url is None or url.startswith(("https://", "http://")):
             return url
-        return f"https://docs.google.com/spreadsheets/d/{spreadsheet_id(url)}/edit"
+        return link(url)
 
 
 @router.get("/", name="contracts_page")

@@ -166,7 +166,7 @@ def _register(session: Session, readable_id: str, title: str) -> None:
 
 def _make(session: Session, sandbox: Sandbox, kind: Kind) -> SampleContract:
     spreadsheet_id = sandbox.google.create_spreadsheet(f"Acme: {kind.name}")
-    changes = Changes({**kind.terms, "sheet_url": sandbox.google.spreadsheet_url(spreadsheet_id)})
+    changes = Changes({**kind.terms, "sheet_url": f"{sandbox.url}/spreadsheets/d/{spreadsheet_id}/edit"})
     contract = contracts.create_contract(
         session, ORGANIZATION, kind.name, kind.integration, changes, create_organization=True
     )

@@ -13,16 +13,18 @@ from b2b_pipelines.vendors.google_sheets import Requests
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The tab that a contract's codes go to. `sheet_id` is Google's number for the tab."""
+    """The tab that a contract's codes go to. `sheet_id` is Google's number for the tab, `page` where a person opens the
+    spreadsheet."""
 
     spreadsheet_id: str
     sheet_id: int
     tab: str
     new: bool
+    page: str
 
     @property
     def url(self) -> str:
-        return f"https://docs.google.com/spreadsheets/d/{self.spreadsheet_id}/edit#gid={self.sheet_id}"
+        return f"{self.page}#gid={self.sheet_id}"
 
     @property
     def key(self) -> str:

@@ -32,6 +32,7 @@ from b2b_pipelines.sheets.layout import (
     normal,
     present_codes,
 )
+from b2b_pipelines.sheets.links import link
 from b2b_pipelines.sheets.models import SheetSnapshot
 from b2b_pipelines.sheets.plan import CellRun, Plan, pieces, plan_new_target, plan_update
 from b2b_pipelines.sheets.results import (
@@ -318,7 +319,13 @@ class Sync:
         appended = max(first.appended, sum(plan.appended for plan in self.applied))
         return SyncResult(
             contract=self.slug,
-            target=Target(self.spreadsheet, self.seen.info.sheet_id, self.seen.info.title, first.kind == "new"),
+            target=Target(
+                self.spreadsheet,
+                self.seen.info.sheet_id,
+                self.seen.info.title,
+                first.kind == "new",
+                link(self.contract.sheet_url or self.spreadsheet),
+            ),
             header=first.header or any(plan.header for plan in self.applied),
             updated=updated,
             appended=appended,
