@@ -53,7 +53,8 @@ def demo(
     """
     from b2b_pipelines.sandbox import Sandbox
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside, it stops what it started too
+    for number in (signal.SIGINT, signal.SIGTERM):  # ended from outside or by a script, it stops what it started too
+        signal.signal(number, signal.default_int_handler)
     home = _own_home(read_settings())
     sandbox = Sandbox()
     try:
