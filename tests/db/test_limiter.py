@@ -108,7 +108,7 @@ def test_a_process_killed_while_it_waits_has_wasted_one_permit(engine: Engine, d
     with subprocess.Popen([sys.executable, "-c", program, database_url]) as waiting:
         while permits_in_future(engine) == 0:
             time.sleep(0.01)
-            assert time.monotonic() - began < 20
+            assert time.monotonic() - began < 90
         waiting.kill()
     given = time.monotonic()
     waited = paced.wait("read")
