@@ -156,11 +156,11 @@ def _record(session: Session, basket: Basket, decided: Quote, facts: _Facts, cur
     store.add_order(session, order, enrollments)
     seated = {contract_id for contract_id, standing in facts.standings.items() if standing.place.attached}
     joined = {code.contract_id: code for code in reversed(codes.values()) if code.contract_id not in seated}
-    with learners.welcomed_back(session, [facts.contracts[each] for each in sorted(joined)], learner.id):
+    contracts = sorted({code.contract_id for code in codes.values()})
+    with learners.welcomed_back(session, [facts.contracts[each] for each in contracts], learner.id):
         learner_store.redeem(session, list(codes.values()), learner.id, RedemptionKind.ENROLL, order.reference)
         for contract_id, code in joined.items():
             learners.take_seat(session, facts.contracts[contract_id], learner.id, code, order.reference)
-    learners.replace_spent(session, [facts.contracts[each] for each in sorted(seated)], learner.id)
     return order
 
 

@@ -37,9 +37,9 @@ class Terms:
 class Tally:
     """The codes that one active product has.
 
-    A code is *redeemed* after any redemption, attach or enroll. Seats are counted by learners: whoever is attached to
-    the contract and redeemed codes of the product has one seat, however many codes that took, earlier stays included.
-    A one-time code is of the learner who enrolled with it, and before anybody did, of the one who attached with it.
+    A code is *redeemed* after any redemption, attach or enroll. A redeemed code *keeps a seat* while the learner who
+    redeemed it stays attached to the contract. Who left and came back is one seat, whatever codes they spent before. A
+    one-time code is of the learner who enrolled with it, and before anybody did, of the one who attached with it.
     """
 
     product_id: int
@@ -51,7 +51,7 @@ class Tally:
     unlimited_redeemed: int = 0
     """active, redeemed, unlimited"""
     seated: int = 0
-    """attached learners who have a redeemed code, active or not"""
+    """seats that redeemed codes keep, active or not"""
     dormant: int = 0
     """deactivated, unredeemed, of either type"""
     mispriced: int = 0
@@ -134,7 +134,7 @@ def _unlimited(terms: Terms, tally: Tally) -> Orders:
 
 
 def _one_a_seat(terms: Terms, tally: Tally, cap: int) -> Orders:
-    """A cap: one one-time code for each seat whose learner has none."""
+    """A cap: one one-time code for each seat that no redeemed code keeps."""
     free = tally.one_time_free + tally.unlimited_free
     counted = free + tally.seated
     lacking, surplus = max(cap - counted, 0), min(max(counted - cap, 0), free)

@@ -103,21 +103,12 @@ def take_seat(
 
 @contextmanager
 def welcomed_back(session: Session, contracts: Sequence[Contract], learner_id: int) -> Iterator[None]:
-    """A learner joins these contracts while the block runs. Who was in one before has the codes of that stay again,
-    in whose place there are new ones: then its codes are brought in line."""
-    redeemed = store.codes_redeemed(session, learner_id, [contract.id for contract in contracts])
+    """A learner joins these contracts, or uses codes of theirs, while the block runs. In the place of the codes of an
+    earlier stay there are new ones: whoever had such a stay in a contract, its codes are brought in line."""
+    returning = store.left_before(session, learner_id, [contract.id for contract in contracts])
     yield
     for contract in contracts:
-        if contract.id in redeemed:
-            codes.ensure_codes(session, contract.slug)
-
-
-def replace_spent(session: Session, contracts: Sequence[Contract], learner_id: int) -> None:
-    """An attached learner enrolled: when that was with a second code of one product, it was another seat's, which gets
-    a new one."""
-    redeemed = store.codes_redeemed(session, learner_id, [contract.id for contract in contracts])
-    for contract in contracts:
-        if any(number > 1 for number in redeemed.get(contract.id, {}).values()):
+        if contract.id in returning:
             codes.ensure_codes(session, contract.slug)
 
 

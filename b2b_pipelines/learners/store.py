@@ -154,22 +154,25 @@ def detach(session: Session, contract_id: int, learner_id: int) -> bool:
     return session.scalars(statement.returning(ContractLearner.id)).first() is not None
 
 
-def codes_redeemed(session: Session, learner_id: int, contract_ids: Iterable[int]) -> Mapping[int, Mapping[int, int]]:
-    """How many codes of each product of those contracts the learner redeemed, by contract and product; none is absent."""
-    rows = session.execute(
-        select(
-            EnrollmentCode.contract_id,
-            EnrollmentCode.product_id,
-            func.count(EnrollmentCode.id.distinct()).label("number"),
-        )
-        .join(CodeRedemption, CodeRedemption.code_id == EnrollmentCode.id)
-        .where(CodeRedemption.learner_id == learner_id, EnrollmentCode.contract_id.in_(list(contract_ids)))
-        .group_by(EnrollmentCode.contract_id, EnrollmentCode.product_id)
+def left_before(session: Session, learner_id: int, contract_ids: Iterable[int]) -> set[int]:
+    """Those of the contracts of which the learner redeemed a code in a stay that is over."""
+    stay = and_(
+        ContractLearner.contract_id == EnrollmentCode.contract_id,
+        ContractLearner.learner_id == CodeRedemption.learner_id,
     )
-    found: dict[int, dict[int, int]] = {}
-    for row in rows:
-        found.setdefault(row.contract_id, {})[row.product_id] = row.number
-    return found
+    return set(
+        session.scalars(
+            select(EnrollmentCode.contract_id)
+            .distinct()
+            .join(CodeRedemption, CodeRedemption.code_id == EnrollmentCode.id)
+            .outerjoin(ContractLearner, stay)
+            .where(
+                CodeRedemption.learner_id == learner_id,
+                EnrollmentCode.contract_id.in_(list(contract_ids)),
+                or_(ContractLearner.id.is_(None), CodeRedemption.redeemed_at < ContractLearner.attached_at),
+            )
+        )
+    )
 
 
 def redeem(

@@ -26,9 +26,9 @@ CAP, COURSES, PEOPLE = 2, 2, 3
 
 REDEMPTIONS = text("""
 SELECT code.product_id, code.id AS code, redemption.kind, redemption.learner_id AS learner,
-       EXISTS (SELECT FROM contract_learner seat
-               WHERE seat.contract_id = code.contract_id AND seat.learner_id = redemption.learner_id) AS attached
+       seat.id IS NOT NULL AS attached, coalesce(redemption.redeemed_at >= seat.attached_at, false) AS this_stay
 FROM code_redemption redemption JOIN enrollment_code code ON code.id = redemption.code_id
+LEFT JOIN contract_learner seat ON seat.contract_id = code.contract_id AND seat.learner_id = redemption.learner_id
 WHERE code.contract_id = :contract
 """)
 FREE = text("""
@@ -86,12 +86,14 @@ class Customer:
             taken = len(self.shop.attached(self.slug))
             handed_out = reports.codes_to_hand_out(session, [contract.id])
         for product in self.shop.sold(self.slug).products:
-            owner: dict[int, tuple[int, bool]] = {}
-            for row in sorted((row for row in redemptions if row.product_id == product), key=lambda row: row.kind):
-                owner[row.code] = (row.learner, row.attached)
-            holders = {learner for learner, attached in owner.values() if attached}
-            assert free.get(product, 0) == max(CAP - len(holders), 0)
-        assert len(handed_out) == max(CAP - taken, 0)
+            of_product = [row for row in redemptions if row.product_id == product]
+            owners = {row.code: row.learner for row in sorted(of_product, key=lambda row: row.kind)}
+            held: dict[int, set[int]] = {}
+            for row in of_product:
+                if row.attached and owners[row.code] == row.learner:
+                    held.setdefault(row.learner, set()).update([row.code] if row.this_stay else [])
+            assert free.get(product, 0) == max(CAP - sum(max(len(codes), 1) for codes in held.values()), 0)
+        assert len(handed_out) == min(max(CAP - taken, 0), sum(free.values()))
 
 
 happenings = st.tuples(
