@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from b2b_pipelines.errors import InvalidInput
 from b2b_pipelines.learners.rules import email_address
-from b2b_pipelines.text import storable
+from b2b_pipelines.values import is_storable
 
 API = "/api/v1"
 """The prefix of every feature's router."""
@@ -17,7 +17,7 @@ LARGEST_ID = 2**53 - 1
 
 
 def _storable(value: str) -> str:
-    if not storable(value):
+    if not is_storable(value):
         raise ValueError("must not contain the character NUL or half characters")
     return value
 

@@ -30,7 +30,7 @@ from typer.exceptions import TyperException
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import B2BError, InvalidInput, Refused
 from b2b_pipelines.settings import Settings, read_settings
-from b2b_pipelines.text import storable
+from b2b_pipelines.values import is_storable
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Log to stderr what is done.")]
@@ -97,7 +97,7 @@ def _escape_what_cannot_be_shown() -> None:
 
 def _check_text(given: Sequence[str]) -> None:
     for word in given:
-        if not storable(word):
+        if not is_storable(word):
             raise InvalidInput(f"the argument {word!a} is not text in UTF-8")
 
 

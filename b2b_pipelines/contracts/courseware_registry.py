@@ -20,7 +20,7 @@ from b2b_pipelines.contracts import rules
 from b2b_pipelines.contracts.models import Course, Program
 from b2b_pipelines.db.locks import transaction_lock
 from b2b_pipelines.errors import B2BError, InvalidInput
-from b2b_pipelines.text import storable
+from b2b_pipelines.values import is_storable
 
 RUN_TAG = re.compile(r"[^+\s]{1,100}")
 BATCH = 1000
@@ -215,7 +215,7 @@ class _Reader:
             self._refuse(fields, f"the requirements of {name} are nested too deeply")
         if not leaves:
             self._refuse(fields, f"{name} requires nothing")
-        if not all(map(storable, leaves)):
+        if not all(map(is_storable, leaves)):
             self._refuse(fields, f"{name} requires what is no text")
         requirements = {"all_of": [tree]} if isinstance(tree, str) else tree
         root = tree if isinstance(tree, _Object) else fields
@@ -251,7 +251,7 @@ class _Reader:
 
     def _text(self, fields: dict[str, Any], key: str) -> str:
         found = fields.get(key)
-        if not isinstance(found, str) or not found.strip() or not storable(found):
+        if not isinstance(found, str) or not found.strip() or not is_storable(found):
             self._refuse(fields, f"{key} is missing or is no text")
         return str(found)
 

@@ -14,7 +14,7 @@ from b2b_pipelines.contracts.rules import IntegrationType
 from b2b_pipelines.contracts.service import Changes, CoursewareChange
 from b2b_pipelines.db.locks import transaction_lock
 from b2b_pipelines.errors import Conflict, InvalidInput
-from b2b_pipelines.text import storable
+from b2b_pipelines.values import is_storable
 
 
 class _Part(BaseModel):
@@ -23,7 +23,7 @@ class _Part(BaseModel):
     @field_validator("*")
     @classmethod
     def _is_storable(cls, value: Any) -> Any:
-        if isinstance(value, str) and not storable(value):
+        if isinstance(value, str) and not is_storable(value):
             raise ValueError("holds the character NUL or half a character")
         return value
 

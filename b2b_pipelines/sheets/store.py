@@ -24,11 +24,16 @@ WITH attached AS (
     WHERE code.contract_id = :contract AND redemption.kind = 'attach'
     GROUP BY redemption.code_id
 ), seated AS (
-    SELECT DISTINCT redemption.code_id
-    FROM code_redemption redemption
-    JOIN enrollment_code code ON code.id = redemption.code_id
-    JOIN contract_learner seat ON seat.contract_id = code.contract_id AND seat.learner_id = redemption.learner_id
-    WHERE code.contract_id = :contract
+    SELECT DISTINCT held.code_id
+    FROM (
+        SELECT redemption.code_id, redemption.redeemed_at >= seat.attached_at AS this_stay,
+               row_number() OVER (PARTITION BY seat.id ORDER BY redemption.redeemed_at DESC, redemption.id DESC) AS place
+        FROM code_redemption redemption
+        JOIN enrollment_code code ON code.id = redemption.code_id
+        JOIN contract_learner seat ON seat.contract_id = code.contract_id AND seat.learner_id = redemption.learner_id
+        WHERE code.contract_id = :contract
+    ) AS held
+    WHERE held.this_stay OR held.place = 1
 ), kept AS (
     SELECT code.id, attached.code_id IS NULL AS unredeemed,
            seated.code_id IS NOT NULL OR (code.active AND attached.code_id IS NULL) AS counts

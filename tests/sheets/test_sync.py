@@ -1,8 +1,12 @@
 """What a sync writes, what it costs, and what it leaves behind."""
 
+from datetime import UTC, datetime
+
 import pytest
 from sqlalchemy import text
 
+from b2b_pipelines.learners import service as learners
+from b2b_pipelines.learners.service import Person
 from b2b_pipelines.sheets import service, store, sync
 from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.sheets.models import SheetSnapshot
@@ -309,6 +313,21 @@ def test_a_seat_freed_by_removing_a_learner_shows_its_new_code(deliver):
     acme.sync()
     assert len(acme.codes()) == 3
     assert sorted(acme.shown()) == sorted(acme.codes())
+
+
+def test_a_learner_who_comes_back_with_another_code_takes_one_row_of_the_seats(deliver):
+    acme = deliver(cap=3)
+    first, second, _third = acme.codes()
+    with acme.database.session() as session:
+        learners.attach(session, first, Person("ann@example.com"), datetime.now(UTC))
+    with acme.database.session() as session:
+        learners.remove(session, acme.slug, "ann@example.com")
+    with acme.database.session() as session:
+        learners.attach(session, second, Person("ann@example.com"), datetime.now(UTC))
+    acme.sync()
+    rows = acme.tab.grid()[1:]
+    assert [row[0] for row in rows[:2]] == [first, second]
+    assert sum(not any("@" in cell for cell in row) for row in rows if any(row)) == 2, "two seats are free"
 
 
 def test_removed_courseware_leaves_usable_codes_in_the_sheet(deliver):
