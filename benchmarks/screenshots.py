@@ -40,10 +40,10 @@ def main() -> None:
         take(browser, "automation", f"http://127.0.0.1:{UI}/automation", "nightly_sweep", click=switch_off_and_on)
         delivery = graph(f"http://127.0.0.1:{UI}", "contract_runs", "enrollment_codes", "sheet_snapshots")
         take(browser, "backfill", delivery, "Materialize all", click=choose_all)
-        take(browser, "sheet", sheet, "Enrollment Code", height=620)
+        take(browser, "sheet", sheet, "Enrollment Code", width=1700, height=620)
         break_sharing(environment)
         failure = f"http://127.0.0.1:{UI}/assets/sheet_snapshots?view=partitions&partition=engineering"
-        take(browser, "failure", failure, "Failed")
+        take(browser, "failure", failure, "Failed", width=1920)
     for picture in sorted(IMAGES.glob("*.png")):
         print(f"{picture.relative_to(PROJECT)}  {picture.stat().st_size // 1024} kB")
 
