@@ -102,22 +102,6 @@ class Patience:
     """Seconds before the second attempt; doubled from then on, with some jitter."""
 
 
-def retrying(allowed: Patience) -> Retrying:
-    """Calls again what raises `VendorUnavailable` while that patience lasts, and then raises the last one."""
-    backoff = wait_exponential_jitter(multiplier=allowed.first_wait, max=30, jitter=allowed.first_wait)
-
-    def wait(state: RetryCallState) -> float:
-        failure = state.outcome.exception() if state.outcome else None
-        asked = failure.retry_after if isinstance(failure, VendorUnavailable) else None
-        return backoff(state) if asked is None else asked
-
-    def stop(state: RetryCallState) -> bool:
-        return state.attempt_number >= allowed.attempts or state.idle_for + state.upcoming_sleep > allowed.total_wait
-
-    passing = retry_if_exception_type(VendorUnavailable) & retry_if_not_exception_type(SignInUnavailable)
-    return Retrying(retry=passing, wait=wait, stop=stop, sleep=time.sleep, reraise=True)
-
-
 class Authorization(Protocol):
     """Where the `Authorization` header comes from."""
 
@@ -218,7 +202,22 @@ class HttpClient:
             expected=None if expect is None else frozenset(expect),
             private=tuple(private),
         )
-        return retrying(patience or self.patience)(self._attempt, call)
+        allowed = patience or self.patience
+        backoff = wait_exponential_jitter(multiplier=allowed.first_wait, max=30, jitter=allowed.first_wait)
+
+        def wait(state: RetryCallState) -> float:
+            failure = state.outcome.exception() if state.outcome else None
+            asked = failure.retry_after if isinstance(failure, VendorUnavailable) else None
+            return backoff(state) if asked is None else asked
+
+        def stop(state: RetryCallState) -> bool:
+            return (
+                state.attempt_number >= allowed.attempts or state.idle_for + state.upcoming_sleep > allowed.total_wait
+            )
+
+        passing = retry_if_exception_type(VendorUnavailable) & retry_if_not_exception_type(SignInUnavailable)
+        retrying = Retrying(retry=passing, wait=wait, stop=stop, sleep=time.sleep, reraise=True)
+        return retrying(self._attempt, call)
 
     def json(self, method: str, path: str, **arguments: Any) -> Any:
         """Like `request`, and the answer's JSON. Raises `AnswerMalformed` when it is none."""

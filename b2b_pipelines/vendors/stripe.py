@@ -2,25 +2,23 @@
 
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import requests
 import stripe
 
-from b2b_pipelines.errors import InvalidInput, PermanentError
-from b2b_pipelines.vendors.http import Patience, VendorUnavailable, retry_after, retrying
+from b2b_pipelines.errors import InvalidInput, PermanentError, TransientError
 
 KEYS_A_CALL = 10
 PAGE_SIZE = 100
-PATIENCE = Patience(attempts=3)
-PASSING = (408, 409, 429)
+TRIES = 3
 SIGNATURE_AGE = 300
 """Seconds after which a signature is too old to be believed."""
 
 
-class StripeUnavailable(VendorUnavailable):
-    """Stripe did not answer, answered 408, 409 or 5xx or asked to slow down, at every try."""
+class StripeUnavailable(TransientError):
+    """Stripe did not answer, answered 5xx or asked to slow down, at every try."""
 
     code = "stripe_unavailable"
 
@@ -43,52 +41,19 @@ class EventMalformed(InvalidInput):
     code = "invalid_event"
 
 
-class _PatientHttp(stripe.RequestsClient):
-    """The package's own HTTP client over one session, counting the requests.
+class _CountedHttp(stripe.RequestsClient):
+    """The package's own HTTP client over one session, counting the requests."""
 
-    The package's retries are off: they leave out 408 and 429, and do not wait for as long as Stripe asks.
-    """
-
-    def __init__(self, timeout: float, patience: Patience) -> None:
+    def __init__(self, timeout: float) -> None:
         self.session = requests.Session()
         super().__init__(timeout=timeout, session=self.session)
         self.count = 0
         self._counting = threading.Lock()
-        self._patience = patience
 
     def request(self, *args: Any, **kwargs: Any) -> Any:
-        return retrying(self._patience)(self._attempt, *args, **kwargs)
-
-    def _attempt(self, *args: Any, **kwargs: Any) -> Any:
         with self._counting:
             self.count += 1
-        try:
-            answer = super().request(*args, **kwargs)
-        except stripe.APIConnectionError as error:
-            if not error.should_retry:
-                raise
-            raise _unreachable(error) from None
-        _, status, headers = answer
-        if _may_pass(status, headers):
-            raise _unavailable(status, retry_after(headers.get("Retry-After")))
-        return answer
-
-
-def _may_pass(status: int, headers: Mapping[str, str]) -> bool:
-    """Whether to ask again: Stripe may say so itself."""
-    said = headers.get("Stripe-Should-Retry")
-    return said == "true" or (said != "false" and (status in PASSING or status >= 500))
-
-
-def _unavailable(status: int | None, after: float | None = None) -> StripeUnavailable:
-    return StripeUnavailable(
-        f"Stripe answered {status or 'nothing'} to GET /v1/prices", status=status, retry_after=after
-    )
-
-
-def _unreachable(error: stripe.APIConnectionError) -> StripeUnavailable:
-    reason = type(error.__cause__).__name__ if error.__cause__ else "connection failed"
-    return StripeUnavailable(f"Stripe could not be reached: {reason}")
+        return super().request(*args, **kwargs)
 
 
 class Stripe:
@@ -97,19 +62,12 @@ class Stripe:
     Raises `StripeUnavailable` after three tries, `StripeRefused` at once for a key that is refused.
     """
 
-    def __init__(
-        self,
-        api_key: str,
-        *,
-        base_url: str = "https://api.stripe.com",
-        timeout: float = 30.0,
-        patience: Patience | None = None,
-    ) -> None:
-        self._http = _PatientHttp(timeout, patience or PATIENCE)
+    def __init__(self, api_key: str, *, base_url: str = "https://api.stripe.com", timeout: float = 30.0) -> None:
+        self._http = _CountedHttp(timeout)
         self._client = stripe.StripeClient(
             api_key,
             base_addresses={"api": base_url},
-            max_network_retries=0,
+            max_network_retries=TRIES - 1,
             http_client=self._http,
         )
 
@@ -149,11 +107,12 @@ def _asked(ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
     except (stripe.AuthenticationError, stripe.PermissionError) as error:
         raise StripeRefused(f"Stripe refuses our key ({error.http_status}): check B2B_STRIPE_API_KEY") from None
     except stripe.APIConnectionError as error:
-        raise _unreachable(error) from None
+        reason = type(error.__cause__).__name__ if error.__cause__ else "connection failed"
+        raise StripeUnavailable(f"Stripe could not be reached, tried {TRIES} times: {reason}") from None
     except stripe.StripeError as error:
         status = error.http_status
-        if status is None or status in PASSING or status >= 500:
-            raise _unavailable(status) from None
+        if status is None or status == 429 or status >= 500:
+            raise StripeUnavailable(f"Stripe answered {status or 'nothing'} to GET /v1/prices") from None
         if status < 300:
             raise StripeRefused("Stripe answered GET /v1/prices with something that is no list of prices") from None
         raise StripeRefused(

@@ -8,13 +8,14 @@ from uuid import UUID
 import dagster as dg
 import pytest
 from dagster._core.execution.plan import active
+from stripe import HTTPClient
 
 from assets.academies import academy_catalogs, academy_products, stripe_prices
 from assets.academy_checks import catalog_is_plausible, every_academy_has_a_price
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
-from b2b_pipelines.vendors import http, stripe
+from b2b_pipelines.vendors import http
 from resources.database import DatabaseResource
 from resources.enterprise_catalog import AcademySelectionResource, EnterpriseCatalogResource
 from resources.stripe import StripeResource
@@ -40,7 +41,8 @@ def configured(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, database_url: 
     }
     for name, value in settings.items():
         monkeypatch.setenv(f"B2B_{name}", value)
-    monkeypatch.setattr(stripe, "PATIENCE", http.Patience(attempts=3, first_wait=0.01))
+    monkeypatch.setattr(HTTPClient, "INITIAL_DELAY", 0.01)
+    monkeypatch.setattr(HTTPClient, "MAX_DELAY", 0.02)
 
 
 class HurriedClock:
