@@ -13,6 +13,7 @@ from b2b_pipelines.errors import InvalidInput, PermanentError, TransientError
 KEYS_A_CALL = 10
 PAGE_SIZE = 100
 TRIES = 3
+PASSING = (408, 429)
 SIGNATURE_AGE = 300
 """Seconds after which a signature is too old to be believed."""
 
@@ -42,7 +43,8 @@ class EventMalformed(InvalidInput):
 
 
 class _CountedHttp(stripe.RequestsClient):
-    """The package's own HTTP client over one session, counting the requests."""
+    """The package's own HTTP client over one session, counting the requests; it also asks again what Stripe gave up
+    (408) or asks to slow down (429)."""
 
     def __init__(self, timeout: float) -> None:
         self.session = requests.Session()
@@ -54,6 +56,13 @@ class _CountedHttp(stripe.RequestsClient):
         with self._counting:
             self.count += 1
         return super().request(*args, **kwargs)
+
+    def _should_retry(self, response: Any, error: Any, tried: int, most: int | None) -> bool:
+        if response is not None and tried < (most or 0):
+            _, status, headers = response
+            if status in PASSING and headers.get("Stripe-Should-Retry") != "false":
+                return True
+        return bool(super()._should_retry(response, error, tried, most))
 
 
 class Stripe:
@@ -111,7 +120,7 @@ def _asked(ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
         raise StripeUnavailable(f"Stripe could not be reached, tried {TRIES} times: {reason}") from None
     except stripe.StripeError as error:
         status = error.http_status
-        if status is None or status == 429 or status >= 500:
+        if status is None or status in (*PASSING, 409) or status >= 500:
             raise StripeUnavailable(f"Stripe answered {status or 'nothing'} to GET /v1/prices") from None
         if status < 300:
             raise StripeRefused("Stripe answered GET /v1/prices with something that is no list of prices") from None

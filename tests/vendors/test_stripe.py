@@ -68,7 +68,7 @@ def test_amounts_finer_than_a_cent_come_through(sandbox, client):
     assert str(price["unit_amount_decimal"]) == "0.5"
 
 
-@pytest.mark.parametrize("status", [500, 503])
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 503])
 def test_what_passes_is_tried_three_times_and_then_told(sandbox, client, status):
     sandbox.faults.answer(status, times=2, vendor="stripe")
     sandbox.stripe.price("data")
@@ -103,10 +103,11 @@ def test_a_refused_key_is_told_at_once_without_showing_it(sandbox, client, statu
     assert "sk_test_1" not in refusal.value.message
 
 
-def test_a_rate_limit_may_pass(sandbox, client):
-    sandbox.faults.answer(429, times=9, vendor="stripe")
+def test_stripe_may_say_that_asking_again_is_no_use(sandbox, client):
+    sandbox.faults.answer(429, times=1, vendor="stripe", headers={"Stripe-Should-Retry": "false"})
     with pytest.raises(StripeUnavailable, match="429"):
         client.prices(["data"])
+    assert client.requests == 1
 
 
 @pytest.mark.parametrize("body", ["<html>", {"object": "list"}, [], {"object": "list", "data": [1], "has_more": False}])
