@@ -7,10 +7,11 @@ exactly those show as failed in the UI.
 """
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import dagster as dg
@@ -75,9 +76,11 @@ def work_through(
     failed: dict[str, str] = dict(earlier.refused)
     may_pass = False
     with _pool(concurrency) as pool:
-        futures = [pool.submit(chain.go, key, earlier.made.get(key, frozenset())) for key in waiting]
-        for done, future in enumerate(as_completed(futures), start=1):
-            partition = future.result()
+
+        def begin(key: str) -> Future[_Partition]:
+            return pool.submit(chain.go, key, earlier.made.get(key, frozenset()))
+
+        for done, partition in enumerate(_few_ahead(begin, waiting, 2 * concurrency), start=1):
             for evaluation in partition.evaluations:
                 context.log_event(evaluation)
             yield from partition.events
@@ -88,7 +91,7 @@ def work_through(
                 _log_failure(context, partition)
                 yield _observed(partition, permanent=not passing)
             if done % 50 == 0:
-                context.log.info(f"{done} of {len(futures)} partitions done")
+                context.log.info(f"{done} of {len(waiting)} partitions done")
     if failed:
         raise dg.Failure(
             description=f"{len(failed)} of {len(context.partition_keys)} partitions failed: "
@@ -97,6 +100,18 @@ def work_through(
             metadata={"failed": dg.MetadataValue.json(failed), "failed_partitions": len(failed)},
             allow_retries=may_pass,
         )
+
+
+def _few_ahead(begin: Callable[[str], Future[_Partition]], keys: Iterable[str], ahead: int) -> Iterator[_Partition]:
+    """The partitions as they are done. So many are begun ahead and no more: nobody may ask for the next one, when the run
+    is terminated."""
+    waiting = iter(keys)
+    begun = {begin(key) for key in islice(waiting, ahead)}
+    while begun:
+        done, begun = wait(begun, return_when=FIRST_COMPLETED)
+        begun |= {begin(key) for key in islice(waiting, len(done))}
+        for future in done:
+            yield future.result()
 
 
 @contextmanager

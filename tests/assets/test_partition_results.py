@@ -1,6 +1,5 @@
 """One result for each partition of a run, whatever becomes of the others."""
 
-import gc
 import os
 import signal
 import time
@@ -104,8 +103,8 @@ def test_a_run_that_is_terminated_begins_no_other_partition() -> None:
         return dg.MaterializeResult()
 
     result, _done = materialize(chain(first, made), [f"{number:02}" for number in range(60)])
-    gc.collect()  # closes the step, which waits for what is being made
     assert not result.success
+    time.sleep(1)  # what was begun goes on
     assert made["05"] == made["second 05"] == 1
     assert len(made) < 40, "of 60 partitions with two assets each"
 
