@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg2
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
@@ -21,11 +22,18 @@ def answering() -> Iterator[None]:
     """Turn a connection that is refused or breaks into `DatabaseUnavailable`; other errors pass."""
     try:
         yield
+    except psycopg2.OperationalError as error:  # of a connection that breaks as it is given back
+        raise _unavailable(error) from error
     except OperationalError as error:
-        if error.statement is None or error.connection_invalidated or "terminat" in str(error.orig):
-            reason = str(error.orig).strip().splitlines()[0]
-            raise DatabaseUnavailable(f"PostgreSQL does not answer: {reason}") from error
+        words = str(error.orig)
+        if error.statement is None or error.connection_invalidated or "connect" in words or "terminat" in words:
+            raise _unavailable(error.orig) from error
         raise
+
+
+def _unavailable(error: BaseException | None) -> DatabaseUnavailable:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return DatabaseUnavailable(f"PostgreSQL does not answer: {reason}")
 
 
 class Database:
