@@ -21,7 +21,7 @@ from sqlalchemy.exc import InvalidatePoolError
 KEPT = 1
 """How many idle connections a process keeps; more would add up, for every run is a process."""
 MOST = 20
-TRIED_AFTER_SECONDS = 1.0
+TRIED_AFTER_SECONDS = 0.1
 RENEWED_AFTER_SECONDS = 3600
 
 
