@@ -7,11 +7,10 @@ exactly those show as failed in the UI.
 """
 
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 import dagster as dg
@@ -76,11 +75,9 @@ def work_through(
     failed: dict[str, str] = dict(earlier.refused)
     may_pass = False
     with _pool(concurrency) as pool:
-
-        def begin(key: str) -> Future[_Partition]:
-            return pool.submit(chain.go, key, earlier.made.get(key, frozenset()))
-
-        for done, partition in enumerate(_few_ahead(begin, waiting, 2 * concurrency), start=1):
+        futures = [pool.submit(chain.go, key, earlier.made.get(key, frozenset())) for key in waiting]
+        for done, future in enumerate(as_completed(futures), start=1):
+            partition = future.result()
             for evaluation in partition.evaluations:
                 context.log_event(evaluation)
             yield from partition.events
@@ -102,28 +99,18 @@ def work_through(
         )
 
 
-def _few_ahead(begin: Callable[[str], Future[_Partition]], keys: Iterable[str], ahead: int) -> Iterator[_Partition]:
-    """The partitions as they are done. So many are begun ahead and no more: nobody may ask for the next one, when the run
-    is terminated."""
-    waiting = iter(keys)
-    begun = {begin(key) for key in islice(waiting, ahead)}
-    while begun:
-        done, begun = wait(begun, return_when=FIRST_COMPLETED)
-        begun |= {begin(key) for key in islice(waiting, len(done))}
-        for future in done:
-            yield future.result()
-
-
 @contextmanager
 def _pool(threads: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads that begin nothing more once the run is terminated; what they are at, they finish."""
+    """Threads that begin nothing more when the step is interrupted. Whatever else befalls it, say that what was made cannot
+    be noted now, they work through everything."""
     pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="partition")
     try:
         yield pool
     except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as interrupt:
+        pool.shutdown(cancel_futures=True)
         raise Terminated from interrupt
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown()
 
 
 @dataclass(frozen=True)
