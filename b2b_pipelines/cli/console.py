@@ -215,6 +215,18 @@ class Ticker:
         self.bar.advance(self.task, by)
 
 
+def agreed(question: str, sentences: Sequence[str], *, yes: bool) -> None:
+    """Ask on a terminal whether to go on with what takes something away; scripts, and `yes`, are not asked.
+
+    Raises `typer.Abort` when the answer is not yes.
+    """
+    if not sentences or yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    for sentence in sentences:
+        warn(sentence)
+    typer.confirm(question, abort=True, err=True)
+
+
 def counted(number: int, noun: str) -> str:
     """`1 row`, `2 rows`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

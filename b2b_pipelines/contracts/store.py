@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, exists, func, insert, or_, select, text, update
@@ -85,6 +86,16 @@ def slugs_like(session: Session, model: type[Organization] | type[Contract], slu
     ).all()
 
 
+def slugs_named(session: Session, organization_id: int, name: str, *, but_for: int) -> Sequence[str]:
+    """Return the slugs of an organization's contracts of that name, ignoring case, but for one."""
+    return session.scalars(
+        select(Contract.slug)
+        .where(Contract.organization_id == organization_id, func.lower(Contract.name) == func.lower(name))
+        .where(Contract.id != but_for)
+        .order_by(Contract.id)
+    ).all()
+
+
 def contracts_with_sheet(session: Session, spreadsheet: str) -> Sequence[Contract]:
     """The contracts whose sheet address holds that spreadsheet id somewhere."""
     return session.scalars(select(Contract).where(Contract.sheet_url.contains(spreadsheet, autoescape=True))).all()
@@ -153,13 +164,27 @@ def add_product(session: Session, run: CourseRun, contract: Contract) -> None:
         session.add(Product(course_run_id=run.id, price=price, description=run.courseware_id))
 
 
-def release_runs(session: Session, runs: Sequence[CourseRun]) -> list[int]:
-    """Take runs from their contract and deactivate their products; the ids of those products."""
+def release_runs(session: Session, contract: Contract, runs: Sequence[CourseRun]) -> list[int]:
+    """Take runs from their contract, noting whose they were, and deactivate their products; return the products' ids."""
     ids = [run.id for run in runs]
     for released in runs:
-        released.contract_id = None
+        released.contract_id, released.released_from_id, released.released_at = None, contract.id, func.now()
     session.flush()
     statement = update(Product).where(Product.course_run_id.in_(ids), Product.active).values(active=False)
+    return list(session.scalars(statement.returning(Product.id)))
+
+
+def reinstate_products(session: Session, runs: Sequence[CourseRun], price: Decimal) -> list[int]:
+    """Reactivate the newest product of each run that has no active one, at that price; return the products' ids."""
+    if not runs:
+        return []
+    newest = (
+        select(func.max(Product.id))
+        .where(Product.course_run_id.in_([run.id for run in runs]))
+        .group_by(Product.course_run_id)
+        .having(~func.bool_or(Product.active))
+    )
+    statement = update(Product).where(Product.id.in_(newest)).values(active=True, price=price)
     return list(session.scalars(statement.returning(Product.id)))
 
 

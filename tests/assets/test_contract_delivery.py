@@ -7,7 +7,9 @@ import pytest
 from dagster import DagsterEventType as Type
 from dagster import DagsterInstance, ExecuteInProcessResult
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
+from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.definitions import defs
 from tests.sheets.conftest import Delivery
 
@@ -112,8 +114,8 @@ def ensure_that_does_nothing_for(broken: str) -> Callable[..., object]:
     """`ensure_codes` as it is, except that for one contract it does nothing: the fault that the check is for."""
     from b2b_pipelines.enrollment_codes.service import CodeChange, ensure_codes
 
-    def ensure(session: object, said: str) -> object:
-        return CodeChange(said) if said == broken else ensure_codes(session, said)  # type: ignore[arg-type]
+    def ensure(session: Session, contract: Contract) -> CodeChange:
+        return CodeChange(broken) if contract.slug == broken else ensure_codes(session, contract)
 
     return ensure
 
