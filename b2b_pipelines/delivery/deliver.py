@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from b2b_pipelines.contracts import reruns, service, store
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.contracts.reruns import RerunReport
+from b2b_pipelines.contracts.rules import EdxState
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.enrollment_codes import pages, reports
 from b2b_pipelines.enrollment_codes import service as codes
@@ -88,11 +89,13 @@ class Delivery:
         if self._prepared is None:
             with self.database.session() as session:
                 contract = store.contract(session, self.slug, lock=True)
-                made = service.ensure_products(session, contract)
-                change = codes.ensure_codes(session, contract)
+                runs = store.runs_with_products(session, contract.id)
+                made = 0 if all(run.has_product for run in runs) else service.ensure_products(session, contract)
+                change, orders = codes.ensure_and_check(session, contract)
                 store.mark_materialized(session, contract)
-                waiting = reruns.waiting(session, contract.id)
-                self._prepared = _looked_at(session, contract, made, change)
+                is_waiting = any(run.edx_state in (EdxState.PENDING, EdxState.FAILED) for run in runs)
+                waiting = reruns.waiting(session, contract.id) if is_waiting else ()
+                self._prepared = _looked_at(session, contract, runs, made, change, orders)
             if waiting:
                 self._prepared = self._asked(self._prepared, waiting)
         return self._prepared
@@ -149,15 +152,21 @@ def deliver(
     return Delivered(delivery.prepare(), delivery.sync())
 
 
-def _looked_at(session: Session, contract: Contract, made: int, change: CodeChange) -> Prepared:
-    runs = [(run.courseware_id, str(run.edx_state)) for run in store.runs_of_contract(session, contract.id)]
+def _looked_at(
+    session: Session,
+    contract: Contract,
+    runs: Sequence[store.RunState],
+    made: int,
+    change: CodeChange,
+    orders: Sequence[Orders],
+) -> Prepared:
     return Prepared(
         contract=contract,
         products_made=made,
-        runs=runs,
+        runs=[(run.courseware_id, str(run.edx_state)) for run in runs],
         asked=RerunReport(),
         codes=change,
-        orders=codes.outstanding(session, [contract]).get(contract.slug, []),
+        orders=orders,
         redeemed_twice=reports.codes_redeemed_by_several(session, contract),
         stats=reports.code_stats(session, [contract.id])[0],
         seats=pages.seats(session, [contract])[contract.id],

@@ -58,6 +58,19 @@ def ensure_codes(session: Session, said: Contract | str | int) -> CodeChange:
     """
     contract = said if isinstance(said, Contract) else contract_store.contract(session, said, lock=True)
     orders = outstanding(session, [contract]).get(contract.slug, [])
+    return _carry_out(session, contract, orders)
+
+
+def ensure_and_check(session: Session, contract: Contract) -> tuple[CodeChange, Sequence[Orders]]:
+    """Make a locked contract's codes what its terms want, and return what is still to be done: nothing, if all is well."""
+    orders = outstanding(session, [contract]).get(contract.slug, [])
+    if not orders:
+        return CodeChange(contract.slug), orders
+    change = _carry_out(session, contract, orders)
+    return change, outstanding(session, [contract]).get(contract.slug, [])
+
+
+def _carry_out(session: Session, contract: Contract, orders: Sequence[Orders]) -> CodeChange:
     if not orders:
         return CodeChange(contract.slug)
     store.carry_out(session, contract.id, contract.price or Decimal(0), orders)
