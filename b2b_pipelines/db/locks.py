@@ -27,7 +27,8 @@ _TRANSACTION_LOCK = text("SELECT pg_advisory_xact_lock(:key)").bindparams(_KEY)
 _LOCK = text("SELECT pg_advisory_lock(:key)").bindparams(_KEY)
 _UNLOCK = text("SELECT pg_advisory_unlock(:key)").bindparams(_KEY)
 _TRY = text(
-    "SELECT taken FROM set_config('application_name', :holder, false), set_config('statement_timeout', '0', false),"
+    "SELECT taken FROM set_config('application_name', :holder, false) AS named,"
+    " set_config('statement_timeout', '0', false) AS patient,"
     " pg_try_advisory_lock(:key) AS taken"
 ).bindparams(_KEY)
 _PATIENCE = text("SELECT set_config('lock_timeout', :milliseconds, false)")
@@ -90,9 +91,10 @@ def transaction_lock(session: Session, kind: str, name: str | int) -> None:
 def exclusive(engine: Engine, kind: str, name: str | int, *, holder: str, wait: float = 60) -> Iterator[Held]:
     """Keep others out during work that spans several transactions and HTTP requests.
 
-    The lock lives on a connection of its own, which is in no transaction and comes from a pool of its own: in the other
-    pool it would take the place of one that works, and to make one for each lock costs milliseconds of CPU. `holder` is what a waiting one is told ("b2b sheet sync acme-2026 (process 4711)"):
-    no personal data, and ASCII of at most 63 characters, else its middle is left out. Not reentrant.
+    The lock lives on a connection of its own, which is in no transaction and comes from a pool of its own: in the
+    other pool it would take the place of one that works, and to make one for each lock costs milliseconds of CPU.
+    `holder` is what a waiting one is told ("b2b sheet sync acme-2026 (process 4711)"): no personal data, and ASCII of
+    at most 63 characters, else its middle is left out. Not reentrant.
 
     Raises `Busy` after `wait` seconds, `DatabaseUnavailable` when there is no connection.
     Raises `LockLost` at the end of work during which the connection broke (the

@@ -95,7 +95,7 @@ class Delivery:
                 store.mark_materialized(session, contract)
                 is_waiting = any(run.edx_state in (EdxState.PENDING, EdxState.FAILED) for run in runs)
                 waiting = reruns.waiting(session, contract.id) if is_waiting else ()
-                self._prepared = _looked_at(session, contract, runs, made, change, orders)
+                self._prepared = _looked_at(session, contract, runs, made=made, change=change, orders=orders)
             if waiting:
                 self._prepared = self._asked(self._prepared, waiting)
         return self._prepared
@@ -156,6 +156,7 @@ def _looked_at(
     session: Session,
     contract: Contract,
     runs: Sequence[store.RunState],
+    *,
     made: int,
     change: CodeChange,
     orders: Sequence[Orders],
