@@ -1,6 +1,6 @@
 """Lists in pages: `{"count", "next", "previous", "results"}`, where next and previous are URLs or null."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -53,11 +53,11 @@ class Window:
         return str(self.request.url.include_query_params(page=page))
 
 
-def window(maximum: int = MAXIMUM, default: int = DEFAULT_SIZE) -> Callable[..., Window]:
+def window(maximum: int = MAXIMUM, default: int = DEFAULT_SIZE) -> Callable[..., Awaitable[Window]]:
     """A dependency: the page that `page` and `page_size` ask for; a size above the maximum is cut to it."""
     said = f"How many to a page; more than {maximum} is cut to {maximum}."
 
-    def asked(
+    async def asked(
         request: Request,
         page: Annotated[int, Query(ge=1, description="Which page, counted from 1.")] = 1,
         page_size: Annotated[int, Query(ge=1, description=said)] = default,
