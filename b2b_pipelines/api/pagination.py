@@ -1,10 +1,11 @@
 """Lists in pages: `{"count", "next", "previous", "results"}`, where next and previous are URLs or null."""
 
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
 DEFAULT_SIZE = 100
@@ -48,6 +49,11 @@ class Window:
             "previous": self._url(min(self.page - 1, last)) if self.page > 1 else None,
             "results": results,
         }
+
+    def json(self, count: int, results: str) -> Response:
+        """Return the page as an answer, given the JSON array of its results."""
+        head = json.dumps(self.envelope(count, ()) | {"results": None}, ensure_ascii=False)
+        return Response(f"{head.removesuffix('null}')}{results}}}", media_type="application/json")
 
     def _url(self, page: int) -> str:
         return str(self.request.url.include_query_params(page=page))

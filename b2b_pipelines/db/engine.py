@@ -12,6 +12,8 @@ from b2b_pipelines.errors import TransientError
 
 CONNECT_SECONDS = 5
 """How long one address of the server may take to let a connection in. A name may have two addresses."""
+# The tables fit into memory, and no statement runs long enough for compiling it to pay.
+SESSION_SETTINGS = ("-c timezone=UTC", "-c random_page_cost=1.1", "-c jit=off")
 SILENT_SECONDS = 10
 """After how long without an answer of its machine a connection over TCP is broken."""
 
@@ -60,7 +62,7 @@ class Database:
         """`lock_timeout` and `statement_timeout` are in seconds and hold for every statement (None: no limit)."""
         self.url = url
         limits = (("lock_timeout", lock_timeout), ("statement_timeout", statement_timeout))
-        options = ["-c timezone=UTC", *(f"-c {name}={round(value * 1000)}" for name, value in limits if value)]
+        options = [*SESSION_SETTINGS, *(f"-c {name}={round(value * 1000)}" for name, value in limits if value)]
         self.engine: Engine = create_engine(
             url,
             pool_size=pool_size,
