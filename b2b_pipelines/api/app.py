@@ -11,6 +11,7 @@ from fastapi.routing import APIRouter
 
 from b2b_pipelines.api import (
     academies,
+    catalog,
     checkout,
     contracts,
     errors,
@@ -20,16 +21,22 @@ from b2b_pipelines.api import (
     licenses,
     openapi,
     pages,
+    provisioning,
+    set_up,
     stripe_events,
 )
 from b2b_pipelines.api.database import OF_ITS_OWN, Connection, Lanes
 from b2b_pipelines.api.observability import Metrics, Observed
+from b2b_pipelines.api.vendors import Vendors
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.settings import Settings
 
 FEATURES: tuple[APIRouter, ...] = (
     academies.router,
     contracts.router,
+    catalog.router,
+    provisioning.router,
+    set_up.router,
     learners.router,
     licenses.router,
     checkout.router,
@@ -51,6 +58,7 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
+        app.state.vendors.close()
         connection.close()
         reserved.close()
 
@@ -66,6 +74,7 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
     app.state.connection = connection
     app.state.reserved = reserved
     app.state.lanes = Lanes()
+    app.state.vendors = Vendors(settings, connection)
     app.state.metrics = Metrics()
     app.add_middleware(Observed, metrics=app.state.metrics)
     errors.install(app)

@@ -59,6 +59,8 @@ def _unknown(detail: str) -> Problem:
 
 
 Reader = Annotated[Caller, Depends(allowed(Scope.READ))]
+Manager = Annotated[Caller, Depends(allowed(Scope.MANAGE))]
+InstallationManager = Annotated[Caller, Depends(allowed(Scope.MANAGE, whole_installation=True))]
 Attacher = Annotated[Caller, Depends(allowed(Scope.ATTACH))]
 Buyer = Annotated[Caller, Depends(allowed(Scope.CHECKOUT))]
 InstallationReader = Annotated[Caller, Depends(allowed(Scope.READ, whole_installation=True))]

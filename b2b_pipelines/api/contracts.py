@@ -5,9 +5,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.api.auth import Reader
@@ -16,8 +16,12 @@ from b2b_pipelines.api.errors import answers
 from b2b_pipelines.api.fields import API, LARGEST_ID, Text, masked
 from b2b_pipelines.api.pagination import Page, Paging
 from b2b_pipelines.contracts.models import Contract
+from b2b_pipelines.contracts.rules import IntegrationType
 from b2b_pipelines.enrollment_codes import pages, reports
 from b2b_pipelines.errors import NotFound
+from b2b_pipelines.reports import contracts as listed
+from b2b_pipelines.reports.contracts import ContractFilter
+from b2b_pipelines.reports.pages import Slice
 from b2b_pipelines.sheets import history
 from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.sheets.models import SheetSnapshot
@@ -57,6 +61,7 @@ class ContractOut(BaseModel):
                     "learners": 37,
                     "sheet_url": "https://docs.google.com/spreadsheets/d/1AbCdEfGhIjKlMnOp/edit",
                     "sheet_tab": "Sheet1",
+                    "revision": 12,
                 }
             ]
         }
@@ -76,7 +81,8 @@ class ContractOut(BaseModel):
     codes: int
     learners: int
     sheet_url: str | None
-    sheet_tab: str
+    sheet_tab: str | None
+    revision: int = Field(description="Grows at every change; the `ETag` of the contract.")
 
 
 class SheetLocation(BaseModel):
@@ -170,20 +176,29 @@ class SnapshotDetail(BaseModel):
 
 
 @router.get("/contracts/", summary="The contracts", response_model=Page[ContractOut], responses=answers(401, 403))
-def list_contracts(db: Db, caller: Reader, paging: Paging) -> dict[str, Any]:
+def list_contracts(
+    *,
+    db: Db,
+    caller: Reader,
+    paging: Paging,
+    organization: Annotated[Text | None, Query(max_length=255, description="A name, a slug or an org key.")] = None,
+    active: Annotated[bool | None, Query(description="Only active ones, or only those that are not.")] = None,
+    integration_type: Annotated[IntegrationType | None, Query()] = None,
+    search: Annotated[Text | None, Query(max_length=255, description="In name, slug and organization.")] = None,
+) -> dict[str, Any]:
     """In the order of their ids; for a token bound to an organization, that organization's."""
+    wanted = ContractFilter(organization, active, integration_type, search, caller.organization_id)
     with db.session() as session:
-        mine = select(Contract.id).where(*visible(caller))
-        count = session.scalar(select(func.count()).select_from(mine.subquery())) or 0
-        ids = session.scalars(mine.order_by(Contract.id).limit(paging.limit).offset(paging.offset)).all()
-        found = reports.contract_overview(session, ids)
+        count, found = listed.contracts(session, wanted, Slice(paging.limit, paging.offset))
     return paging.envelope(count, found)
 
 
 @router.get("/contracts/{slug}/", summary="A contract", response_model=ContractOut, responses=answers(401, 403, 404))
-def contract(db: Db, caller: Reader, slug: Slug) -> dict[str, Any]:
+def contract(db: Db, caller: Reader, slug: Slug, response: Response) -> dict[str, Any]:
+    """The `ETag` is its revision, for the `If-Match` of a change."""
     with db.session() as session:
         found = reports.contract_overview(session, [seen_contract(session, caller, slug).id])
+    response.headers["ETag"] = f'"{found[0]["revision"]}"'
     return found[0]
 
 

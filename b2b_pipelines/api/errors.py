@@ -26,6 +26,7 @@ from b2b_pipelines.errors import (
     InvalidInput,
     NotConfigured,
     NotFound,
+    PermanentError,
     Refused,
     TransientError,
 )
@@ -40,6 +41,9 @@ DATABASE_SAYS: Mapping[str, tuple[str, str]] = {
 }
 """Refusals of the database by SQLSTATE, as `(detail, error_code)`."""
 
+CODE_OF = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+"""The error codes of refusals that the framework makes."""
+
 STATUS_OF: tuple[tuple[type[B2BError], int], ...] = (
     (SchemaOutdated, 503),
     (NotFound, 404),
@@ -48,6 +52,7 @@ STATUS_OF: tuple[tuple[type[B2BError], int], ...] = (
     (NotConfigured, 404),
     (Refused, 409),
     (TransientError, 503),
+    (PermanentError, 409),
     (B2BError, 500),
 )
 """The first class that fits says the status."""
@@ -57,9 +62,16 @@ class Problem(Exception):
     """A refusal of the API itself. `extra` goes into the body beside `detail`."""
 
     def __init__(
-        self, status: int, detail: str, error_code: str | None = None, headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        detail: str,
+        error_code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
+        self.extra = dict(extra or {})
         self.status = status
         self.detail = detail
         self.error_code = error_code
@@ -73,15 +85,12 @@ class ProblemBody(BaseModel):
     error_code: str | None = Field(None, description="What is wrong, for programs.")
 
 
-class FieldProblem(BaseModel):
-    field: str
-    message: str
-
-
 class ValidationProblemBody(ProblemBody):
     """A body or parameters that cannot be understood."""
 
-    errors: list[FieldProblem] = Field(default_factory=list)
+    fields: dict[str, list[str]] = Field(
+        default_factory=dict, description="What is wrong with each field or parameter, by name."
+    )
 
 
 DESCRIPTIONS = {
@@ -91,10 +100,14 @@ DESCRIPTIONS = {
     403: ("The token may not do this.", ProblemBody),
     404: ("There is no such thing, or it is not the token's to see.", ProblemBody),
     409: ("A rule refuses it.", ProblemBody),
+    412: ("The contract was changed since the revision of `If-Match`.", ProblemBody),
     413: ("The body is larger than 1 MB.", ProblemBody),
     422: ("What is asked for does not go together with what is there.", ProblemBody),
     429: ("Too many requests.", ProblemBody),
-    503: ("The database does not answer, or another request changes the same thing (`busy`): retry later.", ProblemBody),
+    503: (
+        "The database does not answer, or another request changes the same thing (`busy`): retry later.",
+        ProblemBody,
+    ),
 }
 
 
@@ -116,7 +129,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Problem)
     async def _problem(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, Problem)
-        return JSONResponse(body_of(error.detail, error.error_code), error.status, error.headers)
+        return JSONResponse(body_of(error.detail, error.error_code) | error.extra, error.status, error.headers)
 
     @app.exception_handler(B2BError)
     async def _refusal(request: Request, error: Exception) -> JSONResponse:
@@ -125,11 +138,19 @@ def install(app: FastAPI) -> None:
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
         return JSONResponse(body_of(error.message, error.code), status, headers)
 
+    @app.exception_handler(HTTPException)
+    async def _of_the_framework(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        code = CODE_OF.get(error.status_code)
+        return JSONResponse(body_of(str(error.detail), code), error.status_code, error.headers)
+
     @app.exception_handler(405)
     async def _method_not_allowed(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         methods = _methods_of(app, request.url.path)
-        return JSONResponse(body_of("Method Not Allowed"), 405, {"Allow": methods} if methods else error.headers)
+        return JSONResponse(
+            body_of("Method Not Allowed", CODE_OF[405]), 405, {"Allow": methods} if methods else error.headers
+        )
 
     @app.exception_handler(DatabaseUnavailable)  # its words name the server, which is not for outside
     @app.exception_handler(OperationalError)
@@ -142,9 +163,11 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def _not_understood(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        found = [FieldProblem(field=_field(item), message=_message(item)) for item in error.errors()]
-        detail = "; ".join(f"{problem.field}: {problem.message}" for problem in found)
-        body = ValidationProblemBody(detail=detail, error_code="invalid_input", errors=found)
+        fields: dict[str, list[str]] = {}
+        for item in error.errors():
+            fields.setdefault(_field(item), []).append(_message(item))
+        detail = "; ".join(f"{field}: {message}" for field, messages in fields.items() for message in messages)
+        body = ValidationProblemBody(detail=detail, error_code="invalid_input", fields=fields)
         return JSONResponse(body.model_dump(), 400)
 
 

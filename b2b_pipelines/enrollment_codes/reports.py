@@ -17,10 +17,10 @@ Records = Sequence[dict[str, Any]]
 OVERVIEW = """
 SELECT contract.id, contract.slug, contract.name, organization.name AS organization,
        organization.org_key AS organization_key, contract.integration_type, contract.starts_on AS start,
-       contract.ends_on AS "end", contract.active, contract.max_learners, contract.price,
+       contract.ends_on AS "end", contract.active, nullif(contract.max_learners, 0) AS max_learners, contract.price,
        (SELECT count(*) FROM enrollment_code code WHERE code.contract_id = contract.id AND code.active) AS codes,
        (SELECT count(*) FROM contract_learner attached WHERE attached.contract_id = contract.id) AS learners,
-       contract.sheet_url, contract.sheet_tab
+       contract.sheet_url, contract.sheet_tab, contract.revision
 FROM contract JOIN organization ON organization.id = contract.organization_id
 WHERE (CAST(:contracts AS bigint[]) IS NULL OR contract.id = ANY(:contracts))
   AND (CAST(:organization AS bigint) IS NULL OR organization.id = :organization)

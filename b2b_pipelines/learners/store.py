@@ -39,6 +39,11 @@ def learner(session: Session, email: str) -> Learner | None:
     return session.scalars(select(Learner).where(func.lower(Learner.email) == func.lower(email))).first()
 
 
+def email_of(session: Session, learner_id: int) -> str | None:
+    """Return the address of the learner with that id."""
+    return session.scalar(select(Learner.email).where(Learner.id == learner_id))
+
+
 def ensure_learner(session: Session, email: str, name: str = "", lms_user_id: int | None = None) -> Learner:
     """The learner of that address, made if there is none. What is known of one stays; what is not is filled in."""
     insertion = insert(Learner).values(email=email, name=name, lms_user_id=lms_user_id)

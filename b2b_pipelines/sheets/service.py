@@ -31,9 +31,9 @@ __all__ = [
 LOCK_WAIT_SECONDS = 60.0
 
 
-def plan(database: Database, sheets: GoogleSheets, said: str) -> SyncResult:
-    """What a sync would write now. Reads the sheet and writes nothing, neither there nor here."""
-    work = Sync(database, sheets.counting(Requests()), said)
+def plan(database: Database, sheets: GoogleSheets, said: str, *, rebuild: bool = False) -> SyncResult:
+    """What a sync, or a `rebuild`, would write now. Reads the sheet and writes nothing, neither there nor here."""
+    work = Sync(database, sheets.counting(Requests()), said, rebuild=rebuild)
     work.look()
     return work.result(work.decide())
 

@@ -28,24 +28,28 @@ _OF_TEXT = select(*Token.__table__.c["id", "name", "scopes", "organization_id"])
 
 
 class Scope(StrEnum):
-    """What a token may be used for. `emails` is reading with e-mail addresses shown, so it brings `read`."""
+    """What a token may be used for. `emails` is reading with e-mail addresses shown, and `manage` answers with what was
+    changed, so both bring `read`."""
 
     READ = "read"
     EMAILS = "emails"
     ATTACH = "attach"
     CHECKOUT = "checkout"
     PROVISIONING = "provisioning"
+    MANAGE = "manage"
     METRICS = "metrics"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whom a token stands for: what it may do, and the one organization it is bound to (None: all of them)."""
+    """Whom a token or a browser's session stands for: what it may do, and the one organization it is bound to (None: all of
+    them). A person has a `person_id`, and 0 as `token_id`."""
 
     token_id: int
     name: str
     scopes: frozenset[str]
     organization_id: int | None
+    person_id: int | None = None
 
     @property
     def sees_emails(self) -> bool:
@@ -135,7 +139,7 @@ def _scopes(said: Iterable[str]) -> list[str]:
     unknown = [scope for scope in wanted if scope not in set(Scope)]
     if unknown:
         raise InvalidInput(f"no scope {', '.join(unknown)}: there are {', '.join(Scope)}")
-    if Scope.EMAILS in wanted and Scope.READ not in wanted:
+    if {Scope.EMAILS, Scope.MANAGE} & set(wanted) and Scope.READ not in wanted:
         wanted.insert(0, Scope.READ.value)
     return [str(scope) for scope in wanted]
 

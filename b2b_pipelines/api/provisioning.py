@@ -1,0 +1,461 @@
+"""Organizations, contracts, their courseware and learners: for writing, with the scope `manage`."""
+
+from dataclasses import asdict
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from sqlalchemy.orm import Session
+
+from b2b_pipelines.api.auth import InstallationManager, Manager
+from b2b_pipelines.api.contracts import ContractOut, Slug, seen_contract
+from b2b_pipelines.api.database import Connection, Db
+from b2b_pipelines.api.errors import Problem, answers
+from b2b_pipelines.api.fields import API, LARGEST_ID, Body, LearnerIn, Text
+from b2b_pipelines.api.learners import person
+from b2b_pipelines.api.writing import IfMatch, Posted, Written, actor, once, revision
+from b2b_pipelines.contracts import rules
+from b2b_pipelines.contracts import store as contract_store
+from b2b_pipelines.contracts.patch import MOST_LEARNERS, ContractPatch
+from b2b_pipelines.contracts.rules import IntegrationType
+from b2b_pipelines.delivery import changes as delivery
+from b2b_pipelines.delivery.changes import ContractChanged, CoursewareChanged
+from b2b_pipelines.delivery.history import ContractWasChanged
+from b2b_pipelines.delivery.losses import Losses
+from b2b_pipelines.enrollment_codes import reports
+from b2b_pipelines.enrollment_codes.service import CodeChange
+from b2b_pipelines.errors import InvalidInput, NotFound
+from b2b_pipelines.learners import store as learner_store
+from b2b_pipelines.tokens.service import Caller
+
+router = APIRouter(prefix=API, tags=["provisioning"])
+
+
+def _integration(value: str) -> str:
+    try:
+        return rules.integration_type(value).value
+    except InvalidInput as error:
+        raise ValueError(error.message) from None
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be blank")
+    return value
+
+
+Name = Annotated[
+    Text,
+    StringConstraints(max_length=255),
+    AfterValidator(_not_blank),
+    Field(min_length=1, json_schema_extra={"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"}),
+]
+Kind = Annotated[
+    str,
+    AfterValidator(_integration),
+    Field(
+        description="`sso` (also `managed`, `auto`) or `non-sso` (also `code`).",
+        json_schema_extra={"enum": ["sso", "non-sso", "managed", "auto", "code"]},
+    ),
+]
+Cap = Annotated[int, Field(strict=True, ge=0, le=MOST_LEARNERS, description="Seats; 0 and null are no cap.")]
+Price = Annotated[
+    str, Field(pattern=r"^\d{1,8}(\.\d{1,2})?$", description="Of a seat, in major units, as text; null is free.")
+]
+SheetUrl = Annotated[Text, Field(max_length=1024, description="The customer's Google Sheet: its URL or id.")]
+SheetTab = Annotated[Text, Field(min_length=1, max_length=100, description="The tab: its title, or its number from 0.")]
+OrgKey = Annotated[str, Field(pattern=f"^{rules.ORG_KEY.pattern}$")]
+CoursewareId = Annotated[
+    Text,
+    Field(min_length=1, max_length=rules.LONGEST_ID, description="A course, a course run or a program."),
+]
+
+
+class OrganizationIn(Body):
+    """A new organization. Without `org_key` the key is made from the name."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Acme Corporation", "org_key": "ACME"}]})
+
+    name: Name
+    org_key: OrgKey | None = None
+    description: Text = ""
+
+
+class OrganizationMade(BaseModel):
+    id: int
+    slug: str
+    name: str
+    org_key: str
+    description: str
+    dry_run: bool = False
+
+
+class TermsIn(Body):
+    """Terms of a contract. A field that is left out stays as it is; null empties it."""
+
+    description: Text = Field(default_factory=str)
+    start: date | None = Field(default_factory=lambda: None, description="First day; it counts.")
+    end: date | None = Field(default_factory=lambda: None, description="Last day; it counts.")
+    max_learners: Cap | None = Field(default_factory=lambda: None)
+    price: Price | None = Field(default_factory=lambda: None)
+    sheet_url: SheetUrl | None = Field(default_factory=lambda: None)
+    sheet_tab: SheetTab | None = Field(default_factory=lambda: None)
+
+    def patch(self) -> ContractPatch:
+        """Return the fields that were sent. Raises `InvalidInput`."""
+        given: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
+        for short, long in (("start", "starts_on"), ("end", "ends_on")):
+            if short in given:
+                given[long] = given.pop(short)
+        if given.get("price") is not None:
+            given["price"] = Decimal(given["price"])
+        if "integration_type" in given:
+            given["integration_type"] = IntegrationType(given["integration_type"])
+        return ContractPatch(**{name: value for name, value in given.items() if name in ContractPatch.__slots__})
+
+
+class ContractIn(TermsIn):
+    """A new contract of an organization that exists, named by its name or org key."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "organization": "ACME",
+                    "name": "Leadership 2026",
+                    "integration_type": "non-sso",
+                    "max_learners": 25,
+                    "end": "2026-12-31",
+                }
+            ]
+        }
+    )
+
+    organization: Name
+    name: Name
+    integration_type: Kind
+
+
+class ContractPatchIn(TermsIn):
+    """Changes to a contract: only the fields that are sent."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"max_learners": 30, "end": None}]})
+
+    name: Name = Field(default_factory=str)
+    integration_type: Kind = Field(default_factory=str)
+    active: bool = Field(default_factory=bool)
+
+
+class CodesFollowed(BaseModel):
+    """What became of the codes: numbers of codes."""
+
+    created: int
+    converted: int
+    repriced: int
+    deactivated: int
+    reactivated: int
+    deleted: int
+
+
+class LossesOut(BaseModel):
+    """What people lose by a change. `handed_out` counts those of the `codes` that stand in the customer's sheet;
+    `messages` say it in words."""
+
+    codes: int
+    handed_out: int
+    runs: list[str]
+    closes: bool
+    beyond_cap: int
+    messages: list[str]
+
+
+class ContractWritten(ContractOut):
+    """A contract as it now is, or would be with `dry_run`."""
+
+    changed: list[str] = Field(description="The fields that differ now.")
+    codes_changed: CodesFollowed
+    losses: LossesOut
+    same_name: list[str] = Field(description="Older contracts of the organization with the name of a new one.")
+    dry_run: bool = False
+
+
+class CoursewareIn(Body):
+    """What a contract is given. A course that was taken from it comes back with its run and its codes."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"courseware_id": "course-v1:MITx+6.00"}]})
+
+    courseware_id: CoursewareId
+    create_runs: bool = Field(True, description="False links it and makes no run.")
+    rerun: bool = Field(False, description="Make a further run though the contract has one.")
+
+
+class CoursewareWritten(BaseModel):
+    """What became of a contract's runs. `created` and `removed` are courseware ids, the others readable ids of courses."""
+
+    contract: str
+    revision: int
+    created: list[str]
+    restored: list[str] = Field(description="Those of `created` that the contract had before.")
+    removed: list[str]
+    skipped: list[str]
+    without_source: list[str]
+    guessed_source: list[str]
+    codes_changed: CodesFollowed
+    losses: LossesOut
+    dry_run: bool = False
+
+
+class SeatIn(LearnerIn):
+    """Who is attached by hand. `force` ignores the contract's days and its cap."""
+
+    force: bool = False
+
+
+class SeatWritten(BaseModel):
+    result: str = Field(json_schema_extra={"enum": ["attached", "already_attached", "removed"]})
+    contract: str
+    learner: int | None = Field(description="The learner's id; null in a dry run for one who is new.")
+    dry_run: bool = False
+
+
+REFUSED = answers(400, 401, 403, 404, 409)
+POSTED = answers(400, 401, 403, 404, 409, 422)
+DRY = {200: {"description": "A dry run: what would change."}}
+
+
+@router.post(
+    "/organizations/",
+    status_code=201,
+    summary="Make an organization",
+    response_model=OrganizationMade,
+    responses={**answers(400, 401, 403, 409, 422), 200: {**DRY[200], "model": OrganizationMade}},
+    operation_id="create_organization",
+)
+def create_organization(db: Db, caller: InstallationManager, asked: Posted, body: OrganizationIn) -> Response:
+    """Its slug is made from the name and never changes. A token bound to an organization may not."""
+
+    def work(session: Session) -> dict[str, Any]:
+        made = delivery.create_organization(session, body.name, org_key=body.org_key)
+        made.description = body.description
+        session.flush()
+        shown = ("id", "slug", "name", "org_key", "description")
+        return {name: getattr(made, name) for name in shown} | {"dry_run": False}
+
+    return once(db, caller, asked, body.model_dump(), work, status=201)
+
+
+@router.post(
+    "/contracts/",
+    status_code=201,
+    summary="Make a contract",
+    response_model=ContractWritten,
+    responses={**POSTED, 200: {**DRY[200], "model": ContractWritten}},
+    operation_id="create_contract",
+)
+def create_contract(db: Db, caller: Manager, asked: Posted, body: ContractIn) -> Response:
+    """A name that the organization has already makes a contract with a numbered slug; `same_name` says so."""
+    terms = body.patch()
+
+    def work(session: Session) -> dict[str, Any]:
+        made = delivery.create_contract(
+            session,
+            _own_organization(session, caller, body.organization),
+            body.name,
+            IntegrationType(body.integration_type),
+            terms,
+            by=actor(caller),
+        )
+        return _written(session, made)
+
+    return once(db, caller, asked, body.model_dump(mode="json", exclude_unset=True), work, status=201)
+
+
+@router.patch(
+    "/contracts/{slug}/",
+    summary="Change a contract",
+    response_model=ContractWritten,
+    responses={**REFUSED, **answers(412)},
+    operation_id="update_contract",
+)
+def update_contract(
+    *, db: Db, caller: Manager, slug: Slug, asked: Written, body: ContractPatchIn, if_match: IfMatch = None
+) -> Response:
+    """Only the fields that are sent change; null empties a field. Products and codes follow at once.
+
+    With `If-Match` the change is refused (412) when somebody changed the terms since that revision; `changes` then say
+    what, and nothing is lost.
+    """
+    patch = body.patch()
+    contract_id = _own_contract(db, caller, slug)
+
+    def work(session: Session) -> dict[str, Any]:
+        changed = delivery.change_contract(
+            session, contract_id, patch, by=actor(caller), expected_revision=revision(if_match)
+        )
+        return _written(session, changed)
+
+    try:
+        return once(db, caller, asked, None, work, contract=contract_id)
+    except ContractWasChanged as error:
+        between = [
+            {"revision": change.revision, "at": change.made_at.isoformat(), "fields": change.details.get("fields", {})}
+            for change in error.changes
+        ]
+        headers = {"ETag": f'"{error.revision}"'}
+        extra = {"revision": error.revision, "changes": between}
+        raise Problem(412, error.message, error.code, headers, extra=extra) from None
+
+
+@router.post(
+    "/contracts/{slug}/courseware/",
+    summary="Give a contract courseware",
+    response_model=CoursewareWritten,
+    responses=POSTED,
+    operation_id="give_courseware",
+)
+def give_courseware(db: Db, caller: Manager, slug: Slug, asked: Posted, body: CoursewareIn) -> Response:
+    """A course, a program, or a course run that exists. Products and codes follow at once; edX is asked by the next
+    delivery."""
+    contract_id = _own_contract(db, caller, slug)
+
+    def work(session: Session) -> dict[str, Any]:
+        done = delivery.give_courseware(
+            session,
+            contract_id,
+            body.courseware_id,
+            by=actor(caller),
+            create_runs=body.create_runs,
+            rerun=body.rerun,
+        )
+        return _courseware(done)
+
+    return once(db, caller, asked, body.model_dump(), work, contract=contract_id)
+
+
+@router.delete(
+    "/contracts/{slug}/courseware/",
+    summary="Take courseware from a contract",
+    response_model=CoursewareWritten,
+    responses=REFUSED,
+    operation_id="take_courseware",
+)
+def take_courseware(
+    *,
+    db: Db,
+    caller: Manager,
+    slug: Slug,
+    asked: Written,
+    courseware_id: Annotated[
+        Text, Query(min_length=1, max_length=rules.LONGEST_ID, description="A course, a course run or a program.")
+    ],
+) -> Response:
+    """Its runs stay, and their unredeemed codes are deactivated. Nothing is deleted: giving it again brings all back."""
+    contract_id = _own_contract(db, caller, slug)
+
+    def work(session: Session) -> dict[str, Any]:
+        return _courseware(delivery.take_courseware(session, contract_id, courseware_id, by=actor(caller)))
+
+    return once(db, caller, asked, None, work, contract=contract_id)
+
+
+@router.post(
+    "/contracts/{slug}/learners/",
+    status_code=201,
+    summary="Attach a learner by hand",
+    response_model=SeatWritten,
+    responses={**POSTED, 200: {"model": SeatWritten, "description": "Attached already, or a dry run."}},
+    operation_id="add_learner",
+)
+def add_learner(db: Db, caller: Manager, slug: Slug, asked: Posted, body: SeatIn) -> Response:
+    """Takes a seat without a code. The contract's days and its cap hold, unless `force`."""
+    contract_id = _own_contract(db, caller, slug)
+
+    def work(session: Session) -> dict[str, Any]:
+        done = delivery.add_learner(session, contract_id, person(body), by=actor(caller), forced=body.force)
+        known = learner_store.learner(session, body.email)
+        status = 201 if done.result == "attached" else 200
+        learner = known.id if known and not asked.dry_run else None
+        return {"status": status, "result": done.result.value, "contract": done.contract, "learner": learner}
+
+    return once(db, caller, asked, body.model_dump(), work, contract=contract_id, status=201)
+
+
+@router.delete(
+    "/contracts/{slug}/learners/{learner_id}/",
+    summary="Take a learner from a contract",
+    response_model=SeatWritten,
+    responses=REFUSED,
+    operation_id="remove_learner",
+)
+def remove_learner(
+    *, db: Db, caller: Manager, slug: Slug, asked: Written, learner_id: Annotated[int, Path(ge=1, le=LARGEST_ID)]
+) -> Response:
+    """Their seat is free again, with a new code. The code that they came with stays spent for others."""
+    contract_id = _own_contract(db, caller, slug)
+
+    def work(session: Session) -> dict[str, Any]:
+        email = learner_store.email_of(session, learner_id)
+        if email is None:
+            raise NotFound("no such learner of this contract")
+        slug_of = delivery.remove_learner(session, contract_id, email, by=actor(caller))
+        return {"result": "removed", "contract": slug_of, "learner": learner_id}
+
+    return once(db, caller, asked, None, work, contract=contract_id)
+
+
+def _own_contract(db: Connection, caller: Caller, slug: str) -> int:
+    """Return the id of a contract that the caller may change. Raises `NotFound`."""
+    with db.session() as session:
+        return seen_contract(session, caller, slug).id
+
+
+def _own_organization(session: Session, caller: Caller, named: str) -> str:
+    """Return the org key of an organization that the caller may change, by name or org key. Raises `NotFound`."""
+    found = contract_store.organization(session, named)
+    if found is None or caller.organization_id not in (None, found.id):
+        raise NotFound("no such organization")
+    return found.org_key
+
+
+def _written(session: Session, done: ContractChanged) -> dict[str, Any]:
+    session.flush()
+    shown = ContractWritten(
+        **reports.contract_overview(session, [done.contract.id])[0],
+        changed=sorted(_shown_names(done)),
+        codes_changed=_codes(done.codes),
+        losses=losses_shown(done.losses),
+        same_name=list(done.same_named),
+    )
+    return shown.model_dump(mode="json")
+
+
+def _shown_names(done: ContractChanged) -> set[str]:
+    return {{"starts_on": "start", "ends_on": "end"}.get(name, name) for name in done.fields}
+
+
+def _courseware(done: CoursewareChanged) -> dict[str, Any]:
+    change = done.courseware
+    shown = CoursewareWritten(
+        contract=done.contract.slug,
+        revision=done.contract.revision,
+        created=change.created,
+        restored=change.restored,
+        removed=change.removed,
+        skipped=change.skipped,
+        without_source=change.without_source,
+        guessed_source=change.guessed_source,
+        codes_changed=_codes(done.codes),
+        losses=losses_shown(done.losses),
+    )
+    return shown.model_dump(mode="json")
+
+
+def _codes(change: CodeChange) -> CodesFollowed:
+    return CodesFollowed(**{name: number for name, number in asdict(change).items() if name != "contract"})
+
+
+def losses_shown(lost: Losses) -> LossesOut:
+    """Return what a change takes away, in numbers and in words."""
+    return LossesOut(**asdict(lost), messages=lost.sentences())

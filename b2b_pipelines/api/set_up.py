@@ -1,0 +1,198 @@
+"""Whether a contract is set up (runs in edX, codes, sheet), trying again what is not, and its sheet."""
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict
+
+from b2b_pipelines.api.auth import Manager, Reader
+from b2b_pipelines.api.contracts import Slug, seen_contract
+from b2b_pipelines.api.database import Connection, Db, in_thread, takes_its_own_turn
+from b2b_pipelines.api.errors import answers
+from b2b_pipelines.api.fields import API, mask_addresses
+from b2b_pipelines.api.vendors import Vendors
+from b2b_pipelines.api.writing import Asked, Posted, actor, remembered
+from b2b_pipelines.delivery import set_up
+from b2b_pipelines.delivery.history import Action, record
+from b2b_pipelines.sheets import service as sheets
+from b2b_pipelines.sheets.service import SyncResult
+from b2b_pipelines.tokens.service import Caller
+
+router = APIRouter(prefix=API, tags=["set-up"])
+
+State = Literal["done", "pending", "failed"]
+
+
+class PartOut(BaseModel):
+    """How far a part of the set-up is, and what to do about it."""
+
+    state: State
+    message: str
+    error_code: str | None = None
+
+
+class RunPartOut(BaseModel):
+    courseware_id: str
+    state: State
+    message: str
+
+
+class RunsPartOut(PartOut):
+    runs: list[RunPartOut]
+
+
+class SetUpOut(BaseModel):
+    """How far a contract is set up. What failed is tried again with POST, and by itself with the next delivery."""
+
+    contract: str
+    revision: int
+    runs: RunsPartOut
+    codes: PartOut
+    sheet: PartOut
+
+
+class TargetOut(BaseModel):
+    spreadsheet_id: str
+    sheet_id: int
+    tab: str
+    url: str
+    new: bool
+
+
+class SheetConflictOut(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    kind: str
+    row: int | None
+    code: str | None
+
+
+class SyncOut(BaseModel):
+    """What a sync wrote, or would write. Counts are rows; `reads` and `writes` are requests to the Sheets API."""
+
+    model_config = ConfigDict(extra="allow")
+
+    contract: str
+    target: TargetOut
+    header: bool
+    updated: int
+    appended: int
+    unchanged: int
+    conflicts: list[SheetConflictOut]
+    reads: int
+    writes: int
+    dry_run: bool = False
+
+
+CONTRACT = answers(400, 401, 403, 404)
+SYNCED = answers(400, 401, 403, 404, 409, 422)
+
+
+@router.get(
+    "/contracts/{slug}/set-up/",
+    summary="How far a contract is set up",
+    response_model=SetUpOut,
+    responses=CONTRACT,
+    operation_id="get_set_up",
+)
+def get_set_up(db: Db, caller: Reader, slug: Slug) -> dict[str, Any]:
+    """Runs in edX, codes and sheet: each `done`, `pending` or `failed` with its message."""
+    with db.session() as session:
+        contract = seen_contract(session, caller, slug)
+        return set_up.of(session, contract).as_json()
+
+
+@router.post(
+    "/contracts/{slug}/set-up/",
+    summary="Try again what is not set up",
+    response_model=SetUpOut,
+    responses=SYNCED,
+    operation_id="retry_set_up",
+)
+@takes_its_own_turn
+async def retry_set_up(request: Request, db: Db, caller: Manager, slug: Slug, asked: Posted) -> Response:
+    """Asks Studio for missing runs, brings the codes in line and syncs the sheet. What fails again is part of the answer."""
+    vendors: Vendors = request.app.state.vendors
+
+    def work() -> dict[str, Any]:
+        _own(db, caller, slug)
+        if asked.dry_run:
+            with db.session() as session:
+                return set_up.of(session, seen_contract(session, caller, slug)).as_json()
+        with vendors.studio() as studio:
+            return set_up.retry(db.open(), slug, sheets=vendors.sheets, studio=studio).as_json()
+
+    return await in_thread(request, lambda: remembered(db, caller, asked, work))
+
+
+@router.post(
+    "/contracts/{slug}/sheet/plan/",
+    summary="What a sync of the sheet would write",
+    response_model=SyncOut,
+    responses=SYNCED,
+    operation_id="plan_sheet",
+)
+@takes_its_own_turn
+async def plan_sheet(request: Request, db: Db, caller: Manager, slug: Slug, asked: Posted) -> Response:
+    """Reads the sheet and writes nothing."""
+    return await _work(request, db, caller, slug, asked=Asked(asked.request, True, asked.key), what="plan")
+
+
+@router.post(
+    "/contracts/{slug}/sheet/sync/",
+    summary="Sync the sheet",
+    response_model=SyncOut,
+    responses=SYNCED,
+    operation_id="sync_sheet",
+)
+@takes_its_own_turn
+async def sync_sheet(request: Request, db: Db, caller: Manager, slug: Slug, asked: Posted) -> Response:
+    """Brings the sheet in line with the contract's codes. Conflicts are listed and do not stop the rest."""
+    return await _work(request, db, caller, slug, asked=asked, what="sync")
+
+
+@router.post(
+    "/contracts/{slug}/sheet/rebuild/",
+    summary="Write the sheet again as a new target",
+    response_model=SyncOut,
+    responses=SYNCED,
+    operation_id="rebuild_sheet",
+)
+@takes_its_own_turn
+async def rebuild_sheet(request: Request, db: Db, caller: Manager, slug: Slug, asked: Posted) -> Response:
+    """Writes the header and our columns at A–F, in place of what they hold; `dry_run` shows the plan."""
+    return await _work(request, db, caller, slug, asked=asked, what="rebuild")
+
+
+async def _work(request: Request, db: Connection, caller: Caller, slug: str, *, asked: Asked, what: str) -> Response:
+    vendors: Vendors = request.app.state.vendors
+
+    def work() -> dict[str, Any]:
+        _own(db, caller, slug)
+        rebuild = what == "rebuild"
+        if asked.dry_run:
+            return _shown(sheets.plan(db.open(), vendors.sheets(), slug, rebuild=rebuild), caller) | {"dry_run": True}
+        done = sheets.sync(db.open(), vendors.sheets(), slug, rebuild=rebuild)
+        if rebuild:
+            _note(db, caller, slug, Action.SHEET_REBUILT)
+        return _shown(done, caller)
+
+    return await in_thread(request, lambda: remembered(db, caller, asked, work))
+
+
+def _note(db: Connection, caller: Caller, slug: str, action: Action) -> None:
+    with db.session() as session:
+        record(session, seen_contract(session, caller, slug), action, actor(caller), {})
+
+
+def _own(db: Connection, caller: Caller, slug: str) -> None:
+    with db.session() as session:
+        seen_contract(session, caller, slug)
+
+
+def _shown(result: SyncResult, caller: Caller) -> dict[str, Any]:
+    shown = result.as_json()
+    if not caller.sees_emails:
+        for conflict in shown["conflicts"]:
+            conflict["code"] = mask_addresses(conflict["code"])
+    return shown

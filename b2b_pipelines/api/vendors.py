@@ -1,0 +1,45 @@
+"""The vendors that routes ask: Google Sheets and Studio, connected when first needed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+from b2b_pipelines.api.database import Connection
+from b2b_pipelines.settings import Settings
+from b2b_pipelines.sheets.connection import SheetsConnection
+from b2b_pipelines.vendors.google_sheets import GoogleSheets
+from b2b_pipelines.vendors.open_edx import client_credentials
+from b2b_pipelines.vendors.studio import Studio
+
+
+class Vendors:
+    """Clients for the requests of this process. Thread-safe."""
+
+    def __init__(self, settings: Settings, connection: Connection) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._lock = Lock()
+        self._sheets: SheetsConnection | None = None
+
+    def sheets(self) -> GoogleSheets:
+        """Return the signed-in client of Google Sheets. Raises `NotConfigured` without credentials."""
+        with self._lock:
+            if self._sheets is None:
+                self._sheets = SheetsConnection(self._settings, self._connection.engine)
+            return self._sheets.client()
+
+    @contextmanager
+    def studio(self) -> Iterator[Studio | None]:
+        """Open a client of Studio; None when its settings are missing."""
+        with client_credentials(self._settings) as credentials:
+            if credentials is None or self._settings.studio_url is None:
+                yield None
+                return
+            with Studio(self._settings.studio_url, credentials, timeout=self._settings.lms_timeout_seconds) as studio:
+                yield studio
+
+    def close(self) -> None:
+        """Close the connections that were opened."""
+        with self._lock:
+            if self._sheets is not None:
+                self._sheets.close()

@@ -1,0 +1,134 @@
+"""How far a contract is set up: its runs in edX, its codes, its sheet."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from b2b_pipelines.contracts import store
+from b2b_pipelines.contracts.models import Contract, CourseRun
+from b2b_pipelines.contracts.rules import EdxState
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.delivery.deliver import Delivery, is_delivered
+from b2b_pipelines.enrollment_codes import reports
+from b2b_pipelines.enrollment_codes import service as codes
+from b2b_pipelines.errors import B2BError
+from b2b_pipelines.faults import store as faults
+from b2b_pipelines.sheets import history
+from b2b_pipelines.sheets import store as sheet_store
+from b2b_pipelines.vendors.google_sheets import GoogleSheets
+from b2b_pipelines.vendors.studio import Studio
+
+SHEET_ASSET = "sheet_snapshots"
+
+
+class State(StrEnum):
+    """How far a part is."""
+
+    DONE = "done"
+    PENDING = "pending"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the set-up, and what there is to say about it."""
+
+    state: State
+    message: str
+    error_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """How far a contract is. `runs` are `(courseware id, state, message)`."""
+
+    contract: str
+    revision: int
+    runs: Sequence[tuple[str, State, str]]
+    codes: Part
+    sheet: Part
+
+    def as_json(self) -> dict[str, Any]:
+        shown = [{"courseware_id": run, "state": str(state), "message": words} for run, state, words in self.runs]
+        return {
+            "contract": self.contract,
+            "revision": self.revision,
+            "runs": {**asdict(_of_runs(self.runs)), "runs": shown},
+            "codes": asdict(self.codes),
+            "sheet": asdict(self.sheet),
+        }
+
+
+def of(session: Session, contract: Contract) -> SetUp:
+    """Return how far the contract is set up."""
+    return SetUp(
+        contract.slug, contract.revision, _runs(session, contract), _codes(session, contract), _sheet(session, contract)
+    )
+
+
+def retry(database: Database, slug: str, *, sheets: Callable[[], GoogleSheets], studio: Studio | None) -> SetUp:
+    """Deliver the contract, and return how far it is then. What fails is part of the result; raises `NotFound`."""
+    delivery = Delivery(database, slug, sheets, studio)
+    delivery.prepare()
+    failed: B2BError | None = None
+    try:
+        delivery.sync()
+    except B2BError as error:
+        failed = error
+    with database.session() as session:
+        reached = of(session, store.contract(session, slug))
+    return reached if failed is None else replace(reached, sheet=Part(State.FAILED, failed.message, failed.code))
+
+
+def _runs(session: Session, contract: Contract) -> Sequence[tuple[str, State, str]]:
+    query = select(CourseRun).where(CourseRun.contract_id == contract.id).order_by(CourseRun.id)
+    return [_run(run) for run in session.scalars(query)]
+
+
+def _run(run: CourseRun) -> tuple[str, State, str]:
+    if run.edx_state == EdxState.FAILED:
+        return run.courseware_id, State.FAILED, run.edx_error or "Studio refused it"
+    if run.edx_state == EdxState.PENDING:
+        return run.courseware_id, State.PENDING, "Studio was not asked for it yet"
+    return run.courseware_id, State.DONE, "in edX"
+
+
+def _of_runs(runs: Sequence[tuple[str, State, str]]) -> Part:
+    failed = [words for _, state, words in runs if state is State.FAILED]
+    if failed:
+        return Part(State.FAILED, f"{len(failed)} of {len(runs)} runs failed: {failed[0]}")
+    pending = sum(state is State.PENDING for _, state, _ in runs)
+    if pending:
+        return Part(State.PENDING, f"{pending} of {len(runs)} runs are not in edX yet")
+    return Part(State.DONE, f"{len(runs)} runs in edX" if runs else "the contract has no course run")
+
+
+def _codes(session: Session, contract: Contract) -> Part:
+    lacking = codes.outstanding(session, [contract]).get(contract.slug, [])
+    if lacking:
+        return Part(State.PENDING, f"product {lacking[0].product_id}: {lacking[0]}")
+    if not contract.requires_codes:
+        return Part(State.DONE, "the contract does not require codes")
+    active = reports.contract_overview(session, [contract.id])[0]["codes"]
+    return Part(State.DONE, f"{active} active codes")
+
+
+def _sheet(session: Session, contract: Contract) -> Part:
+    if not is_delivered(session, contract):
+        words = "the contract has no sheet" if contract.sheet_url is None else "the contract does not require codes"
+        return Part(State.DONE, words)
+    sync = history.last_syncs(session, [contract.id]).get(contract.id)
+    fault = next(
+        (each for each in faults.of_partition(session, contract.slug) if each.name.startswith(SHEET_ASSET)), None
+    )
+    if fault is not None and (sync is None or sync.verified_at <= fault.since):
+        return Part(State.FAILED, fault.words)
+    target = sheet_store.target_of(session, contract.id)
+    if sync is None or target is None or target.synced_revision < contract.revision:
+        return Part(State.PENDING, "the sheet was not synced since the last change")
+    conflicts = f", {sync.conflicts} conflicts to look at" if sync.conflicts else ""
+    return Part(State.DONE, f"{sync.rows} rows, verified {sync.verified_at:%Y-%m-%d %H:%M} UTC{conflicts}")

@@ -1,0 +1,115 @@
+"""A contract's learners, and codes wherever they are: what support asks for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import func, or_, select, text
+from sqlalchemy.orm import Session
+
+from b2b_pipelines.contracts import rules
+from b2b_pipelines.contracts.models import ContractLearner, Learner
+from b2b_pipelines.enrollment_codes.reports import LAST_REDEMPTIONS
+from b2b_pipelines.reports.pages import Row, Slice, containing, page
+
+FOUND = f"""
+SELECT code.code, contract.slug AS contract, product.description AS product, code.redemption_type, code.amount, code.active,
+       code.deactivated_at, code.activates_at, code.expires_at, product.active AS product_active,
+       attached.email AS attached_by, attached.redeemed_at AS attached_at, enrolled.email AS enrolled_by,
+       coalesce(attached.number, 0) AS attached, coalesce(enrolled.number, 0) AS enrolled,
+       code.sheet_target, code.sheet_row,
+       contract.active AS contract_active, contract.starts_on, contract.ends_on, contract.max_learners,
+       (SELECT count(*) FROM contract_learner seat WHERE seat.contract_id = contract.id) AS taken
+FROM enrollment_code code
+JOIN contract ON contract.id = code.contract_id
+JOIN product ON product.id = code.product_id
+{LAST_REDEMPTIONS}
+WHERE code.id = ANY(:ids)
+ORDER BY code.id
+"""
+MATCHING = """
+SELECT code.id FROM enrollment_code code JOIN contract ON contract.id = code.contract_id
+WHERE (CAST(:organization AS bigint) IS NULL OR contract.organization_id = :organization)
+  AND (CAST(:code AS text) IS NULL OR code.code = :code)
+  AND (CAST(:learner AS text) IS NULL OR code.id IN (
+        SELECT redemption.code_id FROM code_redemption redemption JOIN learner ON learner.id = redemption.learner_id
+        WHERE lower(learner.email) = lower(:learner)))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeSearch:
+    """Which codes are looked for: one by its text, or those that a learner redeemed."""
+
+    code: str | None = None
+    learner: str | None = None
+    bound_to: int | None = None
+
+
+def learners(
+    session: Session, contract_id: int, asked: Slice, *, how: str | None = None, search: str | None = None
+) -> tuple[int, Sequence[Row]]:
+    """Return how many learners are attached to a contract, and a page of them in the order in which they came."""
+    query = (
+        select(
+            Learner.id,
+            Learner.email,
+            Learner.name,
+            Learner.lms_user_id,
+            ContractLearner.how,
+            ContractLearner.attached_at,
+        )
+        .join(ContractLearner, ContractLearner.learner_id == Learner.id)
+        .where(ContractLearner.contract_id == contract_id)
+        .order_by(ContractLearner.id)
+    )
+    if how is not None:
+        query = query.where(ContractLearner.how == how)
+    if search:
+        pattern = func.lower(containing(search))
+        query = query.where(or_(func.lower(Learner.email).like(pattern), func.lower(Learner.name).like(pattern)))
+    return page(session, query, asked)
+
+
+def codes(session: Session, wanted: CodeSearch, now: datetime, asked: Slice) -> tuple[int, Sequence[Row]]:
+    """Return how many codes match, and a page of them, each with whether it still admits somebody and why (not)."""
+    given = {
+        "organization": wanted.bound_to,
+        "code": wanted.code.strip().lower() if wanted.code else None,
+        "learner": wanted.learner.strip() if wanted.learner else None,
+    }
+    count = session.scalar(text(f"SELECT count(*) FROM ({MATCHING}) AS found"), given) or 0
+    limited = text(f"{MATCHING} ORDER BY code.id LIMIT :limit OFFSET :offset")
+    ids = session.scalars(limited, {**given, "limit": asked.limit, "offset": asked.offset}).all()
+    rows = session.execute(text(FOUND), {"ids": list(ids)}).mappings()
+    return count, [_judged(dict(row), now) for row in rows]
+
+
+def _judged(row: dict[str, Any], now: datetime) -> dict[str, Any]:
+    reason, message = _reason(row, now)
+    return row | {"valid": reason == "valid", "reason": reason, "message": message}
+
+
+def _reason(row: Row, now: datetime) -> tuple[str, str]:
+    """Return why a code admits a new learner or not, in the order in which attaching looks: code, days, room."""
+    if not row["active"] or not row["product_active"]:
+        return (
+            "inactive",
+            "The code was deactivated: the cap was lowered, or its course run was taken from the contract.",
+        )
+    if row["redemption_type"] == "one-time" and row["attached"]:
+        return "spent", "A learner attached with this one-time code. It stays valid for that learner."
+    if row["expires_at"] is not None and row["expires_at"] <= now:
+        return "expired", f"The code expired on {row['expires_at']:%Y-%m-%d}."
+    if row["activates_at"] is not None and row["activates_at"] > now:
+        return "not_started", f"The code is valid from {row['activates_at']:%Y-%m-%d} on."
+    if not _is_open(row, now.date()):
+        return "contract_not_open", f"The contract {row['contract']} is not open today."
+    if row["max_learners"] and row["taken"] >= row["max_learners"]:
+        return "contract_full", f"Every seat of the contract {row['contract']} is taken."
+    return "valid", "The code admits a new learner."
+
+
+def _is_open(row: Row, day: date) -> bool:
+    return rules.is_open(row["contract_active"], row["starts_on"], row["ends_on"], day)
