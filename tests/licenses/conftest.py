@@ -119,7 +119,9 @@ def lms(sandbox: Sandbox) -> Iterator[EnterpriseLms]:
 @pytest.fixture
 def license_manager(sandbox: Sandbox) -> Iterator[LicenseManager]:
     credentials = ClientCredentials(sandbox.lms.url, CLIENT_ID, CLIENT_SECRET)
-    client = LicenseManager(sandbox.license_manager.url, credentials, timeout=5, patience=Patience(first_wait=0.005))
+    client = LicenseManager(
+        sandbox.license_manager.url, credentials, timeout=5, patience=Patience(first_wait=0.005), rates=()
+    )
     yield client
     client.close()
     credentials.close()
