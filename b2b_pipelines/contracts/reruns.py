@@ -1,7 +1,8 @@
-"""Asking edX for the re-runs that contract runs are.
+"""Making contract runs in edX: clones of the source runs, with the contract's times.
 
 Every run keeps its own state (`pending`, `created`, `failed` with the error), written as soon as Studio has answered.
-What fails is asked for again the next time; nothing that the database holds is undone by it.
+`created` means that the clone and the change of its times both succeeded. A failed run is tried again the next time;
+nothing that the database holds is undone by it.
 """
 
 from collections.abc import Sequence
@@ -10,13 +11,13 @@ from dataclasses import dataclass, field
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, aliased
 
-from b2b_pipelines.contracts import rules, store
+from b2b_pipelines.contracts import store
 from b2b_pipelines.contracts.models import Contract, CourseRun
 from b2b_pipelines.contracts.rules import EdxState
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.errors import B2BError, PermanentError
+from b2b_pipelines.errors import B2BError
 from b2b_pipelines.vendors.http import Patience, VendorUnavailable
-from b2b_pipelines.vendors.studio import RerunRequest, Studio
+from b2b_pipelines.vendors.studio import RunRequest, Studio
 
 ONCE = Patience(attempts=1)
 
@@ -34,7 +35,7 @@ class RerunReport:
 class _Wanted:
     id: int
     courseware_id: str
-    request: RerunRequest
+    request: RunRequest
 
 
 def ask_for_reruns(database: Database, studio: Studio | None, slug: str) -> RerunReport:
@@ -72,6 +73,19 @@ def contracts_waiting(session: Session) -> Sequence[str]:
     ).all()
 
 
+def runs_not_in_edx(session: Session, slug: str) -> Sequence[tuple[str, EdxState, str | None]]:
+    """Return the contract's runs that edX does not have: courseware id, state, and the error of a failed one."""
+    rows = session.execute(
+        select(CourseRun.courseware_id, CourseRun.edx_state, CourseRun.edx_error)
+        .where(
+            CourseRun.contract_id == store.contract(session, slug).id,
+            CourseRun.edx_state.in_([EdxState.PENDING, EdxState.FAILED]),
+        )
+        .order_by(CourseRun.id)
+    )
+    return [(key, EdxState(str(state)), error) for key, state, error in rows]
+
+
 def _wanted(session: Session, contract_id: int) -> Sequence[_Wanted]:
     source = aliased(CourseRun)
     rows = session.execute(
@@ -83,15 +97,10 @@ def _wanted(session: Session, contract_id: int) -> Sequence[_Wanted]:
     return [_Wanted(run.id, run.courseware_id, _request(run, source_id)) for run, source_id in rows]
 
 
-def _request(run: CourseRun, source: str) -> RerunRequest:
-    key = rules.RUN_ID.fullmatch(run.courseware_id)
-    if key is None:
-        raise PermanentError(f"{run.courseware_id} is not the key of a course run")
-    return RerunRequest(
+def _request(run: CourseRun, source: str) -> RunRequest:
+    return RunRequest(
         source,
-        org=key["org"],
-        number=key["number"],
-        run=key["run"],
+        key=run.courseware_id,
         title=run.title,
         start=run.start,
         end=run.end,
@@ -100,10 +109,10 @@ def _request(run: CourseRun, source: str) -> RerunRequest:
     )
 
 
-def _ask(studio: Studio, request: RerunRequest, patience: Patience | None) -> B2BError | None:
-    """Why there is no such run in edX now; None when there is."""
+def _ask(studio: Studio, request: RunRequest, patience: Patience | None) -> B2BError | None:
+    """Return why the run is not in edX as asked; None when it is."""
     try:
-        studio.rerun(request, patience=patience)
+        studio.make_run(request, patience=patience)
     except B2BError as error:
         return error
     return None
