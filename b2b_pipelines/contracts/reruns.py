@@ -32,7 +32,9 @@ class RerunReport:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class Waiting:
+    """A contract run that edX does not have yet, and what Studio is asked for it."""
+
     id: int
     courseware_id: str
     request: RunRequest
@@ -45,7 +47,12 @@ def ask_for_reruns(database: Database, studio: Studio | None, slug: str) -> Reru
     `NotFound` for an unknown contract, and nothing that Studio does.
     """
     with database.session() as session:
-        wanted = _wanted(session, store.contract(session, slug).id)
+        wanted = waiting(session, store.contract(session, slug).id)
+    return ask(database, studio, wanted)
+
+
+def ask(database: Database, studio: Studio | None, wanted: Sequence[Waiting]) -> RerunReport:
+    """Ask Studio for these runs and note each answer, as `ask_for_reruns` does."""
     if studio is None:
         return RerunReport(pending=[run.courseware_id for run in wanted])
     report, patience = RerunReport(), None
@@ -73,20 +80,8 @@ def contracts_waiting(session: Session) -> Sequence[str]:
     ).all()
 
 
-def runs_not_in_edx(session: Session, slug: str) -> Sequence[tuple[str, EdxState, str | None]]:
-    """Return the contract's runs that edX does not have: courseware id, state, and the error of a failed one."""
-    rows = session.execute(
-        select(CourseRun.courseware_id, CourseRun.edx_state, CourseRun.edx_error)
-        .where(
-            CourseRun.contract_id == store.contract(session, slug).id,
-            CourseRun.edx_state.in_([EdxState.PENDING, EdxState.FAILED]),
-        )
-        .order_by(CourseRun.id)
-    )
-    return [(key, EdxState(str(state)), error) for key, state, error in rows]
-
-
-def _wanted(session: Session, contract_id: int) -> Sequence[_Wanted]:
+def waiting(session: Session, contract_id: int) -> Sequence[Waiting]:
+    """Return the runs of a contract that edX was not asked for yet, or refused."""
     source = aliased(CourseRun)
     rows = session.execute(
         select(CourseRun, source.courseware_id)
@@ -94,7 +89,7 @@ def _wanted(session: Session, contract_id: int) -> Sequence[_Wanted]:
         .where(CourseRun.contract_id == contract_id, CourseRun.edx_state.in_([EdxState.PENDING, EdxState.FAILED]))
         .order_by(CourseRun.id)
     )
-    return [_Wanted(run.id, run.courseware_id, _request(run, source_id)) for run, source_id in rows]
+    return [Waiting(run.id, run.courseware_id, _request(run, source_id)) for run, source_id in rows]
 
 
 def _request(run: CourseRun, source: str) -> RunRequest:
