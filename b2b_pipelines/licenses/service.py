@@ -195,8 +195,11 @@ def read_license_manager(database: Database, license_manager: LicenseManager, cu
     with tallied_requests() as tally:
         agreements = license_manager.agreements(customer)
         plans = [plan for agreement in agreements for plan in agreement.plans]
+        if refused := [plan for agreement in agreements for plan in agreement.refused]:
+            named = "; ".join(f"plan {plan.uuid}: {plan.reason}" for plan in refused)
+            raise Conflict(f"license-manager lists plans that cannot be used: {named}")
         # Keyed once more: a license may have moved from one plan to another while they were read.
-        licenses = {row.uuid: row for plan in plans for row in license_manager.licenses(plan.uuid)}
+        licenses = {row.uuid: row for plan in plans if plan.is_held for row in license_manager.licenses(plan.uuid)}
     with database.session() as session:
         staging.begin(session)
         staging.stage_plans(session, _listed_plans(agreements), LISTED_PLAN)
@@ -216,7 +219,9 @@ def compare_counts(database: Database, license_manager: LicenseManager, customer
     """By plan: how many licenses that were given out are known, and how many license-manager counts."""
     with database.session() as session:
         known = store.given_out(session, customer)
-    return {plan: (count, license_manager.count(plan)) for plan, count in known.items()}
+    plans = [plan for agreement in license_manager.agreements(customer) for plan in agreement.plans]
+    counted = {plan.uuid: plan.counts.given_out for plan in plans if plan.counts is not None}
+    return {plan: (count, counted[plan]) for plan, count in known.items() if plan in counted}
 
 
 def decide(session: Session, customer: UUID, policy: Policy) -> list[Verdict]:

@@ -30,6 +30,7 @@ from tenacity import (
 )
 
 from b2b_pipelines.errors import PermanentError, TransientError
+from b2b_pipelines.vendors.throttle import Throttle
 
 WORDS_SHOWN = 300
 ADDRESS = re.compile(r"[^\s\"'<>,;:(){}\[\]]+@[^\s\"'<>,;:(){}\[\]]+")
@@ -148,7 +149,8 @@ class HttpClient:
     """One vendor behind one base URL (which may have a path). Thread-safe; connections are kept.
 
     `vendor` is the name that errors say ("the LMS"). `timeout` is in seconds and bounds connecting, and every wait for
-    the vendor's next bytes. With an `Authorization`, a 401 gets a new token once per request.
+    the vendor's next bytes. With an `Authorization`, a 401 gets a new token once per request. With a `Throttle`, every
+    attempt waits for its turn.
     """
 
     def __init__(
@@ -159,11 +161,13 @@ class HttpClient:
         timeout: float = 30.0,
         patience: Patience | None = None,
         authorization: Authorization | None = None,
+        throttle: Throttle | None = None,
     ) -> None:
         self.vendor = vendor
         self.patience = patience or Patience()
         self.tally = RequestTally()
         self._authorization = authorization
+        self._throttle = throttle or Throttle()
         self._client = httpx.Client(base_url=base_url, timeout=float(timeout), verify=_trusted())
 
     def __enter__(self) -> Self:
@@ -239,6 +243,7 @@ class HttpClient:
 
     def _send(self, call: "_Call", authorization: str | None) -> httpx.Response:
         headers = call.headers | ({"Authorization": authorization} if authorization else {})
+        self._throttle.wait()
         self.tally.add(call.method)
         if tally := _tally.get():
             tally.add(call.method)
@@ -254,9 +259,9 @@ class HttpClient:
         except httpx.DecodingError:
             raise AnswerMalformed(f"{self.vendor} answered {call} with bytes that cannot be decoded") from None
 
-    def refused(self, method: str, path: str, response: httpx.Response) -> VendorRefused:
-        """The refusal that an answer is, for a caller who expected its status and found that it is no good."""
-        status, words = response.status_code, _without(_words(response), ())
+    def refused(self, method: str, path: str, response: httpx.Response, private: Iterable[str] = ()) -> VendorRefused:
+        """Return the refusal for an answer whose status the caller expected and whose content is a refusal."""
+        status, words = response.status_code, _without(_words(response), private)
         return VendorRefused(self._told(f"{method} {path}", status, words), status=status, words=words)
 
     def _told(self, call: object, status: int, words: str) -> str:
