@@ -58,6 +58,9 @@ class Box(NamedTuple):
             min(self.right, column_count),
         )
 
+    def within(self, other: "Box") -> bool:
+        return self.top >= other.top and self.left >= other.left and self.bottom <= other.bottom and self.right <= other.right  # fmt: skip
+
     def touches(self, other: "Box") -> bool:
         return (
             self.top < other.bottom and other.top < self.bottom and self.left < other.right and other.left < self.right

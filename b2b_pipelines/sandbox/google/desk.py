@@ -26,11 +26,11 @@ from starlette.routing import BaseRoute, Route
 from b2b_pipelines.sandbox.admin import API, FaultBody
 from b2b_pipelines.sandbox.asked import AdminRefused, Body, body_of, refusing
 from b2b_pipelines.sandbox.faults import Fault, When
-from b2b_pipelines.sandbox.google.cells import Cell, Formatted, Formula
+from b2b_pipelines.sandbox.google.cells import Cell, Formatted, Formula, Spilled
 from b2b_pipelines.sandbox.google.edits import apply_edit
 from b2b_pipelines.sandbox.google.model import Spreadsheet, Tab
 from b2b_pipelines.sandbox.google.quota import Quota
-from b2b_pipelines.sandbox.google.resource import grid_range
+from b2b_pipelines.sandbox.google.resource import grid_range, table_resource
 from b2b_pipelines.sandbox.google.tokens import SERVICE_ACCOUNT
 
 if TYPE_CHECKING:
@@ -212,12 +212,16 @@ def _described(google: "Google", spreadsheet: Spreadsheet) -> dict[str, Any]:
             "page": google.page(spreadsheet.spreadsheet_id),
             "owner": spreadsheet.owner,
             "shared_with": sorted(spreadsheet.shared_with),
+            "viewers": sorted(spreadsheet.viewers),
             "public": spreadsheet.public,
+            "trashed": spreadsheet.trashed,
+            "office_file": spreadsheet.office_file,
             "version": spreadsheet.version,
             "tabs": [
                 {
                     "sheet_id": tab.sheet_id,
                     "title": tab.title,
+                    "url": spreadsheet.url_of(tab),
                     "row_count": tab.row_count,
                     "column_count": tab.column_count,
                     "used_rows": tab.used()[0],
@@ -236,14 +240,30 @@ def _shown(tab: Tab) -> dict[str, Any]:
         "row_count": tab.row_count,
         "column_count": tab.column_count,
         "protected": [grid_range(tab.sheet_id, protection.area) for protection in tab.protections],
-        "rows": [[_shown_cell(tab, cell) for cell in line] for line in tab.lines(tab.box)],
+        "merges": [grid_range(tab.sheet_id, merge.area) for merge in tab.regions_of("merge")],
+        "checkboxes": [grid_range(tab.sheet_id, region.area) for region in tab.regions_of("checkbox")],
+        "hidden_rows": sorted(
+            row
+            for region in tab.regions_of("hidden_by_filter", "hidden_by_user")
+            for row in range(*region.box(tab.row_count, tab.column_count)[0:3:2])
+        ),
+        "tables": [table_resource(tab, table) for table in tab.regions_of("table")],
+        "rows": [
+            [_shown_cell(tab, row, column, cell) for column, cell in enumerate(line)]
+            for row, line in enumerate(tab.lines(tab.box))
+        ],
     }
 
 
-def _shown_cell(tab: Tab, cell: Cell | None) -> Any:
+def _shown_cell(tab: Tab, row: int, column: int, cell: Cell | None) -> Any:
+    if tab.is_covered(row, column):
+        return None
     if isinstance(cell, Formula):
-        number = isinstance(tab.computed(cell), int | float)
-        return {"shown": tab.shown_as(cell), "entered": cell.text, "number": number}
+        value = tab.value_at(row, column)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return {"shown": tab.shown_at(row, column), "entered": cell.text, "number": number}
     if isinstance(cell, Formatted):
         return {"shown": cell.shown, "entered": cell.shown, "number": True}
+    if isinstance(cell, Spilled):
+        return {"shown": tab.shown_at(row, column), "entered": "", "number": isinstance(cell.value, int | float)}
     return cell
