@@ -59,7 +59,8 @@ class Box(NamedTuple):
         )
 
     def within(self, other: "Box") -> bool:
-        return self.top >= other.top and self.left >= other.left and self.bottom <= other.bottom and self.right <= other.right  # fmt: skip
+        rows = other.top <= self.top and self.bottom <= other.bottom
+        return rows and other.left <= self.left and self.right <= other.right
 
     def touches(self, other: "Box") -> bool:
         return (

@@ -7,7 +7,7 @@ Source: https://support.google.com/docs/table/25273 (function list).
 
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, Protocol
 
 from b2b_pipelines.sandbox.google.a1 import Box, Unparsable, parse_cell, parse_cells
@@ -39,18 +39,17 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
-_OPERATORS: dict[str, Callable[[Scalar | None, Scalar | None], Scalar]] = {
+_COMPARISONS = ("=", "<>", "<", ">", "<=", ">=")
+_OPERATORS: dict[str, Callable[..., Scalar]] = {
     "+": lambda a, b: number(as_number(a) + as_number(b)),
     "-": lambda a, b: number(as_number(a) - as_number(b)),
     "*": lambda a, b: number(as_number(a) * as_number(b)),
     "^": lambda a, b: number(as_number(a) ** as_number(b)),
-    "/": lambda a, b: (
-        number(as_number(a) / as_number(b)) if as_number(b) else ErrorValue("#DIV/0!")
-    ),
+    "/": lambda a, b: number(as_number(a) / as_number(b)) if as_number(b) else ErrorValue("#DIV/0!"),
     "&": lambda a, b: as_text(a) + as_text(b),
-    **{sign: (lambda a, b, sign=sign: compare(sign, a, b)) for sign in ("=", "<>", "<", ">", "<=", ">=")},
+    **{sign: partial(compare, sign) for sign in _COMPARISONS},
 }
-_LEVELS = (("=", "<>", "<", ">", "<=", ">="), ("&",), ("+", "-"), ("*", "/"), ("^",))
+_LEVELS = (_COMPARISONS, ("&",), ("+", "-"), ("*", "/"), ("^",))
 
 
 class Sheet(Protocol):
@@ -91,7 +90,7 @@ def _intersected(value: Value, node: Node, sheet: Sheet, at: tuple[int, int] | N
     """The cell of a bare range that is in the formula's own row: a range alone does not spill."""
     if at is None or not isinstance(value, list):
         return value
-    box = node.datum.box(sheet.box.bottom, sheet.box.right)
+    box: Box = node.datum.box(sheet.box.bottom, sheet.box.right)
     if box.right - box.left == 1 and box.top <= at[0] < box.bottom:
         return value[at[0] - box.top][0]
     return ErrorValue("#VALUE!")
@@ -262,4 +261,3 @@ class _Reader:
         self.expect("}")
         rows.append(Node("row", None, tuple(cells)))
         return Node("rows", None, tuple(rows))
-

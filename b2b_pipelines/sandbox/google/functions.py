@@ -131,7 +131,12 @@ def _criterion(wanted: Scalar | None) -> Callable[[Scalar | None], bool]:
     if sign in ("=", "<>"):
         equals = _equals(limit)
         return lambda cell: equals(cell) == (sign == "=")
-    return lambda cell: type(cell) is not bool and isinstance(cell, str) == isinstance(limit, str) and cell is not None and compare(sign, cell, limit)  # fmt: skip
+
+    def is_beyond(cell: Scalar | None) -> bool:
+        comparable = cell is not None and not isinstance(cell, bool) and isinstance(cell, str) == isinstance(limit, str)
+        return comparable and compare(sign, cell, limit)
+
+    return is_beyond
 
 
 def _equals(wanted: Scalar | None) -> Callable[[Scalar | None], bool]:

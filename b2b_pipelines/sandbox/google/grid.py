@@ -413,14 +413,12 @@ class Grid:
                 if isinstance(cell, Formula):
                     line[column] = Formula(following(cell.text, dimension, places), cell.value)
         size = self.size(dimension)
-        for things in (self.protections, self.regions):
-            kept = []
-            for thing in things:
-                area = follow(thing.area, dimension, places, size)
-                if area is not None and not (isinstance(thing, Region) and thing.kind == "merge" and area.is_cell):
-                    thing.area = area
-                    kept.append(thing)
-            things[:] = kept  # type: ignore[index]
+        self.protections = [
+            thing for thing in self.protections if _moved_along(thing, follow(thing.area, dimension, places, size))
+        ]
+        self.regions = [
+            thing for thing in self.regions if _moved_along(thing, follow(thing.area, dimension, places, size))
+        ]
         self.changed(regions=True)
 
     def _box(self, cells: str | None) -> Box:
@@ -441,6 +439,14 @@ class Grid:
 
 LEFT_ALONE: Any = object()
 """Stands for a write that leaves its cell as it is."""
+
+
+def _moved_along(thing: Protection | Region, area: Area | None) -> bool:
+    """Give it its new area; whether there is still something of it. A merge of one cell is none."""
+    if area is None or (isinstance(thing, Region) and thing.kind == "merge" and area.is_cell):
+        return False
+    thing.area = area
+    return True
 
 
 def _overlaid(rows: list[Line], spills: Mapping[tuple[int, int], Scalar | None]) -> list[Line]:

@@ -7,7 +7,7 @@ what comes out `effectiveValue`, what is shown `formattedValue`. A cell into whi
 
 import json
 from collections.abc import Callable
-from json.encoder import encode_basestring  # type: ignore[attr-defined]
+from json.encoder import encode_basestring
 from typing import Any
 
 from b2b_pipelines.sandbox.google.a1 import Box

@@ -92,7 +92,9 @@ class Spreadsheet:
         """The URL as the browser shows it while a person looks at this tab: `gid` is the tab's number."""
         if self.office_file:
             return f"https://docs.google.com/spreadsheets/d/{self.spreadsheet_id}/edit?rtpof=true&sd=true"
-        return f"https://docs.google.com/spreadsheets/d/{self.spreadsheet_id}/edit?gid={tab.sheet_id}#gid={tab.sheet_id}"
+        return (
+            f"https://docs.google.com/spreadsheets/d/{self.spreadsheet_id}/edit?gid={tab.sheet_id}#gid={tab.sheet_id}"
+        )
 
     def opens_for(self, account: str) -> bool:
         """Whether this account may read it. In the bin it is there for its owner alone."""
@@ -195,7 +197,9 @@ class Spreadsheet:
             raise SheetError("You can't remove all the sheets in a document.")
         self.tabs.remove(tab)
 
-    def duplicate(self, tab: Tab, title: str | None = None, *, sheet_id: int | None = None, index: int | None = None) -> Tab:
+    def duplicate(
+        self, tab: Tab, title: str | None = None, *, sheet_id: int | None = None, index: int | None = None
+    ) -> Tab:
         """Add a copy of a tab, by default `Copy of …` after it, with all that is in it.
 
         Source: https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheets/request#duplicatesheetrequest
@@ -206,7 +210,9 @@ class Spreadsheet:
             names = (first if n == 1 else f"{first} {n}" for n in count(1))
             title = next(name for name in names if name.casefold() not in taken)
         place = tab.index + 1 if index is None else index
-        copy = self.new_tab(title, sheet_id=sheet_id, row_count=tab.row_count, column_count=tab.column_count, index=place)
+        copy = self.new_tab(
+            title, sheet_id=sheet_id, row_count=tab.row_count, column_count=tab.column_count, index=place
+        )
         copy.frozen_rows, copy.frozen_columns = tab.frozen_rows, tab.frozen_columns
         copy.rows = [line[:] for line in tab.rows]
         copy.regions = [region.copy() for region in tab.regions]

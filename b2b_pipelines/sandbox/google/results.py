@@ -56,7 +56,9 @@ class Values:
     def look_for_arrays(self) -> None:
         """Find out whether there are array formulas, after rows were put in place as a whole."""
         self.has_arrays = any(
-            isinstance(cell, Formula) and SPILLS.search(cell.text) is not None for line in self.grid.rows for cell in line
+            isinstance(cell, Formula) and SPILLS.search(cell.text) is not None
+            for line in self.grid.rows
+            for cell in line
         )
         self.forget()
 

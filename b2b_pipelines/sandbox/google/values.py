@@ -30,7 +30,7 @@ def read(target: Target, render: Render, dates: Dates, major: Major) -> dict[str
     box = box.clipped(tab.row_count, tab.column_count)
     answer: dict[str, Any] = {"range": range_name(tab.title, box), "majorDimension": major}
     values = [
-        [_rendered(tab, *_place(box, line, place, major), cell, render, dates) for place, cell in enumerate(cells)]
+        [_rendered(tab, _place(box, line, place, major), cell, render, dates) for place, cell in enumerate(cells)]
         for line, cells in enumerate(_lines(tab, box, major))
     ]
     if values:
@@ -57,17 +57,17 @@ def _place(box: Box, line: int, place: int, major: Major) -> tuple[int, int]:
     return (box.top + line, box.left + place) if major == "ROWS" else (box.top + place, box.left + line)
 
 
-def _rendered(tab: Tab, row: int, column: int, cell: Cell | None, render: Render, dates: Dates) -> Any:
+def _rendered(tab: Tab, place: tuple[int, int], cell: Cell | None, render: Render, dates: Dates) -> Any:
     if isinstance(cell, str):
         return cell
     if cell is None:
         return ""
     if render == "FORMATTED_VALUE":
-        return tab.shown_at(row, column)
+        return tab.shown_at(*place)
     if isinstance(cell, Formatted):
         return cell.shown if cell.is_date and dates == "FORMATTED_STRING" else cell.value
     if isinstance(cell, Formula):
-        return cell.text if render == "FORMULA" else _or_nothing(tab.value_at(row, column))
+        return cell.text if render == "FORMULA" else _or_nothing(tab.value_at(*place))
     if isinstance(cell, Spilled):
         return "" if render == "FORMULA" else cell.value
     return cell
