@@ -2,7 +2,9 @@
 
 import fnmatch
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from b2b_pipelines.sandbox.google.cells import ErrorValue, Matrix, Scalar, Value, number, shown_number
@@ -148,7 +150,30 @@ def _equals(wanted: Scalar | None) -> Callable[[Scalar | None], bool]:
     return lambda cell: cell is not None and compare("=", cell, wanted)
 
 
+class Block(list[list[Scalar | None]]):
+    """The values of a range that many formulas look at: its texts are counted and indexed once."""
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        return Counter(as_text(cell).casefold() for cell in flat(self) if cell is not None)
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """The first row that has a text in its first column."""
+        first: dict[str, int] = {}
+        for row, line in enumerate(self):
+            if line[0] is not None:
+                first.setdefault(as_text(line[0]).casefold(), row)
+        return first
+
+
+_PATTERN = re.compile(r"[*?]|^[<>=]")
+
+
 def _countif(cells: Value, wanted: Value, *_: Value) -> Value:
+    text = as_text(_only(wanted))
+    if isinstance(cells, Block) and _only(wanted) is not None and not _PATTERN.search(text):
+        return cells.counts[text.casefold()]
     fits = _criterion(_only(wanted))
     return sum(1 for cell in flat(cells) if fits(cell))
 
@@ -166,6 +191,9 @@ def _vlookup(wanted: Value, table: Value, index: Value, is_sorted: Value = True)
     if not table or not 0 <= place < len(table[0]):
         return ErrorValue("#REF!")
     value = _only(wanted)
+    if isinstance(table, Block) and not is_sorted:
+        row = None if value is None else table.rows.get(as_text(value).casefold())
+        return ErrorValue("#N/A") if row is None else table[row][place]
     found: Scalar | None = ErrorValue("#N/A")
     for line in table:
         if is_sorted and compare(">", line[0], value) and line[0] is not None:

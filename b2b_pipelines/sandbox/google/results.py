@@ -19,6 +19,7 @@ from b2b_pipelines.sandbox.google.cells import (
     shown_number,
 )
 from b2b_pipelines.sandbox.google.formulas import SPILLS, evaluate
+from b2b_pipelines.sandbox.google.functions import Block
 
 if TYPE_CHECKING:
     from b2b_pipelines.sandbox.google.grid import Grid
@@ -80,10 +81,9 @@ class Values:
     def block(self, box: Box) -> Matrix:
         """The values of a box, row by row."""
         if box not in self._blocks:
-            block = [
+            self._blocks[box] = Block(
                 [self.at(row, column) for column in range(box.left, box.right)] for row in range(box.top, box.bottom)
-            ]
-            self._blocks[box] = block
+            )
         return self._blocks[box]
 
     def spills(self) -> dict[tuple[int, int], Scalar | None]:
