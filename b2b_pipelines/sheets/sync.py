@@ -17,7 +17,7 @@ from b2b_pipelines.contracts.rules import spreadsheet_id
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.locks import Held
 from b2b_pipelines.sheets import store, targets
-from b2b_pipelines.sheets.astray import is_as_meant, repairs, with_cells, withdrawal
+from b2b_pipelines.sheets.displaced import is_as_meant, repairs, with_cells, withdrawal
 from b2b_pipelines.sheets.layout import (
     HEADERS,
     CodeRow,
