@@ -44,7 +44,7 @@ class Customer:
 
     def shows(self, row: int, column: int) -> object:
         """What comes out in a cell; `""` where nothing does."""
-        value = self.tab.computed(self.tab.at(row, column))
+        value = self.tab.value_at(row, column)
         return "" if value is None else value
 
     def column(self, ours: int) -> int | None:
