@@ -106,7 +106,7 @@ def test_a_tab_that_cannot_be_deleted_is_named(sandbox, checked, spreadsheet):
 
 def test_a_tab_that_is_left_behind_by_an_error_is_named_in_it(sandbox, checked, spreadsheet):
     sandbox.faults.answer(503, kind="write", skip=3, times=9)
-    with pytest.raises(GoogleUnavailable, match="Delete the tab 'b2b check [0-9a-f]{6}' in the spreadsheet"):
+    with pytest.raises(GoogleUnavailable, match=r"Delete the tab 'b2b check [0-9a-f]{6}' in the spreadsheet"):
         checked()
 
 
