@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import cached_property
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -126,6 +126,8 @@ class Settings(BaseSettings):
     gsheets_update_frequency: int = Field(3600, ge=1, le=TEN_YEARS)
     gsheets_update_offset: int | None = Field(None, ge=0)
     gsheets_requests_per_minute: int = Field(60, ge=1)
+    sheet_replace: Literal["allow", "ask"] = "allow"
+    public_url: HttpUrl | None = None
 
     studio_url: HttpUrl | None = None
     lms_url: HttpUrl | None = None

@@ -18,6 +18,7 @@ from b2b_pipelines.api.pagination import Page, Paging
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.enrollment_codes import pages, reports
 from b2b_pipelines.errors import NotFound
+from b2b_pipelines.privacy import masked_text
 from b2b_pipelines.sheets import history
 from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.sheets.models import SheetSnapshot
@@ -56,7 +57,7 @@ class ContractOut(BaseModel):
                     "codes": 4000,
                     "learners": 37,
                     "sheet_url": "https://docs.google.com/spreadsheets/d/1AbCdEfGhIjKlMnOp/edit",
-                    "sheet_tab": "Sheet1",
+                    "sheet_tab": None,
                 }
             ]
         }
@@ -76,7 +77,7 @@ class ContractOut(BaseModel):
     codes: int
     learners: int
     sheet_url: str | None
-    sheet_tab: str
+    sheet_tab: str | None
 
 
 class SheetLocation(BaseModel):
@@ -263,14 +264,19 @@ def shown_rows(snapshot: SheetSnapshot, caller: Caller) -> Sequence[tuple[int, s
     if caller.sees_emails:
         return [(row, code, list(cells)) for row, code, cells in snapshot.rows]
     return [
-        (row, code, [masked_cell(cell) if place == REDEEMED_BY else cell for place, cell in enumerate(cells)])
+        (row, code, [masked_cell(cell, redeemer=place == REDEEMED_BY) for place, cell in enumerate(cells)])
         for row, code, cells in snapshot.rows
     ]
 
 
-def masked_cell(cell: Any) -> Any:
-    """A cell of the column of redeemers, for callers who do not see e-mail addresses."""
-    return masked(cell) if isinstance(cell, str) and cell else cell
+def masked_cell(cell: Any, *, redeemer: bool = False) -> Any:
+    """Return a cell for callers who do not see e-mail addresses: addresses are masked in whatever cell they stand.
+
+    In the column of redeemers everything is an address.
+    """
+    if not isinstance(cell, str) or not cell:
+        return cell
+    return masked(cell) if redeemer and " " not in cell.strip() else masked_text(cell)
 
 
 def _summary(snapshot: SheetSnapshot) -> SnapshotOut:

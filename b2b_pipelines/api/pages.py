@@ -288,7 +288,11 @@ def _as_seen(change: Change, caller: Caller) -> Change:
     if caller.sees_emails:
         return change
     cells = tuple(
-        (header, masked_cell(was), masked_cell(became)) if header == "Redeemed By" else (header, was, became)
+        (
+            header,
+            masked_cell(was, redeemer=header == "Redeemed By"),
+            masked_cell(became, redeemer=header == "Redeemed By"),
+        )
         for header, was, became in change.cells
     )
     return Change(change.code, change.row_before, change.row_after, cells)

@@ -30,6 +30,8 @@ class Contract(Base):
     `starts_on` and `ends_on` are inclusive days (UTC). `max_learners` of None or 0 is no cap, `price` of None or 0
     is free.
 
+    `sheet_tab` is a tab's title, or its index from 0; None: no tab was named (the `gid=` of the URL may name one).
+
     `revision` grows by one at every change that can matter downstream, and `change_id` is then the id of the
     transaction that made it, so that a reader can tell what was committed since its last look. The assets note in
     `materialized_revision` the revision up to which they brought runs and codes in line.
@@ -54,7 +56,7 @@ class Contract(Base):
     max_learners: Mapped[int | None]
     price: Mapped[Decimal | None]
     sheet_url: Mapped[str | None] = mapped_column(String(1024))
-    sheet_tab: Mapped[str] = mapped_column(String(255), default="Sheet1", server_default="Sheet1")
+    sheet_tab: Mapped[str | None] = mapped_column(String(255))
     revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
     change_id: Mapped[int] = mapped_column(
         default=text("pg_current_xact_id()::text::bigint"),

@@ -37,6 +37,13 @@ _PAUSE = text("""
     ON CONFLICT (account, kind) DO UPDATE
     SET paused_until = greatest(permits.paused_until, excluded.paused_until)
 """)
+_PAUSE_ONCE = text("""
+    INSERT INTO request_permits AS permits (account, kind, slots, paused_until)
+    VALUES (:account, :kind, ARRAY[]::timestamptz[], clock_timestamp() + :pause)
+    ON CONFLICT (account, kind) DO UPDATE
+    SET paused_until = CASE WHEN permits.paused_until > clock_timestamp() THEN permits.paused_until
+                            ELSE excluded.paused_until END
+""")
 _PAUSED = text("""
     SELECT paused_until > clock_timestamp() FROM request_permits WHERE account = :account AND kind = :kind
 """)
@@ -110,6 +117,14 @@ class Limiter:
         Whoever waits already takes a new turn after it. A longer pause stays when a shorter one is asked for.
         """
         self._run(_PAUSE, kind, pause=timedelta(seconds=seconds))
+
+    def pause_until_minute_ends(self, kind: Kind) -> None:
+        """Give no permits of this kind until a minute has passed since the vendor refused the first request.
+
+        A 429 without `Retry-After` means that the account's quota of this minute is spent. Requests that are refused
+        while the pause lasts, because they were on their way, do not make it longer.
+        """
+        self._run(_PAUSE_ONCE, kind, pause=self._window)
 
     def _reserve(self, kind: Kind, patience: float) -> float:
         delay = self._run(

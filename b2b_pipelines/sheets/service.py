@@ -11,8 +11,9 @@ from b2b_pipelines.errors import NotFound
 from b2b_pipelines.sheets import store
 from b2b_pipelines.sheets.models import SheetSnapshot
 from b2b_pipelines.sheets.results import Contended, LayoutIsLost, NotDelivered, SyncResult
-from b2b_pipelines.sheets.sync import Sync, written_of
+from b2b_pipelines.sheets.sync import Order, Sync
 from b2b_pipelines.sheets.targets import TabMissing
+from b2b_pipelines.sheets.truth import written_of
 from b2b_pipelines.vendors.google_sheets import GoogleSheets, Requests
 
 __all__ = [
@@ -30,9 +31,11 @@ __all__ = [
 LOCK_WAIT_SECONDS = 60.0
 
 
-def plan(database: Database, sheets: GoogleSheets, said: str) -> SyncResult:
-    """What a sync would write now. Reads the sheet and writes nothing, neither there nor here."""
-    work = Sync(database, sheets.counting(Requests()), said)
+def plan(
+    database: Database, sheets: GoogleSheets, said: str, *, rebuild: bool = False, ask: bool = False
+) -> SyncResult:
+    """What a sync, or a rebuild, would write now. Reads the sheet and writes nothing, neither there nor here."""
+    work = Sync(database, sheets.counting(Requests()), said, order=Order(rebuild=rebuild, ask=ask))
     work.look()
     return work.result(work.decide())
 
@@ -44,16 +47,21 @@ def sync(
     *,
     run_id: str | None = None,
     rebuild: bool = False,
+    replace: bool = False,
+    ask: bool = False,
     wait: float = LOCK_WAIT_SECONDS,
 ) -> SyncResult:
     """Bring the sheet of a contract in line with its codes: one read and, if anything is to be changed, one write.
 
-    Waits `wait` seconds for another sync of the spreadsheet. With `rebuild` the tab's A-F are written anew, as for a new
-    target. Raises `NotDelivered`, `TabMissing`, `Conflict` (the tab is another contract's), `LayoutIsLost`,
-    `Contended`, `Busy` and what `vendors.google_sheets` raises; whatever was written until then is found and continued
-    by the next sync.
+    Waits `wait` seconds for another sync of the spreadsheet. With `rebuild` our columns are written to A-F again, beside
+    the customer's notes. `replace` agrees that what a new target holds is replaced; with `ask` every new target that
+    holds something needs that, else those whose tab was not named. Raises `NotDelivered`, `TabMissing`, `Conflict` (the
+    tab is another contract's), `TargetNotEmpty`, `TargetTaken`, `SheetMerged`, `LayoutIsLost`, `CellNotKept`,
+    `Contended`, `Busy` and what `vendors.google_sheets` raises; whatever was written until then is found and continued by
+    the next sync.
     """
-    work = Sync(database, sheets.counting(Requests()), said, run_id=run_id, rebuild=rebuild)
+    order = Order(rebuild=rebuild, replace=replace, ask=ask)
+    work = Sync(database, sheets.counting(Requests()), said, run_id=run_id, order=order)
     holder = f"b2b sheet sync {work.slug}"[:40] + f" (process {os.getpid()})"
     with exclusive(database.engine, "spreadsheet", work.spreadsheet, holder=holder, wait=wait) as lock:
         work.look()

@@ -13,8 +13,10 @@ from b2b_pipelines.vendors.google_sheets.errors import (
     GoogleRefused,
     GoogleUnavailable,
     SheetFull,
+    SheetIsOfficeFile,
     SheetProtected,
     SheetUnshared,
+    SheetViewOnly,
     SignInRefused,
     TabMoved,
     WriteUnsettled,
@@ -25,9 +27,9 @@ from b2b_pipelines.vendors.google_sheets.requests import (
     column_letters,
     quoted,
     update_cells,
+    update_table,
 )
 from b2b_pipelines.vendors.google_sheets.tabs import (
-    Cell,
     Kind,
     Pace,
     Requests,
@@ -39,7 +41,6 @@ from b2b_pipelines.vendors.google_sheets.tabs import (
 __all__ = [
     "SCOPES",
     "Account",
-    "Cell",
     "CountedSheets",
     "GoogleRefused",
     "GoogleSheets",
@@ -48,8 +49,10 @@ __all__ = [
     "Pace",
     "Requests",
     "SheetFull",
+    "SheetIsOfficeFile",
     "SheetProtected",
     "SheetUnshared",
+    "SheetViewOnly",
     "SignInRefused",
     "SpreadsheetInfo",
     "TabContent",
@@ -62,4 +65,5 @@ __all__ = [
     "column_letters",
     "quoted",
     "update_cells",
+    "update_table",
 ]

@@ -3,7 +3,6 @@
 import json
 import logging
 import random
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,23 +13,29 @@ from typing import Any
 import google.auth.exceptions
 import google_auth_httplib2
 import httplib2
+import msgspec
 from googleapiclient.errors import HttpError
 
+from b2b_pipelines.cells import Cell
 from b2b_pipelines.vendors.google_sheets.accounts import Account
 from b2b_pipelines.vendors.google_sheets.errors import (
-    GoogleRefused,
     GoogleUnavailable,
-    SheetFull,
-    SheetProtected,
-    SheetUnshared,
-    SignInRefused,
+    Refusal,
     TabMoved,
     WriteUnsettled,
+    sign_in_refused,
 )
-from b2b_pipelines.vendors.google_sheets.reading import VALUES, tab_info, without_trailing_blanks
+from b2b_pipelines.vendors.google_sheets.reading import (
+    Answer,
+    Updated,
+    as_entered,
+    read_spreadsheet,
+    read_update,
+    tab_mask,
+)
 from b2b_pipelines.vendors.google_sheets.reading import content as content_of
 from b2b_pipelines.vendors.google_sheets.requests import quoted
-from b2b_pipelines.vendors.google_sheets.tabs import Cell, Kind, Pace, Requests, SpreadsheetInfo, TabContent, TabInfo
+from b2b_pipelines.vendors.google_sheets.tabs import Kind, Pace, Requests, SpreadsheetInfo, TabContent, TabInfo
 from b2b_pipelines.vendors.google_sheets.transport import DRIVE, SHEETS, Connection, SharedToken, spreadsheets
 from b2b_pipelines.vendors.http import retry_after
 
@@ -38,8 +43,6 @@ TIMEOUT_SECONDS = 60.0
 TRIES = 5
 LONGEST_BACKOFF = 32.0
 LONGEST_RETRY_AFTER = 120.0
-UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}")
-TAB_IS_ELSEWHERE = ("Unable to parse range", "exceeds grid limits", "No grid with id", "beyond the last requested")
 
 Call = Callable[[Any], Any]
 """Makes a request, not yet sent, of the API's `spreadsheets`."""
@@ -98,12 +101,13 @@ class GoogleSheets:
         call: Call,
         take: Callable[[Any], Any] = lambda answer: answer,
         *,
+        decode: Callable[[bytes], Any] = json.loads,
         has_turn: bool = False,
     ) -> Any:
         """Make one request and tell what became of it, as this module's errors do. Tries once.
 
-        `take` takes what is needed out of the answer; an answer in which that is not to be found counts as none. With
-        `has_turn` the request does not wait for its turn: that was taken before.
+        `decode` reads the bytes of the answer and `take` takes what is needed out of it; an answer in which that is not to
+        be found counts as none. With `has_turn` the request does not wait for its turn: that was taken before.
         """
         connection = self._connection()
         turns = [kind] if has_turn else []
@@ -116,29 +120,37 @@ class GoogleSheets:
 
         connection.http.before_each = before_each
         try:
-            return take(call(self._spreadsheets).execute(http=connection, num_retries=0))
+            request = call(self._spreadsheets)
+            request.postproc = lambda _response, content: decode(content)
+            return take(request.execute(http=connection, num_retries=0))
         except HttpError as error:
-            raise self._refusal(error, kind) from error
+            refusal = Refusal.read(int(error.resp.status), error.content, getattr(error, "reason", None))
+            after = retry_after(error.resp.get("retry-after"))
+            raise refusal.as_error(kind, self.account.share_with, after) from error
         except google.auth.exceptions.RefreshError as error:
             if error.retryable:
                 raise GoogleUnavailable("Google's sign-in does not answer") from error
-            raise SignInRefused(
-                f"Google refuses to sign in {self.account.share_with}: check the key and whether the account is enabled"
-            ) from error
+            raise sign_in_refused(self.account.share_with, error) from error
         except google.auth.exceptions.TransportError as error:
             raise GoogleUnavailable("Google's sign-in does not answer") from error
         except (OSError, httplib2.HttpLib2Error, HTTPException) as error:
             failed = WriteUnsettled if kind == "write" else GoogleUnavailable
             raise failed(f"the connection to Google was cut or timed out ({type(error).__name__})") from error
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, msgspec.MsgspecError) as error:
             failed = WriteUnsettled if kind == "write" else GoogleUnavailable
             raise failed("Google's answer could not be read: it was cut short, or lacks what was asked for") from error
 
-    def try_again(self, requests: Requests, call: Call, take: Callable[[Any], Any]) -> Any:
+    def try_again(
+        self,
+        requests: Requests,
+        call: Call,
+        take: Callable[[Any], Any],
+        decode: Callable[[bytes], Any] = json.loads,
+    ) -> Any:
         """Read, up to five times, with truncated exponential backoff."""
         for attempt in range(1, TRIES + 1):
             try:
-                return self.send("read", requests, call, take)
+                return self.send("read", requests, call, take, decode=decode)
             except GoogleUnavailable as error:
                 if attempt == TRIES:
                     raise
@@ -148,8 +160,13 @@ class GoogleSheets:
     def back_off(self, kind: Kind, attempt: int, error: GoogleUnavailable) -> None:
         """Wait before the next try: as long as Google asks for, else twice as long each time, with jitter.
 
-        What was said to the account lets everybody of the installation wait.
+        What was said to the account lets everybody of the installation wait; when the quota of this minute is spent, they
+        wait for their next turn until the minute is over.
         """
+        if error.until_minute_ends:
+            self._pace.pause_until_minute_ends(kind)
+            log.info("%s; trying again when the minute is over", error.message)
+            return
         if error.retry_after is not None:
             seconds = min(error.retry_after, LONGEST_RETRY_AFTER)
         else:
@@ -158,33 +175,6 @@ class GoogleSheets:
             self._pace.pause(kind, seconds)
         log.info("%s; trying again in %.1f s", error.message, seconds)
         self._sleep(seconds)
-
-    def _refusal(self, error: HttpError, kind: Kind) -> Exception:
-        status, words = int(error.resp.status), _words(error)
-        if status == 429 or status >= 500:
-            after = retry_after(error.resp.get("retry-after"))
-            failed = WriteUnsettled if kind == "write" and status != 429 else GoogleUnavailable
-            everybody = status == 429 or after is not None
-            return failed(f"Google answers {status}: {words}", after, concerns_everybody=everybody)
-        if "protected cell" in words or "protected range" in words:
-            return SheetProtected(
-                f"a protected range forbids writing: let {self.account.share_with} edit it, or remove the protection"
-            )
-        if status == 403 and ("has not been used in project" in words or "disabled" in words):
-            return GoogleRefused(f"the Google Sheets API is not enabled for our account's project: {words}")
-        if status in (403, 404):
-            return SheetUnshared(
-                f"the spreadsheet is not there or not shared with us: share it with {self.account.share_with} as an editor"
-            )
-        if status == 401:
-            return SignInRefused(f"Google refuses the token of {self.account.share_with}: check the credentials")
-        if "10000000 cells" in words.replace(",", ""):
-            return SheetFull(
-                "the spreadsheet is at Google's limit of 10 million cells: delete unused tabs or rows in it"
-            )
-        if any(said in words for said in TAB_IS_ELSEWHERE):
-            return TabMoved("the tab was renamed, deleted or made smaller while it was looked at: try again")
-        return GoogleRefused(f"Google answers {status}: {words}")
 
 
 @dataclass
@@ -202,40 +192,53 @@ class CountedSheets:
     def open(self, spreadsheet_id: str) -> SpreadsheetInfo:
         """A spreadsheet and its tabs. One read. Raises `SheetUnshared`."""
 
-        def tabs(answer: Any) -> SpreadsheetInfo:
-            sheets = [sheet["properties"] for sheet in answer["sheets"]]
-            grids = tuple(tab_info(properties) for properties in sheets if "gridProperties" in properties)
-            return SpreadsheetInfo(spreadsheet_id, answer.get("properties", {}).get("title", ""), grids)
+        def tabs(answer: Answer) -> SpreadsheetInfo:
+            grids = tuple(sheet.info for sheet in answer.sheets if sheet.info is not None)
+            return SpreadsheetInfo(spreadsheet_id, answer.properties.title, grids)
 
         found: SpreadsheetInfo = self.sheets.try_again(
             self.requests,
             lambda spreadsheets: spreadsheets.get(
-                spreadsheetId=spreadsheet_id, fields="properties.title,sheets.properties"
+                spreadsheetId=spreadsheet_id, fields="properties.title,sheets.properties", prettyPrint=False
             ),
             tabs,
+            read_spreadsheet,
         )
         return found
 
-    def read(self, spreadsheet_id: str, title: str, sheet_id: int | None = None) -> TabContent | None:
+    def read(
+        self, spreadsheet_id: str, title: str, sheet_id: int | None = None, *, text_columns: int = 0
+    ) -> TabContent | None:
         """A tab and all that is in it, by its title; None if there is none. One read.
 
         With a `sheet_id` it is that tab, whatever its title is by now: where the title leads elsewhere, a second read
-        finds it. Raises `GoogleUnavailable` for answers that do not hold the tab: unreadable is not the same as empty.
+        finds it. With `text_columns` the content has the texts that the first columns show. Raises `GoogleUnavailable`
+        for answers that do not hold the tab: unreadable is not the same as empty.
         """
 
         def by_title(spreadsheets: Any) -> Any:
             return spreadsheets.get(
-                spreadsheetId=spreadsheet_id, ranges=[quoted(title)], includeGridData=True, fields=VALUES
+                spreadsheetId=spreadsheet_id,
+                ranges=[quoted(title)],
+                includeGridData=True,
+                fields=tab_mask(with_texts=bool(text_columns)),
+                prettyPrint=False,
             )
+
+        found = self._read(spreadsheet_id, by_title, text_columns)
+        if sheet_id is None or (found is not None and found.info.sheet_id == sheet_id):
+            return found
+        return self.read_number(spreadsheet_id, sheet_id, text_columns=text_columns)
+
+    def read_number(self, spreadsheet_id: str, sheet_id: int, *, text_columns: int = 0) -> TabContent | None:
+        """A tab and all that is in it, by Google's number for it; None if there is none. One read."""
 
         def by_number(spreadsheets: Any) -> Any:
             body = {"dataFilters": [{"gridRange": {"sheetId": sheet_id}}], "includeGridData": True}
-            return spreadsheets.getByDataFilter(spreadsheetId=spreadsheet_id, body=body, fields=VALUES)
+            mask = tab_mask(with_texts=bool(text_columns))
+            return spreadsheets.getByDataFilter(spreadsheetId=spreadsheet_id, body=body, fields=mask, prettyPrint=False)
 
-        found = self._read(spreadsheet_id, by_title)
-        if sheet_id is None or (found is not None and found.info.sheet_id == sheet_id):
-            return found
-        return self._read(spreadsheet_id, by_number)
+        return self._read(spreadsheet_id, by_number, text_columns)
 
     def update(self, spreadsheet_id: str, changes: Sequence[Mapping[str, Any]], tab: TabInfo) -> TabContent | None:
         """Apply changes at once, all or none, and return the tab as it then is; None if the answer does not say.
@@ -249,15 +252,16 @@ class CountedSheets:
             "responseIncludeGridData": True,
         }
 
-        def content(answer: Any) -> TabContent | None:
-            found = content_of(answer.get("updatedSpreadsheet", {}))
+        def content(answer: Updated) -> TabContent | None:
+            found = content_of(answer.updated_spreadsheet)
             return found if found is not None and found.info.sheet_id == tab.sheet_id else None
 
         held: TabContent | None = self._write(
             lambda spreadsheets: spreadsheets.batchUpdate(
-                spreadsheetId=spreadsheet_id, body=body, fields=f"replies,updatedSpreadsheet({VALUES})"
+                spreadsheetId=spreadsheet_id, body=body, fields=f"updatedSpreadsheet({tab_mask()})", prettyPrint=False
             ),
             content,
+            read_update,
         )
         return held
 
@@ -290,39 +294,41 @@ class CountedSheets:
         self.has_turn = True
         return waited
 
-    def _write(self, call: Call, take: Callable[[Any], Any] = lambda answer: answer) -> Any:
+    def _write(
+        self,
+        call: Call,
+        take: Callable[[Any], Any] = lambda answer: answer,
+        decode: Callable[[bytes], Any] = json.loads,
+    ) -> Any:
         has_turn, self.has_turn = self.has_turn, False
-        return self.sheets.send("write", self.requests, call, take, has_turn=has_turn)
+        return self.sheets.send("write", self.requests, call, take, decode=decode, has_turn=has_turn)
 
-    def _read(self, spreadsheet_id: str, call: Call) -> TabContent | None:
+    def _read(self, spreadsheet_id: str, call: Call, text_columns: int) -> TabContent | None:
         """The tab in the answer to a read; None if there is none, or a chart. Values that were left out are asked for."""
 
-        def properties_and_content(answer: Any) -> tuple[Mapping[str, Any], TabContent | None]:
-            return answer["sheets"][0]["properties"], content_of(answer)
+        def tab_and_content(answer: Answer) -> tuple[TabInfo | None, TabContent | None]:
+            return answer.sheets[0].info, content_of(answer, text_columns)
 
         try:
-            properties, content = self.sheets.try_again(self.requests, call, properties_and_content)
+            tab, content = self.sheets.try_again(self.requests, call, tab_and_content, read_spreadsheet)
         except TabMoved:
             return None
-        if content is not None or "gridProperties" not in properties:
+        if content is not None or tab is None:
             found: TabContent | None = content
             return found
-        tab = tab_info(properties)
-        return TabContent(tab, self._values(spreadsheet_id, tab.title, valueRenderOption="UNFORMATTED_VALUE"))
+        return TabContent(tab, self._values(spreadsheet_id, tab.title))
 
-    def entered(self, spreadsheet_id: str, title: str) -> list[list[Cell]]:
-        """What a tab holds as a person would type it in: formulas as formulas, dates as dates. One read."""
-        return self._values(spreadsheet_id, title, valueRenderOption="FORMULA", dateTimeRenderOption="FORMATTED_STRING")
+    def _values(self, spreadsheet_id: str, title: str) -> list[list[Cell]]:
+        """What was entered in a tab, without what its formulas show. One read."""
 
-    def _values(self, spreadsheet_id: str, title: str, **render: str) -> list[list[Cell]]:
         def values(answer: Any) -> list[list[Cell]]:
             only = answer["valueRanges"][0]
-            return [without_trailing_blanks(row) for row in (only.get("values", []) if only["range"] else [])]
+            return [as_entered(row) for row in (only.get("values", []) if only["range"] else [])]
 
         held: list[list[Cell]] = self.sheets.try_again(
             self.requests,
             lambda spreadsheets: spreadsheets.values().batchGet(
-                spreadsheetId=spreadsheet_id, ranges=[quoted(title)], **render
+                spreadsheetId=spreadsheet_id, ranges=[quoted(title)], valueRenderOption="FORMULA", prettyPrint=False
             ),
             values,
         )
@@ -331,12 +337,3 @@ class CountedSheets:
     def back_off(self, kind: Kind, attempt: int, error: GoogleUnavailable) -> None:
         """Wait before the next try of a piece of work."""
         self.sheets.back_off(kind, attempt, error)
-
-
-def _words(error: HttpError) -> str:
-    """What Google says, in at most 200 characters, without e-mail addresses and enrollment codes."""
-    try:
-        said = json.loads(error.content)["error"]["message"]
-    except (ValueError, KeyError, TypeError):
-        said = getattr(error, "reason", None) or "no reason given"
-    return " ".join(word for word in str(said).split() if "@" not in word and not UUID.search(word))[:200]

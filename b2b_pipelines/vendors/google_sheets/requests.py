@@ -1,9 +1,11 @@
-"""The changes of a batch, and names of cells in A1 notation."""
+"""The changes of a batch, and names of tabs in A1 notation."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from b2b_pipelines.vendors.google_sheets.tabs import Cell
+from b2b_pipelines.cells import Cell, Formula, Spilled, Table, column_letters
+
+__all__ = ["append_dimension", "clear_cells", "column_letters", "quoted", "update_cells", "update_table"]
 
 
 def update_cells(sheet_id: int, row: int, column: int, values: Sequence[Sequence[Cell]]) -> dict[str, Any]:
@@ -38,22 +40,35 @@ def append_dimension(sheet_id: int, dimension: Literal["ROWS", "COLUMNS"], lengt
     return {"appendDimension": {"sheetId": sheet_id, "dimension": dimension, "length": length}}
 
 
+def update_table(sheet_id: int, table: Table) -> dict[str, Any]:
+    """The change that gives a Google Table another range."""
+    area = table.area
+    return {
+        "updateTable": {
+            "table": {
+                "tableId": table.table_id,
+                "range": {
+                    "sheetId": sheet_id,
+                    "startRowIndex": area.top,
+                    "endRowIndex": area.bottom,
+                    "startColumnIndex": area.left,
+                    "endColumnIndex": area.right,
+                },
+            },
+            "fields": "range",
+        }
+    }
+
+
 def quoted(title: str) -> str:
     """A tab's title as A1 notation wants it."""
     return "'" + title.replace("'", "''") + "'"
 
 
-def column_letters(number: int) -> str:
-    """The letters of a column, counted from 1: A, …, Z, AA, …"""
-    letters = ""
-    while number:
-        number, rest = divmod(number - 1, 26)
-        letters = chr(ord("A") + rest) + letters
-    return letters
-
-
 def _cell(value: Cell) -> dict[str, Any]:
-    if value is None or value == "":
+    if value is None or value == "" or isinstance(value, Spilled):
         return {}
+    if isinstance(value, Formula):
+        return {"userEnteredValue": {"formulaValue": value.text}}
     kinds = {str: "stringValue", bool: "boolValue"}
     return {"userEnteredValue": {kinds.get(type(value), "numberValue"): value}}

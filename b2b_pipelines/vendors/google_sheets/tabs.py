@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from b2b_pipelines.cells import Area, Cell, Table
+
 Kind = Literal["read", "write"]
-Cell = str | int | float | bool | None
 
 
 class Pace(Protocol):
@@ -13,6 +14,8 @@ class Pace(Protocol):
     def wait(self, kind: Kind) -> float: ...
 
     def pause(self, kind: Kind, seconds: float) -> None: ...
+
+    def pause_until_minute_ends(self, kind: Kind) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +31,16 @@ class TabInfo:
 
 @dataclass(frozen=True, slots=True)
 class TabContent:
-    """A tab and the values in it, row by row, without trailing blanks. What a formula comes out as is its value."""
+    """A tab and what was entered in it, row by row, without trailing blanks; its merges and Google Tables.
+
+    `texts` are what the first columns show, where that was asked for.
+    """
 
     info: TabInfo
     values: list[list[Cell]]
+    merges: tuple[Area, ...] = ()
+    tables: tuple[Table, ...] = ()
+    texts: list[list[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
