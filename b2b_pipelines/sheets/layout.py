@@ -181,18 +181,20 @@ def holds_our_codes(tab: Tab, known: Collection[str], written: Written | None = 
     )
 
 
-def find_layout(tab: Tab, known: Collection[str], written: Written | None) -> Layout | LayoutLost:
+def find_layout(
+    tab: Tab, known: Collection[str], written: Written | None, *, believe_headers: bool = False
+) -> Layout | LayoutLost:
     """Where our columns are now, wherever the customer moved them.
 
     By the header texts, in row 1 or in the row that has most of them; of two columns with one text, the one that holds
     our data. A text that is gone: where the column was relative to the code column, if the cells there still hold what
     we wrote. The code column, when its text is gone: by the codes in it, which are those of `written`, or, if nothing
     was written yet, the `known` ones, in any spelling. Texts that stand over the contents of another one are not
-    believed.
+    believed, unless `believe_headers`: just after a write, columns may have moved under it.
     """
     search = _Search(tab, known, written)
     layout = search.by_names() or search.by_data()
-    if isinstance(layout, Layout) and (misplaced := search.misplaced(layout)):
+    if isinstance(layout, Layout) and not believe_headers and (misplaced := search.misplaced(layout)):
         return LayoutLost(misplaced=misplaced, header_row=search.header_row)
     return layout
 
@@ -248,16 +250,23 @@ class _Search:
         return Layout(found_all, not self.taken.isdisjoint(found_all), self.header_row)
 
     def misplaced(self, layout: Layout) -> tuple[str, ...]:
-        """Return the headers whose text stands over contents that are another one's, by what we wrote or by the codes."""
+        """Return the headers whose texts changed places, by what we wrote, or by the codes that stand under another one.
+
+        Columns whose cells were cleared or edited fit nowhere: their headers did not change places.
+        """
         rows = self.rows_wherever(layout)
         fits = [self.fits(header, column, rows) for header, column in enumerate(layout.columns)]
         wrong = [header for header, columns in enumerate(self.named) if columns and not fits[header]]
-        swapped: set[int] = set()
-        for header in wrong:
-            for other in wrong:
-                if other != header and self.fits(header, layout.columns[other], rows, surely=True):
-                    swapped |= {header, other}
-        return tuple(HEADERS[header] for header in sorted(swapped))
+        places = {
+            header: {
+                other for other in wrong if other != header and self.fits(header, layout.columns[other], rows, surely=True)
+            }
+            for header in wrong
+        }
+        if 0 in places and places[0]:
+            return tuple(HEADERS[header] for header in sorted({0, *places[0]}))
+        exchanged = all(places.values()) and set().union(*places.values()) == set(wrong)
+        return tuple(HEADERS[header] for header in wrong) if exchanged else ()
 
     def fits(self, header: int, column: int, rows: list[_RowThen], *, surely: bool = False) -> bool:
         """Whether half of what we wrote under a header, or should have, stands in a column; `surely`: more than half."""

@@ -15,7 +15,8 @@ class SheetTarget(Base):
     `sheet_id` is Google's number of the tab: it outlives a renaming. `requested_url` and `requested_tab` are what
     the contract said when the tab was looked up; once it says something else, the tab is looked up anew.
     `written_at` is None until the first write. `restored_at` is when the customer's own cells were put back: then nothing
-    is written until the contract is given a sheet again, or a sync is told to replace them. `synced_revision` is the revision of the contract that the tab shows.
+    is written until the contract is given a sheet again, or a sync is told to replace them. `synced_revision` is the
+    revision of the contract that the tab shows.
     """
 
     __tablename__ = "sheet_target"

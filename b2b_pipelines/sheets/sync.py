@@ -287,7 +287,7 @@ class Sync:
             return ()
         with self.database.session() as session:
             known = store.codes_among(session, self.contract, codes_in(self.tab))
-        layout = find_layout(self.tab, known, plan.written)
+        layout = find_layout(self.tab, known, plan.written, believe_headers=True)
         return repairs(before, plan, self.tab, layout) if isinstance(layout, Layout) else withdrawal(plan, self.tab)
 
     def settle(self, plan: Plan) -> None:

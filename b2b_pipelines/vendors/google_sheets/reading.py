@@ -58,7 +58,7 @@ class _Range(msgspec.Struct, gc=False, rename="camel"):
 
 class _Table(msgspec.Struct, gc=False, rename="camel"):
     table_id: str = ""
-    range: _Range = _Range()
+    range: _Range = msgspec.field(default_factory=_Range)
 
 
 class _Grid(msgspec.Struct, gc=False, rename="camel"):
@@ -99,13 +99,13 @@ class Answer(msgspec.Struct, gc=False):
     """A `Spreadsheet` of the API, as far as it is asked for."""
 
     sheets: list[Sheet] = []
-    properties: _Title = _Title()
+    properties: _Title = msgspec.field(default_factory=_Title)
 
 
 class Updated(msgspec.Struct, gc=False, rename="camel"):
     """The answer to a `batchUpdate`."""
 
-    updated_spreadsheet: Answer = Answer()
+    updated_spreadsheet: Answer = msgspec.field(default_factory=Answer)
 
 
 read_spreadsheet = msgspec.json.Decoder(Answer).decode
