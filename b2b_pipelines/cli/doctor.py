@@ -7,7 +7,7 @@ import typer
 from sqlalchemy import text
 
 from b2b_pipelines.academies.selection import read_selection
-from b2b_pipelines.cli import console
+from b2b_pipelines.cli import console, live_check
 from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
 from b2b_pipelines.errors import B2BError, InvalidInput
 from b2b_pipelines.settings import Settings
@@ -23,9 +23,20 @@ class Finding:
     says: str
 
 
-def doctor(as_json: AsJson = False, verbose: Verbose = False) -> None:
+def doctor(
+    live: live_check.Live = None,
+    quota: live_check.WithQuota = False,
+    report: live_check.ReportFile = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
     """List what this installation can do, what it cannot, and which settings are missing for it."""
+    if live is None and (quota or report):
+        console.wrong_usage("--quota and --report need --live SPREADSHEET")
     with console.surroundings() as here:
+        if live is not None:
+            live_check.run(here, live, quota=quota, report_file=report, as_json=as_json)
+            return
         findings = [_database(here), *_vendors(here.settings)]
         share_with = _share_with(here.settings)
     rows = [asdict(finding) for finding in findings]
