@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import InvalidInput
-from b2b_pipelines.licenses import service, store
+from b2b_pipelines.licenses import service, store, verdicts
 from b2b_pipelines.licenses.models import CustomerAgreement, License, LicenseEvent, PlanRenewal, SubscriptionPlan
 from b2b_pipelines.licenses.rules import Decision, EventName, Policy
 from b2b_pipelines.licenses.service import Imported
@@ -76,7 +76,7 @@ class Files:
 
     def decisions(self, now: datetime = NOW) -> dict[str, Decision]:
         with self.database.session() as session:
-            decided = store.decide(session, Policy(now, unlinking=frozenset({UUID(CUSTOMER)}))).decided
+            decided = verdicts.decide(session, Policy(now, unlinking=frozenset({UUID(CUSTOMER)}))).decided
         return {str(row.verdict.license_uuid): row.verdict.decision for row in decided}
 
 
@@ -126,7 +126,7 @@ def test_everything_of_a_row_arrives(files: Files) -> None:
             plan.expiration_date,
         )
         held = session.get_one(License, UUID(SEAT))
-        assert (held.user_email, held.email_key, held.lms_user_id) == ("Jane@Example.com", "jane@example.com", 42)
+        assert (held.user_email, held.address, held.lms_user_id) == ("Jane@Example.com", "jane@example.com", 42)
         assert held.assigned_date == datetime(2025, 2, 1, 8, tzinfo=UTC)
         assert held.revoked_date == datetime(2025, 2, 3, microsecond=1, tzinfo=UTC)
 
@@ -152,7 +152,7 @@ def test_what_a_file_is_silent_about_is_kept(files: Files) -> None:
         assert (plan.title, plan.for_internal_use_only) == ("New title", True)
         assert session.scalars(select(PlanRenewal)).one().renewed_plan_uuid == UUID(RENEWED)
         held = session.get_one(License, UUID(SEAT))
-        assert (held.status, held.lms_user_id, held.email_key) == ("revoked", 5, "jane@example.com")
+        assert (held.status, held.lms_user_id, held.address) == ("revoked", 5, "jane@example.com")
 
 
 RENEWAL = {
@@ -226,7 +226,7 @@ def test_an_empty_value_is_none(files: Files) -> None:
     assert files.bring(None, [license_row(user_email="", lms_user_id="")]).licenses == Merged(updated=1)
     with files.database.session() as session:
         held = session.get_one(License, UUID(SEAT))
-        assert (held.user_email, held.email_key, held.lms_user_id) == (None, None, None)
+        assert (held.user_email, held.address, held.lms_user_id) == (None, None, None)
 
 
 def test_licenses_can_come_after_their_plans(files: Files) -> None:
@@ -397,7 +397,7 @@ def test_a_plan_that_moves_later_is_not_processed_for_the_new_date(files: Files)
 
 def processed_by_us(files: Files) -> None:
     with files.database.session() as session:
-        verdicts = [row.verdict for row in store.decide(session, Policy(NOW)).decided]
+        verdicts = [row.verdict for row in verdicts.decide(session, Policy(NOW)).decided]
         store.record_events(session, EventName.TERMINATED, verdicts, run_id="r")
         store.record_processed(session, UUID(PLAN), verdicts[0].expiration_date)
 
@@ -431,7 +431,7 @@ def test_a_first_claim_beside_a_later_date_does_not_count(files: Files, moved_be
 def test_an_import_never_undoes_what_we_did(files: Files) -> None:
     files.bring([plan_row(expiration_processed="false")], [license_row()])
     with files.database.session() as session:
-        verdicts = [row.verdict for row in store.decide(session, Policy(NOW)).decided]
+        verdicts = [row.verdict for row in verdicts.decide(session, Policy(NOW)).decided]
         store.record_events(session, EventName.TERMINATED, verdicts, run_id="r")
         store.record_events(session, EventName.UNLINKED, verdicts, run_id="r")
         store.record_processed(session, UUID(PLAN), verdicts[0].expiration_date)

@@ -11,17 +11,17 @@ from sqlalchemy import func, select
 
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import B2BError, Conflict
-from b2b_pipelines.licenses import service, store
+from b2b_pipelines.licenses import service, store, verdicts
 from b2b_pipelines.licenses.models import CustomerAgreement, License, SubscriptionPlan
 from b2b_pipelines.licenses.rules import (
     Decision,
     EventName,
     HeldLicense,
+    LicenseFacts,
     LicenseStatus,
     Plan,
     Policy,
     Renewal,
-    World,
 )
 from b2b_pipelines.licenses.staging import Merged
 from b2b_pipelines.sandbox import Sandbox
@@ -116,7 +116,7 @@ def test_what_it_does_not_list_any_more_is_marked_and_kept(
     assert service.read_license_manager(database, license_manager, CUSTOMER).unseen == 2
     assert held(database, 4)["unseen_since"] == since
     with database.session() as session:
-        decided = store.decide(session, Policy(NOW)).decided
+        decided = verdicts.decide(session, Policy(NOW)).decided
     assert [row.verdict.decision for row in decided] == [Decision.TERMINATE] * 5
     assert [row.unseen_since for row in decided][3:] == [since, since]
     list_customer(sandbox, 5)
@@ -137,7 +137,7 @@ def test_an_unassigned_license_is_not_missed(
     database: Database, put, license_manager: LicenseManager, sandbox: Sandbox
 ) -> None:
     unassigned = HeldLicense(seat(9), PLAN, LicenseStatus.UNASSIGNED)
-    put(World({PLAN: Plan(PLAN, CUSTOMER, LAPSED)}, {unassigned.uuid: unassigned}))
+    put(LicenseFacts({PLAN: Plan(PLAN, CUSTOMER, LAPSED)}, {unassigned.uuid: unassigned}))
     list_customer(sandbox, 1, title=str(PLAN))
     assert service.read_license_manager(database, license_manager, CUSTOMER).unseen == 0
 
@@ -150,7 +150,7 @@ def test_what_is_known_from_elsewhere_is_never_blanked(
     one = HeldLicense(seat(0), PLAN, LicenseStatus.ASSIGNED, "old@example.com", 42, seat(1))
     two = replace(one, uuid=seat(1), plan=OTHER, renewed_to=None)
     put(
-        World(
+        LicenseFacts(
             {OTHER: renewed, PLAN: expired},
             {one.uuid: one, two.uuid: two},
             {(one.uuid, EventName.TERMINATED, expired.expiration_date): NOW},
@@ -168,7 +168,7 @@ def test_what_is_known_from_elsewhere_is_never_blanked(
     with database.session() as session:
         plan_now = session.get_one(SubscriptionPlan, PLAN)
         assert (plan_now.title, plan_now.for_internal_use_only) == ("New", True)
-        decided = store.decide(session, Policy(NOW, include_internal=True)).decided
+        decided = verdicts.decide(session, Policy(NOW, include_internal=True)).decided
         assert decided[0].verdict.decision == Decision.RENEWED
         assert store.renewals(session, CUSTOMER) == {PLAN: OTHER}
 
@@ -176,7 +176,7 @@ def test_what_is_known_from_elsewhere_is_never_blanked(
 def test_what_it_does_not_say_of_one_plan_is_kept_though_it_says_it_of_another(
     database: Database, put, license_manager: LicenseManager, sandbox: Sandbox
 ) -> None:
-    put(World({PLAN: Plan(PLAN, CUSTOMER, LAPSED, internal=True)}, {}))
+    put(LicenseFacts({PLAN: Plan(PLAN, CUSTOMER, LAPSED, internal=True)}, {}))
     silent = plan(PLAN, "Plan", START, END)
     silent.pop("for_internal_use_only", None)
     for each in (PLAN, OTHER):
@@ -193,7 +193,7 @@ def test_what_it_does_not_say_of_one_plan_is_kept_though_it_says_it_of_another(
 def test_plans_that_do_not_go_with_the_known_ones_are_named(
     database: Database, put, license_manager: LicenseManager, sandbox: Sandbox
 ) -> None:
-    put(World({OTHER: Plan(OTHER, CUSTOMER, LAPSED)}, {}))
+    put(LicenseFacts({OTHER: Plan(OTHER, CUSTOMER, LAPSED)}, {}))
     list_customer(sandbox, 1, title=str(OTHER))
     with pytest.raises(Conflict, match=str(PLAN)):
         service.read_license_manager(database, license_manager, CUSTOMER)

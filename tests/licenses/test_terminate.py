@@ -10,17 +10,17 @@ from sqlalchemy import func, select
 
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import NotConfigured, NotFound
-from b2b_pipelines.licenses import service, store
+from b2b_pipelines.licenses import service, verdicts
 from b2b_pipelines.licenses.models import LicenseEvent, SubscriptionPlan
 from b2b_pipelines.licenses.rules import (
     Decision,
     EventName,
     HeldLicense,
+    LicenseFacts,
     LicenseStatus,
     Plan,
     Policy,
     Renewal,
-    World,
 )
 from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
@@ -40,11 +40,11 @@ def held(plan: UUID, count: int, first: int = 0, **fields: object) -> list[HeldL
     ]
 
 
-def world(plans: Sequence[Plan], licenses: Sequence[HeldLicense]) -> World:
-    return World({plan.uuid: plan for plan in plans}, {each.uuid: each for each in licenses})
+def world(plans: Sequence[Plan], licenses: Sequence[HeldLicense]) -> LicenseFacts:
+    return LicenseFacts({plan.uuid: plan for plan in plans}, {each.uuid: each for each in licenses})
 
 
-def one_plan(count: int, expiration: datetime = YESTERDAY) -> World:
+def one_plan(count: int, expiration: datetime = YESTERDAY) -> LicenseFacts:
     plan = Plan(UUID(int=10), CUSTOMER, expiration)
     return world([plan], held(plan.uuid, count))
 
@@ -164,7 +164,7 @@ def test_a_license_that_turns_up_later_in_a_processed_plan_is_ended_too(
     terminate(database, lms)
     late = held(UUID(int=10), 1, 50)[0]
     with database.session() as session:
-        found = store.decide(session, POLICY).decided[0].verdict
+        found = verdicts.decide(session, POLICY).decided[0].verdict
     known = {(found.license_uuid, EventName.TERMINATED, YESTERDAY): NOW}
     put(replace(one, licenses={**one.licenses, late.uuid: late}, events=known))
     sandbox.lms.expirations.clear()
