@@ -106,7 +106,7 @@ def _renewals_are_kept(database: Database, key: str) -> dg.AssetCheckResult:
 def _unlink_confirmed(
     database: Database, lms: EnterpriseLms | None, forgotten: Mapping[str, Sequence[Forgotten]], key: str
 ) -> dg.AssetCheckResult:
-    confirmed = service.confirm_unlinked(database, lms, UUID(key), forgotten.get(key, ()))
+    confirmed = service.confirm_unlinked(database, lms, UUID(key), datetime.now(UTC), forgotten=forgotten.get(key, ()))
     linked = ", ".join(map(str, confirmed.still_linked))
     elsewhere = ", ".join(map(str, confirmed.under_another_address))
     found = [

@@ -196,7 +196,7 @@ def _merge(
     outbox.keep(session, brakes.alert_messages(held))
     brakes.note_expired_plans(session, now)
     plans = staging.merge_plans(session, plan_columns) if plan_columns else Merged()
-    if license_columns:
+    if license_columns and "user_email" in license_columns:
         brakes.keep_retired(session, now)
     licenses = staging.merge_licenses(session, license_columns) if license_columns else Merged()
     staging.record_as_processed(session, processed, now)

@@ -6,6 +6,7 @@ are looked up by LMS user too, where that is known.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from b2b_pipelines.db.engine import Database
@@ -33,15 +34,20 @@ class Confirmation:
 
 
 def confirm_unlinked(
-    database: Database, lms: EnterpriseLms | None, customer: UUID, forgotten: Sequence[Forgotten] = ()
+    database: Database,
+    lms: EnterpriseLms | None,
+    customer: UUID,
+    now: datetime,
+    *,
+    forgotten: Sequence[Forgotten] = (),
 ) -> Confirmation:
-    """Ask the LMS for some of the learners who were unlinked within a day, the last ones first.
+    """Ask the LMS for some of the learners who were unlinked within a day before `now`, the last ones first.
 
     `forgotten` are those whom the database does not know any more. Raises the LMS's errors, and `NotConfigured` when
     there are learners to ask for and no LMS.
     """
     with database.session() as session:
-        known = store.recently_unlinked(session, customer, SAMPLE * 5)
+        known = store.recently_unlinked(session, customer, SAMPLE * 5, now)
     unlinked = [*((each.license_uuid, each.address, each.lms_user_id) for each in forgotten), *known][: SAMPLE * 5]
     if not unlinked:
         return Confirmation(0)

@@ -174,8 +174,10 @@ def unlinked_too_early(session: Session, customer: UUID) -> Sequence[UUID]:
     ).all()
 
 
-def recently_unlinked(session: Session, customer: UUID, limit: int) -> Sequence[tuple[UUID, str, int | None]]:
-    """Return licenses unlinked within a day, with the address it was done by and the LMS user, latest first.
+def recently_unlinked(
+    session: Session, customer: UUID, limit: int, now: datetime
+) -> Sequence[tuple[UUID, str, int | None]]:
+    """Return licenses unlinked within a day before `now`, with the address it was done by and the LMS user, latest first.
 
     People who hold a license that has not expired are left out: such a learner may rightly be linked again.
     """
@@ -184,7 +186,7 @@ def recently_unlinked(session: Session, customer: UUID, limit: int) -> Sequence[
         exists()
         .where(or_(other.person_key == License.person_key, other.lms_user_id == License.lms_user_id))
         .where(other.status.in_(HELD), other.retired_at.is_(None), other.unseen_since.is_(None))
-        .where(other_plan.uuid == other.plan_uuid, other_plan.expiration_date > func.now())
+        .where(other_plan.uuid == other.plan_uuid, other_plan.expiration_date > now)
         .where(other_plan.customer_agreement_id == SubscriptionPlan.customer_agreement_id)
     )
     rows = session.execute(
@@ -195,7 +197,7 @@ def recently_unlinked(session: Session, customer: UUID, limit: int) -> Sequence[
         .where(
             CustomerAgreement.enterprise_customer_uuid == customer,
             LicenseEvent.event_name == EventName.UNLINKED,
-            LicenseEvent.at > func.now() - timedelta(days=1),
+            LicenseEvent.at > now - timedelta(days=1),
             License.email_key.is_not(None),
             ~holds_another,
         )

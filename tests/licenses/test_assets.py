@@ -37,6 +37,7 @@ def surroundings(monkeypatch: pytest.MonkeyPatch, database_url: str, sandbox: Sa
     monkeypatch.setenv("B2B_OAUTH_CLIENT_ID", CLIENT_ID)
     monkeypatch.setenv("B2B_OAUTH_CLIENT_SECRET", CLIENT_SECRET)
     monkeypatch.setenv("B2B_UNLINK_CUSTOMERS", f"{ONE},{TWO}")
+    monkeypatch.setenv("B2B_LICENSE_HOLD_HOURS", "0")
 
 
 @pytest.fixture(scope="module")
@@ -121,13 +122,15 @@ def test_the_chain_goes_from_license_manager_to_the_unlinked_learners(
     definitions: dg.Definitions, instance: DagsterInstance, database: Database, sandbox: Sandbox
 ) -> None:
     list_customer(sandbox, ONE)
+    sandbox.lms.link(ONE, ["another@example.com"])
     result = run(definitions, instance, [ONE])
     assert result.success
     assert [asset for asset, _ in made(result)] == CHAIN
-    assert sandbox.lms.linked(ONE) == set()
+    assert sandbox.lms.linked(ONE) == {"another@example.com"}
     assert len(sandbox.lms.ended()) == 3
     assert checked(result) == {
         "import_is_complete": True,
+        "renewals_are_kept": True,
         "terminated_before_unlinked": True,
         "unlink_confirmed": True,
     }
@@ -168,7 +171,7 @@ def test_one_customers_failure_touches_nobody_else(
     assert len(sandbox.lms.linked(ONE)) == 3
     failure = result.filter_events(lambda event: event.event_type is DagsterEventType.STEP_FAILURE)[0]
     description = str(failure.step_failure_data.user_failure_data.description)  # type: ignore[union-attr]
-    assert "3 × 422" in description
+    assert "1 × 422" in description
     assert str(UUID(int=1000)) in description
     assert "@" not in description
 

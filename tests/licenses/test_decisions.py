@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import NotFound
 from b2b_pipelines.licenses import service, verdicts
+from b2b_pipelines.licenses.identity import email_key
 from b2b_pipelines.licenses.models import ExpiredLicense
 from b2b_pipelines.licenses.rules import (
     Decision,
     EventName,
     HeldLicense,
+    Hold,
     LicenseFacts,
     LicenseStatus,
     Plan,
@@ -41,7 +43,36 @@ MOMENTS = [
     NOW + INSTANT,
     NOW + timedelta(days=30),
 ]
-ADDRESSES = [None, "a@example.com", "b@example.com", "straße@example.com", "not an address"]
+ADDRESSES = [
+    None,
+    "a@example.com",
+    "A@Example.com ",
+    "a\u200b@example.com",
+    "b@example.com",
+    "straße@example.com",
+    "STRASSE@EXAMPLE.COM",
+    "j@bücher.example",
+    "J@xn--bcher-kva.example",
+    "ｊ@BÜCHER.example",
+    "not an address",
+    "NULL",
+    "\u2060",
+]
+HOLD = timedelta(hours=24)
+OVERDUE = timedelta(days=30)
+EFFECTIVE = [None, None, NOW - OVERDUE - INSTANT, NOW - OVERDUE, NOW - OVERDUE + INSTANT, NOW + timedelta(days=5)]
+HOLDS = [
+    *[None] * 8,
+    *(
+        Hold(moved_from, since)
+        for moved_from in (NOW + timedelta(days=200), NOW - GRACE, NOW - timedelta(days=400))
+        for since in (NOW - HOLD, NOW - HOLD + INSTANT, NOW)
+    ),
+]
+TERMINATED_AT = [*[NOW - timedelta(days=10)] * 4, NOW - HOLD, NOW - HOLD + INSTANT, NOW]
+
+
+REFUSABLE = [key for key in map(email_key, ADDRESSES) if key]
 
 
 @st.composite
@@ -56,7 +87,7 @@ def worlds(draw: st.DrawFn) -> LicenseFacts:
             after = draw(st.sampled_from([None, *(other for other in renewable if other > uuid)]))
             if after:
                 renewable.remove(after)
-            renewal = Renewal(after, draw(st.booleans()))
+            renewal = Renewal(after, draw(st.booleans()), draw(st.sampled_from(EFFECTIVE)))
         plans[uuid] = Plan(
             uuid,
             draw(st.sampled_from(CUSTOMERS)),
@@ -64,6 +95,8 @@ def worlds(draw: st.DrawFn) -> LicenseFacts:
             is_active=draw(st.integers(0, 3)) > 0,
             internal=draw(st.integers(0, 4)) == 0,
             renewal=renewal,
+            plan_type=draw(st.sampled_from(["Standard", None, "", "test", "TEST", "Trial"])),
+            hold=draw(st.sampled_from(HOLDS)),
         )
     seats = [UUID(int=1000 + number) for number in range(draw(st.integers(1, 14)))]
     licenses = {
@@ -74,6 +107,8 @@ def worlds(draw: st.DrawFn) -> LicenseFacts:
             draw(st.sampled_from(ADDRESSES)),
             draw(st.sampled_from([None, None, 1, 2])),
             draw(st.sampled_from([None] * 15 + [*(seat for seat in seats if seat != uuid)])),
+            retired=draw(st.integers(0, 5)) == 0,
+            unseen=draw(st.integers(0, 5)) == 0,
         )
         for uuid in seats
     }
@@ -86,10 +121,10 @@ def worlds(draw: st.DrawFn) -> LicenseFacts:
         )
     }
     terminated = {
-        (uuid, EventName.TERMINATED, plans[licenses[uuid].plan].expiration_date): NOW
+        (uuid, EventName.TERMINATED, plans[licenses[uuid].plan].expiration_date): draw(st.sampled_from(TERMINATED_AT))
         for uuid in draw(st.sets(st.sampled_from(seats), min_size=len(seats) // 2))
     }
-    refusals = draw(st.sets(st.tuples(st.sampled_from(CUSTOMERS), st.sampled_from(ADDRESSES[1:])), max_size=3))
+    refusals = draw(st.sets(st.tuples(st.sampled_from(CUSTOMERS), st.sampled_from(REFUSABLE)), max_size=3))
     return LicenseFacts(plans, licenses, {**events, **terminated}, dict.fromkeys(refusals, NOW))
 
 
@@ -108,7 +143,7 @@ def by_statement(database: Database, policy: Policy, customer: UUID | None = Non
 def test_the_statement_decides_as_the_rules_do(database: Database, put) -> None:
     seen: Counter[Decision] = Counter()
 
-    @settings(max_examples=300)
+    @settings(max_examples=600)
     @given(
         world=worlds(),
         unlinking=st.sampled_from([CUSTOMERS, CUSTOMERS, CUSTOMERS[:1], []]),
@@ -144,7 +179,7 @@ def test_the_grace_ends_to_the_microsecond_in_the_database(
     database: Database, put, age: timedelta, decision: Decision
 ) -> None:
     world = small_world(NOW - age)
-    put(replace(world, events={(uuid, EventName.TERMINATED, NOW - age): NOW for uuid in world.licenses}))
+    put(replace(world, events={(uuid, EventName.TERMINATED, NOW - age): NOW - GRACE for uuid in world.licenses}))
     decisions = by_statement(database, Policy(NOW, unlinking=frozenset(CUSTOMERS)))
     assert {verdict.decision for verdict in decisions.values()} == {decision}
 
@@ -156,7 +191,7 @@ def test_of_several_licenses_that_protect_the_one_that_lasts_longest_is_named(da
     world = LicenseFacts(
         {plan.uuid: plan for plan in plans},
         {seat.uuid: seat for seat in [lapsed, *seats]},
-        {(lapsed.uuid, EventName.TERMINATED, plans[0].expiration_date): NOW},
+        {(lapsed.uuid, EventName.TERMINATED, plans[0].expiration_date): NOW - GRACE},
     )
     put(world)
     decided = by_statement(database, Policy(NOW))

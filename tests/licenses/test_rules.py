@@ -102,13 +102,13 @@ CASES = [
         id="the-renewed-plan-is-not-expired",
     ),
     pytest.param(
-        world(plan={"renewal": Renewal(None, False)}),
+        world(plan={"renewal": Renewal(None, False, NOW)}),
         Decision.PLAN_RENEWAL_PENDING,
         None,
         id="the-renewal-is-not-processed-and-has-no-plan",
     ),
     pytest.param(
-        world(plan={"renewal": Renewal(OTHER, False)}, other={"expiration_date": NOW}),
+        world(plan={"renewal": Renewal(OTHER, False, NOW)}, other={"expiration_date": NOW}),
         Decision.PLAN_RENEWAL_PENDING,
         None,
         id="the-renewal-is-not-processed-though-its-plan-expired",

@@ -33,6 +33,9 @@ PLAN, CURRENT = UUID(int=10), UUID(int=11)
 POLICY = Policy(NOW, unlinking=frozenset({CUSTOMER, OTHER}))
 
 
+A_DAY_LATER = replace(POLICY, now=NOW + timedelta(hours=25))
+
+
 def address(number: int) -> str:
     return f"learner{number:04}@example.com"
 
@@ -159,7 +162,8 @@ def test_who_holds_another_license_whose_enrollments_are_not_ended_is_held_back(
     assert (outcome.done, outcome.failed, outcome.skipped) == (1, 0, len(ended) + 1)
     assert all(any(str(each.uuid) in note for note in outcome.notes) for each in [*ended, unended])
     service.terminate(database, lms, CUSTOMER, POLICY, run_id="test")
-    assert unlink(database, lms).done == len(ended) + 1
+    assert unlink(database, lms).done == 0, "within 24 hours of the termination"
+    assert unlink(database, lms, A_DAY_LATER).done == len(ended) + 1
 
 
 def test_one_malformed_address_among_a_hundred_is_reported_and_the_others_go_through(
@@ -374,10 +378,11 @@ def test_the_lms_is_asked_whether_they_are_gone(
 ) -> None:
     start(*map(seat, range(30)))
     unlink(database, lms)
-    confirmed = service.confirm_unlinked(database, lms, CUSTOMER)
+    sandbox.lms.link(CUSTOMER, ["another@example.com"])
+    confirmed = service.confirm_unlinked(database, lms, CUSTOMER, NOW)
     assert (confirmed.asked, confirmed.still_linked) == (service.SAMPLE, [])
     sandbox.lms.link(CUSTOMER, map(address, range(30)))
-    assert len(service.confirm_unlinked(database, lms, CUSTOMER).still_linked) == service.SAMPLE
+    assert len(service.confirm_unlinked(database, lms, CUSTOMER, NOW).still_linked) == service.SAMPLE
 
 
 def test_no_address_gets_into_logs_or_outcomes(
@@ -388,7 +393,7 @@ def test_no_address_gets_into_logs_or_outcomes(
     start(seat(0, address="no address"), *map(seat, range(1, 5)))
     sandbox.faults.answer(409, vendor="lms", kind="write", body={"detail": f"{address(1)} and no address are odd"})
     outcomes = [unlink(database, lms), unlink(database, lms)]
-    service.confirm_unlinked(database, lms, CUSTOMER)
+    service.confirm_unlinked(database, lms, CUSTOMER, NOW)
     ours = [record.getMessage() for record in caplog.records if not record.name.startswith("uvicorn")]
     said = f"{outcomes} {ours}"
     assert "/enterprise-learner/" in said
