@@ -1,20 +1,22 @@
 """What must be true of a contract's codes and sheet, checked contract by contract."""
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 
 import dagster as dg
 
 from assets.metadata import table
 from assets.partition_results import Check
 from assets.partitions import contracts
-from b2b_pipelines.contracts import store as contract_store
-from b2b_pipelines.db.engine import Database
-from b2b_pipelines.enrollment_codes import reports
-from b2b_pipelines.enrollment_codes import service as code_service
-from b2b_pipelines.sheets import store as sheet_store
+from b2b_pipelines.contracts.rules import EdxState
+from b2b_pipelines.delivery.deliver import Delivery
 
 SPECS = [
+    dg.AssetCheckSpec(
+        "runs_are_in_edx",
+        asset="contract_runs",
+        description="Studio made every run of the contract, under the key and with the times that are recorded. Warns.",
+        partitions_def=contracts,
+    ),
     dg.AssetCheckSpec(
         "codes_match_contract",
         asset="enrollment_codes",
@@ -37,21 +39,33 @@ SPECS = [
 ]
 
 
-def checks(database: Database) -> Mapping[str, Mapping[str, Check]]:
-    """The checks by asset and name, each to be called with a contract's slug."""
+def checks(of: Callable[[str], Delivery]) -> Mapping[str, Mapping[str, Check]]:
+    """Return the checks by asset and name, each to be called with a contract's slug; `of` returns its delivery."""
     return {
+        "contract_runs": {"runs_are_in_edx": lambda slug: _runs_are_in_edx(of(slug))},
         "enrollment_codes": {
-            "codes_match_contract": partial(_codes_match_contract, database),
-            "no_code_redeemed_twice": partial(_no_code_redeemed_twice, database),
+            "codes_match_contract": lambda slug: _codes_match_contract(of(slug)),
+            "no_code_redeemed_twice": lambda slug: _no_code_redeemed_twice(of(slug)),
         },
-        "sheet_snapshots": {"sheet_has_no_conflicts": partial(_sheet_has_no_conflicts, database)},
+        "sheet_snapshots": {"sheet_has_no_conflicts": lambda slug: _sheet_has_no_conflicts(of(slug))},
     }
 
 
-def _codes_match_contract(database: Database, slug: str) -> dg.AssetCheckResult:
-    with database.session() as session:
-        contract = contract_store.contract(session, slug)
-        orders = code_service.outstanding(session, [contract]).get(slug, [])
+def _runs_are_in_edx(delivery: Delivery) -> dg.AssetCheckResult:
+    prepared = delivery.prepare()
+    failed = [(run, prepared.asked.failed.get(run, "")) for run, state in prepared.runs if state == EdxState.FAILED]
+    pending = sum(state == EdxState.PENDING for _, state in prepared.runs)
+    where = {"where": table([{"run": run, "error": error} for run, error in failed])} if failed else {}
+    return dg.AssetCheckResult(
+        passed=not failed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(failed)} not made in edX, the first: {failed[0][0]}: {failed[0][1]}" if failed else None,
+        metadata={"failed": len(failed), "pending": pending, **where},
+    )
+
+
+def _codes_match_contract(delivery: Delivery) -> dg.AssetCheckResult:
+    orders = delivery.prepare().orders
     return dg.AssetCheckResult(
         passed=not orders,
         description="; ".join(f"product {order.product_id}: {order}" for order in orders[:5]) or None,
@@ -59,10 +73,8 @@ def _codes_match_contract(database: Database, slug: str) -> dg.AssetCheckResult:
     )
 
 
-def _no_code_redeemed_twice(database: Database, slug: str) -> dg.AssetCheckResult:
-    with database.session() as session:
-        contract = contract_store.contract(session, slug)
-        ids = reports.codes_redeemed_by_several(session, contract)
+def _no_code_redeemed_twice(delivery: Delivery) -> dg.AssetCheckResult:
+    ids = delivery.prepare().redeemed_twice
     return dg.AssetCheckResult(
         passed=not ids,
         description=f"one-time codes redeemed by several learners, by their ids: {ids[:20]}" if ids else None,
@@ -70,11 +82,8 @@ def _no_code_redeemed_twice(database: Database, slug: str) -> dg.AssetCheckResul
     )
 
 
-def _sheet_has_no_conflicts(database: Database, slug: str) -> dg.AssetCheckResult:
-    with database.session() as session:
-        contract = contract_store.contract(session, slug)
-        snapshot = sheet_store.last_snapshot(session, contract.id)
-        conflicts = snapshot.conflicts if snapshot else []
+def _sheet_has_no_conflicts(delivery: Delivery) -> dg.AssetCheckResult:
+    conflicts = delivery.conflicts()
     rows = [{"row": conflict["row"], "conflict": conflict["kind"]} for conflict in conflicts]
     return dg.AssetCheckResult(
         passed=not rows,

@@ -13,21 +13,14 @@ from typing import Any
 
 import dagster as dg
 from pydantic import Field
-from sqlalchemy.orm import Session
 
 from assets import contract_checks, plots
 from assets.metadata import table, version_of
 from assets.partition_results import RETRIED_WHEN_PASSING, Event, work_through
 from assets.partitions import contracts
-from b2b_pipelines.contracts import reruns
-from b2b_pipelines.contracts import service as contract_service
-from b2b_pipelines.contracts import store as contract_store
-from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.enrollment_codes import pages, reports
-from b2b_pipelines.enrollment_codes import service as code_service
-from b2b_pipelines.sheets import service as sheet_service
-from b2b_pipelines.sheets import store as sheet_store
+from b2b_pipelines.delivery.deliver import NOT_SYNCED, Delivery, Prepared
+from b2b_pipelines.enrollment_codes.pages import Seats
 from b2b_pipelines.sheets.connection import SheetsConnection
 from b2b_pipelines.sheets.service import SyncResult
 from b2b_pipelines.vendors.studio import Studio
@@ -109,46 +102,50 @@ def contract_delivery(
     studio: dg.ResourceParam[Studio | None],
 ) -> Iterator[Event]:
     """Make the selected assets of every contract of the run."""
+    of = _Deliveries(database, google_sheets, studio, context.run.run_id).of
     links = {
-        "contract_runs": partial(_runs, database, studio),
-        "enrollment_codes": partial(_codes, database),
-        "sheet_snapshots": partial(_sheet, database, google_sheets, context.run.run_id),
+        "contract_runs": lambda slug: _runs(of(slug)),
+        "enrollment_codes": lambda slug: _codes(of(slug)),
+        "sheet_snapshots": lambda slug: _sheet(of(slug)),
     }
-    yield from work_through(context, links, contract_checks.checks(database), concurrency=config.concurrency)
+    checks = contract_checks.checks(of)
+    yield from work_through(context, links, checks, concurrency=config.concurrency)
 
 
-def _runs(database: Database, studio: Studio | None, slug: str) -> dg.MaterializeResult[None]:
+class _Deliveries:
+    """The deliveries of a run, one for each contract: the assets of a partition share what it loaded."""
+
+    def __init__(self, database: Database, google_sheets: SheetsConnection, studio: Studio | None, run_id: str) -> None:
+        self._make = partial(Delivery, database, sheets=google_sheets.client, studio=studio, run_id=run_id)
+        self._by_slug: dict[str, Delivery] = {}
+
+    def of(self, slug: str) -> Delivery:
+        """Return the delivery of a contract; each partition is worked on by one thread."""
+        return self._by_slug.setdefault(slug, self._make(slug=slug))
+
+
+def _runs(delivery: Delivery) -> dg.MaterializeResult[None]:
     began = time.monotonic()
-    report = reruns.ask_for_reruns(database, studio, slug)
-    with database.session() as session:
-        contract = contract_store.contract(session, slug, lock=True)
-        made = contract_service.ensure_products(session, contract)
-        runs = [
-            (run.courseware_id, str(run.edx_state)) for run in contract_store.runs_of_contract(session, contract.id)
-        ]
+    made = delivery.prepare()
     return dg.MaterializeResult(
         metadata={
-            "dagster/partition_row_count": len(runs),
-            "created in edX": len(report.created),
-            "failed in edX": dg.MetadataValue.json(report.failed),
-            "pending in edX": len(report.pending),
-            "products made": made,
-            "runs": table([{"run": run, "edX": state} for run, state in runs]),
+            "dagster/partition_row_count": len(made.runs),
+            "created in edX": len(made.asked.created),
+            "failed in edX": dg.MetadataValue.json(made.asked.failed),
+            "pending in edX": len(made.asked.pending),
+            "products made": made.products_made,
+            "runs": table([{"run": run, "edX": state} for run, state in made.runs]),
             "seconds": round(time.monotonic() - began, 3),
         },
-        data_version=version_of(runs),
+        data_version=version_of(made.runs),
     )
 
 
-def _codes(database: Database, slug: str) -> dg.MaterializeResult[None]:
+def _codes(delivery: Delivery) -> dg.MaterializeResult[None]:
     began = time.monotonic()
-    with database.session() as session:
-        change = code_service.ensure_codes(session, slug)
-        contract = contract_store.contract(session, slug)
-        contract_store.mark_materialized(session, contract)
-        stats = reports.code_stats(session, [contract.id])[0]
-        drawn = _seats_drawn(session, contract)
-    counts = {name: number for name, number in asdict(change).items() if name != "contract"}
+    made = delivery.prepare()
+    stats = made.stats
+    counts = {name: number for name, number in asdict(made.codes).items() if name != "contract"}
     return dg.MaterializeResult(
         metadata={
             "dagster/partition_row_count": stats["codes"],
@@ -157,26 +154,22 @@ def _codes(database: Database, slug: str) -> dg.MaterializeResult[None]:
             "attached": stats["attached"],
             "redeemed for attachment": stats["redeemed_for_attachment"],
             "redeemed for enrollment": stats["redeemed_for_enrollment"],
-            "seats by state": drawn,
+            "seats by state": _seats_drawn(made.seats, made),
             "seconds": round(time.monotonic() - began, 3),
         },
-        data_version=version_of([contract.revision, *stats.values()]),
+        data_version=version_of([made.contract.revision, *stats.values()]),
     )
 
 
-def _sheet(database: Database, google_sheets: SheetsConnection, run_id: str, slug: str) -> dg.MaterializeResult[None]:
+def _sheet(delivery: Delivery) -> dg.MaterializeResult[None]:
     began = time.monotonic()
-    with database.session() as session:
-        if not sheet_store.delivered(session, [slug]):
-            why = "the contract has no sheet, or does not require codes"
-            return dg.MaterializeResult(metadata={"not synced": why}, data_version=version_of([]))
-    result = sheet_service.sync(database, google_sheets.client(), slug, run_id=run_id)
-    with database.session() as session:
-        drawn = _seats_drawn(session, contract_store.contract(session, slug))
+    result = delivery.sync()
+    if result is None:
+        return dg.MaterializeResult(metadata={"not synced": NOT_SYNCED}, data_version=version_of([]))
     return dg.MaterializeResult(
         metadata={
             **_counts(result),
-            "seats by state": drawn,
+            "seats by state": _seats_drawn(delivery.seats_after(result), delivery.prepare()),
             "seconds": round(time.monotonic() - began, 3),
         },
         data_version=dg.DataVersion(result.content_hash),
@@ -199,6 +192,5 @@ def _counts(result: SyncResult) -> dict[str, Any]:
     }
 
 
-def _seats_drawn(session: Session, contract: Contract) -> dg.MarkdownMetadataValue:
-    seats = pages.seats(session, [contract])[contract.id]
-    return plots.seats(seats.redeemed, seats.promised, seats.free, reports.attached_by_day(session, contract))
+def _seats_drawn(seats: Seats, made: Prepared) -> dg.MarkdownMetadataValue:
+    return plots.seats(seats.redeemed, seats.promised, seats.free, made.attached_by_day)

@@ -23,13 +23,12 @@ from rich.console import Console
 from rich.table import Table
 
 from b2b_pipelines.contracts import courseware_registry
-from b2b_pipelines.contracts import service as contracts
+from b2b_pipelines.contracts.patch import ContractPatch
 from b2b_pipelines.contracts.rules import IntegrationType
-from b2b_pipelines.contracts.service import Changes
 from b2b_pipelines.db import schema
 from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.enrollment_codes import service as codes
+from b2b_pipelines.delivery import Actor, changes
 from b2b_pipelines.learners import service as learners
 from b2b_pipelines.learners.service import Person
 from b2b_pipelines.tokens import service as tokens
@@ -54,13 +53,12 @@ class Load:
 def contract_with_codes(database: Database, name: str, cap: int) -> tuple[str, list[str]]:
     """A contract with so many one-time codes: its slug and the codes."""
     with database.session() as session:
-        now = datetime.now(UTC)
-        contract = contracts.create_contract(
-            session, "Acme", name, IntegrationType.NON_SSO, Changes({"max_learners": cap}), create_organization=True
-        )
+        bench, terms = Actor.system("the benchmark"), ContractPatch(max_learners=cap)
+        contract = changes.create_contract(
+            session, "Acme", name, IntegrationType.NON_SSO, terms, by=bench, create_organization=True
+        ).contract
         courseware_registry.register(session, courseware_registry.course("course-v1:X+1", "One", source_run="SOURCE"))
-        contracts.give_courseware(session, contract.slug, "course-v1:X+1", now)
-        codes.ensure_codes(session, contract.slug)
+        changes.give_courseware(session, contract.slug, "course-v1:X+1", by=bench)
         from sqlalchemy import text
 
         found = session.scalars(

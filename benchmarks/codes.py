@@ -9,23 +9,24 @@ import os
 import resource
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
 
-from b2b_pipelines.contracts import service as contracts
+from b2b_pipelines.contracts import store
 from b2b_pipelines.contracts.models import Course, CourseRun
+from b2b_pipelines.contracts.patch import ContractPatch
 from b2b_pipelines.contracts.rules import IntegrationType
-from b2b_pipelines.contracts.service import Changes
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.enrollment_codes import reports, service
+from b2b_pipelines.delivery import Actor, changes
+from b2b_pipelines.enrollment_codes import reports
 from benchmarks.databases import fresh_database
 
 SEATS = int(os.environ.get("BENCH_SEATS", "50000"))
 T = TypeVar("T")
+BENCH = Actor.system("the benchmark")
 
 
 def timed(work: Callable[[], T]) -> tuple[float, T]:
@@ -43,20 +44,24 @@ def contract(database: Database, name: str, courses: int) -> str:
             session.flush()
             key = f"{course.readable_id}+SOURCE"
             session.add(CourseRun(courseware_id=key, course_id=course.id, run_tag="SOURCE", title="Source"))
-        made = contracts.create_contract(
-            session, name, name, IntegrationType.NON_SSO, Changes({"max_learners": 1}), create_organization=True
-        )
+        made = changes.create_contract(
+            session,
+            name,
+            name,
+            IntegrationType.NON_SSO,
+            ContractPatch(max_learners=1),
+            by=BENCH,
+            create_organization=True,
+        ).contract
         for number in range(courses):
-            contracts.give_courseware(session, made.slug, f"course-v1:{name}+C{number}", datetime.now(UTC))
-        service.ensure_codes(session, made.slug)
+            changes.give_courseware(session, made.slug, f"course-v1:{name}+C{number}", by=BENCH)
         return made.slug
 
 
 def make(database: Database, slug: str, seats: int) -> None:
     """What `b2b_contract modify --max-learners` does."""
     with database.session() as session:
-        contracts.modify_contract(session, slug, Changes({"max_learners": seats}))
-        service.ensure_codes(session, slug)
+        changes.change_contract(session, slug, ContractPatch(max_learners=seats), by=BENCH)
 
 
 COLUMNS = "code, contract_id, product_id, redemption_type, amount"
@@ -102,7 +107,7 @@ def main() -> None:
         many, _ = timed(lambda: make(database, large, SEATS))
         again, _ = timed(lambda: make(database, large, SEATS))
         with database.session() as session:
-            found = contracts.store.contract(session, large)
+            found = store.contract(session, large)
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             export, _ = timed(
                 lambda: reports.export_codes(session, found, "https://shop.example.com/?", Nowhere(), lambda _: None)

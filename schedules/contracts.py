@@ -14,6 +14,7 @@ from assets.partition_results import consecutive
 from assets.partitions import contracts
 from b2b_pipelines.contracts import store as contract_store
 from b2b_pipelines.db.engine import Database
+from b2b_pipelines.delivery import lag
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.sheets import store as sheet_store
 
@@ -79,7 +80,7 @@ def lacking(every: Iterable[str], existing: Iterable[str]) -> tuple[str, ...]:
 def contract_changes(context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]) -> dg.SensorResult:
     """One run for all that changed since the last look, however often it did (more, if it is spread wide)."""
     with database.session() as session:
-        changes = sheet_store.changes_since(session, int(context.cursor or 0))
+        changes = lag.changes_since(session, int(context.cursor or 0))
         every = contract_store.every_slug(session)
     existing = context.instance.get_dynamic_partitions(str(contracts.name))
     decision = partition_changes(changes.revisions, every, existing)

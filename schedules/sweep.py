@@ -11,8 +11,8 @@ from assets.partitions import contracts
 from b2b_pipelines.contracts import reruns
 from b2b_pipelines.contracts import store as contract_store
 from b2b_pipelines.db.engine import Database
+from b2b_pipelines.delivery import lag
 from b2b_pipelines.settings import read_settings
-from b2b_pipelines.sheets import store as sheet_store
 from schedules.contracts import GAP, delivery, lacking, request_range
 
 freshness = dg.define_asset_job(
@@ -49,7 +49,7 @@ def nightly_sweep(
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     now = context.scheduled_execution_time
     with database.session() as session:
-        lagging = sheet_store.changes_since(session, 0).revisions
+        lagging = lag.changes_since(session, 0).revisions
         waiting = reruns.contracts_waiting(session)
         every = contract_store.every_slug(session)
     swept = to_sweep(now.weekday(), every, lagging, waiting, studio=read_settings().studio_url is not None)

@@ -9,18 +9,18 @@ from typing import Any
 from sqlalchemy import select, text
 
 from b2b_pipelines.contracts import courseware_registry
-from b2b_pipelines.contracts import service as contracts
 from b2b_pipelines.contracts.models import Contract, ContractLearner, CourseRun, Learner, Product
+from b2b_pipelines.contracts.patch import ContractPatch
 from b2b_pipelines.contracts.rules import IntegrationType
-from b2b_pipelines.contracts.service import Changes
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.enrollment_codes import service as codes
+from b2b_pipelines.delivery import Actor, changes
 from b2b_pipelines.enrollment_codes.models import CodeRedemption, EnrollmentCode
 from b2b_pipelines.learners import service as learners
 from b2b_pipelines.learners.service import Person
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 LONG_AGO = date(2020, 1, 1)
+SHOP = Actor.system("the shop")
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,21 @@ class Shop:
         if values.get("price") is not None:
             values["price"] = Decimal(values["price"])
         with self.database.session() as session:
-            contract = contracts.create_contract(
-                session, organization, name, IntegrationType(integration), Changes(values), create_organization=True
-            )
+            contract = changes.create_contract(
+                session,
+                organization,
+                name,
+                IntegrationType(integration),
+                ContractPatch(**values),
+                by=SHOP,
+                create_organization=True,
+            ).contract
             for number in range(1, courses + 1):
                 course = f"course-v1:MITx+{number}.00"
                 courseware_registry.register(
                     session, courseware_registry.course(course, f"Course {number}", source_run="SOURCE")
                 )
-                contracts.give_courseware(session, contract.slug, course, NOW)
-            codes.ensure_codes(session, contract.slug)
+                changes.give_courseware(session, contract.slug, course, by=SHOP, now=NOW)
         return self.sold(contract.slug)
 
     def sold(self, slug: str) -> Sold:
@@ -97,8 +102,7 @@ class Shop:
 
     def change(self, slug: str, **values: Any) -> None:
         with self.database.session() as session:
-            contracts.modify_contract(session, slug, Changes(values))
-            codes.ensure_codes(session, slug)
+            changes.change_contract(session, slug, ContractPatch(**values), by=SHOP)
 
     def attach(self, code: str, email: str) -> None:
         with self.database.session() as session:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from anyio import CapacityLimiter
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -33,10 +34,17 @@ class FeedUnavailable(TransientError):
 
 
 class Feed:
-    """The list and its throttle. `connect` gives the database, and may raise while there is none."""
+    """The list and its throttle. `connect` gives the database, and may raise while there is none. `threads`
+    are those in which requests are counted."""
 
-    def __init__(self, connect: Callable[[], Database], rate: Rate, thumbnail_base: str | None) -> None:
-        self.throttle = Throttle(rate)
+    def __init__(
+        self,
+        connect: Callable[[], Database],
+        rate: Rate,
+        thumbnail_base: str | None,
+        threads: CapacityLimiter | None = None,
+    ) -> None:
+        self.throttle = Throttle(rate, threads)
         self._connect = connect
         self._thumbnail_base = thumbnail_base
         self._listing: Listing | None = None

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from sqlalchemy import bindparam, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -173,8 +173,9 @@ class _Lease:
 class Throttle:
     """One worker's side. `admit` belongs to its event loop; `tidy` is called by another thread now and then."""
 
-    def __init__(self, rate: Rate) -> None:
+    def __init__(self, rate: Rate, threads: CapacityLimiter | None = None) -> None:
         self.rate = rate
+        self._threads = threads
         self._leases: dict[str, _Lease] = {}
         self._lock = threading.Lock()
 
@@ -191,8 +192,10 @@ class Throttle:
                 return None
             now = time.monotonic()
             asks = now >= lease.blocked_until
-            if asks and await to_thread.run_sync(self._renew, client, lease, lease.next_size(now), database):
-                return None
+            if asks:
+                size = lease.next_size(now)
+                if await to_thread.run_sync(self._renew, client, lease, size, database, limiter=self._threads):
+                    return None
             return max(math.ceil(lease.free_at - time.monotonic()), 1)
 
     def tidy(self, database: Database) -> None:
@@ -228,7 +231,8 @@ class Throttle:
             if not (lease.left and lease.runs_out(now)):  # somebody who found nothing left was faster
                 return
             with suppress(B2BError, SQLAlchemyError):
-                await to_thread.run_sync(self._add, client, lease, lease.next_size(now), database)
+                size = lease.next_size(now)
+                await to_thread.run_sync(self._add, client, lease, size, database, limiter=self._threads)
 
     def _add(self, client: str, lease: _Lease, size: int, database: Database) -> None:
         """Take a new lease in place of what is by then left of this one, which is given back."""

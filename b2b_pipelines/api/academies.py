@@ -32,7 +32,8 @@ CACHING = "public, max-age=0, must-revalidate"
 @asynccontextmanager
 async def _fed(app: FastAPI) -> AsyncIterator[None]:
     settings = app.state.settings
-    feed = Feed(app.state.connection.open, Rate.parse(settings.academy_throttle), settings.academy_thumbnail_base_url)
+    rate, thumbnails = Rate.parse(settings.academy_throttle), settings.academy_thumbnail_base_url
+    feed = Feed(app.state.reserved.open, rate, thumbnails, app.state.lanes.throttle)
     app.state.academy_feed = feed
     await to_thread.run_sync(feed.start)
     yield

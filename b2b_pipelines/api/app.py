@@ -22,7 +22,7 @@ from b2b_pipelines.api import (
     pages,
     stripe_events,
 )
-from b2b_pipelines.api.database import Connection
+from b2b_pipelines.api.database import OF_ITS_OWN, Connection, Lanes
 from b2b_pipelines.api.observability import Metrics, Observed
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.settings import Settings
@@ -46,11 +46,13 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
     It starts without a database too: what needs one then answers 503.
     """
     connection = Connection(settings, database)
+    reserved = Connection(settings, database, OF_ITS_OWN)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
         connection.close()
+        reserved.close()
 
     app = FastAPI(
         title="B2B pipelines",
@@ -62,6 +64,8 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.connection = connection
+    app.state.reserved = reserved
+    app.state.lanes = Lanes()
     app.state.metrics = Metrics()
     app.add_middleware(Observed, metrics=app.state.metrics)
     errors.install(app)

@@ -5,9 +5,10 @@ what is theirs is answered with 404 by the routes, through `Caller.organization_
 a whole (licenses, checkout intents) is refused to such tokens with 403.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
+from anyio import to_thread
 from fastapi import Depends, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
@@ -19,26 +20,26 @@ from b2b_pipelines.tokens.service import Caller, Scope
 bearer = HTTPBearer(auto_error=False, scheme_name="token", description="A token made with `b2b token create`.")
 
 
-def identified(db: Db, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]) -> Caller:
+async def identified(db: Db, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]) -> Caller:
     """Whoever the bearer token stands for. Raises 401."""
     if credentials is None:
         raise _unknown("Authorization: Bearer <token> is missing.")
-    return caller_of(db, credentials.credentials)
+    return await to_thread.run_sync(caller_of, db, credentials.credentials)
 
 
 def caller_of(db: Connection, text: str) -> Caller:
     """Whom that token stands for. Raises 401."""
-    with db.session() as session:
+    with db.reading() as session:
         caller = tokens.recognize(session, text)
     if caller is None:
         raise _unknown("The token is not known, or was revoked.")
     return caller
 
 
-def allowed(scope: Scope, *, whole_installation: bool = False) -> Callable[[Caller], Caller]:
+def allowed(scope: Scope, *, whole_installation: bool = False) -> Callable[[Caller], Awaitable[Caller]]:
     """A dependency: the caller, who has that scope and, with `whole_installation`, is bound to no organization."""
 
-    def authorized(caller: Annotated[Caller, Depends(identified)]) -> Caller:
+    async def authorized(caller: Annotated[Caller, Depends(identified)]) -> Caller:
         require(caller, scope, whole_installation=whole_installation)
         return caller
 

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+from anyio import to_thread
 from fastapi import APIRouter, Header, Request, Response
 from fastapi import Body as InBody
 from fastapi.responses import JSONResponse
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from b2b_pipelines.api.auth import Buyer
 from b2b_pipelines.api.contracts import Money
-from b2b_pipelines.api.database import Db
+from b2b_pipelines.api.database import Connection, Db, in_thread, takes_its_own_turn, turn_to_write
 from b2b_pipelines.api.errors import Problem, answers
 from b2b_pipelines.api.fields import API, Body, Id, LearnerIn, Text
 from b2b_pipelines.api.learners import person
@@ -20,6 +21,7 @@ from b2b_pipelines.checkout import service
 from b2b_pipelines.checkout.rules import Reason
 from b2b_pipelines.checkout.service import Basket, Checkout, KeyReused
 from b2b_pipelines.settings import Settings
+from b2b_pipelines.tokens.service import Caller
 
 router = APIRouter(prefix=API, tags=["checkout"])
 
@@ -151,13 +153,27 @@ def quote(request: Request, db: Db, caller: Buyer, basket: Wanted) -> JSONRespon
         409: {"model": CheckoutRefused, "description": "The basket is refused."},
     },
 )
-def checkout(request: Request, db: Db, caller: Buyer, basket: Wanted, key: Key = None) -> Response:
+@takes_its_own_turn
+async def checkout(request: Request, db: Db, caller: Buyer, basket: Wanted, key: Key = None) -> Response:
     """Decides again, and completes at once what costs nothing or comes with a payment reference.
 
     A completed checkout is remembered under its `Idempotency-Key`; 402 and 409 change nothing, and leave the key free.
     A key that completed something else is refused with 422 `idempotency_key_reused`.
     """
     settings: Settings = request.app.state.settings
+    contracts = await to_thread.run_sync(_contracts_of, db, _basket(basket))
+    things = [("contract", contract) for contract in contracts] or [("checkout", caller.token_id)]
+    async with turn_to_write(request, *things) as turn:
+        return await in_thread(request, lambda: _check_out(turn, settings, caller, basket, key))
+
+
+def _contracts_of(db: Connection, basket: Basket) -> set[int]:
+    """Return the contracts that a checkout locks."""
+    with db.reading() as session:
+        return service.contracts_of(session, basket)
+
+
+def _check_out(db: Connection, settings: Settings, caller: Caller, basket: BasketIn, key: str | None) -> Response:
     asked = basket.model_dump(mode="json")
     with db.session() as session:
         if key is not None and (before := _before(session, caller.token_id, key, asked)) is not None:

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -193,12 +193,15 @@ def contract(db: Db, caller: Reader, slug: Slug) -> dict[str, Any]:
     response_model=Page[CodeOut],
     responses=answers(401, 403, 404),
 )
-def list_codes(db: Db, caller: Reader, slug: Slug, paging: Paging) -> dict[str, Any]:
+def list_codes(db: Db, caller: Reader, slug: Slug, paging: Paging) -> Response:
     """Every code, in the order of their ids, with its redemptions and where the customer's sheet holds it."""
-    with db.session() as session:
-        contract_id = seen_contract(session, caller, slug).id
-        count, rows = pages.codes(session, contract_id, paging.limit, paging.offset)
-    return paging.envelope(count, [_code(row, caller) for row in rows])
+    with db.reading() as session:
+        page = pages.codes(
+            session, slug, caller.organization_id, paging.limit, paging.offset, emails=caller.sees_emails
+        )
+    if page is None:
+        raise NotFound("no such contract")
+    return paging.json(page.count, page.results)
 
 
 @router.get(
@@ -290,11 +293,3 @@ def _summary(snapshot: SheetSnapshot) -> SnapshotOut:
         writes=snapshot.writes,
         run_id=snapshot.run_id,
     )
-
-
-def _code(row: dict[str, Any], caller: Caller) -> dict[str, Any]:
-    target, number = row.pop("sheet_target"), row.pop("sheet_row")
-    row["sheet_location"] = None if number is None else {"target": target or "", "row": number}
-    if not caller.sees_emails:
-        row["attached_by"], row["enrolled_by"] = masked(row["attached_by"]), masked(row["enrolled_by"])
-    return row

@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from b2b_pipelines.db.engine import DatabaseUnavailable
+from b2b_pipelines.db.locks import Busy
 from b2b_pipelines.db.schema import SchemaOutdated
 from b2b_pipelines.errors import (
     B2BError,
@@ -30,6 +31,14 @@ from b2b_pipelines.errors import (
 )
 
 RETRY_AFTER_SECONDS = 5
+AWAY = "database_unavailable"
+IN_USE = "Another request is changing the same thing. Retry later."
+DATABASE_SAYS: Mapping[str, tuple[str, str]] = {
+    "55P03": (IN_USE, Busy.code),  # lock_not_available
+    "40P01": (IN_USE, Busy.code),  # deadlock_detected
+    "57014": ("The database took too long to answer. Ask for less, or retry later.", "statement_timeout"),
+}
+"""Refusals of the database by SQLSTATE, as `(detail, error_code)`."""
 
 STATUS_OF: tuple[tuple[type[B2BError], int], ...] = (
     (SchemaOutdated, 503),
@@ -85,7 +94,7 @@ DESCRIPTIONS = {
     413: ("The body is larger than 1 MB.", ProblemBody),
     422: ("What is asked for does not go together with what is there.", ProblemBody),
     429: ("Too many requests.", ProblemBody),
-    503: ("The database is away: try again later.", ProblemBody),
+    503: ("The database does not answer, or another request changes the same thing (`busy`): retry later.", ProblemBody),
 }
 
 
@@ -126,11 +135,9 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(OperationalError)
     @app.exception_handler(PoolTimeout)
     async def _database_away(request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse(
-            body_of("The database does not answer. Retry later.", "database_unavailable"),
-            503,
-            {"Retry-After": str(RETRY_AFTER_SECONDS)},
-        )
+        state = getattr(getattr(error, "orig", None), "pgcode", None)
+        detail, code = DATABASE_SAYS.get(state or "", ("The database does not answer. Retry later.", AWAY))
+        return JSONResponse(body_of(detail, code), 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
 
     @app.exception_handler(RequestValidationError)
     async def _not_understood(request: Request, error: Exception) -> JSONResponse:

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated, Literal
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from b2b_pipelines.api import client
 from b2b_pipelines.api.auth import bearer, caller_of, require
-from b2b_pipelines.api.database import Connection, Db
+from b2b_pipelines.api.database import Connection, ReservedDb
 from b2b_pipelines.api.errors import Problem, answers
 from b2b_pipelines.api.observability import Metrics
 from b2b_pipelines.db import schema
@@ -34,7 +34,7 @@ async def healthz() -> Healthy:
 
 
 @router.get("/readyz", summary="The database is there, with the tables of this version", responses=answers())
-async def readyz(request: Request, db: Db) -> Healthy:
+async def readyz(request: Request, db: ReservedDb) -> Healthy:
     """Says no after three seconds if the database says nothing at all."""
     await _require_ready(request, db)
     return Healthy()
@@ -45,7 +45,7 @@ async def _require_ready(request: Request, db: Connection) -> None:
     state = request.app.state
     asked: asyncio.Task[None] | None = getattr(state, "asked_ready", None)
     if asked is None or asked.done():
-        asked = state.asked_ready = asyncio.create_task(_ask(db))
+        asked = state.asked_ready = asyncio.create_task(_ask(request.app.state.lanes.health, db))
         asked.add_done_callback(lambda task: task.cancelled() or task.exception())  # nobody may be waiting any more
     if not (await asyncio.wait((asked,), timeout=READY_SECONDS))[0]:
         raise DatabaseUnavailable("PostgreSQL does not answer")
@@ -53,8 +53,8 @@ async def _require_ready(request: Request, db: Connection) -> None:
         raise error
 
 
-async def _ask(db: Connection) -> None:
-    await to_thread.run_sync(lambda: schema.require_current(db.engine), abandon_on_cancel=True)
+async def _ask(limiter: CapacityLimiter, db: Connection) -> None:
+    await to_thread.run_sync(lambda: schema.require_current(db.engine), abandon_on_cancel=True, limiter=limiter)
 
 
 @router.get(
@@ -79,7 +79,7 @@ async def _require_scope(request: Request, credentials: HTTPAuthorizationCredent
         raise Problem(
             401, "Authorization: Bearer <token> is missing.", "unauthenticated", {"WWW-Authenticate": "Bearer"}
         )
-    connection: Connection = request.app.state.connection
+    connection: Connection = request.app.state.reserved
     text = credentials.credentials
-    caller = await to_thread.run_sync(lambda: caller_of(connection, text))
+    caller = await to_thread.run_sync(lambda: caller_of(connection, text), limiter=request.app.state.lanes.health)
     require(caller, Scope.METRICS, whole_installation=True)

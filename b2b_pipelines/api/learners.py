@@ -1,19 +1,21 @@
 """Learners join contracts: with a code, or by signing on."""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Response
+from anyio import to_thread
+from fastapi import APIRouter, Path, Request, Response
 from fastapi import Body as InBody
 from pydantic import BaseModel, ConfigDict, Field
 
 from b2b_pipelines.api.auth import Attacher
-from b2b_pipelines.api.database import Db
+from b2b_pipelines.api.database import Connection, Db, in_thread, takes_its_own_turn, turn_to_write
 from b2b_pipelines.api.errors import answers
 from b2b_pipelines.api.fields import API, LearnerIn, Text
-from b2b_pipelines.learners import service
+from b2b_pipelines.learners import service, store
 from b2b_pipelines.learners.rules import Outcome
-from b2b_pipelines.learners.service import Person
+from b2b_pipelines.learners.service import Attachment, Person
 
 router = APIRouter(prefix=API, tags=["learners"])
 
@@ -67,7 +69,9 @@ class SignedOn(BaseModel):
         **answers(401, 403, 404, 409),
     },
 )
-def attach(
+@takes_its_own_turn
+async def attach(  # noqa: PLR0917 (FastAPI passes them by name)
+    request: Request,
     db: Db,
     caller: Attacher,
     code: Annotated[Text, Path(description="Any code of the contract.", max_length=100)],
@@ -79,11 +83,23 @@ def attach(
     Refused with `invalid_code` (404: there is none such, it is inactive, or another learner used it up),
     `contract_not_open` or `contract_full` (409), looked at in this order.
     """
-    with db.session() as session:
-        done = service.attach(session, code, person(learner), datetime.now(UTC), caller.organization_id)
+
+    def apply(turn: Connection) -> Attachment:
+        with turn.session() as session:
+            return service.attach(session, code, person(learner), datetime.now(UTC), caller.organization_id)
+
+    contract_id = await to_thread.run_sync(_contract_of, db, code)
+    async with turn_to_write(request, ("contract", contract_id)) as turn:
+        done = await in_thread(request, partial(apply, turn))
     if done.result == Outcome.ALREADY_ATTACHED:
         response.status_code = 200
     return {"result": done.result.value, "contract": done.contract}
+
+
+def _contract_of(db: Connection, code: str) -> int | None:
+    """Return the contract that a request waits for; a code that does not exist waits for none."""
+    with db.reading() as session:
+        return store.contract_ids_of_codes(session, [code.strip().lower()]).get(code.strip().lower())
 
 
 @router.post(

@@ -1,10 +1,11 @@
 """Lists in pages: `{"count", "next", "previous", "results"}`, where next and previous are URLs or null."""
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
 DEFAULT_SIZE = 100
@@ -49,15 +50,20 @@ class Window:
             "results": results,
         }
 
+    def json(self, count: int, results: str) -> Response:
+        """Return the page as an answer, given the JSON array of its results."""
+        head = json.dumps(self.envelope(count, ()) | {"results": None}, ensure_ascii=False)
+        return Response(f"{head.removesuffix('null}')}{results}}}", media_type="application/json")
+
     def _url(self, page: int) -> str:
         return str(self.request.url.include_query_params(page=page))
 
 
-def window(maximum: int = MAXIMUM, default: int = DEFAULT_SIZE) -> Callable[..., Window]:
+def window(maximum: int = MAXIMUM, default: int = DEFAULT_SIZE) -> Callable[..., Awaitable[Window]]:
     """A dependency: the page that `page` and `page_size` ask for; a size above the maximum is cut to it."""
     said = f"How many to a page; more than {maximum} is cut to {maximum}."
 
-    def asked(
+    async def asked(
         request: Request,
         page: Annotated[int, Query(ge=1, description="Which page, counted from 1.")] = 1,
         page_size: Annotated[int, Query(ge=1, description=said)] = default,

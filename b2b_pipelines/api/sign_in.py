@@ -34,7 +34,7 @@ class SignInNeeded(Exception):
 def signed_in(request: Request, db: Db) -> Caller:
     """Whoever this browser signed in as. Raises `SignInNeeded`."""
     secret = request.cookies.get(SESSION_COOKIE, "")
-    with db.session() as session:
+    with db.reading() as session:
         caller = tokens.recognize_session(session, secret, datetime.now(UTC)) if secret else None
     if caller is None:
         query = f"?{request.url.query}" if request.url.query else ""
@@ -88,7 +88,7 @@ def keep_form_secret(request: Request, response: Response, secret: str) -> None:
         response.set_cookie(FORM_COOKIE, secret, httponly=True, samesite="strict", secure=_over_tls(request))
 
 
-def from_our_form(request: Request, form: Annotated[str, Form(max_length=200)] = "") -> None:
+async def from_our_form(request: Request, form: Annotated[str, Form(max_length=200)] = "") -> None:
     """A dependency: the form was one of ours. Raises 403."""
     if not form or not hmac.compare_digest(form.encode(), request.cookies.get(FORM_COOKIE, "").encode()):
         raise Problem(403, "This form has expired. Go back, load the page again, and try once more.", "stale_form")

@@ -9,7 +9,7 @@ from fastapi import APIRouter, BackgroundTasks, Header, Request
 from pydantic import BaseModel, Field
 
 from b2b_pipelines.alerts import outbox
-from b2b_pipelines.api.database import Connection, Db
+from b2b_pipelines.api.database import Connection, ReservedDb
 from b2b_pipelines.api.errors import answers
 from b2b_pipelines.api.fields import API
 from b2b_pipelines.errors import NotConfigured
@@ -45,7 +45,7 @@ class EventReceived(BaseModel):
 )
 async def receive(
     request: Request,
-    db: Db,
+    db: ReservedDb,
     background: BackgroundTasks,
     stripe_signature: Annotated[str | None, Header(description="Stripe's signature of the raw body.")] = None,
 ) -> EventReceived:
@@ -53,7 +53,9 @@ async def receive(
     once, however often it is delivered."""
     settings: Settings = request.app.state.settings
     body = await request.body()
-    outcome = await to_thread.run_sync(_receive, db, settings, body, stripe_signature)
+    outcome = await to_thread.run_sync(
+        _receive, db, settings, body, stripe_signature, limiter=request.app.state.lanes.stripe
+    )
     if settings.alert_webhook_url is not None:
         background.add_task(_tell, db, settings.alert_webhook_url)
     return EventReceived(effect=outcome.effect or REPLAYED)

@@ -82,6 +82,11 @@ def checkout(
     return Checkout(decided.quote, payment_required=False, order=order.reference)
 
 
+def contracts_of(session: Session, basket: Basket) -> set[int]:
+    """Return the ids of the contracts that checking out this basket would lock."""
+    return _contract_ids(store.products(session, basket.products, None, None))
+
+
 def answered_before(session: Session, token_id: int, key: str, request: Mapping[str, Any]) -> str | None:
     """The body of the answer that this key got when it completed a checkout, or None; whoever else uses the key now has to wait.
 

@@ -1,24 +1,36 @@
 """`b2b_contract`: make a contract, change it, give it courseware."""
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.cli import console
-from b2b_pipelines.cli.console import AsJson, Verbose
+from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
 from b2b_pipelines.cli.courseware import content_of
-from b2b_pipelines.contracts import exchange, service, store
+from b2b_pipelines.cli.who import actor
+from b2b_pipelines.contracts import exchange
+from b2b_pipelines.contracts.early_runs import early_note, runs_ending_early
 from b2b_pipelines.contracts.models import Contract
+from b2b_pipelines.contracts.patch import UNSET, ContractPatch, Unset, Value
 from b2b_pipelines.contracts.rules import integration_type
-from b2b_pipelines.contracts.service import Changes, CoursewareChange
+from b2b_pipelines.contracts.service import CoursewareChange
+from b2b_pipelines.delivery import changes as delivery
+from b2b_pipelines.delivery import losses
+from b2b_pipelines.delivery.changes import ContractChanged, CoursewareChanged
+from b2b_pipelines.delivery.losses import Losses
+from b2b_pipelines.delivery.rehearsal import rehearsal
 from b2b_pipelines.enrollment_codes import reports
-from b2b_pipelines.enrollment_codes import service as codes
 
 LINKED = "Linked; no run was made."
+
+Done = TypeVar("Done", ContractChanged, CoursewareChanged)
 
 commands = console.app("Make contracts, change them, give them courseware.")
 
@@ -48,6 +60,8 @@ Sheet = Annotated[
     str | None, typer.Option("--sheet", metavar="URL", help="The customer's Google Sheet: its URL or id.")
 ]
 Tab = Annotated[str | None, typer.Option("--tab", help="The tab: its title, or its number from 0.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before something is taken away.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")]
 ContractId = Annotated[str, typer.Argument(metavar="ID", help="The contract's id or slug.")]
 
 
@@ -67,34 +81,37 @@ def create(
     description: Description = None,
     sheet: Sheet = None,
     tab: Tab = None,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
     """Make a contract. Prints its id and its slug, which is also the key of its Dagster partition."""
-    changes = Changes(
-        _given(
-            starts_on=start,
-            ends_on=end,
-            max_learners=max_learners,
-            price=price,
-            description=description,
-            sheet_url=sheet,
-            sheet_tab=tab,
-        )
+    terms = ContractPatch(
+        starts_on=_given(start),
+        ends_on=_given(end),
+        max_learners=_given(max_learners),
+        price=_given(price),
+        description=UNSET if description is None else description,
+        sheet_url=_given(sheet),
+        sheet_tab=_given(tab),
     )
-    with console.surroundings() as here, here.session() as session:
-        contract = service.create_contract(
+    with console.surroundings() as here, _session(here, dry_run=dry_run) as session:
+        made = delivery.create_contract(
             session,
             organization,
             name,
             integration_type(integration),
-            changes,
+            terms,
+            by=actor(),
             create_organization=create_organization,
             org_key=org_key,
         )
-        codes.ensure_codes(session, contract.slug)
-        answer = _as_listed(session, contract)
-    _show(answer, as_json=as_json, lead="Made the contract")
+        answer = _as_listed(session, made.contract)
+    if made.same_named:
+        answer["same_name"] = list(made.same_named)
+        if not as_json:
+            console.warn(_same_name(made, dry_run=dry_run))
+    _show(answer, as_json=as_json, lead="Would make the contract" if dry_run else "Made the contract")
 
 
 @commands.command("modify")
@@ -117,10 +134,15 @@ def modify(
     sheet: Sheet = None,
     tab: Tab = None,
     no_sheet: Annotated[bool, typer.Option("--no-sheet", help="Deliver no codes to a sheet any more.")] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Change a contract; its products and codes follow at once. Dates of runs that exist are never changed."""
+    """Change a contract; its products and codes follow at once. Dates of runs that exist are never changed.
+
+    On a terminal it asks before codes stop working.
+    """
     for value, excluded, names in (
         (start, no_start_date, "--start and --no-start-date"),
         (end, no_end_date, "--end and --no-end-date"),
@@ -131,30 +153,38 @@ def modify(
     ):
         if value is not None and excluded:
             console.wrong_usage(f"{names} exclude each other")
-    values = _given(
-        starts_on=start,
-        ends_on=end,
-        max_learners=max_learners,
-        price=price,
-        description=description,
-        integration_type=None if integration is None else integration_type(integration),
-        active=True if activate else False if deactivate else None,
-        sheet_url=sheet,
-        sheet_tab=tab,
+    patch = ContractPatch(
+        starts_on=_given(start, emptied=no_start_date),
+        ends_on=_given(end, emptied=no_end_date),
+        max_learners=_given(max_learners, emptied=no_learner_cap),
+        price=_given(price, emptied=no_price),
+        description=UNSET if description is None else description,
+        integration_type=UNSET if integration is None else integration_type(integration),
+        active=True if activate else False if deactivate else UNSET,
+        sheet_url=_given(sheet, emptied=no_sheet),
+        sheet_tab=_given(tab),
     )
-    emptied = {
-        "starts_on": no_start_date,
-        "ends_on": no_end_date,
-        "max_learners": no_learner_cap,
-        "price": no_price,
-        "sheet_url": no_sheet,
-    }
-    changes = Changes(values | {key: None for key, chosen in emptied.items() if chosen})
-    with console.surroundings() as here, here.session() as session:
-        contract = service.modify_contract(session, contract_id, changes)
-        codes.ensure_codes(session, contract.slug)
-        answer = _as_listed(session, contract)
-    _show(answer, as_json=as_json, lead="Changed the contract")
+    if not patch.values:
+        console.wrong_usage("modify changes nothing without an option: name a new value, such as --max-learners 25")
+
+    early: list[str] = []
+
+    def change(session: Session) -> ContractChanged:
+        done = delivery.change_contract(session, contract_id, patch, by=actor())
+        if {"starts_on", "ends_on"} & patch.values.keys():
+            early[:] = runs_ending_early(session, [done.contract]).get(done.contract.slug, [])
+        return done
+
+    with console.surroundings() as here:
+        changed, answer = _changed(here, contract_id, change, yes=yes or as_json, dry_run=dry_run)
+    if early:
+        answer["runs_ending_early"] = early
+    shown = answer | {"dry_run": True, "losses": losses.as_json(changed.losses)} if dry_run else answer
+    _show(shown, as_json=as_json, lead="Would change the contract" if dry_run else "Changed the contract")
+    if not as_json:
+        _say_losses(changed.losses)
+        if early:
+            console.say(early_note(answer["slug"], early))
 
 
 @commands.command("courseware")
@@ -164,6 +194,8 @@ def courseware(
     no_create_runs: Annotated[bool, typer.Option("--no-create-runs", help="Link it without making runs.")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Take it from the contract.")] = False,
     rerun: Annotated[bool, typer.Option("--rerun", help="Make a further run though the contract has one.")] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -172,22 +204,24 @@ def courseware(
         console.wrong_usage("--remove goes with neither --rerun nor --no-create-runs")
     if rerun and no_create_runs:
         console.wrong_usage("--rerun and --no-create-runs exclude each other")
-    with console.surroundings() as here, here.session() as session:
-        change = (
-            service.take_courseware(session, contract_id, courseware_id)
-            if remove
-            else service.give_courseware(
-                session,
-                contract_id,
-                courseware_id,
-                store.transaction_time(session),
-                create_runs=not no_create_runs,
-                rerun=rerun,
-            )
+
+    def change(session: Session) -> CoursewareChanged:
+        if remove:
+            return delivery.take_courseware(session, contract_id, courseware_id, by=actor())
+        return delivery.give_courseware(
+            session, contract_id, courseware_id, by=actor(), create_runs=not no_create_runs, rerun=rerun
         )
-        codes.withdraw(session, change.products_withdrawn)
-        codes.ensure_codes(session, contract_id)
-    _show_courseware(change, as_json=as_json, without_runs="Taken away; it had no run." if remove else LINKED)
+
+    with console.surroundings() as here:
+        changed, _ = _changed(here, contract_id, change, yes=yes or as_json or not remove, dry_run=dry_run)
+    _show_courseware(
+        changed.courseware,
+        as_json=as_json,
+        without_runs="Taken away; it had no run." if remove else LINKED,
+        dry_run=dry_run,
+    )
+    if not as_json:
+        _say_losses(changed.losses)
 
 
 @commands.command("export")
@@ -216,16 +250,15 @@ def export_contract(
 @commands.command("import")
 def import_contract(
     file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="What `export` wrote.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made, and make nothing.")] = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
     """Make a contract that `export` wrote, with runs and codes of its own. Refused if its slug exists."""
     document = exchange.read(content_of(file))
-    with console.surroundings() as here, here.session(dry_run=dry_run) as session:
-        contract, change = exchange.make(session, document, store.transaction_time(session))
-        codes.ensure_codes(session, contract.slug)
-        answer = _as_listed(session, contract)
+    with console.surroundings() as here, _session(here, dry_run=dry_run) as session:
+        made, change = delivery.import_contract(session, document, by=actor())
+        answer = _as_listed(session, made.contract)
     if as_json:
         lists = {"created": change.created, "skipped": change.skipped, "without_source": change.without_source}
         console.print_json(answer | lists | {"dry_run": dry_run})
@@ -239,8 +272,45 @@ def run() -> NoReturn:
     console.run(commands, "b2b_contract")
 
 
-def _given(**values: Any) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value is not None}
+def _given(value: Value | None, *, emptied: bool = False) -> Value | Unset | None:
+    """Return an option's value for a patch: None for its `--no-…`, `UNSET` when neither was given."""
+    if emptied:
+        return None
+    return UNSET if value is None else value
+
+
+@contextmanager
+def _session(here: Surroundings, *, dry_run: bool) -> Iterator[Session]:
+    with rehearsal(here.database) if dry_run else here.session() as session:
+        yield session
+
+
+def _changed(
+    here: Surroundings, contract_id: str, change: Callable[[Session], Done], *, yes: bool, dry_run: bool
+) -> tuple[Done, dict[str, Any]]:
+    """Make a change, after asking when it takes something away; with `dry_run` only rehearse it."""
+    if dry_run or (not yes and sys.stdin.isatty()):
+        with rehearsal(here.database, contract_id) as session:
+            planned = change(session)
+            answer = _as_listed(session, planned.contract)
+        if dry_run:
+            return planned, answer
+        if not planned.losses.nothing:
+            console.agreed("Go on?", planned.losses.sentences(), yes=yes)
+    with here.session() as session:
+        done = change(session)
+        return done, _as_listed(session, done.contract)
+
+
+def _say_losses(lost: Losses) -> None:
+    for sentence in lost.sentences():
+        console.say(sentence)
+
+
+def _same_name(made: ContractChanged, *, dry_run: bool) -> str:
+    one = f"A contract named {made.contract.name!r} of {made.contract.organization.name} exists already: "
+    would = "would be" if dry_run else "is"
+    return f"{one}{', '.join(made.same_named)}. This one {would} {made.contract.slug}."
 
 
 def _as_listed(session: Session, contract: Contract) -> dict[str, Any]:
@@ -257,7 +327,9 @@ def _show(answer: dict[str, Any], *, as_json: bool, lead: str) -> None:
     console.say(f"{console.counted(answer['codes'], 'code')}, {answer['learners']} of {cap} seats taken.")
 
 
-def _show_courseware(change: CoursewareChange, *, as_json: bool, without_runs: str = LINKED) -> None:
+def _show_courseware(
+    change: CoursewareChange, *, as_json: bool, without_runs: str = LINKED, dry_run: bool = False
+) -> None:
     shown = {
         "created": change.created,
         "removed": change.removed,
@@ -267,8 +339,10 @@ def _show_courseware(change: CoursewareChange, *, as_json: bool, without_runs: s
     for course in change.guessed_source:
         console.warn(f"Warning: no run of {course} is marked as source: its first run is used")
     if as_json:
-        console.print_json(shown)
+        console.print_json(shown | ({"dry_run": True} if dry_run else {}))
         return
+    for course in change.restored:
+        console.say(f"Brought back with its codes: {course}")
     for words, ids in zip(("Created", "Removed", "Skipped", "Without a source run"), shown.values(), strict=True):
         for item in ids:
             console.say(f"{words}: {item}")

@@ -7,6 +7,8 @@ import typer
 
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Verbose
+from b2b_pipelines.cli.who import actor
+from b2b_pipelines.delivery import changes as delivery
 from b2b_pipelines.learners import service
 from b2b_pipelines.learners.rules import email_address
 from b2b_pipelines.learners.service import Attachment, Person
@@ -45,7 +47,7 @@ def add(
     """Attach a learner by hand, without a code. The contract's days and its cap hold."""
     person = Person(email_address(email), name)
     with console.surroundings() as here, here.session() as session:
-        done = service.add(session, contract, person, datetime.now(UTC), forced=force)
+        done = delivery.add_learner(session, contract, person, by=actor(), forced=force)
     _show(done, as_json=as_json)
 
 
@@ -54,7 +56,7 @@ def remove(contract: ContractId, email: Email, as_json: AsJson = False, verbose:
     """Take a learner from a contract. Their seat is free again, with a new code."""
     address = email_address(email)
     with console.surroundings() as here, here.session() as session:
-        slug = service.remove(session, contract, address)
+        slug = delivery.remove_learner(session, contract, address, by=actor())
     if as_json:
         console.print_json({"result": "removed", "contract": slug})
     else:

@@ -8,14 +8,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from b2b_pipelines.contracts import service as contracts
 from b2b_pipelines.contracts import store as contract_store
 from b2b_pipelines.contracts.models import Course, CourseRun
+from b2b_pipelines.contracts.patch import ContractPatch
 from b2b_pipelines.contracts.rules import IntegrationType
-from b2b_pipelines.contracts.service import Changes
 from b2b_pipelines.db.engine import Database
+from b2b_pipelines.delivery import Actor, changes
 from b2b_pipelines.enrollment_codes import reports
-from b2b_pipelines.enrollment_codes import service as codes
 from b2b_pipelines.learners.service import Person, attach
 from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.sandbox.google.model import Spreadsheet, Tab
@@ -23,6 +22,7 @@ from b2b_pipelines.sheets import store as sheet_store
 
 ORGANIZATION = "Acme Corporation"
 NOTE = "Note of the customer"
+DEMO = Actor.system("b2b demo")
 COURSES = {"course-v1:UAI+LEAD101": "Leading Teams", "course-v1:UAI+DATA200": "Data for Managers"}
 
 
@@ -166,12 +166,10 @@ def _register(session: Session, readable_id: str, title: str) -> None:
 
 def _make(session: Session, sandbox: Sandbox, kind: Kind) -> SampleContract:
     spreadsheet_id = sandbox.google.create_spreadsheet(f"Acme: {kind.name}")
-    changes = Changes({**kind.terms, "sheet_url": f"{sandbox.url}/spreadsheets/d/{spreadsheet_id}/edit"})
-    contract = contracts.create_contract(
-        session, ORGANIZATION, kind.name, kind.integration, changes, create_organization=True
-    )
+    terms = ContractPatch(**kind.terms, sheet_url=f"{sandbox.url}/spreadsheets/d/{spreadsheet_id}/edit")
+    contract = changes.create_contract(
+        session, ORGANIZATION, kind.name, kind.integration, terms, by=DEMO, create_organization=True
+    ).contract
     for readable_id in kind.courses:
-        now = contract_store.transaction_time(session)
-        contracts.give_courseware(session, contract.slug, readable_id, now)
-    codes.ensure_codes(session, contract.slug)
+        changes.give_courseware(session, contract.slug, readable_id, by=DEMO)
     return SampleContract(contract.slug, kind, sandbox.google.spreadsheet(spreadsheet_id))

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from b2b_pipelines.contracts import rules, service, store
 from b2b_pipelines.contracts.models import Contract, Organization
+from b2b_pipelines.contracts.patch import ContractPatch
 from b2b_pipelines.contracts.rules import IntegrationType
-from b2b_pipelines.contracts.service import Changes, CoursewareChange
-from b2b_pipelines.db.locks import transaction_lock
+from b2b_pipelines.contracts.service import CoursewareChange
 from b2b_pipelines.errors import Conflict, InvalidInput
 from b2b_pipelines.values import is_storable
 
@@ -124,17 +124,17 @@ def make(session: Session, document: Document, now: datetime) -> tuple[Contract,
     and whatever creating a contract and giving it courseware raise. The codes are the caller's to make.
     """
     said = document.contract
-    transaction_lock(session, "names", "organizations and contracts")
+    service.lock_names(session)
     organization = _organization(session, document.organization)
-    values = {
-        "description": said.description,
-        "starts_on": said.start,
-        "ends_on": said.end,
-        "max_learners": said.max_learners,
-        "price": said.price,
-        "sheet_url": said.sheet_url,
-        "sheet_tab": said.sheet_tab,
-    }
+    terms = ContractPatch(
+        description=said.description,
+        starts_on=said.start,
+        ends_on=said.end,
+        max_learners=said.max_learners,
+        price=said.price,
+        sheet_url=said.sheet_url,
+        sheet_tab=said.sheet_tab,
+    )
     if said.slug.isdecimal():
         raise InvalidInput(
             f"contract.slug: {said.slug} would be taken for the id of another contract: use another slug"
@@ -146,7 +146,7 @@ def make(session: Session, document: Document, now: datetime) -> tuple[Contract,
         document.organization.name,
         said.name,
         said.integration_type,
-        Changes(values),
+        terms,
         create_organization=organization is None,
         org_key=document.organization.org_key,
     )
@@ -157,13 +157,13 @@ def make(session: Session, document: Document, now: datetime) -> tuple[Contract,
     session.flush()
     change = CoursewareChange()
     for item in document.courseware:
-        given = service.give_courseware(session, said.slug, item.readable_id, now, create_runs=item.create_runs)
+        given = service.give_courseware(session, contract, item.readable_id, now, create_runs=item.create_runs)
         change.created.extend(given.created)
         change.skipped.extend(given.skipped)
         change.without_source.extend(given.without_source)
         change.guessed_source.extend(given.guessed_source)
     if not said.active:
-        service.modify_contract(session, said.slug, Changes({"active": False}))
+        service.change_terms(session, contract, ContractPatch(active=False))
     return contract, change
 
 

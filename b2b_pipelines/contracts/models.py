@@ -27,8 +27,8 @@ class Organization(Base):
 class Contract(Base):
     """What an organization bought. `slug` is fixed at creation: it is the key of the Dagster partition.
 
-    `starts_on` and `ends_on` are inclusive days (UTC). `max_learners` of None or 0 is no cap, `price` of None or 0
-    is free.
+    `starts_on` and `ends_on` are inclusive days (UTC). `max_learners` of None is no cap (0 is stored as
+    None), `price` of None or 0 is free.
 
     `revision` grows by one at every change that can matter downstream, and `change_id` is then the id of the
     transaction that made it, so that a reader can tell what was committed since its last look. The assets note in
@@ -138,6 +138,7 @@ class CourseRun(Base):
     """A run of a course. With a contract it is a contract run, open to that contract's learners only.
 
     `source_run_id` names the run that edX is asked to copy; a run that has one never serves as a source itself.
+    `released_from_id` names the contract that last had the run and gave it up at `released_at`.
     """
 
     __tablename__ = "course_run"
@@ -155,6 +156,8 @@ class CourseRun(Base):
     self_paced: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
     is_source: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     contract_id: Mapped[int | None] = mapped_column(ForeignKey("contract.id"), index=True)
+    released_from_id: Mapped[int | None] = mapped_column(ForeignKey("contract.id"), index=True)
+    released_at: Mapped[datetime | None]
     source_run_id: Mapped[int | None] = mapped_column(ForeignKey("course_run.id"))
     edx_state: Mapped[EdxState | None] = mapped_column(String(10))
     edx_error: Mapped[str | None]

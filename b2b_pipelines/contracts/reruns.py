@@ -1,7 +1,8 @@
-"""Asking edX for the re-runs that contract runs are.
+"""Making contract runs in edX: clones of the source runs, with the contract's times.
 
 Every run keeps its own state (`pending`, `created`, `failed` with the error), written as soon as Studio has answered.
-What fails is asked for again the next time; nothing that the database holds is undone by it.
+`created` means that the clone and the change of its times both succeeded. A failed run is tried again the next time;
+nothing that the database holds is undone by it.
 """
 
 from collections.abc import Sequence
@@ -10,13 +11,13 @@ from dataclasses import dataclass, field
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, aliased
 
-from b2b_pipelines.contracts import rules, store
+from b2b_pipelines.contracts import store
 from b2b_pipelines.contracts.models import Contract, CourseRun
 from b2b_pipelines.contracts.rules import EdxState
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.errors import B2BError, PermanentError
+from b2b_pipelines.errors import B2BError
 from b2b_pipelines.vendors.http import Patience, VendorUnavailable
-from b2b_pipelines.vendors.studio import RerunRequest, Studio
+from b2b_pipelines.vendors.studio import RunRequest, Studio
 
 ONCE = Patience(attempts=1)
 
@@ -31,10 +32,12 @@ class RerunReport:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class Waiting:
+    """A contract run that edX does not have yet, and what Studio is asked for it."""
+
     id: int
     courseware_id: str
-    request: RerunRequest
+    request: RunRequest
 
 
 def ask_for_reruns(database: Database, studio: Studio | None, slug: str) -> RerunReport:
@@ -44,7 +47,12 @@ def ask_for_reruns(database: Database, studio: Studio | None, slug: str) -> Reru
     `NotFound` for an unknown contract, and nothing that Studio does.
     """
     with database.session() as session:
-        wanted = _wanted(session, store.contract(session, slug).id)
+        wanted = waiting(session, store.contract(session, slug).id)
+    return ask(database, studio, wanted)
+
+
+def ask(database: Database, studio: Studio | None, wanted: Sequence[Waiting]) -> RerunReport:
+    """Ask Studio for these runs and note each answer, as `ask_for_reruns` does."""
     if studio is None:
         return RerunReport(pending=[run.courseware_id for run in wanted])
     report, patience = RerunReport(), None
@@ -72,7 +80,8 @@ def contracts_waiting(session: Session) -> Sequence[str]:
     ).all()
 
 
-def _wanted(session: Session, contract_id: int) -> Sequence[_Wanted]:
+def waiting(session: Session, contract_id: int) -> Sequence[Waiting]:
+    """Return the runs of a contract that edX was not asked for yet, or refused."""
     source = aliased(CourseRun)
     rows = session.execute(
         select(CourseRun, source.courseware_id)
@@ -80,18 +89,13 @@ def _wanted(session: Session, contract_id: int) -> Sequence[_Wanted]:
         .where(CourseRun.contract_id == contract_id, CourseRun.edx_state.in_([EdxState.PENDING, EdxState.FAILED]))
         .order_by(CourseRun.id)
     )
-    return [_Wanted(run.id, run.courseware_id, _request(run, source_id)) for run, source_id in rows]
+    return [Waiting(run.id, run.courseware_id, _request(run, source_id)) for run, source_id in rows]
 
 
-def _request(run: CourseRun, source: str) -> RerunRequest:
-    key = rules.RUN_ID.fullmatch(run.courseware_id)
-    if key is None:
-        raise PermanentError(f"{run.courseware_id} is not the key of a course run")
-    return RerunRequest(
+def _request(run: CourseRun, source: str) -> RunRequest:
+    return RunRequest(
         source,
-        org=key["org"],
-        number=key["number"],
-        run=key["run"],
+        key=run.courseware_id,
         title=run.title,
         start=run.start,
         end=run.end,
@@ -100,10 +104,10 @@ def _request(run: CourseRun, source: str) -> RerunRequest:
     )
 
 
-def _ask(studio: Studio, request: RerunRequest, patience: Patience | None) -> B2BError | None:
-    """Why there is no such run in edX now; None when there is."""
+def _ask(studio: Studio, request: RunRequest, patience: Patience | None) -> B2BError | None:
+    """Return why the run is not in edX as asked; None when it is."""
     try:
-        studio.rerun(request, patience=patience)
+        studio.make_run(request, patience=patience)
     except B2BError as error:
         return error
     return None

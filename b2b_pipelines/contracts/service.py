@@ -4,32 +4,25 @@ Every use case takes the contract's lock first, decides by `rules`, writes throu
 its caller. Codes are the next room's business: `enrollment_codes.service`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.contracts import rules, store
 from b2b_pipelines.contracts.models import Contract, Course, CourseRun, Organization
+from b2b_pipelines.contracts.patch import ContractPatch, chosen
 from b2b_pipelines.contracts.rules import EdxState, IntegrationType
 from b2b_pipelines.db.locks import transaction_lock
 from b2b_pipelines.errors import Conflict, InvalidInput, NotFound, Refused
 
-MOST_MONEY = Decimal("99999999.99")
-MOST_LEARNERS = 1_000_000
+NO_CHANGE: Final = ContractPatch()
 
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """New values of a contract by field name; what is absent stays. None empties a field."""
-
-    values: dict[str, Any]
-
-    def __post_init__(self) -> None:
-        check_values(self.values)
+Changed: TypeAlias = Mapping[str, tuple[Any, Any]]
+"""Fields that differ, each with its value before and after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +30,8 @@ class CoursewareChange:
     """What giving or taking back courseware did.
 
     `created` and `removed` hold courseware ids of runs, `skipped` and `without_source` readable ids of courses,
-    `guessed_source` those whose source run had to be guessed; `products_withdrawn` ids of deactivated products.
+    `guessed_source` those whose source run had to be guessed. `restored` are those of `created` that the contract had
+    before; `withdrawn` and `reinstated` are ids of products whose codes have to follow.
     """
 
     created: list[str] = field(default_factory=list)
@@ -45,24 +39,9 @@ class CoursewareChange:
     skipped: list[str] = field(default_factory=list)
     without_source: list[str] = field(default_factory=list)
     guessed_source: list[str] = field(default_factory=list)
-    products_withdrawn: list[int] = field(default_factory=list)
-
-
-def check_values(values: dict[str, Any]) -> None:
-    """Raise `InvalidInput` for a value that a contract cannot have."""
-    price, cap, sheet, tab = (values.get(key) for key in ("price", "max_learners", "sheet_url", "sheet_tab"))
-    if price is not None and not (price.is_finite() and 0 <= price <= MOST_MONEY and price == round(price, 2)):
-        raise InvalidInput(f"the price must be between 0 and {MOST_MONEY}, with at most two decimals")
-    if cap is not None and not 0 <= cap <= MOST_LEARNERS:
-        raise InvalidInput(f"the learner cap must be between 0 (no cap) and {MOST_LEARNERS}")
-    if sheet is not None:
-        rules.spreadsheet_id(sheet)
-        if len(sheet) > 1024:
-            raise InvalidInput("the sheet's address is longer than 1024 characters")
-    if tab is not None and not 0 < len(tab.strip()) <= 100:
-        raise InvalidInput("a tab's title has 1 to 100 characters")
-    if len(values.get("name", "name")) > 255 or not values.get("name", "name").strip():
-        raise InvalidInput("a contract's name has 1 to 255 characters")
+    restored: list[str] = field(default_factory=list)
+    withdrawn: list[int] = field(default_factory=list)
+    reinstated: list[int] = field(default_factory=list)
 
 
 def find_organization(session: Session, said: str) -> Organization:
@@ -78,7 +57,7 @@ def create_contract(
     said_organization: str,
     name: str,
     integration: IntegrationType,
-    changes: Changes,
+    terms: ContractPatch = NO_CHANGE,
     *,
     create_organization: bool = False,
     org_key: str | None = None,
@@ -87,8 +66,8 @@ def create_contract(
 
     Raises `NotFound` for an unknown organization, `Conflict` for a taken org key or tab, `InvalidInput` for bad values.
     """
-    check_values({"name": name})
-    transaction_lock(session, "names", "organizations and contracts")
+    ContractPatch(name=name)  # which refuses a bad one before anything is made
+    lock_names(session)
     organization = store.organization(session, said_organization)
     if organization is None:
         if not create_organization:
@@ -100,36 +79,64 @@ def create_contract(
     contract = Contract(
         organization=organization,
         name=name.strip(),
+        description="",
+        active=True,
         slug=rules.unique_slug(slug, store.slugs_like(session, Contract, slug)),
         integration_type=integration,
     )
-    _apply(session, contract, changes)
+    _apply(session, contract, terms)
     session.add(contract)
     session.flush()
     session.refresh(contract)
     return contract
 
 
-def modify_contract(session: Session, said: str, changes: Changes) -> Contract:
-    """Change a contract. Dates of runs that exist stay as they are. Without any difference nothing is touched."""
-    if {"sheet_url", "sheet_tab"} & changes.values.keys():
-        transaction_lock(session, "names", "organizations and contracts")
-    contract = store.contract(session, said, lock=True)
-    if _apply(session, contract, changes):
+def create_organization(session: Session, name: str, org_key: str | None = None) -> Organization:
+    """Make an organization. Raises `Conflict` for a name or org key that is taken, `InvalidInput` for a bad one."""
+    lock_names(session)
+    if (taken := store.organization(session, name)) is not None:
+        raise Conflict(f"the organization {taken.name!r} exists already, with the org key {taken.org_key}")
+    return _new_organization(session, name, org_key)
+
+
+def same_named(session: Session, contract: Contract) -> Sequence[str]:
+    """Return the slugs of the organization's other contracts with the same name, ignoring case."""
+    return store.slugs_named(session, contract.organization_id, contract.name, but_for=contract.id)
+
+
+def lock_names(session: Session) -> None:
+    """Wait until no other transaction hands out names, slugs or tabs. Taken before any contract's lock."""
+    transaction_lock(session, "names", "organizations and contracts")
+
+
+def change_terms(session: Session, contract: Contract, patch: ContractPatch) -> Changed:
+    """Apply a patch to a locked contract. Returns the fields that differ now, each with its value before and after.
+
+    Dates of existing runs stay as they are. A patch that names a sheet requires `lock_names` before the contract's lock.
+    Raises `InvalidInput` for terms that contradict each other, `Conflict` for a tab that another contract has.
+    """
+    changed = _apply(session, contract, patch)
+    if changed:
         store.touch(session, contract)
-    return contract
+    return changed
 
 
 def give_courseware(
-    session: Session, said: str, readable_id: str, now: datetime, *, create_runs: bool = True, rerun: bool = False
+    session: Session,
+    contract: Contract,
+    readable_id: str,
+    now: datetime,
+    *,
+    create_runs: bool = True,
+    rerun: bool = False,
 ) -> CoursewareChange:
-    """Give a contract a course, a program, or a run that exists; runs are made from the courses' source runs.
+    """Give a locked contract a course, a program, or an existing run; new runs are copies of the courses' source runs.
 
-    A course that the contract has is skipped, unless `rerun` asks for a further run. Without `create_runs` the course
-    or program is linked only. Raises `NotFound` for unknown courseware, `Conflict` for a run of another contract,
+    A course that the contract has is skipped, unless `rerun` asks for a further run. A course that was taken from the
+    contract gets its last run back while that run's enrollment is open. Without `create_runs` the course or program is
+    linked only. Raises `NotFound` for unknown courseware, `Conflict` for a run of another contract,
     `Refused` for a course without a source run.
     """
-    contract = store.contract(session, said, lock=True)
     if rules.RUN_ID.fullmatch(readable_id):
         change = _assign_run(session, contract, readable_id, linking_only=not create_runs or rerun)
     else:
@@ -145,10 +152,9 @@ def give_courseware(
     return change
 
 
-def take_courseware(session: Session, said: str, readable_id: str) -> CoursewareChange:
-    """Take a course, program or run from a contract. Its runs stay but are no longer the contract's, and their
+def take_courseware(session: Session, contract: Contract, readable_id: str) -> CoursewareChange:
+    """Take a course, program or run from a locked contract. Its runs stay but are no longer the contract's, and their
     products are deactivated. Raises `NotFound` when the contract has nothing of it."""
-    contract = store.contract(session, said, lock=True)
     held = store.runs_of_contract(session, contract.id)
     if rules.RUN_ID.fullmatch(readable_id):
         runs = [run for run in held if run.courseware_id == readable_id]
@@ -161,9 +167,9 @@ def take_courseware(session: Session, said: str, readable_id: str) -> Courseware
     was_linked = store.unlink(session, contract, linked)
     if not runs and not was_linked:
         raise NotFound(f"the contract {contract.slug} has nothing of {readable_id}")
-    products = store.release_runs(session, runs)
+    products = store.release_runs(session, contract, runs)
     store.touch(session, contract)
-    return CoursewareChange(removed=[run.courseware_id for run in runs], products_withdrawn=products)
+    return CoursewareChange(removed=[run.courseware_id for run in runs], withdrawn=products)
 
 
 def ensure_products(session: Session, contract: Contract) -> int:
@@ -189,16 +195,25 @@ def _new_organization(session: Session, name: str, org_key: str | None) -> Organ
     return organization
 
 
-def _apply(session: Session, contract: Contract, changes: Changes) -> bool:
-    """Set the new values and check how they go together; whether anything differs."""
-    before = {key: getattr(contract, key) for key in changes.values}
-    for key, value in changes.values.items():
-        setattr(contract, key, value)
+def _apply(session: Session, contract: Contract, patch: ContractPatch) -> Changed:
+    """Set the new values and check how they go together; return the fields that differ, before and after."""
+    before = {name: getattr(contract, name) for name in patch.values}
+    contract.name = chosen(patch.name, contract.name).strip()
+    contract.description = chosen(patch.description, contract.description)
+    contract.integration_type = chosen(patch.integration_type, contract.integration_type)
+    contract.starts_on = chosen(patch.starts_on, contract.starts_on)
+    contract.ends_on = chosen(patch.ends_on, contract.ends_on)
+    contract.active = chosen(patch.active, contract.active)
+    contract.max_learners = chosen(patch.max_learners, contract.max_learners)
+    contract.price = chosen(patch.price, contract.price)
+    contract.sheet_url = chosen(patch.sheet_url, contract.sheet_url)
+    contract.sheet_tab = chosen(patch.sheet_tab, contract.sheet_tab) or "Sheet1"
     if contract.starts_on and contract.ends_on and contract.starts_on > contract.ends_on:
         raise InvalidInput(f"the contract would end ({contract.ends_on}) before it starts ({contract.starts_on})")
-    if contract.sheet_url is not None and {"sheet_url", "sheet_tab"} & changes.values.keys():
+    if contract.sheet_url is not None and patch.names_a_sheet:
         _refuse_shared_tab(session, contract)
-    return before != changes.values
+    now = {name: getattr(contract, name) for name in before}
+    return {name: (old, now[name]) for name, old in before.items() if old != now[name]}
 
 
 def _refuse_shared_tab(session: Session, contract: Contract) -> None:
@@ -248,18 +263,31 @@ def _assign_run(session: Session, contract: Contract, courseware_id: str, *, lin
     if run.contract_id is not None:
         owner = store.contract(session, run.contract_id)
         raise Conflict(f"the run {courseware_id} belongs to the contract {owner.slug}")
-    run.contract_id = contract.id
+    if run.released_from_id == contract.id:
+        return _restored(session, contract, [run])
+    run.contract_id, run.released_from_id, run.released_at = contract.id, None, None
     if run.edx_state is None:
         run.edx_state = EdxState.CREATED
     store.add_product(session, run, contract)
     return CoursewareChange(created=[courseware_id])
 
 
+def _restored(session: Session, contract: Contract, runs: Sequence[CourseRun]) -> CoursewareChange:
+    """Give a contract runs back that were taken from it, with their products."""
+    for run in runs:
+        run.contract_id = contract.id
+    session.flush()
+    products = store.reinstate_products(session, runs, contract.price or Decimal(0))
+    ids = [run.courseware_id for run in runs]
+    return CoursewareChange(created=list(ids), restored=ids, reinstated=products)
+
+
 def _create_runs(
     session: Session, contract: Contract, courses: Sequence[Course], now: datetime, *, rerun: bool, alone: bool
 ) -> CoursewareChange:
-    """A contract run for each course, in one pass over all of them."""
+    """Give the contract a run of each course, in one pass over all of them."""
     change = CoursewareChange()
+    restored: list[CourseRun] = []
     runs: dict[int, list[CourseRun]] = {course.id: [] for course in courses}
     for run in store.runs_of_courses(session, runs):
         runs[run.course_id].append(run)
@@ -268,6 +296,9 @@ def _create_runs(
     for course in courses:
         if not rerun and any(run.contract_id == contract.id for run in runs[course.id]):
             change.skipped.append(course.readable_id)
+            continue
+        if not rerun and (last := _last_open(runs[course.id], contract.id, now)) is not None:
+            restored.append(last)
             continue
         source = rules.source_run(_as_sources(runs[course.id]))
         if source is None:
@@ -282,10 +313,20 @@ def _create_runs(
         made.append(_contract_run(contract, course, ids, source.id, now))
         ids.append(made[-1].courseware_id)
     session.add_all(made)
-    session.flush()
+    back = _restored(session, contract, restored)
     store.add_products(session, contract)
-    change.created.extend(run.courseware_id for run in made)
+    change.created.extend([*back.created, *(run.courseware_id for run in made)])
+    change.restored.extend(back.restored)
+    change.reinstated.extend(back.reinstated)
     return change
+
+
+def _last_open(runs: Iterable[CourseRun], contract_id: int, now: datetime) -> CourseRun | None:
+    """Return the run that was last taken from the contract, unless its enrollment is over or it has another contract."""
+    released = [run for run in runs if run.contract_id is None and run.released_from_id == contract_id]
+    last = max(released, key=lambda run: (run.released_at or now, run.id), default=None)
+    is_over = last is not None and last.enrollment_end is not None and last.enrollment_end < now
+    return None if is_over else last
 
 
 def _as_sources(runs: Iterable[CourseRun]) -> list[tuple[int, str, bool]]:

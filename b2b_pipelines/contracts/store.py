@@ -1,7 +1,9 @@
 """Queries on organizations, contracts and their courseware. Set-based; they neither decide nor commit."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, exists, func, insert, or_, select, text, update
@@ -18,6 +20,7 @@ from b2b_pipelines.contracts.models import (
     Product,
     Program,
 )
+from b2b_pipelines.contracts.rules import EdxState
 from b2b_pipelines.errors import NotFound
 
 CURRENT_CHANGE = text("pg_current_xact_id()::text::bigint")
@@ -85,6 +88,16 @@ def slugs_like(session: Session, model: type[Organization] | type[Contract], slu
     ).all()
 
 
+def slugs_named(session: Session, organization_id: int, name: str, *, but_for: int) -> Sequence[str]:
+    """Return the slugs of an organization's contracts of that name, ignoring case, but for one."""
+    return session.scalars(
+        select(Contract.slug)
+        .where(Contract.organization_id == organization_id, func.lower(Contract.name) == func.lower(name))
+        .where(Contract.id != but_for)
+        .order_by(Contract.id)
+    ).all()
+
+
 def contracts_with_sheet(session: Session, spreadsheet: str) -> Sequence[Contract]:
     """The contracts whose sheet address holds that spreadsheet id somewhere."""
     return session.scalars(select(Contract).where(Contract.sheet_url.contains(spreadsheet, autoescape=True))).all()
@@ -131,6 +144,26 @@ def runs_of_contract(session: Session, contract_id: int) -> Sequence[CourseRun]:
     return session.scalars(select(CourseRun).where(CourseRun.contract_id == contract_id).order_by(CourseRun.id)).all()
 
 
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """A run of a contract: where it stands in edX, and whether it ever had a product."""
+
+    courseware_id: str
+    edx_state: EdxState | None
+    has_product: bool
+
+
+def runs_with_products(session: Session, contract_id: int) -> Sequence[RunState]:
+    """Return the runs of a contract in id order. One query."""
+    return [RunState(*row) for row in session.execute(_RUN_STATES, {"contract": contract_id})]
+
+
+_RUN_STATES = text("""
+    SELECT courseware_id, edx_state, EXISTS (SELECT FROM product WHERE product.course_run_id = course_run.id)
+    FROM course_run WHERE contract_id = :contract ORDER BY id
+""")
+
+
 def add_products(session: Session, contract: Contract) -> int:
     """Give every run of the contract that never had a product one, at the contract's price; how many were made."""
     lacking = (
@@ -153,13 +186,27 @@ def add_product(session: Session, run: CourseRun, contract: Contract) -> None:
         session.add(Product(course_run_id=run.id, price=price, description=run.courseware_id))
 
 
-def release_runs(session: Session, runs: Sequence[CourseRun]) -> list[int]:
-    """Take runs from their contract and deactivate their products; the ids of those products."""
+def release_runs(session: Session, contract: Contract, runs: Sequence[CourseRun]) -> list[int]:
+    """Take runs from their contract, noting whose they were, and deactivate their products; return the products' ids."""
     ids = [run.id for run in runs]
     for released in runs:
-        released.contract_id = None
+        released.contract_id, released.released_from_id, released.released_at = None, contract.id, func.now()
     session.flush()
     statement = update(Product).where(Product.course_run_id.in_(ids), Product.active).values(active=False)
+    return list(session.scalars(statement.returning(Product.id)))
+
+
+def reinstate_products(session: Session, runs: Sequence[CourseRun], price: Decimal) -> list[int]:
+    """Reactivate the newest product of each run that has no active one, at that price; return the products' ids."""
+    if not runs:
+        return []
+    newest = (
+        select(func.max(Product.id))
+        .where(Product.course_run_id.in_([run.id for run in runs]))
+        .group_by(Product.course_run_id)
+        .having(~func.bool_or(Product.active))
+    )
+    statement = update(Product).where(Product.id.in_(newest)).values(active=True, price=price)
     return list(session.scalars(statement.returning(Product.id)))
 
 

@@ -1,5 +1,7 @@
 """From settings to a database that is running and has the tables of this version."""
 
+from typing import Any
+
 from b2b_pipelines.db import schema
 from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
@@ -14,20 +16,20 @@ def embedded_postgres(settings: Settings) -> EmbeddedPostgres:
     return EmbeddedPostgres(settings.home / "postgres")
 
 
-def connect(settings: Settings) -> Database:
-    """The product's database, ready for use.
+def connect(settings: Settings, **pool: Any) -> Database:
+    """The product's database, ready for use. `pool` are the arguments of `Database`.
 
     The embedded one is made, started and migrated when needed. A database named by `B2B_DATABASE_URL` is used as it
     is, and refused with `SchemaOutdated` when `b2b db upgrade` has not been run for this version.
     """
     if settings.database_url is not None:
-        database = Database(settings.database_url)
+        database = Database(settings.database_url, **pool)
         schema.require_current(database.engine)
         return database
     server = embedded_postgres(settings)
     server.ensure_running()
     server.ensure_database(PRODUCT_DATABASE)
-    database = Database(server.url(PRODUCT_DATABASE))
+    database = Database(server.url(PRODUCT_DATABASE), **pool)
     if schema.current_revision(database.engine) != schema.newest_revision():
         schema.upgrade(database.engine)
     return database

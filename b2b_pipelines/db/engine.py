@@ -10,6 +10,13 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from b2b_pipelines.errors import TransientError
 
+CONNECT_SECONDS = 5
+"""How long one address of the server may take to let a connection in. A name may have two addresses."""
+# The tables fit into memory, and no statement runs long enough for compiling it to pay.
+SESSION_SETTINGS = ("-c timezone=UTC", "-c random_page_cost=1.1", "-c jit=off")
+SILENT_SECONDS = 10
+"""After how long without an answer of its machine a connection over TCP is broken."""
+
 
 class DatabaseUnavailable(TransientError):
     """PostgreSQL does not answer."""
@@ -42,17 +49,38 @@ class Database:
     `url` names the driver (`postgresql+psycopg2://…`) and may hold a password: it is never logged.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 5, max_overflow: int = 30) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 5,
+        max_overflow: int = 30,
+        pool_timeout: float = 30,
+        lock_timeout: float | None = None,
+        statement_timeout: float | None = None,
+    ) -> None:
+        """`lock_timeout` and `statement_timeout` are in seconds and hold for every statement (None: no limit)."""
         self.url = url
+        limits = (("lock_timeout", lock_timeout), ("statement_timeout", statement_timeout))
+        options = [*SESSION_SETTINGS, *(f"-c {name}={round(value * 1000)}" for name, value in limits if value)]
         self.engine: Engine = create_engine(
             url,
             pool_size=pool_size,
             max_overflow=max_overflow,
+            pool_timeout=pool_timeout,
             pool_pre_ping=True,
             hide_parameters=True,  # an error's text must not hold addresses or codes
-            connect_args={"connect_timeout": 10, "tcp_user_timeout": 30_000, "options": "-c timezone=UTC"},
+            connect_args={
+                "connect_timeout": CONNECT_SECONDS,
+                "tcp_user_timeout": SILENT_SECONDS * 1000,
+                "keepalives_idle": SILENT_SECONDS,
+                "keepalives_interval": 2,
+                "keepalives_count": 3,
+                "options": " ".join(options),
+            },
         )
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self._readings = sessionmaker(self.engine.execution_options(isolation_level="AUTOCOMMIT"))
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -61,6 +89,15 @@ class Database:
         Raises `DatabaseUnavailable` when the server cannot be reached.
         """
         with answering(), self._sessions.begin() as session:
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session for a single statement, or for several that need not agree: each is a transaction of its own.
+
+        It saves the two round trips that begin and end a transaction. Raises `DatabaseUnavailable`.
+        """
+        with answering(), self._readings() as session:
             yield session
 
     @contextmanager

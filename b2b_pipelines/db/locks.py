@@ -8,8 +8,10 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
+from threading import Lock
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import BigInteger, Connection, Engine, bindparam, text
+from sqlalchemy import BigInteger, Connection, Engine, bindparam, event, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -25,7 +27,11 @@ _TRANSACTION_LOCK = text("SELECT pg_advisory_xact_lock(:key)").bindparams(_KEY)
 _TRANSACTION_LOCKS = text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS wanted (key)")
 _LOCK = text("SELECT pg_advisory_lock(:key)").bindparams(_KEY)
 _UNLOCK = text("SELECT pg_advisory_unlock(:key)").bindparams(_KEY)
-_INTRODUCE = text("SELECT set_config('application_name', :holder, false), set_config('statement_timeout', '0', false)")
+_TRY = text(
+    "SELECT taken FROM set_config('application_name', :holder, false) AS named,"
+    " set_config('statement_timeout', '0', false) AS patient,"
+    " pg_try_advisory_lock(:key) AS taken"
+).bindparams(_KEY)
 _PATIENCE = text("SELECT set_config('lock_timeout', :milliseconds, false)")
 _HOLDER = text(
     "SELECT activity.application_name FROM pg_locks AS held JOIN pg_stat_activity AS activity USING (pid)"
@@ -92,9 +98,10 @@ def transaction_locks(session: Session, kind: str, names: Iterable[str | int]) -
 def exclusive(engine: Engine, kind: str, name: str | int, *, holder: str, wait: float = 60) -> Iterator[Held]:
     """Keep others out during work that spans several transactions and HTTP requests.
 
-    The lock lives on a connection of its own, which is in no transaction and is closed at the end: in the pool it would
-    take the place of one that works. `holder` is what a waiting one is told ("b2b sheet sync acme-2026 (process 4711)"):
-    no personal data, and ASCII of at most 63 characters, else its middle is left out. Not reentrant.
+    The lock lives on a connection of its own, which is in no transaction and comes from a pool of its own: in the
+    other pool it would take the place of one that works, and to make one for each lock costs milliseconds of CPU.
+    `holder` is what a waiting one is told ("b2b sheet sync acme-2026 (process 4711)"): no personal data, and ASCII of
+    at most 63 characters, else its middle is left out. Not reentrant.
 
     Raises `Busy` after `wait` seconds, `DatabaseUnavailable` when there is no connection.
     Raises `LockLost` at the end of work during which the connection broke (the
@@ -102,21 +109,40 @@ def exclusive(engine: Engine, kind: str, name: str | int, *, holder: str, wait: 
     """
     what = f"{kind} {name}"
     key = lock_key(kind, name)
-    with answering(), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.detach()
-        connection.execute(_INTRODUCE, {"holder": _fitting(holder)})
-        _take(connection, key, what, wait)
-        held = Held(connection, key, what)
+    with answering(), _apart(engine).connect() as connection:
         try:
-            yield held
+            _take(connection, key, what, wait, _fitting(holder))
+            held = Held(connection, key, what)
+            try:
+                yield held
+            except BaseException:
+                with suppress(LockLost):
+                    held.release()
+                raise
+            held.release()
         except BaseException:
-            with suppress(LockLost):
-                held.release()
+            connection.invalidate()  # whatever it still holds ends with it
             raise
-        held.release()
 
 
-def _take(connection: Connection, key: int, what: str, wait: float) -> None:
+_APART: WeakKeyDictionary[Engine, Engine] = WeakKeyDictionary()
+_MAKING = Lock()
+
+
+def _apart(engine: Engine) -> Engine:
+    """Return the engine of the lock connections to the same database; it is disposed of with the other one."""
+    with _MAKING:
+        if engine not in _APART:
+            made = Engine(engine.pool.recreate(), engine.dialect, engine.url, hide_parameters=True)
+            made.update_execution_options(isolation_level="AUTOCOMMIT")
+            event.listen(engine, "engine_disposed", lambda _: made.dispose())
+            _APART[engine] = made
+        return _APART[engine]
+
+
+def _take(connection: Connection, key: int, what: str, wait: float, holder: str) -> None:
+    if connection.execute(_TRY, {"holder": holder, "key": key}).scalar_one():
+        return
     # In slices, because the driver lets no signal through while it waits for PostgreSQL: Ctrl-C would seem dead.
     deadline = time.monotonic() + wait
     while True:

@@ -58,23 +58,27 @@ ORDER BY contract.id, redemption.redeemed_at, redemption.id
 
 LAST_REDEMPTIONS = """
 LEFT JOIN LATERAL (
-    SELECT count(*) OVER () AS number, learner.email, redemption.redeemed_at
-    FROM code_redemption redemption JOIN learner ON learner.id = redemption.learner_id
+    SELECT count(*) OVER () AS number, redemption.learner_id, redemption.redeemed_at
+    FROM code_redemption redemption
     WHERE redemption.code_id = code.id AND redemption.kind = 'attach'
     ORDER BY redemption.redeemed_at DESC, redemption.id DESC LIMIT 1
 ) AS attached ON true
 LEFT JOIN LATERAL (
-    SELECT count(*) OVER () AS number, learner.email
-    FROM code_redemption redemption JOIN learner ON learner.id = redemption.learner_id
+    SELECT count(*) OVER () AS number, redemption.learner_id
+    FROM code_redemption redemption
     WHERE redemption.code_id = code.id AND redemption.kind = 'enroll'
     ORDER BY redemption.redeemed_at DESC, redemption.id DESC LIMIT 1
 ) AS enrolled ON true
+LEFT JOIN learner attached_learner ON attached_learner.id = attached.learner_id
+LEFT JOIN learner enrolled_learner ON enrolled_learner.id = enrolled.learner_id
 """
-"""Joins `attached` and `enrolled` to `code`: how many redemptions of that kind, and the last one."""
+"""Joins `attached` and `enrolled` to `code`: how many redemptions of that kind, and the last one with its learner.
+
+The learners are joined outside: inside, PostgreSQL would read a small table of learners again for each code."""
 
 CODES = f"""
 SELECT contract.slug AS contract, code.code, product.description AS product, code.redemption_type, code.amount, code.active,
-       attached.email AS attached_by, enrolled.email AS enrolled_by,
+       attached_learner.email AS attached_by, enrolled_learner.email AS enrolled_by,
        coalesce(attached.number, 0) AS attached, coalesce(enrolled.number, 0) AS enrolled, code.sheet_row
 FROM enrollment_code code
 JOIN contract ON contract.id = code.contract_id

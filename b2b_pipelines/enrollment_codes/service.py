@@ -50,18 +50,37 @@ def outstanding(session: Session, contracts: Sequence[Contract]) -> Mapping[str,
     return {slug: orders for slug, orders in found.items() if orders}
 
 
-def ensure_codes(session: Session, said: str | int) -> CodeChange:
+def ensure_codes(session: Session, said: Contract | str | int) -> CodeChange:
     """Make a contract's codes what its terms, price and courseware want; a second time nothing is left to do.
 
-    Takes the contract's lock, so that two processes at once end with the right number.
+    Takes the lock of a contract that is named by id or slug, so that two processes at once end with the right number; one
+    that is passed is locked already.
     """
-    contract = contract_store.contract(session, said, lock=True)
+    contract = said if isinstance(said, Contract) else contract_store.contract(session, said, lock=True)
     orders = outstanding(session, [contract]).get(contract.slug, [])
+    return _carry_out(session, contract, orders)
+
+
+def ensure_and_check(session: Session, contract: Contract) -> tuple[CodeChange, Sequence[Orders]]:
+    """Make a locked contract's codes what its terms want, and return what is still to be done: nothing, if all is well."""
+    orders = outstanding(session, [contract]).get(contract.slug, [])
+    if not orders:
+        return CodeChange(contract.slug), orders
+    change = _carry_out(session, contract, orders)
+    return change, outstanding(session, [contract]).get(contract.slug, [])
+
+
+def _carry_out(session: Session, contract: Contract, orders: Sequence[Orders]) -> CodeChange:
     if not orders:
         return CodeChange(contract.slug)
     store.carry_out(session, contract.id, contract.price or Decimal(0), orders)
     contract_store.touch(session, contract)
     return _summed_up(contract.slug, orders)
+
+
+def reinstate(session: Session, product_ids: Sequence[int]) -> int:
+    """Reactivate the codes that were deactivated when a contract gave these products up; return their number."""
+    return store.reactivate_released(session, product_ids)
 
 
 def withdraw(session: Session, product_ids: Sequence[int]) -> int:

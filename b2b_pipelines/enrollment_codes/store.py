@@ -168,3 +168,17 @@ def deactivate_unredeemed(session: Session, product_ids: Sequence[int]) -> int:
                          WHERE product_id = ANY(:products) AND active AND {UNREDEEMED}""")
     result: Any = session.execute(statement, {"products": list(product_ids)})
     return int(result.rowcount)
+
+
+def reactivate_released(session: Session, product_ids: Sequence[int]) -> int:
+    """Reactivate the unredeemed codes that were deactivated in the transaction that released their product's run."""
+    if not product_ids:
+        return 0
+    statement = text(f"""
+        UPDATE enrollment_code SET active = true, deactivated_at = NULL
+        FROM product JOIN course_run run ON run.id = product.course_run_id
+        WHERE product.id = enrollment_code.product_id AND product.id = ANY(:products)
+          AND NOT enrollment_code.active AND enrollment_code.deactivated_at = run.released_at AND {UNREDEEMED}
+    """)
+    result: Any = session.execute(statement, {"products": list(product_ids)})
+    return int(result.rowcount)

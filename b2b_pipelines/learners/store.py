@@ -61,6 +61,14 @@ def ensure_learner(session: Session, email: str, name: str = "", lms_user_id: in
     return session.scalars(select(Learner).where(func.lower(Learner.email) == func.lower(email))).one()
 
 
+def contract_ids_of_codes(session: Session, texts: Iterable[str]) -> Mapping[str, int]:
+    """Return the ids of the contracts that these codes belong to, by code, without a lock. Unknown codes are absent."""
+    rows = session.execute(
+        select(EnrollmentCode.code, EnrollmentCode.contract_id).where(EnrollmentCode.code.in_(list(texts)))
+    )
+    return {row.code: row.contract_id for row in rows}
+
+
 def lock_contract_of_code(session: Session, code: str, organization_id: int | None) -> Contract | None:
     """The contract that a code belongs to, locked, as far as callers bound to that organization may know of it."""
     query = select(Contract).join(EnrollmentCode, EnrollmentCode.contract_id == Contract.id)

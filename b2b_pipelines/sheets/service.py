@@ -5,6 +5,7 @@ import os
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.contracts import store as contract_store
+from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.locks import exclusive
 from b2b_pipelines.errors import NotFound
@@ -45,15 +46,17 @@ def sync(
     run_id: str | None = None,
     rebuild: bool = False,
     wait: float = LOCK_WAIT_SECONDS,
+    contract: Contract | None = None,
 ) -> SyncResult:
     """Bring the sheet of a contract in line with its codes: one read and, if anything is to be changed, one write.
 
     Waits `wait` seconds for another sync of the spreadsheet. With `rebuild` the tab's A-F are written anew, as for a new
-    target. Raises `NotDelivered`, `TabMissing`, `Conflict` (the tab is another contract's), `LayoutIsLost`,
-    `Contended`, `Busy` and what `vendors.google_sheets` raises; whatever was written until then is found and continued
-    by the next sync.
+    target. A caller that has loaded the contract, and knows that it is delivered, passes it as `contract`. Raises
+    `NotDelivered`, `TabMissing`, `Conflict` (the tab is another contract's), `LayoutIsLost`, `Contended`, `Busy`
+    and what `vendors.google_sheets` raises; whatever was written until then is found and continued by the next
+    sync.
     """
-    work = Sync(database, sheets.counting(Requests()), said, run_id=run_id, rebuild=rebuild)
+    work = Sync(database, sheets.counting(Requests()), said, run_id=run_id, rebuild=rebuild, loaded=contract)
     holder = f"b2b sheet sync {work.slug}"[:40] + f" (process {os.getpid()})"
     with exclusive(database.engine, "spreadsheet", work.spreadsheet, holder=holder, wait=wait) as lock:
         work.look()

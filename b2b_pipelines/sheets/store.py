@@ -117,6 +117,11 @@ def codes_among(session: Session, contract: Contract, texts: Collection[str]) ->
     return list(session.scalars(OURS, {"contract": contract.id, "texts": list(texts)}))
 
 
+def revision_of(session: Session, contract_id: int) -> int | None:
+    """Return the contract's revision as it now is, without loading the contract."""
+    return session.scalar(select(Contract.revision).where(Contract.id == contract_id))
+
+
 def target_of(session: Session, contract_id: int) -> SheetTarget | None:
     return session.get(SheetTarget, contract_id)
 
@@ -241,35 +246,3 @@ def delivered(session: Session, slugs: Iterable[str] | None = None) -> Sequence[
     if slugs is None:
         return session.scalars(text(f"{statement} ORDER BY id")).all()
     return session.scalars(text(f"{statement} AND slug = ANY(:slugs) ORDER BY id"), {"slugs": list(slugs)}).all()
-
-
-CHANGED = text(f"""
-SELECT contract.slug, contract.revision
-FROM contract
-LEFT JOIN sheet_target ON sheet_target.contract_id = contract.id
-WHERE contract.change_id >= :since AND contract.change_id < :horizon
-  AND (contract.materialized_revision < contract.revision
-       OR (({DELIVERED}) AND coalesce(sheet_target.synced_revision, 0) < contract.revision))
-ORDER BY contract.id
-""")
-
-HORIZON = text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """Contracts whose codes or sheet lag behind a change, by slug with their revision, and where to look on from."""
-
-    revisions: dict[str, int]
-    horizon: int
-
-
-def changes_since(session: Session, since: int) -> Changes:
-    """What changed since an earlier look's horizon and was committed, whatever the order of the commits.
-
-    Transactions that are still open are left to the next look. A horizon that lies ahead of this database belongs to
-    another one (it was restored): then everything is looked at again. Zero is the beginning.
-    """
-    horizon = session.execute(HORIZON).scalar_one()
-    found = session.execute(CHANGED, {"since": since if since <= horizon else 0, "horizon": horizon})
-    return Changes({row.slug: row.revision for row in found}, horizon)

@@ -79,6 +79,7 @@ class Sync:
     said: str
     run_id: str | None = None
     rebuild: bool = False
+    loaded: Contract | None = None
     contract: Contract = field(init=False)
     seen: TabContent = field(init=False)
     claimed: bool = field(init=False, default=False)
@@ -95,6 +96,9 @@ class Sync:
     failures: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
+        if self.loaded is not None:
+            self.contract = self.loaded
+            return
         with self.database.session() as session:
             contract = contract_store.contract(session, self.said)
             if contract.sheet_url is None:
@@ -115,6 +119,8 @@ class Sync:
 
     def contract_now(self, session: Session) -> Contract:
         """The contract, if it still names the sheet and tab that it named at first. Raises `SheetChanged`."""
+        if store.revision_of(session, self.contract.id) == self.contract.revision:
+            return self.contract
         now = contract_store.contract(session, self.slug)
         if (now.sheet_url, now.sheet_tab) != (self.contract.sheet_url, self.contract.sheet_tab):
             raise SheetChanged(f"{self.slug} was given another sheet or tab while its sheet was synced: try again")

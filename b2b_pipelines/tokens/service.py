@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import bindparam, delete, or_, select
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.contracts.models import Organization
@@ -19,6 +19,12 @@ from b2b_pipelines.tokens.models import Token, TokenSession
 
 PREFIX = "b2b_"
 SESSION_LIFETIME = timedelta(hours=12)
+
+
+# Made once, because it is asked for every request.
+_OF_TEXT = select(*Token.__table__.c["id", "name", "scopes", "organization_id"]).where(
+    Token.__table__.c.text_hash == bindparam("text_hash"), Token.__table__.c.revoked_at.is_(None)
+)
 
 
 class Scope(StrEnum):
@@ -98,11 +104,7 @@ def revoke(session: Session, token_id: int, now: datetime) -> Listed:
 
 def recognize(session: Session, text: str) -> Caller | None:
     """Whom a token's text stands for; None for a text that was never issued, or is revoked."""
-    row = session.execute(
-        select(Token.id, Token.name, Token.scopes, Token.organization_id).where(
-            Token.text_hash == _hash(text), Token.revoked_at.is_(None)
-        )
-    ).first()
+    row = session.execute(_OF_TEXT, {"text_hash": _hash(text)}).first()
     return None if row is None else Caller(row.id, row.name, frozenset(row.scopes), row.organization_id)
 
 

@@ -12,6 +12,7 @@ from b2b_pipelines.errors import TransientError
 from b2b_pipelines.vendors.http import AnswerMalformed, Authorization, HttpClient, Patience, VendorRefused
 
 PAGE_SIZE = 100
+ROLE_FOR_CATALOGS = "catalogs take the role enterprise_openedx_operator; academies take none"
 QUIET_PASSES = 8
 """After so many readings of the whole list that brought nothing new, what is missing is missing."""
 
@@ -27,11 +28,14 @@ class CatalogAnswer:
     """What enterprise-catalog said about a customer, each row as it came, in an order that does not depend on its own.
 
     `content_hash` is the same whenever it said the same. `catalogs` keep the order in which they were listed.
+    `catalogs_note` says why they are empty, when enterprise-catalog refuses or hides them: a user without a role may
+    read academies and no catalogs (recorded: `catalogs-no-role`, `catalogs-staff-without-role`).
     """
 
     academies: list[Any]
     catalogs: list[Any]
     content_hash: str
+    catalogs_note: str | None = None
 
 
 class EnterpriseCatalog:
@@ -62,11 +66,14 @@ class EnterpriseCatalog:
         self._client.close()
 
     def read(self, customer: UUID) -> CatalogAnswer:
-        """Every academy and every catalog of the customer. Raises `ListUnsettled` when the academies stay incomplete."""
+        """Every academy and every catalog of the customer. Raises `ListUnsettled` when the academies stay incomplete.
+
+        Catalogs that are refused (403) or not shown are a note, not a failure.
+        """
         academies = sorted(self.academies(customer), key=_canonical)
-        catalogs = self.catalogs(customer)
+        catalogs, note = self._catalogs_or_note(customer)
         digest = sha256(f"{_canonical(academies)}\n{_canonical(catalogs)}".encode()).hexdigest()
-        return CatalogAnswer(academies, catalogs, digest)
+        return CatalogAnswer(academies, catalogs, digest, note)
 
     def academies(self, customer: UUID) -> list[Any]:
         """Every row of `/academies/`, as it came, each academy once.
@@ -91,6 +98,17 @@ class EnterpriseCatalog:
     def catalogs(self, customer: UUID) -> list[Any]:
         """Every row of `/enterprise-catalogs/`, as it came, in its order (that of creation)."""
         return [row for page in self._pages("/api/v1/enterprise-catalogs/", customer) for row in page["results"]]
+
+    def _catalogs_or_note(self, customer: UUID) -> tuple[list[Any], str | None]:
+        try:
+            catalogs = self.catalogs(customer)
+        except VendorRefused as error:
+            if error.status != 403:
+                raise
+            return [], f"{error.message} ({ROLE_FOR_CATALOGS})"
+        if catalogs:
+            return catalogs, None
+        return [], f"enterprise-catalog lists no catalogs of customer {customer} ({ROLE_FOR_CATALOGS})"
 
     def _pages(self, path: str, customer: UUID) -> Iterator[Mapping[str, Any]]:
         number = 1

@@ -9,9 +9,9 @@ from typing import Any, cast
 
 import httpx
 import pytest
-import uvicorn
 
 from b2b_pipelines.api.app import create_app
+from b2b_pipelines.api.server import listening, server
 from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.settings import Settings
@@ -42,7 +42,7 @@ class Current:
 
 
 @pytest.fixture(scope="session")
-def server(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Current]]:
+def served(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Current]]:
     idle = Database(postgres.url("postgres"))
     current = Current(idle)
     with pytest.MonkeyPatch.context() as environment:
@@ -55,9 +55,9 @@ def server(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture
-def api_url(server: tuple[str, Current], database: Database) -> Iterator[str]:
+def api_url(served: tuple[str, Current], database: Database) -> Iterator[str]:
     """Where the API over the test's database is served."""
-    url, current = server
+    url, current = served
     idle, current.database = current.database, database
     yield url
     current.database = idle
@@ -95,18 +95,16 @@ class serving:  # noqa: N801
     """`with serving(app) as url:` the app on a free port, in a thread."""
 
     def __init__(self, app: object) -> None:
-        config = uvicorn.Config(
-            app, port=0, log_config=None, access_log=False, proxy_headers=False, timeout_keep_alive=120
-        )
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        self.listener = listening("127.0.0.1", 0)
+        self.server = server(app)
+        self.thread = threading.Thread(target=self.server.run, args=([self.listener],), daemon=True)
 
     def __enter__(self) -> str:
         self.thread.start()
         while not self.server.started:
             assert self.thread.is_alive()
             time.sleep(0.005)
-        port = self.server.servers[0].sockets[0].getsockname()[1]
+        port = self.listener.getsockname()[1]
         return f"http://127.0.0.1:{port}"
 
     def __exit__(self, *_: object) -> None:

@@ -1,12 +1,14 @@
 """Contracts through Dagster: one run for many, each contract by itself."""
 
 from collections.abc import Callable
+from typing import Any
 
 import dagster as dg
 import pytest
 from dagster import DagsterEventType as Type
 from dagster import DagsterInstance, ExecuteInProcessResult
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from b2b_pipelines.definitions import defs
 from tests.sheets.conftest import Delivery
@@ -93,8 +95,7 @@ def test_codes_that_are_not_in_line_keep_the_sheet_from_being_written(
     deliver: Deliver, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good, bad = deliver(name="Good"), deliver(name="Bad")
-    ensure = ensure_that_does_nothing_for(bad.slug)
-    monkeypatch.setattr("b2b_pipelines.enrollment_codes.service.ensure_codes", ensure)
+    monkeypatch.setattr("b2b_pipelines.enrollment_codes.store.carry_out", carry_out_nothing_for(2))
     with bad.database.session() as session:
         session.execute(text("UPDATE enrollment_code SET active = false WHERE contract_id = 2 AND id % 2 = 0"))
     result = run(instance, [good.slug, bad.slug])
@@ -108,14 +109,15 @@ def test_codes_that_are_not_in_line_keep_the_sheet_from_being_written(
     assert sorted(checks) == [("bad", False), ("good", True)]
 
 
-def ensure_that_does_nothing_for(broken: str) -> Callable[..., object]:
-    """`ensure_codes` as it is, except that for one contract it does nothing: the fault that the check is for."""
-    from b2b_pipelines.enrollment_codes.service import CodeChange, ensure_codes
+def carry_out_nothing_for(broken: int) -> Callable[..., None]:
+    """`carry_out` as it is, except that for one contract it does nothing: the fault that the check is for."""
+    from b2b_pipelines.enrollment_codes.store import carry_out
 
-    def ensure(session: object, said: str) -> object:
-        return CodeChange(said) if said == broken else ensure_codes(session, said)  # type: ignore[arg-type]
+    def carry_out_most(session: Session, contract_id: int, *rest: Any) -> None:
+        if contract_id != broken:
+            carry_out(session, contract_id, *rest)
 
-    return ensure
+    return carry_out_most
 
 
 def test_a_contract_without_a_sheet_is_materialized_and_says_so(deliver: Deliver, instance: DagsterInstance) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from b2b_pipelines.contracts import courseware_registry as registry
 from b2b_pipelines.contracts import service as contracts
+from b2b_pipelines.contracts import store
 from b2b_pipelines.contracts.service import CoursewareChange
 from b2b_pipelines.errors import Refused
 from tests.shop import NOW, Shop
@@ -18,7 +19,7 @@ def register(shop: Shop, *courses: str) -> None:
 
 def give(shop: Shop, slug: str, readable_id: str, **options: bool) -> CoursewareChange:
     with shop.database.session() as session:
-        return contracts.give_courseware(session, slug, readable_id, NOW, **options)
+        return contracts.give_courseware(session, store.contract(session, slug, lock=True), readable_id, NOW, **options)
 
 
 SAME_NUMBER = ("course-v1:UAI+LEAD101", "course-v1:MIT+LEAD101")

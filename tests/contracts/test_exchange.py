@@ -7,10 +7,10 @@ from decimal import Decimal
 import pytest
 
 from b2b_pipelines.contracts import courseware_registry, exchange
-from b2b_pipelines.contracts import service as contracts
+from b2b_pipelines.delivery import changes
 from b2b_pipelines.enrollment_codes import service as codes
 from b2b_pipelines.errors import Conflict, InvalidInput, NotFound
-from tests.shop import NOW, Shop
+from tests.shop import NOW, SHOP, Shop
 
 TERMS = {
     "cap": 3,
@@ -101,7 +101,7 @@ def test_what_was_linked_without_runs_is_linked_without_runs_again(shop: Shop):
     sold = shop.sell()
     with shop.database.session() as session:
         courseware_registry.register(session, courseware_registry.course("course-v1:MITx+7", "Seven"))
-        contracts.give_courseware(session, sold.slug, "course-v1:MITx+7", NOW, create_runs=False)
+        changes.give_courseware(session, sold.slug, "course-v1:MITx+7", by=SHOP, create_runs=False)
     parts = json.loads(exported(shop, sold.slug))["courseware"]
     assert parts == [
         {"readable_id": "course-v1:MITx+1.00", "create_runs": True},
@@ -114,12 +114,12 @@ def test_a_course_that_was_taken_from_a_program_does_not_come_back(shop: Shop):
     names = [f"course-v1:MITx+{number}.00" for number in (1, 2)]
     with shop.database.session() as session:
         courseware_registry.register(session, courseware_registry.program("program-v1:MITx+P", "P", {"all_of": names}))
-        contracts.take_courseware(session, sold.slug, "program-v1:MITx+P")
-        contracts.give_courseware(session, sold.slug, "program-v1:MITx+P", NOW)
+        changes.take_courseware(session, sold.slug, "program-v1:MITx+P", by=SHOP)
+        changes.give_courseware(session, sold.slug, "program-v1:MITx+P", by=SHOP)
     document = json.loads(exported(shop, sold.slug))
     assert document["courseware"] == [{"readable_id": "program-v1:MITx+P", "create_runs": True}]
     with shop.database.session() as session:
-        contracts.take_courseware(session, sold.slug, names[0])
+        changes.take_courseware(session, sold.slug, names[0], by=SHOP)
     document = json.loads(exported(shop, sold.slug))
     assert document["courseware"] == [{"readable_id": names[1], "create_runs": True}]
     document["contract"]["slug"] = "new"

@@ -3,28 +3,30 @@
 import threading
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from b2b_pipelines.contracts import service as contracts
 from b2b_pipelines.contracts.models import Course, CourseRun
+from b2b_pipelines.contracts.patch import ContractPatch
 from b2b_pipelines.contracts.rules import IntegrationType
-from b2b_pipelines.contracts.service import Changes
 from b2b_pipelines.db.engine import Database
+from b2b_pipelines.delivery import Actor, CoursewareChanged, changes
 from b2b_pipelines.enrollment_codes import reports, service
 from b2b_pipelines.learners.service import Person, attach, remove
 from tests.statements import statements
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
+MANAGER = Actor.system("a contract manager")
 
 
 class Customer:
     """A contract, and what is done to it."""
 
-    def __init__(self, database: Database, courses: int, kind: IntegrationType, terms: dict[str, object]) -> None:
+    def __init__(self, database: Database, courses: int, kind: IntegrationType, terms: dict[str, Any]) -> None:
         self.database = database
         with database.session() as session:
             for number in range(courses):
@@ -39,22 +41,28 @@ class Customer:
                         title="Source",
                     )
                 )
-            contract = contracts.create_contract(
-                session, "Acme", "Acme", kind, Changes(terms), create_organization=True
-            )
+            contract = changes.create_contract(
+                session, "Acme", "Acme", kind, ContractPatch(**terms), by=MANAGER, create_organization=True
+            ).contract
             self.slug = contract.slug
             for number in range(courses):
-                contracts.give_courseware(session, self.slug, f"course-v1:UAI+C{number}", NOW)
-            service.ensure_codes(session, self.slug)
+                changes.give_courseware(session, self.slug, f"course-v1:UAI+C{number}", by=MANAGER, now=NOW)
 
-    def modify(self, **values: object) -> service.CodeChange:
+    def modify(self, **values: Any) -> service.CodeChange:
         with self.database.session() as session:
-            contracts.modify_contract(session, self.slug, Changes(dict(values)))
-            return service.ensure_codes(session, self.slug)
+            return changes.change_contract(session, self.slug, ContractPatch(**values), by=MANAGER).codes
 
     def ensure(self) -> service.CodeChange:
         with self.database.session() as session:
             return service.ensure_codes(session, self.slug)
+
+    def take(self, courseware: str) -> CoursewareChanged:
+        with self.database.session() as session:
+            return changes.take_courseware(session, self.slug, courseware, by=MANAGER)
+
+    def give(self, courseware: str, **options: Any) -> CoursewareChanged:
+        with self.database.session() as session:
+            return changes.give_courseware(session, self.slug, courseware, by=MANAGER, **{"now": NOW, **options})
 
     def attach(self, code: str, email: str) -> None:
         with self.database.session() as session:
@@ -146,27 +154,68 @@ def test_a_closed_contract_gets_no_code(customer: Callable[..., Customer]) -> No
     assert len(acme.codes) == 3
 
 
-def test_taking_courseware_back_deactivates_its_unredeemed_codes_and_giving_it_again_makes_new_ones(
+@pytest.mark.parametrize("cap", [2, None])
+def test_courseware_that_is_taken_and_given_again_comes_back_with_its_run_and_its_codes(
+    customer: Callable[..., Customer], cap: int | None
+) -> None:
+    acme = customer(courses=2, max_learners=cap)
+    acme.attach(acme.free()[-1], "jo@example.com")
+    before = acme.codes
+    taken = acme.take("course-v1:UAI+C0")
+    assert taken.courseware.removed == ["course-v1:UAI_ACME+C0+2026_C1"]
+    assert [row["active"] for row in acme.codes] != [row["active"] for row in before]
+    given = acme.give("course-v1:UAI+C0")
+    assert given.courseware.created == given.courseware.restored == ["course-v1:UAI_ACME+C0+2026_C1"]
+    assert acme.codes == before
+    assert acme.ensure().nothing
+
+
+def test_a_further_run_is_made_when_it_is_asked_for_though_another_could_come_back(
     customer: Callable[..., Customer],
 ) -> None:
-    acme = customer(courses=2, max_learners=2)
-    acme.attach(acme.free()[0], "jo@example.com")
+    acme = customer(max_learners=2)
+    acme.take("course-v1:UAI+C0")
+    assert acme.give("course-v1:UAI+C0", rerun=True).courseware.created == ["course-v1:UAI_ACME+C0+2026_C1_2"]
+    acme.take("course-v1:UAI+C0")
+    assert acme.give("course-v1:UAI+C0").courseware.created == ["course-v1:UAI_ACME+C0+2026_C1_2"]
+
+
+def test_a_run_whose_enrollment_is_over_stays_closed_and_a_new_one_is_made(customer: Callable[..., Customer]) -> None:
+    acme = customer(max_learners=2, ends_on=date(2026, 3, 31))
+    acme.take("course-v1:UAI+C0")
+    given = acme.give("course-v1:UAI+C0", now=datetime(2026, 4, 1, tzinfo=UTC)).courseware
+    assert (given.created, given.restored) == (["course-v1:UAI_ACME+C0+2026_C1_2"], [])
+    assert acme.counted() == {"active one-time": 2, "inactive one-time": 2}
+
+
+def test_a_run_that_was_taken_comes_back_under_its_own_id_and_at_the_new_price(
+    customer: Callable[..., Customer],
+) -> None:
+    acme = customer(max_learners=2)
+    acme.take("course-v1:UAI+C0")
+    acme.modify(price=Decimal("5.00"), max_learners=3)
+    given = acme.give("course-v1:UAI_ACME+C0+2026_C1").courseware
+    assert given.created == given.restored == ["course-v1:UAI_ACME+C0+2026_C1"]
+    assert [(row["active"], row["amount"]) for row in acme.codes] == [(True, Decimal("5.00"))] * 3
     with acme.database.session() as session:
-        change = contracts.take_courseware(session, acme.slug, "course-v1:UAI+C0")
-        assert service.withdraw(session, change.products_withdrawn) == 1
-        service.ensure_codes(session, acme.slug)
-    assert acme.counted() == {"active one-time": 3, "inactive one-time": 1}
-    with acme.database.session() as session:
-        again = contracts.give_courseware(session, acme.slug, "course-v1:UAI+C0", NOW)
-        service.ensure_codes(session, acme.slug)
-    assert again.created == ["course-v1:UAI_ACME+C0+2026_C1_2"]
-    assert acme.counted() == {"active one-time": 5, "inactive one-time": 1}
+        assert session.scalars(text("SELECT price FROM product WHERE active")).all() == [Decimal("5.00")]
+
+
+def test_codes_that_a_lower_cap_had_deactivated_stay_so_when_the_run_comes_back(
+    customer: Callable[..., Customer],
+) -> None:
+    acme = customer(max_learners=5)
+    acme.modify(max_learners=3)
+    before = acme.codes
+    acme.take("course-v1:UAI+C0")
+    acme.give("course-v1:UAI+C0")
+    assert acme.codes == before
 
 
 def test_many_processes_at_once_end_with_exactly_the_right_number(customer: Callable[..., Customer]) -> None:
     acme = customer(courses=3, max_learners=4)
     with acme.database.session() as session:
-        contracts.modify_contract(session, acme.slug, Changes({"max_learners": 40}))
+        session.execute(text("UPDATE contract SET max_learners = 40"))
     threads = [threading.Thread(target=acme.ensure) for _ in range(6)]
     for thread in threads:
         thread.start()

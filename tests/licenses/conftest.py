@@ -20,6 +20,7 @@ from b2b_pipelines.licenses.models import (
 from b2b_pipelines.licenses.rules import LicenseFacts
 from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
+from b2b_pipelines.sandbox.open_edx.rest import Throttles
 from b2b_pipelines.vendors.http import Patience
 from b2b_pipelines.vendors.license_manager import LicenseManager
 from b2b_pipelines.vendors.open_edx import ClientCredentials, EnterpriseLms
@@ -128,6 +129,8 @@ def lms(sandbox: Sandbox) -> Iterator[EnterpriseLms]:
 
 @pytest.fixture
 def license_manager(sandbox: Sandbox) -> Iterator[LicenseManager]:
+    """A client that does not pace itself, and a license-manager without limits."""
+    sandbox.license_manager.throttles = Throttles()
     credentials = ClientCredentials(sandbox.lms.url, CLIENT_ID, CLIENT_SECRET)
     client = LicenseManager(
         sandbox.license_manager.url, credentials, timeout=5, patience=Patience(first_wait=0.005), rates=()

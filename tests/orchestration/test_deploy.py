@@ -12,7 +12,10 @@ from b2b_pipelines.settings import PREFIX, PROJECT, Settings
 
 DEPLOY = PROJECT / "deploy"
 SETTINGS = {f"{PREFIX}{field}".upper() for field in Settings.model_fields}
-OTHERS = {"POSTGRES_PASSWORD", "INSTANCE", "DAGSTER_POSTGRES_URL", "CELERY_BROKER_URL", "CELERY_BACKEND_URL"}
+OTHERS = {
+    "POSTGRES_PASSWORD", "POSTGRES_IMAGE", "REDIS_PASSWORD", "REDIS_IMAGE",
+    "INSTANCE", "DAGSTER_POSTGRES_URL", "CELERY_BROKER_URL", "CELERY_BACKEND_URL",
+}  # fmt: skip
 PROGRAMS = PROJECT / ".venv" / "bin"
 
 

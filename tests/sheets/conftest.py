@@ -10,13 +10,12 @@ import pytest
 from google.oauth2 import service_account
 from sqlalchemy import text
 
-from b2b_pipelines.contracts import service as contracts
 from b2b_pipelines.contracts.models import Contract, Course, CourseRun
+from b2b_pipelines.contracts.patch import ContractPatch
 from b2b_pipelines.contracts.rules import IntegrationType
-from b2b_pipelines.contracts.service import Changes
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.limiter import Limiter
-from b2b_pipelines.enrollment_codes import service as codes
+from b2b_pipelines.delivery import Actor, changes
 from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.sandbox.google.model import Spreadsheet, Tab
 from b2b_pipelines.sheets import service, store
@@ -25,6 +24,7 @@ from b2b_pipelines.sheets.service import SyncResult
 from b2b_pipelines.vendors.google_sheets import SCOPES, Account, GoogleSheets, Pace
 
 ACCOUNT = "b2b@sandbox.test"
+MANAGER = Actor.system("a contract manager")
 
 
 @pytest.fixture
@@ -91,8 +91,7 @@ class Delivery:
 
     def modify(self, **values: object) -> None:
         with self.database.session() as session:
-            contracts.modify_contract(session, self.slug, Changes(dict(values)))
-            codes.ensure_codes(session, self.slug)
+            changes.change_contract(session, self.slug, ContractPatch(**values), by=MANAGER)  # type: ignore[arg-type]
 
     def codes(self) -> list[str]:
         with self.database.session() as session:
@@ -167,19 +166,18 @@ def make_delivery(
             source = f"{course.readable_id}+SOURCE"
             session.add(CourseRun(courseware_id=source, course_id=course.id, run_tag="SOURCE", title="Source"))
         session.flush()
-        contract: Contract = contracts.create_contract(
+        named = {"max_learners": cap, "sheet_url": sandbox.google.spreadsheet_url(spreadsheet_id), **terms}
+        contract: Contract = changes.create_contract(
             session,
             name,
             name,
             integration,
-            Changes({"max_learners": cap, "sheet_url": sandbox.google.spreadsheet_url(spreadsheet_id), **terms}),
+            ContractPatch(**named),  # type: ignore[arg-type]
+            by=MANAGER,
             create_organization=True,
-        )
+        ).contract
         for n in range(courses):
-            contracts.give_courseware(
-                session, contract.slug, f"course-v1:{name.upper()}+{n}", contracts.store.transaction_time(session)
-            )
-        codes.ensure_codes(session, contract.slug)
+            changes.give_courseware(session, contract.slug, f"course-v1:{name.upper()}+{n}", by=MANAGER)
         slug = contract.slug
     return Delivery(database, sandbox, sheets, slug, sandbox.google.spreadsheet(spreadsheet_id))
 

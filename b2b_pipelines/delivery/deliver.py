@@ -1,0 +1,183 @@
+"""Delivering a contract: its runs, its codes, the check of the codes, its sheet. Plain Python, free of Dagster.
+
+Everything but the sheet is done in one transaction. A contract without changes costs four in all, because a sync needs one to
+look, one to decide and one to remember.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from b2b_pipelines.contracts import reruns, service, store
+from b2b_pipelines.contracts.models import Contract
+from b2b_pipelines.contracts.reruns import RerunReport
+from b2b_pipelines.contracts.rules import EdxState
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.enrollment_codes import pages, reports
+from b2b_pipelines.enrollment_codes import service as codes
+from b2b_pipelines.enrollment_codes.pages import Seats
+from b2b_pipelines.enrollment_codes.rules import Orders
+from b2b_pipelines.enrollment_codes.service import CodeChange
+from b2b_pipelines.errors import Refused
+from b2b_pipelines.sheets import service as sheets
+from b2b_pipelines.sheets import store as sheet_store
+from b2b_pipelines.sheets.service import SyncResult
+from b2b_pipelines.vendors.google_sheets import GoogleSheets
+from b2b_pipelines.vendors.studio import Studio
+
+NOT_SYNCED = "the contract has no sheet, or does not require codes"
+
+
+class CodesDiffer(Refused):
+    """The codes are not as the contract's terms want them, so its sheet is not written."""
+
+    code = "codes_differ"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A contract whose products and codes were brought in line.
+
+    `runs` are `(courseware id, state in edX)`, `orders` what the check of the codes found, `redeemed_twice` the ids of
+    one-time codes that several learners redeemed, `delivered` whether the contract has a sheet to sync.
+    """
+
+    contract: Contract
+    products_made: int
+    runs: Sequence[tuple[str, str]]
+    asked: RerunReport
+    codes: CodeChange
+    orders: Sequence[Orders]
+    redeemed_twice: Sequence[int]
+    stats: Mapping[str, Any]
+    seats: Seats
+    attached_by_day: Sequence[tuple[date, int]]
+    delivered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What delivering a contract did; `sheet` is None when it has none to sync."""
+
+    prepared: Prepared
+    sheet: SyncResult | None
+
+
+@dataclass
+class Delivery:
+    """One delivery of one contract, in two steps that a caller may look between.
+
+    `sheets` is called for a client when a sheet has to be synced, so contracts without one need no credentials.
+    """
+
+    database: Database
+    slug: str
+    sheets: Callable[[], GoogleSheets]
+    studio: Studio | None = None
+    run_id: str | None = None
+    _prepared: Prepared | None = field(init=False, default=None)
+    _synced: SyncResult | None = field(init=False, default=None)
+
+    def prepare(self) -> Prepared:
+        """Make missing products and codes, check the codes, and ask Studio for missing runs. The second call costs nothing.
+
+        Raises `NotFound`. What Studio refuses is part of the result.
+        """
+        if self._prepared is None:
+            with self.database.session() as session:
+                contract = store.contract(session, self.slug, lock=True)
+                runs = store.runs_with_products(session, contract.id)
+                made = 0 if all(run.has_product for run in runs) else service.ensure_products(session, contract)
+                change, orders = codes.ensure_and_check(session, contract)
+                store.mark_materialized(session, contract)
+                is_waiting = any(run.edx_state in (EdxState.PENDING, EdxState.FAILED) for run in runs)
+                waiting = reruns.waiting(session, contract.id) if is_waiting else ()
+                self._prepared = _looked_at(session, contract, runs, made=made, change=change, orders=orders)
+            if waiting:
+                self._prepared = self._asked(self._prepared, waiting)
+        return self._prepared
+
+    def sync(self) -> SyncResult | None:
+        """Sync the sheet; None when there is none to sync. Raises `CodesDiffer` and what `sheets.service.sync` raises."""
+        prepared = self.prepare()
+        if prepared.orders:
+            raise CodesDiffer(f"the codes of {self.slug} differ from its terms: `b2b_codes validate --fix`")
+        if not prepared.delivered:
+            return None
+        self._synced = sheets.sync(
+            self.database, self.sheets(), self.slug, run_id=self.run_id, contract=prepared.contract
+        )
+        return self._synced
+
+    def conflicts(self) -> Sequence[Mapping[str, Any]]:
+        """Return the conflicts of the sync, or without one those that the last snapshot holds: `kind`, `row`, `code`."""
+        if self._synced is not None:
+            return [conflict._asdict() for conflict in self._synced.conflicts]
+        with self.database.session() as session:
+            contract = store.contract(session, self.slug)
+            snapshot = sheet_store.last_snapshot(session, contract.id)
+            return snapshot.conflicts if snapshot else []
+
+    def seats_after(self, result: SyncResult | None) -> Seats:
+        """Return the contract's seats after the sync, which may have handed codes out."""
+        prepared = self.prepare()
+        if result is None or not result.changed:
+            return prepared.seats
+        with self.database.session() as session:
+            return pages.seats(session, [prepared.contract])[prepared.contract.id]
+
+    def _asked(self, prepared: Prepared, waiting: Sequence[reruns.Waiting]) -> Prepared:
+        report = reruns.ask(self.database, self.studio, waiting)
+        states = dict(prepared.runs) | dict.fromkeys(report.created, "created") | dict.fromkeys(report.failed, "failed")
+        values = {name: getattr(prepared, name) for name in Prepared.__dataclass_fields__}
+        return Prepared(**values | {"runs": list(states.items()), "asked": report})
+
+
+def deliver(
+    database: Database,
+    slug: str,
+    *,
+    sheets: Callable[[], GoogleSheets],
+    studio: Studio | None = None,
+    run_id: str | None = None,
+) -> Delivered:
+    """Bring a contract's runs, codes and sheet in line. Doing it again changes nothing.
+
+    Raises `NotFound`, `CodesDiffer`, and what `sheets.service.sync` raises; everything until then is kept.
+    """
+    delivery = Delivery(database, slug, sheets, studio, run_id)
+    return Delivered(delivery.prepare(), delivery.sync())
+
+
+def _looked_at(
+    session: Session,
+    contract: Contract,
+    runs: Sequence[store.RunState],
+    *,
+    made: int,
+    change: CodeChange,
+    orders: Sequence[Orders],
+) -> Prepared:
+    return Prepared(
+        contract=contract,
+        products_made=made,
+        runs=[(run.courseware_id, str(run.edx_state)) for run in runs],
+        asked=RerunReport(),
+        codes=change,
+        orders=orders,
+        redeemed_twice=reports.codes_redeemed_by_several(session, contract),
+        stats=reports.code_stats(session, [contract.id])[0],
+        seats=pages.seats(session, [contract])[contract.id],
+        attached_by_day=reports.attached_by_day(session, contract),
+        delivered=is_delivered(session, contract),
+    )
+
+
+def is_delivered(session: Session, contract: Contract) -> bool:
+    """Return whether a contract's codes go to a sheet, or its sheet has to be brought up to date once more."""
+    if contract.sheet_url is None:
+        return False
+    return contract.requires_codes or bool(sheet_store.delivered(session, [contract.slug]))

@@ -1,0 +1,117 @@
+"""The history of a contract: every change with who made it and when, and what changed since a revision."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from b2b_pipelines.contracts.models import Contract
+from b2b_pipelines.contracts.service import Changed
+from b2b_pipelines.delivery.models import ContractChange
+from b2b_pipelines.errors import Conflict
+
+
+class ActorKind(StrEnum):
+    """What makes changes: a program with a token, a person who signed in, a command, or the product itself."""
+
+    TOKEN = "token"  # noqa: S105
+    PERSON = "person"
+    COMMAND = "command"
+    SYSTEM = "system"
+
+
+class Action(StrEnum):
+    """What was done to a contract."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    COURSEWARE_GIVEN = "courseware_given"
+    COURSEWARE_TAKEN = "courseware_taken"
+    LEARNER_ADDED = "learner_added"
+    LEARNER_REMOVED = "learner_removed"
+    SHEET_REBUILT = "sheet_rebuilt"
+    SHEET_RESTORED = "sheet_restored"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who makes a change. `name` is a token's name, a person's address, or the user of the machine."""
+
+    kind: ActorKind
+    name: str
+    id: int | None = None
+
+    @classmethod
+    def system(cls, name: str) -> "Actor":
+        """Return the actor for a part of the product or an integration, such as a CRM source."""
+        return cls(ActorKind.SYSTEM, name)
+
+
+class ContractWasChanged(Conflict):
+    """Somebody changed the contract's terms since the revision that the caller saw. Carries those `changes`."""
+
+    code: ClassVar[str] = "contract_changed"
+
+    def __init__(self, contract: Contract, changes: Sequence[ContractChange]) -> None:
+        fields = sorted({name for change in changes for name in change.details.get("fields", {})})
+        super().__init__(
+            f"the contract {contract.slug} was changed meanwhile ({', '.join(fields)}): "
+            f"look at revision {contract.revision} and try again"
+        )
+        self.revision = contract.revision
+        self.changes = changes
+
+
+def record(session: Session, contract: Contract, action: Action, by: Actor, details: Mapping[str, Any]) -> None:
+    """Add a change to the contract's history, with the contract's revision as it now is."""
+    session.add(
+        ContractChange(
+            contract_id=contract.id,
+            revision=contract.revision,
+            action=action,
+            actor_kind=by.kind,
+            actor_id=by.id,
+            actor_name=by.name[:320],
+            details={key: value for key, value in details.items() if value},
+        )
+    )
+    session.flush()
+
+
+def refuse_if_changed(session: Session, contract: Contract, expected_revision: int | None) -> None:
+    """Raise `ContractWasChanged` if the terms of a locked contract were changed after that revision.
+
+    A revision also grows when codes follow by themselves; that contradicts no edit.
+    """
+    if expected_revision is None or contract.revision <= expected_revision:
+        return
+    changes = session.scalars(
+        select(ContractChange)
+        .where(ContractChange.contract_id == contract.id, ContractChange.revision > expected_revision)
+        .where(ContractChange.action == Action.CHANGED)
+        .order_by(ContractChange.id)
+    ).all()
+    if changes:
+        raise ContractWasChanged(contract, changes)
+
+
+def as_json(changed: Changed) -> dict[str, list[Any]]:
+    """Return changed fields as JSON: dates as ISO 8601, money as text with two decimals."""
+    return {SHOWN_AS.get(name, name): [_plain(before), _plain(after)] for name, (before, after) in changed.items()}
+
+
+SHOWN_AS = {"starts_on": "start", "ends_on": "end"}
+"""Fields whose column has another name than the field that users know."""
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return f"{value:.2f}"
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value) if isinstance(value, StrEnum) else value
