@@ -59,6 +59,7 @@ defs = dg.Definitions(
         contract_schedules.delivery,
         contract_schedules.refresh,
         license_schedules.expiry,
+        license_schedules.dry_run,
         academy_schedules.refresh,
         academy_schedules.republish,
         academy_schedules.upkeep,

@@ -143,6 +143,8 @@ class Settings(BaseSettings):
 
     unlink_customers: Annotated[frozenset[UUID], NoDecode, BeforeValidator(_comma_separated)] = frozenset()
     unlink_after_days: int = Field(90, ge=0, le=36_500)
+    license_hold_hours: int = Field(24, ge=0, le=24 * 365)
+    internal_plan_types: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)] = ("Test",)
 
     academy_customer: UUID | None = None
     academy_uuids: tuple[UUID, ...] = ()

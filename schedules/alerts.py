@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.licenses import DRY_RUN_JOB
 from assets.partition_results import PERMANENT
 from b2b_pipelines.alerts import outbox
 from b2b_pipelines.db.engine import Database
@@ -72,6 +73,8 @@ def alert_on_recovery(context: dg.RunStatusSensorContext, database: dg.ResourceP
 
 def is_dry(run: dg.DagsterRun) -> bool:
     """Whether the run was to show what it would do, and to do nothing."""
+    if run.job_name == DRY_RUN_JOB:
+        return True
     ops: Any = run.run_config.get("ops", {})
     return any(op.get("config", {}).get("dry_run", False) for op in ops.values())
 

@@ -6,7 +6,9 @@ from uuid import UUID
 import dagster as dg
 
 from assets.licenses import (
+    DRY_RUN_JOB,
     PARTITIONS_A_RUN,
+    STEP,
     enrollment_terminations,
     expired_licenses,
     subscription_licenses,
@@ -25,6 +27,13 @@ expiry = dg.define_asset_job(
         *(spec.key for spec in (subscription_licenses, expired_licenses, enrollment_terminations, unlinked_learners))
     ),
     description="The licenses chain for the customers of a range of partitions.",
+)
+
+dry_run = dg.define_asset_job(
+    DRY_RUN_JOB,
+    selection=expiry.selection,
+    config={"ops": {STEP: {"config": {"dry_run": True}}}},
+    description="The licenses chain as a dry run: the same decisions, and nothing is asked or written.",
 )
 
 

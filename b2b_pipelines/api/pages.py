@@ -38,8 +38,9 @@ from b2b_pipelines.api.sign_in import (
     sign_in,
     sign_out,
 )
-from b2b_pipelines.contracts.models import Contract
-from b2b_pipelines.contracts.rules import spreadsheet_id
+from b2b_pipelines.contracts import store as contract_store
+from b2b_pipelines.contracts.models import Contract, CourseRun
+from b2b_pipelines.contracts.rules import EdxState, spreadsheet_id
 from b2b_pipelines.enrollment_codes import pages as code_pages
 from b2b_pipelines.enrollment_codes.pages import Seats
 from b2b_pipelines.errors import NotFound, Refused, TransientError
@@ -52,6 +53,7 @@ from b2b_pipelines.tokens.service import Caller
 
 HERE = Path(__file__).parent
 A_PAGE = 50
+MOST_RUNS = 200
 MOST_DIFFERENCES = 1000
 HEADERS = {
     "Content-Security-Policy": (
@@ -144,6 +146,7 @@ def contract_page(request: Request, db: Db, caller: SignedIn, slug: str, page: P
     with db.session() as session:
         contract = seen_contract(session, caller, slug)
         shown = _shown(session, [contract])[0]
+        runs = _failed_first(contract_store.runs_of_contract(session, contract.id))
         count, snapshots = history.page(session, contract.id, A_PAGE, (page - 1) * A_PAGE)
         last = history.page(session, contract.id, 1, 0)[1] if shown.sync and page > 1 else snapshots[:1]
         conflicts = last[0].conflicts if shown.sync and last else []
@@ -153,6 +156,8 @@ def contract_page(request: Request, db: Db, caller: SignedIn, slug: str, page: P
         "contract.html",
         caller,
         shown=shown,
+        runs=runs[:MOST_RUNS],
+        runs_count=len(runs),
         count=count,
         snapshots=snapshots,
         conflicts=conflicts,
@@ -251,6 +256,10 @@ def _shown(session: Session, contracts: Sequence[Contract]) -> list[Shown]:
         Shown(contract, seats[contract.id], _of_its_sheet(contract, syncs.get(contract.id)), _state(contract, today))
         for contract in contracts
     ]
+
+
+def _failed_first(runs: Sequence[CourseRun]) -> list[CourseRun]:
+    return sorted(runs, key=lambda run: run.edx_state != EdxState.FAILED)
 
 
 def _of_its_sheet(contract: Contract, sync: LastSync | None) -> LastSync | None:

@@ -110,6 +110,13 @@ def run_dates(starts_on: date | None, ends_on: date | None, now: datetime) -> Ru
     return RunDates(start, end)
 
 
+def ends_early(run_end: datetime | None, ends_on: date | None) -> bool:
+    """Return whether a run ends before its contract. None is open-ended."""
+    if run_end is None:
+        return False
+    return ends_on is None or run_end < datetime.combine(ends_on, time(23, 59, 59), UTC)
+
+
 def run_tag(year: int, contract_id: int, taken: Iterable[str]) -> str:
     """`<year>_C<contract>`, for a further run of the same course `<year>_C<contract>_2`, `_3`, … counted as numbers."""
     first = f"{year}_C{contract_id}"

@@ -80,6 +80,7 @@ PLAN_COLUMNS = (
     Column("is_active", _flag),
     Column("expiration_processed", _flag),
     Column("for_internal_use_only", _flag),
+    Column("plan_type", _text),
     Column("renewed_plan_uuid", _uuid),
     Column("renewal_effective_date", _time),
     Column("renewal_processed", _flag),

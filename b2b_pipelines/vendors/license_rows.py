@@ -100,6 +100,8 @@ class Agreement:
     name: str | None
     plans: tuple[ListedPlan, ...]
     refused: tuple[RefusedPlan, ...] = ()
+    purge_days: int | None = None
+    """Days after a plan's expiration from which on its licenses are retired; None when the answer omits it."""
 
     @property
     def listed(self) -> tuple[ListedPlan | RefusedPlan, ...]:
@@ -154,6 +156,7 @@ def read_agreement(row: dict[str, Any]) -> Agreement:
         name=_storable(row.get("enterprise_customer_name"), "enterprise_customer_name"),
         plans=tuple(plan for plan in plans if isinstance(plan, ListedPlan)),
         refused=tuple(plan for plan in plans if isinstance(plan, RefusedPlan)),
+        purge_days=_purge_days(row.get("license_duration_before_purge")),
     )
 
 
@@ -176,6 +179,12 @@ def read_license(row: dict[str, Any], plan: UUID) -> ListedLicense:
         _time_or_none(row.get("activation_date"), f"activation_date of license {uuid}"),
         _time_or_none(row.get("revoked_date"), f"revoked_date of license {uuid}"),
     )
+
+
+def _purge_days(duration: object) -> int | None:
+    """Return the days of a duration as Django REST writes it ("90 00:00:00"); None for anything else."""
+    days = str(duration).partition(" ")[0]
+    return int(days) if isinstance(duration, str) and days.isdecimal() else None
 
 
 def _plan_or_refusal(row: dict[str, Any]) -> ListedPlan | RefusedPlan:

@@ -7,6 +7,7 @@ from itertools import product
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.tokens import service as tokens
@@ -258,3 +259,17 @@ def test_every_type_that_a_field_names_is_linked_and_explained_once(visitor):
     assert {anchor for anchor in anchors if anchor.startswith("type-")} <= linked
     assert 'list of <a href="#type-CodeOut">CodeOut</a>' in page
     assert re.search(r'id="type-CodeOut".*?attached_by.*?</section>', page, re.DOTALL)
+
+
+def test_a_run_that_failed_in_edx_shows_on_its_contracts_page_and_why_to_unbound_tokens(
+    visitor, database, sold, shop: Shop
+):
+    run = shop.run("SELECT courseware_id FROM course_run WHERE contract_id = 1")[0]
+    with database.session() as session:
+        session.execute(text("UPDATE course_run SET edx_state = 'failed', edx_error = 'Studio answered 403'"))
+    sign_in(visitor, token(database, "read"))
+    page = visitor.get("/contracts/acme-2026").text
+    assert run in page and "Studio answered 403" in page
+    sign_in(visitor, token(database, "read", organization=shop.run("SELECT org_key FROM organization WHERE id = 1")[0]))
+    page = visitor.get("/contracts/acme-2026").text
+    assert run in page and ">failed<" in page and "Studio answered 403" not in page

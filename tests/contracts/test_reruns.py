@@ -86,7 +86,9 @@ def test_one_course_failing_leaves_the_others(shop: Shop, sandbox: Sandbox, stud
     assert list(report.failed) == [RUN_2]
     assert len(report.created) == 2
     assert states(shop) == ["created", "failed", "created"]
-    assert "Source course does not exist." in shop.run("SELECT edx_error FROM course_run WHERE edx_error IS NOT NULL")[0]
+    assert (
+        "Source course does not exist." in shop.run("SELECT edx_error FROM course_run WHERE edx_error IS NOT NULL")[0]
+    )
 
 
 def test_a_400_about_anything_else_is_a_failure(shop: Shop, sandbox: Sandbox, studio: Studio):

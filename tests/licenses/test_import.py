@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import InvalidInput
-from b2b_pipelines.licenses import service, store
+from b2b_pipelines.licenses import service, store, verdicts
 from b2b_pipelines.licenses.models import CustomerAgreement, License, LicenseEvent, PlanRenewal, SubscriptionPlan
 from b2b_pipelines.licenses.rules import Decision, EventName, Policy
 from b2b_pipelines.licenses.service import Imported
@@ -76,7 +76,9 @@ class Files:
 
     def decisions(self, now: datetime = NOW) -> dict[str, Decision]:
         with self.database.session() as session:
-            decided = store.decide(session, Policy(now, unlinking=frozenset({UUID(CUSTOMER)}))).decided
+            decided = verdicts.decide(
+                session, Policy(now, unlinking=frozenset({UUID(CUSTOMER)}), hold=timedelta(0))
+            ).decided
         return {str(row.verdict.license_uuid): row.verdict.decision for row in decided}
 
 
@@ -132,7 +134,7 @@ def test_everything_of_a_row_arrives(files: Files) -> None:
 
 
 def test_a_renewal_is_processed_when_its_plan_is_named_and_pending_until_then(files: Files) -> None:
-    files.bring([plan_row(renewal_effective_date="2026-01-01T00:00:00Z")], [license_row()])
+    files.bring([plan_row(renewal_effective_date="2026-05-20T00:00:00Z")], [license_row()])
     assert files.decisions() == {SEAT: Decision.PLAN_RENEWAL_PENDING}
     files.bring([plan_row(renewed_plan_uuid=RENEWED), plan_row(RENEWED, start_date="2024-01-01T00:00:00Z")])
     assert files.decisions() == {SEAT: Decision.TERMINATE}
@@ -397,9 +399,9 @@ def test_a_plan_that_moves_later_is_not_processed_for_the_new_date(files: Files)
 
 def processed_by_us(files: Files) -> None:
     with files.database.session() as session:
-        verdicts = [row.verdict for row in store.decide(session, Policy(NOW)).decided]
-        store.record_events(session, EventName.TERMINATED, verdicts, run_id="r")
-        store.record_processed(session, UUID(PLAN), verdicts[0].expiration_date)
+        found = [row.verdict for row in verdicts.decide(session, Policy(NOW)).decided]
+        store.record_events(session, EventName.TERMINATED, found, run_id="r", at=NOW)
+        store.record_processed(session, UUID(PLAN), found[0].expiration_date)
 
 
 def test_what_was_said_of_an_earlier_date_never_counts_for_one_that_is_still_to_come(files: Files) -> None:
@@ -431,10 +433,10 @@ def test_a_first_claim_beside_a_later_date_does_not_count(files: Files, moved_be
 def test_an_import_never_undoes_what_we_did(files: Files) -> None:
     files.bring([plan_row(expiration_processed="false")], [license_row()])
     with files.database.session() as session:
-        verdicts = [row.verdict for row in store.decide(session, Policy(NOW)).decided]
-        store.record_events(session, EventName.TERMINATED, verdicts, run_id="r")
-        store.record_events(session, EventName.UNLINKED, verdicts, run_id="r")
-        store.record_processed(session, UUID(PLAN), verdicts[0].expiration_date)
+        found = [row.verdict for row in verdicts.decide(session, Policy(NOW)).decided]
+        store.record_events(session, EventName.TERMINATED, found, run_id="r", at=NOW)
+        store.record_events(session, EventName.UNLINKED, found, run_id="r", at=NOW)
+        store.record_processed(session, UUID(PLAN), found[0].expiration_date)
     files.bring([plan_row(expiration_processed="false", title="Changed")], [license_row(lms_user_id=1)])
     assert files.decisions() == {SEAT: Decision.ALREADY_UNLINKED}
     with files.database.session() as session:
