@@ -175,7 +175,7 @@ def overdue(session: Session, now: datetime, pending_before: datetime) -> Sequen
         .where(
             CheckoutSession.status == SessionStatus.PENDING,
             CheckoutSession.overdue_alerted_at.is_(None),
-            CheckoutSession.pending_since <= pending_before,
+            CheckoutSession.pending_since < pending_before,
             CheckoutSession.intent_uuid.is_not(None),
         )
         .values(overdue_alerted_at=now)
