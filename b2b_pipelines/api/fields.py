@@ -56,7 +56,8 @@ class Body(BaseModel):
 
 
 class LearnerIn(Body):
-    """Who it is about. `name` and `lms_user_id` fill in what is not known yet."""
+    """Who it is about. A known `lms_user_id` decides, whatever the address, and the stored address follows; else the
+    address decides. `name` and `lms_user_id` fill in what is not known yet."""
 
     email: Email
     name: Annotated[Text, Field(max_length=255)] = ""

@@ -15,7 +15,7 @@ from b2b_pipelines.api.errors import answers
 from b2b_pipelines.api.fields import API, LearnerIn, Text
 from b2b_pipelines.learners import service, store
 from b2b_pipelines.learners.rules import Outcome
-from b2b_pipelines.learners.service import Attachment, Person
+from b2b_pipelines.learners.service import Attachment, Person, reporting_conflicts
 
 router = APIRouter(prefix=API, tags=["learners"])
 
@@ -80,12 +80,13 @@ async def attach(  # noqa: PLR0917 (FastAPI passes them by name)
 ) -> dict[str, Any]:
     """The learner joins the contract that the code belongs to.
 
-    Refused with `invalid_code` (404: there is none such, it is inactive, or another learner used it up),
-    `contract_not_open` or `contract_full` (409), looked at in this order.
+    Refused with `invalid_code` (404: unknown, inactive, or used up by another learner), `learner_conflict` (409: the
+    LMS user is a known learner, and another learner has the address), `contract_not_open` or `contract_full` (409),
+    checked in this order. A known `lms_user_id` decides who the learner is, and their stored address follows.
     """
 
     def apply(turn: Connection) -> Attachment:
-        with turn.session() as session:
+        with reporting_conflicts(turn) as session:
             return service.attach(session, code, person(learner), datetime.now(UTC), caller.organization_id)
 
     contract_id = await to_thread.run_sync(_contract_of, db, code)
@@ -106,7 +107,7 @@ def _contract_of(db: Connection, code: str) -> int | None:
     "/organizations/{org_key}/logins/",
     summary="A learner of an organization signed on",
     response_model=SignedOn,
-    responses=answers(401, 403, 404),
+    responses=answers(401, 403, 404, 409),
 )
 def sign_on(
     db: Db,
@@ -114,8 +115,11 @@ def sign_on(
     org_key: Annotated[Text, Path(description="The organization's key.", examples=["ACME"], max_length=255)],
     learner: Who,
 ) -> dict[str, Any]:
-    """Attaches the learner to the open `sso` contracts of the organization, as far as there is room."""
-    with db.session() as session:
+    """Attaches the learner to the open `sso` contracts of the organization, as far as there is room.
+
+    409 `learner_conflict`: the LMS user is a known learner, and another learner has the address.
+    """
+    with reporting_conflicts(db) as session:
         done = service.sign_on(session, org_key, person(learner), datetime.now(UTC), caller.organization_id)
     return {
         "attached": done.attached,
