@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from b2b_pipelines.api.auth import Reader
+from b2b_pipelines.api.auth import Reader, ReadingToken
 from b2b_pipelines.api.database import Db
 from b2b_pipelines.api.errors import answers
 from b2b_pipelines.api.fields import API, LARGEST_ID, Text, masked
@@ -181,10 +181,12 @@ def list_contracts(db: Db, caller: Reader, paging: Paging) -> dict[str, Any]:
 
 
 @router.get("/contracts/{slug}/", summary="A contract", response_model=ContractOut, responses=answers(401, 403, 404))
-def contract(db: Db, caller: Reader, slug: Slug) -> dict[str, Any]:
-    with db.session() as session:
-        found = reports.contract_overview(session, [seen_contract(session, caller, slug).id])
-    return found[0]
+def contract(db: Db, token: ReadingToken, slug: Slug) -> Response:
+    with db.reading() as session:
+        found = reports.contract_of_slug(session, slug, token(session).organization_id)
+    if found is None:
+        raise NotFound("no such contract")
+    return Response(ContractOut.model_construct(**found).model_dump_json(), media_type="application/json")
 
 
 @router.get(
@@ -193,9 +195,10 @@ def contract(db: Db, caller: Reader, slug: Slug) -> dict[str, Any]:
     response_model=Page[CodeOut],
     responses=answers(401, 403, 404),
 )
-def list_codes(db: Db, caller: Reader, slug: Slug, paging: Paging) -> Response:
+def list_codes(db: Db, token: ReadingToken, slug: Slug, paging: Paging) -> Response:
     """Every code, in the order of their ids, with its redemptions and where the customer's sheet holds it."""
     with db.reading() as session:
+        caller = token(session)
         page = pages.codes(
             session, slug, caller.organization_id, paging.limit, paging.offset, emails=caller.sees_emails
         )
