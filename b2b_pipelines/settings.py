@@ -157,6 +157,7 @@ class Settings(BaseSettings):
     intent_stalled_after: int = Field(180, ge=1, le=TEN_YEARS)
     currency: Annotated[str, AfterValidator(_currency)] = "usd"
     alert_webhook_url: HttpUrl | None = None
+    public_url: HttpUrl | None = None
 
     @field_validator("home", mode="after")
     @classmethod

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from b2b_pipelines.api.auth import Reader, ReadingToken
 from b2b_pipelines.api.database import Db
 from b2b_pipelines.api.errors import answers
-from b2b_pipelines.api.fields import API, LARGEST_ID, Text, masked
+from b2b_pipelines.api.fields import API, LARGEST_ID, Text, masked, masked_anywhere, masked_text
 from b2b_pipelines.api.pagination import Page, Paging
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.enrollment_codes import pages, reports
@@ -176,17 +176,18 @@ def list_contracts(db: Db, caller: Reader, paging: Paging) -> dict[str, Any]:
         mine = select(Contract.id).where(*visible(caller))
         count = session.scalar(select(func.count()).select_from(mine.subquery())) or 0
         ids = session.scalars(mine.order_by(Contract.id).limit(paging.limit).offset(paging.offset)).all()
-        found = reports.contract_overview(session, ids)
+        found = [shown_contract(row, caller) for row in reports.contract_overview(session, ids)]
     return paging.envelope(count, found)
 
 
 @router.get("/contracts/{slug}/", summary="A contract", response_model=ContractOut, responses=answers(401, 403, 404))
 def contract(db: Db, token: ReadingToken, slug: Slug) -> Response:
     with db.reading() as session:
-        found = reports.contract_of_slug(session, slug, token(session).organization_id)
+        caller = token(session)
+        found = reports.contract_of_slug(session, slug, caller.organization_id)
     if found is None:
         raise NotFound("no such contract")
-    return Response(ContractOut.model_construct(**found).model_dump_json(), media_type="application/json")
+    return Response(ContractOut.model_construct(**shown_contract(found, caller)).model_dump_json(), media_type="application/json")
 
 
 @router.get(
@@ -239,7 +240,7 @@ def snapshot(
             SnapshotRow(row=row, code=code, cells=dict(zip(HEADERS, cells, strict=True)))
             for row, code, cells in shown_rows(found, caller)
         ],
-        conflicts=[ConflictOut(**conflict) for conflict in found.conflicts],
+        conflicts=[ConflictOut(**conflict) for conflict in shown_conflicts(found.conflicts, caller)],
     )
 
 
@@ -264,12 +265,26 @@ def seen_snapshot(session: Session, contract: Contract, snapshot_id: int) -> She
     return found
 
 
+def shown_contract(row: dict[str, Any], caller: Caller) -> dict[str, Any]:
+    """Return a contract as the caller may see it: the link to its sheet can name an account."""
+    return row if caller.sees_emails or not row["sheet_url"] else row | {"sheet_url": masked_text(row["sheet_url"])}
+
+
+def shown_conflicts(conflicts: Sequence[dict[str, Any]], caller: Caller) -> Sequence[dict[str, Any]]:
+    """Return conflicts as the caller may see them: a customer may have typed an address over a code."""
+    return conflicts if caller.sees_emails else masked_anywhere(conflicts)
+
+
 def shown_rows(snapshot: SheetSnapshot, caller: Caller) -> Sequence[tuple[int, str, list[Any]]]:
     """The rows of a snapshot, `(row, code, six cells)`, as the caller may see them."""
     if caller.sees_emails:
         return [(row, code, list(cells)) for row, code, cells in snapshot.rows]
     return [
-        (row, code, [masked_cell(cell) if place == REDEEMED_BY else cell for place, cell in enumerate(cells)])
+        (
+            row,
+            masked_anywhere(code),
+            [masked_cell(cell) if place == REDEEMED_BY else masked_anywhere(cell) for place, cell in enumerate(cells)],
+        )
         for row, code, cells in snapshot.rows
     ]
 

@@ -1,6 +1,7 @@
 """The prefix of the routes, and the types of what comes in: what PostgreSQL could not keep is refused before it gets there."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Any
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -60,6 +61,25 @@ class LearnerIn(Body):
     email: Email
     name: Annotated[Text, Field(max_length=255)] = ""
     lms_user_id: Id | None = None
+
+
+_ADDRESS = re.compile(r"[^\s@<>\"'`,;:()\[\]{}|/?&=]+(@|%40)[^\s@<>\"'`,;:()\[\]{}|/?&=]+", re.IGNORECASE)
+
+
+def masked_text(text: str) -> str:
+    """Return the text with every e-mail address in it masked, also one that is quoted in a link."""
+    return _ADDRESS.sub(lambda found: masked(found[0].replace("%40", "@")) or "", text)
+
+
+def masked_anywhere(value: Any) -> Any:
+    """Return a JSON value with every e-mail address in its texts masked."""
+    if isinstance(value, str):
+        return masked_text(value)
+    if isinstance(value, list | tuple):
+        return [masked_anywhere(item) for item in value]
+    if isinstance(value, dict):
+        return {key: masked_anywhere(item) for key, item in value.items()}
+    return value
 
 
 def masked(email: str | None) -> str | None:
