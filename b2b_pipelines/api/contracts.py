@@ -187,7 +187,9 @@ def contract(db: Db, token: ReadingToken, slug: Slug) -> Response:
         found = reports.contract_of_slug(session, slug, caller.organization_id)
     if found is None:
         raise NotFound("no such contract")
-    return Response(ContractOut.model_construct(**shown_contract(found, caller)).model_dump_json(), media_type="application/json")
+    return Response(
+        ContractOut.model_construct(**shown_contract(found, caller)).model_dump_json(), media_type="application/json"
+    )
 
 
 @router.get(

@@ -88,7 +88,9 @@ class PageRoute(APIRoute):
             try:
                 return await serve(request)
             except SignInNeeded as needed:
-                return RedirectResponse(f"{request.url_for('sign_in_page').path}?{urlencode({'next': needed.wanted})}", 303)
+                return RedirectResponse(
+                    f"{request.url_for('sign_in_page').path}?{urlencode({'next': needed.wanted})}", 303
+                )
             except Problem as problem:
                 return refusal(request, problem.status, problem.detail)
             except (NotFound, RequestValidationError):

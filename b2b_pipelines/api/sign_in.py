@@ -109,7 +109,9 @@ def keep_form_secret(request: Request, response: Response, secret: str) -> None:
 
 async def from_our_form(request: Request, form: Annotated[str, Form(max_length=200)] = "") -> None:
     """A dependency: the form was one of ours. Raises 403."""
-    if not form or not hmac.compare_digest(form.encode(), request.cookies.get(_named(request, FORM_COOKIE), "").encode()):
+    if not form or not hmac.compare_digest(
+        form.encode(), request.cookies.get(_named(request, FORM_COOKIE), "").encode()
+    ):
         raise Problem(403, "This form has expired. Go back, load the page again, and try once more.", "stale_form")
 
 
