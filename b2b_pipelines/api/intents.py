@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from b2b_pipelines.api.auth import InstallationBuyer, Provisioner
 from b2b_pipelines.api.database import Db
 from b2b_pipelines.api.errors import Problem, answers
-from b2b_pipelines.api.fields import API, LARGEST_ID, Body, LearnerIn, Text, masked
+from b2b_pipelines.api.fields import API, LARGEST_ID, Body, LearnerIn, Text
 from b2b_pipelines.api.learners import person
 from b2b_pipelines.api.pagination import Page, Paging
 from b2b_pipelines.intents import service, store
@@ -19,6 +19,7 @@ from b2b_pipelines.intents.models import CheckoutIntent
 from b2b_pipelines.intents.rules import ERRORED, IntentState
 from b2b_pipelines.intents.service import IntentErrored, PlaceTaken, Wish
 from b2b_pipelines.learners.service import reporting_conflicts
+from b2b_pipelines.privacy import masked
 from b2b_pipelines.tokens.service import Caller
 
 router = APIRouter(prefix=f"{API}/checkout-intents", tags=["checkout intents"])

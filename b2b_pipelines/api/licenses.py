@@ -10,11 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from b2b_pipelines.api.auth import InstallationReader
 from b2b_pipelines.api.database import Db
 from b2b_pipelines.api.errors import answers
-from b2b_pipelines.api.fields import API, masked
+from b2b_pipelines.api.fields import API
 from b2b_pipelines.api.pagination import Page, Paging
 from b2b_pipelines.licenses import service, verdicts
 from b2b_pipelines.licenses.rules import Decision, Policy
 from b2b_pipelines.licenses.verdicts import Decided
+from b2b_pipelines.privacy import masked
 from b2b_pipelines.tokens.service import Caller, Scope
 
 router = APIRouter(prefix=API, tags=["licenses"])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -21,16 +22,16 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.api import openapi
-from b2b_pipelines.api.contracts import masked_cell, seen_contract, seen_snapshot, visible
+from b2b_pipelines.api.contracts import masked_cell, seen_contract, seen_snapshot, shown_conflicts, visible
 from b2b_pipelines.api.database import Db
 from b2b_pipelines.api.errors import Problem
 from b2b_pipelines.api.fields import LARGEST_ID
 from b2b_pipelines.api.sign_in import (
-    SESSION_COOKIE,
     MaybeSignedIn,
     OurForm,
     SignedIn,
     SignInNeeded,
+    forget_session,
     form_secret,
     keep_form_secret,
     keep_session,
@@ -45,6 +46,7 @@ from b2b_pipelines.enrollment_codes import pages as code_pages
 from b2b_pipelines.enrollment_codes.pages import Seats
 from b2b_pipelines.errors import NotFound, Refused, TransientError
 from b2b_pipelines.faults import store as fault_store
+from b2b_pipelines.privacy import masked_anywhere
 from b2b_pipelines.sheets import history
 from b2b_pipelines.sheets.differences import Change, differences
 from b2b_pipelines.sheets.history import LastSync
@@ -72,6 +74,7 @@ templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+templates.filters["masked"] = lambda text, caller: text if caller.sees_emails else masked_anywhere(text)
 templates.filters["moment"] = lambda moment: f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 templates.filters["day"] = lambda moment: f"{moment.astimezone(UTC):%Y-%m-%d}"
 templates.filters["clock"] = lambda moment: f"{moment.astimezone(UTC):%H:%M} UTC"
@@ -89,7 +92,7 @@ class PageRoute(APIRoute):
                 return await serve(request)
             except SignInNeeded as needed:
                 return RedirectResponse(
-                    str(request.url_for("sign_in_page").include_query_params(next=needed.wanted)), 303
+                    f"{request.url_for('sign_in_page').path}?{urlencode({'next': needed.wanted})}", 303
                 )
             except Problem as problem:
                 return refusal(request, problem.status, problem.detail)
@@ -160,7 +163,7 @@ def contract_page(request: Request, db: Db, caller: SignedIn, slug: str, page: P
         runs_count=len(runs),
         count=count,
         snapshots=snapshots,
-        conflicts=conflicts,
+        conflicts=shown_conflicts(conflicts, caller),
         codes=shown.sync and shown.sync.rows - sum(_is_no_code_of_ours(conflict) for conflict in conflicts),
         faults=faults,
         turning=_turning(page, count),
@@ -204,7 +207,7 @@ def sign_in_form(
     token: Annotated[str, Form(max_length=200)] = "",
     wanted: Annotated[str, Form(alias="next", max_length=2000)] = "/",
 ) -> Response:
-    secret = sign_in(db, token) if token.isascii() else None
+    secret = sign_in(db, request, token) if token.isascii() else None
     if secret is None:
         return render(request, "sign_in.html", None, status=401, wanted=own_path(wanted), failed=True)
     response = RedirectResponse(own_path(wanted), 303)
@@ -215,8 +218,8 @@ def sign_in_form(
 @router.post("/sign-out", name="sign_out_form", dependencies=[OurForm])
 def sign_out_form(request: Request, db: Db) -> Response:
     sign_out(db, request)
-    response = RedirectResponse(str(request.url_for("sign_in_page")), 303)
-    response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="lax")
+    response = RedirectResponse(request.url_for("sign_in_page").path, 303)
+    forget_session(request, response)
     return response
 
 
@@ -297,11 +300,9 @@ def _as_seen(change: Change, caller: Caller) -> Change:
     if caller.sees_emails:
         return change
     cells = tuple(
-        (
-            header,
-            masked_cell(was, redeemer=header == "Redeemed By"),
-            masked_cell(became, redeemer=header == "Redeemed By"),
-        )
+        (header, masked_cell(was), masked_cell(became))
+        if header == "Redeemed By"
+        else (header, masked_anywhere(was), masked_anywhere(became))
         for header, was, became in change.cells
     )
-    return Change(change.code, change.row_before, change.row_after, cells)
+    return Change(masked_anywhere(change.code), change.row_before, change.row_after, cells)

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -91,7 +91,7 @@ def checkout(
 
 def contracts_of(session: Session, basket: Basket) -> set[int]:
     """Return the ids of the contracts that checking out this basket would lock."""
-    return _contract_ids(store.products(session, basket.products, None, None))
+    return _contract_ids(store.products(session, basket.products, None, None, datetime.now(UTC)))
 
 
 def answered_before(session: Session, token_id: int, key: str, request: Mapping[str, Any]) -> str | None:

@@ -17,6 +17,7 @@ from b2b_pipelines.contracts.early_runs import early_note, runs_ending_early
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.enrollment_codes import reports, service
 from b2b_pipelines.enrollment_codes.reports import Records
+from b2b_pipelines.values import csv_cell
 
 commands = console.app("Enrollment codes: hand them out, see how they are used, check them.")
 
@@ -62,7 +63,7 @@ def output(
     if filename is None:
         _print(rows, chosen)
         return
-    with console.writing(filename), filename.open("w", encoding="utf-8", newline="") as file:
+    with console.writing(filename), console.private_file(filename) as file:
         _write(rows, Format.CSV if chosen is Format.TABLE else chosen, file)
     if as_json:
         console.print_json({"file": str(filename), "rows": len(rows)})
@@ -166,4 +167,4 @@ def _write(rows: Records, chosen: Format, file: IO[str]) -> None:
         return
     writer = csv.DictWriter(file, fieldnames=list(COLUMNS), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: csv_cell(value) for key, value in row.items()} for row in rows)

@@ -17,7 +17,8 @@ from errno import ENOSPC
 from functools import cached_property
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from stat import S_ISREG
+from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
 from uuid import UUID
 
 import typer
@@ -212,6 +213,19 @@ def writing(file: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise Refused(f"cannot write {file}: {error.strerror}") from None
+
+
+@contextmanager
+def private_file(path: Path) -> Iterator[IO[str]]:
+    """Open a text file that only its owner may read, because it holds codes or addresses."""
+    with open(path, "w", encoding="utf-8", newline="", opener=_for_its_owner) as file:
+        if S_ISREG(os.fstat(file.fileno()).st_mode):
+            os.fchmod(file.fileno(), 0o600)
+        yield file
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 @contextmanager
