@@ -6,7 +6,7 @@ from functools import partial
 import dagster as dg
 
 from assets.metadata import table
-from assets.partition_results import Check
+from assets.partitioned import Check
 from assets.partitions import contracts
 from b2b_pipelines.contracts import store as contract_store
 from b2b_pipelines.db.engine import Database
@@ -29,12 +29,23 @@ SPECS = [
         partitions_def=contracts,
     ),
     dg.AssetCheckSpec(
+        "sheet_is_synced",
+        asset="sheet_snapshots",
+        description="The last sync went through. If not, the result says who has to do what: mostly words for the customer.",
+        blocking=True,
+        partitions_def=contracts,
+    ),
+    dg.AssetCheckSpec(
         "sheet_has_no_conflicts",
         asset="sheet_snapshots",
         description="Every code stands in the sheet exactly once, unedited. Warns: the rest of the sheet is in order.",
         partitions_def=contracts,
     ),
 ]
+
+
+STATE_CHECKS = {"sheet_snapshots": "sheet_is_synced"}
+"""The check that an asset's own attempt evaluates, by asset."""
 
 
 def checks(database: Database) -> Mapping[str, Mapping[str, Check]]:

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from assets import license_checks, license_plots
 from assets.metadata import table, version_of
-from assets.partition_results import Event, Link, work_through
+from assets.partitioned import Concurrency, Event, Link, work_through
 from assets.partitions import enterprise_customers
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.licenses import service, store
@@ -100,7 +100,7 @@ class LicenseExpiry(dg.Config):
         description="Decide the same, ask nothing of anybody and write nothing: assets are only observed.",
     )
     include_internal: bool = Field(default=False, description="Take plans for internal use in.")
-    concurrency: int = Field(default=4, ge=1, le=32, description="Customers worked on at the same time.")
+    concurrency: Concurrency = Field(default=Concurrency["4"], description="Customers worked on at the same time.")
 
 
 @dg.multi_asset(
@@ -130,7 +130,7 @@ def license_chain(
         "unlinked_learners": partial(run.act, service.unlink, EventName.UNLINKED),
     }
     checks = {} if config.dry_run else license_checks.checks(database, lms, license_manager)
-    yield from work_through(context, links, checks, concurrency=config.concurrency, dry_run=config.dry_run)
+    yield from work_through(context, links, checks, concurrency=config.concurrency.value, dry_run=config.dry_run)
 
 
 @dataclass(frozen=True)

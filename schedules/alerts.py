@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets.partition_results import PERMANENT
+from assets.partitioned import PERMANENT
 from b2b_pipelines.alerts import outbox
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.faults import service

@@ -10,7 +10,7 @@ import dagster as dg
 
 from assets.contracts import PARTITIONS_A_RUN, contract_runs, enrollment_codes, sheet_snapshots
 from assets.freshness import SHEET_IS_FRESH
-from assets.partition_results import consecutive
+from assets.partitioned import consecutive
 from assets.partitions import contracts
 from b2b_pipelines.contracts import store as contract_store
 from b2b_pipelines.db.engine import Database

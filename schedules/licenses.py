@@ -12,7 +12,7 @@ from assets.licenses import (
     subscription_licenses,
     unlinked_learners,
 )
-from assets.partition_results import consecutive
+from assets.partitioned import consecutive
 from assets.partitions import enterprise_customers
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.licenses import store
