@@ -6,13 +6,15 @@ the only file that knows Dagster's event types and tags, `retry` decides what an
 """
 
 from assets.partitioned.chain import CHAIN_RETRIES, RETRIED_WHEN_PASSING, Event, Terminated, work_through
-from assets.partitioned.recorder import CUSTOMER, PERMANENT, RETRY_FOLLOWS
+from assets.partitioned.recorder import ATTEMPT, CUSTOMER, DOWNSTREAM_OF, PERMANENT, RETRY_FOLLOWS
 from assets.partitioned.runner import Check, CheckFailed, Link
 from assets.partitioned.selection import Concurrency, consecutive
 
 __all__ = [
+    "ATTEMPT",
     "CHAIN_RETRIES",
     "CUSTOMER",
+    "DOWNSTREAM_OF",
     "PERMANENT",
     "RETRIED_WHEN_PASSING",
     "RETRY_FOLLOWS",

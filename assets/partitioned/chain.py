@@ -131,12 +131,13 @@ def partitions_of(context: dg.AssetExecutionContext, named: Sequence[str]) -> tu
     """Return the partitions of the run, and those that Dagster announced for it.
 
     A run has the partitions that its configuration names, else its own, with those of queued runs of the same backfill.
-    A run of checks alone without partitions takes every partition.
+    A run of checks alone without partitions takes every partition. Dagster knows one partition or one range of a run;
+    a run over a list says one of them in its tags.
     """
+    own = list(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else []
     if named:
-        return list(dict.fromkeys(named)), frozenset()
-    if context.has_partition_key or context.has_partition_key_range:
-        own = list(context.partition_keys)
+        return list(dict.fromkeys(named)), frozenset(own)
+    if own:
         taken = recording.take_over(context, recording.siblings(context, SIBLINGS))
         if taken:
             context.log.info(f"{len(taken)} queued partitions of the same backfill are made by this run")
@@ -150,9 +151,7 @@ def partitions_of(context: dg.AssetExecutionContext, named: Sequence[str]) -> tu
     return list(context.instance.get_dynamic_partitions(str(definition.name))), frozenset()
 
 
-def _ordered(
-    wanted: Mapping[str, Sequence[str]], links: Mapping[str, Link]
-) -> Iterator[tuple[str, Sequence[str]]]:
+def _ordered(wanted: Mapping[str, Sequence[str]], links: Mapping[str, Link]) -> Iterator[tuple[str, Sequence[str]]]:
     return ((asset, wanted[asset]) for asset in links if asset in wanted)
 
 

@@ -46,6 +46,8 @@ CUSTOMER = "b2b/customer"
 """Tag of such an observation: "true" when the customer has to act, and a failed check says so."""
 RETRY_FOLLOWS = "b2b/retry"
 """Tag of such an observation: "true" when a later run tries the partition again by itself."""
+DOWNSTREAM_OF = "b2b/downstream_of"
+"""Tag of such an observation: the asset of the chain that failed, when this one only comes after it."""
 ATTEMPT = "b2b/attempt"
 """Tag of a run: which attempt it is at the partitions that failed before, from 1."""
 REHEARSED = "dry run: this is what would be done, and nothing was"
@@ -86,8 +88,11 @@ class Recorder:
     _targets: dict[tuple[str, str], Target] = field(default_factory=dict)
 
     def succeed(self, attempt: Attempt) -> Iterator[Event]:
-        """Record a partition that went through the chain; in a quiet run only what changed."""
-        if self.quiet and not self.dry_run and self._unchanged(attempt):
+        """Record a partition that went through the chain; in a quiet run only what changed.
+
+        What Dagster announced is always recorded: an announced check without a result shows as skipped.
+        """
+        if self.quiet and attempt.key not in self.announced and self._unchanged(attempt):
             self.context.log.info(f"{attempt.key}: unchanged ({attempt.seconds:.1f} s)")
             return
         yield from self._record(attempt)
@@ -107,7 +112,7 @@ class Recorder:
         reasons = {attempt.failed_at: failing.reason, **dict.fromkeys(attempt.skipped, downstream)}
         for asset, reason in reasons.items():
             self._announce(asset, attempt.key)
-            yield self._reason(asset, attempt.key, reason, failing)
+            yield self._reason(asset, attempt.key, reason, failing, attempt.failed_at)
         self._evaluate_state(attempt.key, attempt.failed_at, passed=False, failing=failing)
         line = f"{attempt.key}: {attempt.failed_at} failed: {failing.reason} ({attempt.seconds:.1f} s)"
         if failing.customer:
@@ -209,9 +214,7 @@ class Recorder:
         event = record.event_log_entry
         version = extract_data_version_from_entry(event) or DEFAULT_DATA_VERSION
         self._made[asset, key] = (version.value, record.storage_id)
-        self._targets[asset, key] = Target(
-            storage_id=record.storage_id, run_id=event.run_id, timestamp=event.timestamp
-        )
+        self._targets[asset, key] = Target(storage_id=record.storage_id, run_id=event.run_id, timestamp=event.timestamp)
 
     def _target(self, asset: str, key: str) -> Target | None:
         """The materialization that an evaluation is about: this run's, else the last one there is."""
@@ -319,8 +322,9 @@ class Recorder:
     def _step(self) -> str:
         return str(self.context.op_execution_context.get_step_execution_context().step.key)
 
-    def _reason(self, asset: str, key: str, reason: str, failing: Failing) -> dg.AssetObservation:
+    def _reason(self, asset: str, key: str, reason: str, failing: Failing, failed_at: str) -> dg.AssetObservation:
         """The failure as an event of the partition, so that its page says what a person must do."""
+        after = {DOWNSTREAM_OF: failed_at} if failed_at != asset else {}
         return dg.AssetObservation(
             asset_key=asset,
             partition=key,
@@ -330,6 +334,7 @@ class Recorder:
                 PERMANENT: str(failing.permanent).lower(),
                 CUSTOMER: str(failing.customer).lower(),
                 RETRY_FOLLOWS: str(failing.retry_follows).lower(),
+                **after,
             },
         )
 
@@ -377,7 +382,9 @@ def take_over(context: dg.AssetExecutionContext, runs: Iterable[DagsterRun]) -> 
     """Take the partitions of queued runs into this one and end those runs; return the partitions."""
     taken = []
     for run in runs:
-        context.instance.report_run_canceled(run, f"Run {context.run.run_id} of the same backfill makes this partition.")
+        context.instance.report_run_canceled(
+            run, f"Run {context.run.run_id} of the same backfill makes this partition."
+        )
         taken.append(run.tags["dagster/partition"])
     return taken
 
