@@ -74,6 +74,7 @@ defs = dg.Definitions(
     ],
     sensors=[
         contract_schedules.contract_changes,
+        contract_schedules.passing_failures,
         license_schedules.customer_partitions,
         academy_schedules.academies_with_last_prices,
         alerts.alert_on_failure,

@@ -17,6 +17,7 @@ from assets.partitions import enterprise_customers
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.licenses import store
 from b2b_pipelines.settings import read_settings
+from resources.urgency import ROUTINE
 from schedules.contracts import RANGE_END, RANGE_START
 
 expiry = dg.define_asset_job(
@@ -25,6 +26,7 @@ expiry = dg.define_asset_job(
         *(spec.key for spec in (subscription_licenses, expired_licenses, enrollment_terminations, unlinked_learners))
     ),
     description="The licenses chain for the customers of a range of partitions.",
+    tags=ROUTINE,
 )
 
 

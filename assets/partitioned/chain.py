@@ -59,10 +59,10 @@ def work_through(
     `is_customers` tells the errors that the customer has to act on. They fail that check, and the run only the first
     time. `later_retries` is how many later runs try a passing failure again.
 
-    Yields events, and at the end the outputs for downstream. Raises `dagster.Failure` when a partition failed with something new or with a
-    defect; retried only where the failure may pass (`TransientError`, or PostgreSQL did not answer).
+    Yields events, and at the end the outputs for downstream. Raises `dagster.Failure` when a partition failed with
+    something new or with a defect; retried only where the failure may pass (`TransientError`, or PostgreSQL did not answer).
     """
-    run = _Run(context, links, checks or {}, keys, state_checks or {}, dry_run, quiet)
+    run = _Run(context, links, checks or {}, keys, states=state_checks or {}, dry_run=dry_run, quiet=quiet)
     waiting = run.earlier.left(run.keys, run.assets)
     failed: dict[str, str] = dict(run.earlier.refused)
     alarming, may_pass, known = bool(failed), False, 0
@@ -98,7 +98,8 @@ class _Run:
         links: Mapping[str, Link],
         checks: Mapping[str, Mapping[str, Check]],
         keys: Sequence[str],
-        state_checks: Mapping[str, str],
+        *,
+        states: Mapping[str, str],
         dry_run: bool,
         quiet: bool,
     ) -> None:
@@ -120,7 +121,7 @@ class _Run:
             self.assets,
             {} if dry_run else wanted,
             announced,
-            state_checks=state_checks,
+            state_checks=states,
             quiet=quiet,
             dry_run=dry_run,
         )

@@ -356,6 +356,26 @@ def attempt_of(run: DagsterRun) -> int:
     return int(run.tags.get(ATTEMPT, "1"))
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a failed run left to a later one: partitions, and the assets that were not made for any of them."""
+
+    partitions: list[str]
+    assets: list[str]
+
+
+def left_to_retry(instance: dg.DagsterInstance, run_id: str, step: str) -> Left:
+    """Return what a run's step recorded as failed and to be tried again by a later run."""
+    partitions: dict[str, None] = {}
+    assets: dict[str, None] = {}
+    for event in _events(instance, run_id, {Type.ASSET_OBSERVATION}):
+        tags = event.asset_observation_data.asset_observation.tags
+        if event.step_key == step and tags.get(RETRY_FOLLOWS) == "true" and event.partition and event.asset_key:
+            partitions[event.partition] = None
+            assets[event.asset_key.to_user_string()] = None
+    return Left(list(partitions), list(assets))
+
+
 def siblings(context: dg.AssetExecutionContext, most: int) -> list[DagsterRun]:
     """Return the runs of the same backfill that still wait in the queue and ask for the same assets, at most so many."""
     backfill = context.run.tags.get(BACKFILL_ID_TAG)
