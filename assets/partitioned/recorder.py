@@ -220,12 +220,7 @@ class Recorder:
         """The materialization that an evaluation is about: this run's, else the last one there is."""
         if (asset, key) in self._targets:
             return self._targets[asset, key]
-        only = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[key])
-        records = self.context.instance.fetch_materializations(only, limit=1).records
-        if not records:
-            return None
-        event = records[0].event_log_entry
-        return Target(storage_id=records[0].storage_id, run_id=event.run_id, timestamp=event.timestamp)
+        return latest_target(self.context.instance, dg.AssetKey(asset), key)
 
     def _evaluate(self, key: str, step: Checked) -> None:
         check_key = dg.AssetCheckKey(dg.AssetKey(step.asset), step.check)
@@ -297,15 +292,9 @@ class Recorder:
     def _shown(self) -> dict[tuple[str, str, str], bool]:
         """The result of each check and partition that the UI shows: of the latest materialization."""
         keys = [dg.AssetCheckKey(dg.AssetKey(asset), name) for asset, names in self.checks.items() for name in names]
-        infos = self.context.instance.event_log_storage.get_asset_check_partition_info(
-            keys, partition_keys=list(self.keys)
-        )
         return {
-            (info.check_key.asset_key.to_user_string(), info.check_key.name, info.partition_key or ""): (
-                info.latest_execution_status is Status.SUCCEEDED
-            )
-            for info in infos
-            if info.is_current and info.latest_execution_status in (Status.SUCCEEDED, Status.FAILED)
+            (check.asset_key.to_user_string(), check.name, partition): passed
+            for (check, partition), passed in shown_results(self.context.instance, keys, self.keys).items()
         }
 
     def _announce(self, asset: str, key: str) -> None:
@@ -337,6 +326,28 @@ class Recorder:
                 **after,
             },
         )
+
+
+def latest_target(instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str) -> Target | None:
+    """Return what an evaluation says of the partition's latest materialization, if there is one."""
+    only = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[partition])
+    records = instance.fetch_materializations(only, limit=1).records
+    if not records:
+        return None
+    event = records[0].event_log_entry
+    return Target(storage_id=records[0].storage_id, run_id=event.run_id, timestamp=event.timestamp)
+
+
+def shown_results(
+    instance: dg.DagsterInstance, checks: Sequence[dg.AssetCheckKey], partitions: Sequence[str]
+) -> dict[tuple[dg.AssetCheckKey, str], bool]:
+    """Return whether each check and partition shows as passed: its result for the latest materialization. One query a check."""
+    infos = instance.event_log_storage.get_asset_check_partition_info(list(checks), partition_keys=list(partitions))
+    return {
+        (info.check_key, info.partition_key or ""): info.latest_execution_status is Status.SUCCEEDED
+        for info in infos
+        if info.is_current and info.latest_execution_status in (Status.SUCCEEDED, Status.FAILED)
+    }
 
 
 def left_by_earlier_attempts(context: dg.AssetExecutionContext) -> Earlier:
