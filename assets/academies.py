@@ -9,7 +9,7 @@ import dagster as dg
 from assets import academy_plots
 from assets.failures import told_plainly
 from assets.metadata import table, version_of
-from assets.partition_results import RETRIED_WHEN_PASSING
+from assets.partitioned import RETRIED_WHEN_PASSING
 from b2b_pipelines.academies import service
 from b2b_pipelines.academies.prices import PRICED
 from b2b_pipelines.academies.selection import Selection

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from assets.failures import told_plainly
-from assets.partition_results import RETRIED_WHEN_PASSING
+from assets.partitioned import RETRIED_WHEN_PASSING
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.intents import service, store
 from b2b_pipelines.settings import read_settings

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import dagster as dg
 
 from assets.metadata import table
-from assets.partition_results import Check
+from assets.partitioned import Check
 from assets.partitions import contracts
 from b2b_pipelines.contracts.rules import EdxState
 from b2b_pipelines.delivery.deliver import Delivery
@@ -31,12 +31,23 @@ SPECS = [
         partitions_def=contracts,
     ),
     dg.AssetCheckSpec(
+        "sheet_is_synced",
+        asset="sheet_snapshots",
+        description="The last sync went through. If not, the result says who has to do what: mostly words for the customer.",
+        blocking=True,
+        partitions_def=contracts,
+    ),
+    dg.AssetCheckSpec(
         "sheet_has_no_conflicts",
         asset="sheet_snapshots",
         description="Every code stands in the sheet exactly once, unedited. Warns: the rest of the sheet is in order.",
         partitions_def=contracts,
     ),
 ]
+
+
+STATE_CHECKS = {"sheet_snapshots": "sheet_is_synced"}
+"""The check that an asset's own attempt evaluates, by asset."""
 
 
 def checks(of: Callable[[str], Delivery]) -> Mapping[str, Mapping[str, Check]]:

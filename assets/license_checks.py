@@ -7,7 +7,7 @@ from uuid import UUID
 
 import dagster as dg
 
-from assets.partition_results import Check
+from assets.partitioned import Check
 from assets.partitions import enterprise_customers
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.licenses import service, store

@@ -20,7 +20,7 @@ from pydantic import Field
 from assets import license_checks, license_plots
 from assets.failures import told_plainly
 from assets.metadata import table, version_of
-from assets.partition_results import Event, Link, work_through
+from assets.partitioned import Concurrency, Event, Link, work_through
 from assets.partitions import enterprise_customers
 from b2b_pipelines.alerts import outbox
 from b2b_pipelines.alerts.outbox import AlertNotTaken
@@ -108,7 +108,7 @@ class LicenseExpiry(dg.Config):
         description="Decide the same, ask nothing of anybody and write nothing: assets are only observed.",
     )
     include_internal: bool = Field(default=False, description="Take plans for internal use in.")
-    concurrency: int = Field(default=4, ge=1, le=32, description="Customers worked on at the same time.")
+    concurrency: Concurrency = Field(default=Concurrency["4"], description="Customers worked on at the same time.")
 
 
 @dg.multi_asset(
@@ -140,7 +140,7 @@ def license_chain(
         "unlinked_learners": partial(run.act, service.unlink, EventName.UNLINKED),
     }
     checks = {} if dry_run else license_checks.checks(database, lms, license_manager, run.forgotten)
-    yield from work_through(context, links, checks, concurrency=config.concurrency, dry_run=dry_run)
+    yield from work_through(context, links, checks, concurrency=config.concurrency.value, dry_run=dry_run)
 
 
 class UnknownConfig(Refused):

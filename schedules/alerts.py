@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from assets.licenses import DRY_RUN_JOB
-from assets.partition_results import PERMANENT
+from assets.partitioned import PERMANENT
 from b2b_pipelines.alerts import outbox
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.faults import service

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from assets.partition_results import Event, work_through
+from assets.partitioned import Event, work_through
 from b2b_pipelines.alerts import outbox
 from b2b_pipelines.alerts.models import UnsentAlert
 from b2b_pipelines.db.engine import Database
