@@ -26,6 +26,7 @@ def wait_three_days(database, intents, now):
     return upkeeps, rivals
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ends_well", [True, False], ids=["succeeded", "failed"])
 def test_a_bank_debit_over_three_days_holds_its_place_until_its_last_word(
     intents, stripe, database, webhook, ends_well
