@@ -110,7 +110,7 @@ def _catalog(catalog: EnterpriseCatalog, settings: Settings) -> str:
     assert customer is not None
     answer = catalog.read(customer)
     seen = f"{len(answer.academies)} academies are listed for the customer"
-    return seen if answer.catalogs_note is None else f"{seen}; {answer.catalogs_note}"
+    return f"{seen}; {'; '.join(answer.notes)} (catalogs take the role {OPERATOR})" if answer.notes else seen
 
 
 def _missing(error: VendorRefused, role: str) -> PermanentError:
