@@ -339,6 +339,25 @@ def test_a_client_does_what_it_must_with_a_recorded_answer(
     check_of(exchange)(sandbox, clients, exchange)
 
 
+@pytest.mark.parametrize(
+    "exchange",
+    [
+        named("license-manager", "throttled-burst"),
+        named("license-manager", "throttled-sustained"),
+        named("lms-enterprise", "throttled"),
+    ],
+    ids=lambda exchange: exchange.name,
+)
+def test_after_a_429_it_waits_as_long_as_it_is_asked_to_and_gets_the_answer(
+    sandbox: Sandbox, clients: Clients, exchange: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("b2b_pipelines.vendors.http.time.sleep", waited.append)
+    serve(sandbox, exchange)
+    assert clients.ask(exchange) in ([], False)
+    assert waited == [float(exchange.headers["retry-after"])]
+
+
 def test_renewals_come_from_prior_renewals(sandbox: Sandbox, clients: Clients) -> None:
     exchange = named("license-manager", "agreement-with-prior-renewals")
     serve(sandbox, exchange)
