@@ -162,7 +162,14 @@ class _Deliveries:
     """The deliveries of a run, one for each contract: the assets of a partition share what it loaded."""
 
     def __init__(self, database: Database, google_sheets: SheetsConnection, studio: Studio | None, run_id: str) -> None:
-        self._make = partial(Delivery, database, sheets=google_sheets.client, studio=studio, run_id=run_id)
+        self._make = partial(
+            Delivery,
+            database,
+            sheets=google_sheets.client,
+            studio=studio,
+            run_id=run_id,
+            ask=google_sheets.asks_before_replacing,
+        )
         self._by_slug: dict[str, Delivery] = {}
 
     def of(self, slug: str) -> Delivery:
@@ -234,6 +241,7 @@ def _counts(result: SyncResult) -> dict[str, Any]:
         "appended": result.appended,
         "unchanged": result.unchanged,
         "header written": result.header,
+        "rows replaced": result.replaced,
         "conflicts": dg.MetadataValue.json({str(kind): number for kind, number in kinds.items()}),
         "reads": result.requests.reads,
         "writes": result.requests.writes,

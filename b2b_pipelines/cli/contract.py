@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 from sqlalchemy.orm import Session
 
-from b2b_pipelines.cli import console
+from b2b_pipelines.cli import console, opening
 from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
 from b2b_pipelines.cli.courseware import content_of
 from b2b_pipelines.cli.who import actor
@@ -111,6 +111,8 @@ def create(
         answer["same_name"] = list(made.same_named)
         if not as_json:
             console.warn(_same_name(made, dry_run=dry_run))
+    if not dry_run:
+        answer |= opening.opened(answer["slug"], sheet or tab)
     _show(answer, as_json=as_json, lead="Would make the contract" if dry_run else "Made the contract")
 
 
@@ -179,6 +181,8 @@ def modify(
         changed, answer = _changed(here, contract_id, change, yes=yes or as_json, dry_run=dry_run)
     if early:
         answer["runs_ending_early"] = early
+    if not dry_run:
+        answer |= opening.opened(answer["slug"], sheet or tab)
     shown = answer | {"dry_run": True, "losses": losses.as_json(changed.losses)} if dry_run else answer
     _show(shown, as_json=as_json, lead="Would change the contract" if dry_run else "Changed the contract")
     if not as_json:
@@ -325,6 +329,7 @@ def _show(answer: dict[str, Any], *, as_json: bool, lead: str) -> None:
     cap = answer["max_learners"] or "unlimited"
     console.say(f"{lead} {answer['slug']} (id {answer['id']}) of {answer['organization']}.")
     console.say(f"{console.counted(answer['codes'], 'code')}, {answer['learners']} of {cap} seats taken.")
+    opening.show(answer["slug"], answer.get("sheet"))
 
 
 def _show_courseware(
