@@ -168,9 +168,11 @@ def _sheet(database: Database, google_sheets: SheetsConnection, run_id: str, slu
     began = time.monotonic()
     with database.session() as session:
         if not sheet_store.delivered(session, [slug]):
-            why = "the contract has no sheet, or does not require codes"
+            why = "the contract has no sheet, does not require codes, or the customer's own cells were put back"
             return dg.MaterializeResult(metadata={"not synced": why}, data_version=version_of([]))
-    result = sheet_service.sync(database, google_sheets.client(), slug, run_id=run_id)
+    result = sheet_service.sync(
+        database, google_sheets.client(), slug, run_id=run_id, ask=google_sheets.asks_before_replacing
+    )
     with database.session() as session:
         drawn = _seats_drawn(session, contract_store.contract(session, slug))
     return dg.MaterializeResult(
@@ -193,6 +195,7 @@ def _counts(result: SyncResult) -> dict[str, Any]:
         "appended": result.appended,
         "unchanged": result.unchanged,
         "header written": result.header,
+        "rows replaced": result.replaced,
         "conflicts": dg.MetadataValue.json({str(kind): number for kind, number in kinds.items()}),
         "reads": result.requests.reads,
         "writes": result.requests.writes,

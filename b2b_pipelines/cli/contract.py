@@ -8,7 +8,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from sqlalchemy.orm import Session
 
-from b2b_pipelines.cli import console
+from b2b_pipelines.cli import console, opening
 from b2b_pipelines.cli.console import AsJson, Verbose
 from b2b_pipelines.cli.courseware import content_of
 from b2b_pipelines.contracts import exchange, service, store
@@ -17,6 +17,7 @@ from b2b_pipelines.contracts.rules import integration_type
 from b2b_pipelines.contracts.service import Changes, CoursewareChange
 from b2b_pipelines.enrollment_codes import reports
 from b2b_pipelines.enrollment_codes import service as codes
+from b2b_pipelines.sheets import service as sheets
 
 LINKED = "Linked; no run was made."
 
@@ -94,7 +95,7 @@ def create(
         )
         codes.ensure_codes(session, contract.slug)
         answer = _as_listed(session, contract)
-    _show(answer, as_json=as_json, lead="Made the contract")
+    _show(answer | opening.opened(answer["slug"], sheet or tab), as_json=as_json, lead="Made the contract")
 
 
 @commands.command("modify")
@@ -153,8 +154,10 @@ def modify(
     with console.surroundings() as here, here.session() as session:
         contract = service.modify_contract(session, contract_id, changes)
         codes.ensure_codes(session, contract.slug)
+        if sheet is not None:
+            sheets.resume(session, contract.slug)
         answer = _as_listed(session, contract)
-    _show(answer, as_json=as_json, lead="Changed the contract")
+    _show(answer | opening.opened(answer["slug"], sheet or tab), as_json=as_json, lead="Changed the contract")
 
 
 @commands.command("courseware")
@@ -255,6 +258,7 @@ def _show(answer: dict[str, Any], *, as_json: bool, lead: str) -> None:
     cap = answer["max_learners"] or "unlimited"
     console.say(f"{lead} {answer['slug']} (id {answer['id']}) of {answer['organization']}.")
     console.say(f"{console.counted(answer['codes'], 'code')}, {answer['learners']} of {cap} seats taken.")
+    opening.show(answer["slug"], answer.get("sheet"))
 
 
 def _show_courseware(change: CoursewareChange, *, as_json: bool, without_runs: str = LINKED) -> None:

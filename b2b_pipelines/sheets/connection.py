@@ -35,6 +35,11 @@ class SheetsConnection:
                 self._client = connect_sheets(self._settings, self._engine)
             return self._client
 
+    @property
+    def asks_before_replacing(self) -> bool:
+        """Whether every new target that holds something waits for consent (`B2B_SHEET_REPLACE=ask`)."""
+        return self._settings.sheet_replace == "ask"
+
     def close(self) -> None:
         """Close its connections, if there are any."""
         if self._client is not None:

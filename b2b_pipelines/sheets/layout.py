@@ -259,11 +259,13 @@ class _Search:
         wrong = [header for header, columns in enumerate(self.named) if columns and not fits[header]]
         places = {
             header: {
-                other for other in wrong if other != header and self.fits(header, layout.columns[other], rows, surely=True)
+                other
+                for other in wrong
+                if other != header and self.fits(header, layout.columns[other], rows, surely=True)
             }
             for header in wrong
         }
-        if 0 in places and places[0]:
+        if places.get(0):
             return tuple(HEADERS[header] for header in sorted({0, *places[0]}))
         exchanged = all(places.values()) and set().union(*places.values()) == set(wrong)
         return tuple(HEADERS[header] for header in wrong) if exchanged else ()

@@ -96,7 +96,7 @@ class Plan:
     @property
     def estimated_bytes(self) -> int:
         """The size of the writes as `updateCells` requests, in bytes of JSON."""
-        return sum(_update_cells_bytes(run) for run in self.writes)
+        return sum(update_cells_bytes(run) for run in self.writes)
 
 
 Change: TypeAlias = tuple[int, tuple[int, ...], tuple[Entry, ...]]
@@ -158,10 +158,11 @@ def in_order(runs: Iterable[CellRun], code_column: int) -> tuple[CellRun, ...]:
     return tuple(sorted(runs, key=place))
 
 
-def _update_cells_bytes(run: CellRun) -> int:
+def update_cells_bytes(run: CellRun) -> int:
+    """Return the size of an `updateCells` request, in bytes of JSON."""
     cells = len(run.values) * len(run.values[0])
     return (
-        len(json.dumps(run.values))
+        len(json.dumps(run.values, default=lambda formula: formula.text))
         + cells * len('{"userEnteredValue": {"stringValue": }}')
         + len(run.values) * 12
         + 200

@@ -5,9 +5,10 @@ from sqlalchemy.orm import Session
 from b2b_pipelines.cells import Area, area_name
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.contracts.rules import tab_number
-from b2b_pipelines.errors import PermanentError
+from b2b_pipelines.errors import PermanentError, Refused
 from b2b_pipelines.sheets import store
 from b2b_pipelines.sheets.layout import Layout, Tab, find_layout, looks_like_code, typed
+from b2b_pipelines.sheets.models import SheetSnapshot
 from b2b_pipelines.vendors.google_sheets import TabInfo
 
 
@@ -21,6 +22,12 @@ class TargetTaken(PermanentError):
     """The tab holds our header over codes that this installation does not know: another one's."""
 
     code = "target_taken"
+
+
+class AnotherTarget(Refused):
+    """The snapshot was taken of another tab than the contract has now."""
+
+    code = "another_target"
 
 
 class SheetMerged(PermanentError):
@@ -68,6 +75,14 @@ def target_restored(contract: Contract, tab: str) -> TargetNotEmpty:
     return TargetNotEmpty(
         f"the customer's own cells were put back in the tab {tab!r}: give {contract.slug} a sheet again, or replace them"
         f" with `b2b sheet sync {contract.slug} --replace`"
+    )
+
+
+def another_target(contract: Contract, snapshot: SheetSnapshot) -> AnotherTarget:
+    """The error for a snapshot of a tab that the contract does not have now."""
+    return AnotherTarget(
+        f"the snapshot {snapshot.id} was taken of the tab {snapshot.title!r} of another sheet or tab than {contract.slug} has"
+        " now: give the contract that one again first"
     )
 
 

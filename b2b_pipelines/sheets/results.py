@@ -11,6 +11,8 @@ from b2b_pipelines.sheets.layout import HEADERS, LayoutLost, Written
 from b2b_pipelines.sheets.operations import Conflict, Plan
 from b2b_pipelines.vendors.google_sheets import Requests
 
+FAR_BELOW = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -59,6 +61,15 @@ class SyncResult:
     last_code: int = 0
     needs_consent: bool = False
     lost: LayoutLost | None = None
+
+    @property
+    def lands_far_below(self) -> bool:
+        """Whether codes were added more than 10 rows below the last code, where people may not look for them."""
+        return bool(
+            self.rows_added
+            and self.last_code
+            and max(self.rows_added) > self.last_code + FAR_BELOW + len(self.rows_added) - 1
+        )
 
     @property
     def changed(self) -> bool:
@@ -176,6 +187,18 @@ def sync_result(
         needs_consent=needs_consent,
         lost=last.lost,
     )
+
+
+def row_ranges(rows: tuple[int, ...]) -> str:
+    """Return row numbers in words, such as `rows 5-7, 9`."""
+    ranges: list[list[int]] = []
+    for row in sorted(rows):
+        if ranges and row == ranges[-1][1] + 1:
+            ranges[-1][1] = row
+        else:
+            ranges.append([row, row])
+    texts = [str(first) if first == last else f"{first}-{last}" for first, last in ranges]
+    return f"{'row' if len(rows) == 1 else 'rows'} {', '.join(texts)}"
 
 
 def content_hash(written: Written | None) -> str:

@@ -1,6 +1,6 @@
 """Snapshots: what our columns held after a sync, and what A-F held before we replaced them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +8,10 @@ from sqlalchemy.orm import Session
 
 from b2b_pipelines.cells import Cell, Formula, Value, entered, is_blank, shown
 from b2b_pipelines.sheets import store
-from b2b_pipelines.sheets.layout import HEADERS
+from b2b_pipelines.sheets.layout import HEADERS, HeldRow, Layout, Tab, Written, normal
 from b2b_pipelines.sheets.models import SheetSnapshot
 from b2b_pipelines.sheets.operations import Plan
-from b2b_pipelines.sheets.results import SyncResult
+from b2b_pipelines.sheets.results import SyncResult, content_hash
 from b2b_pipelines.vendors.google_sheets import Requests, TabContent
 
 WIDTH = len(HEADERS)
@@ -29,18 +29,41 @@ class Work:
     cause: str
 
 
-def keep_before(session: Session, work: Work) -> None:
-    """Keep what A-F hold now, unless they are blank, or the newest snapshot is just that."""
-    values = [row[:WIDTH] for row in work.seen.values]
+def keep_before(session: Session, work: Work, columns: tuple[int, ...] = tuple(range(WIDTH))) -> None:
+    """Keep what A-F hold now, or those `columns`, unless they are blank, or the newest snapshot is just that."""
+    values = [[row[column] if column < len(row) else "" for column in columns] for row in work.seen.values]
     while values and is_blank(values[-1]):
         values.pop()
     if values:
         texts = work.seen.texts or []
         rows = [
-            _without_blanks([_kept(cell, _text(texts, y, x)) for x, cell in enumerate(row)])
+            _without_blanks([_kept(cell, _text(texts, y, column)) for column, cell in zip(columns, row, strict=True)])
             for y, row in enumerate(values)
         ]
-        store.keep_before(session, _snapshot(work, "before", rows=rows, row_count=len(rows)))
+        store.keep_before(session, _snapshot(work, "before", rows=rows, row_count=len(rows), columns=list(columns)))
+
+
+def held_rows(tab: Tab, layout: Layout, codes: Mapping[str, str]) -> tuple[HeldRow, ...]:
+    """The rows of a tab in which one of those codes stands by itself, with what our columns show there."""
+    return tuple(
+        HeldRow(index + 1, code, tuple(shown(tab.cell(index, column)) for column in layout.columns))
+        for index, row in enumerate(tab.values)
+        if len(row) > layout.code and (code := codes.get(normal(row[layout.code])))
+    )
+
+
+def keep_present(session: Session, work: Work, layout: Layout, tab: Tab, rows: Sequence[HeldRow]) -> None:
+    """Keep what our columns hold now, before they are restored, as a snapshot."""
+    held = Written(layout.columns, tab.column_count, tuple(rows))
+    contents = {
+        "columns": list(layout.columns),
+        "column_count": tab.column_count,
+        "rows": [[row.row, row.code, list(row.cells)] for row in rows],
+        "row_count": len(rows),
+        "content_hash": content_hash(held),
+        "unchanged": len(rows),
+    }
+    session.add(_snapshot(work, "after", **contents))
 
 
 def remember(session: Session, work: Work, plan: Plan, result: SyncResult, last: SheetSnapshot | None) -> None:

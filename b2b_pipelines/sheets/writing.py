@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from b2b_pipelines.cells import Table
-from b2b_pipelines.sheets.operations import CellRun, Plan, pieces
+from b2b_pipelines.sheets.operations import CellRun, Plan, pieces, update_cells_bytes
 from b2b_pipelines.vendors.google_sheets import (
     CountedSheets,
     TabContent,
@@ -19,6 +19,7 @@ from b2b_pipelines.vendors.google_sheets import (
 
 ATOMIC_BYTES = 2_000_000
 PIECE_BYTES = 2_000_000
+ROWS_A_CHANGE = 500
 
 
 def write(
@@ -40,6 +41,25 @@ def write(
         changes, writes = [], last
     changes += [update_cells(tab.sheet_id, run.row, run.column, run.values) for run in writes]
     return sheets.update(spreadsheet, changes, tab)
+
+
+def write_cells(sheets: CountedSheets, spreadsheet: str, tab: TabInfo, runs: Sequence[CellRun]) -> None:
+    """Write cells as they were entered, formulas as formulas: one request, or several of at most 2 MB."""
+    rows = max((run.row + len(run.values) for run in runs), default=0) - tab.row_count
+    columns = max((run.column + len(run.values[0]) for run in runs), default=0) - tab.column_count
+    changes = [append_dimension(tab.sheet_id, "ROWS", rows)] if rows > 0 else []
+    changes += [append_dimension(tab.sheet_id, "COLUMNS", columns)] if columns > 0 else []
+    size = 0
+    for run in runs:
+        for start in range(0, len(run.values), ROWS_A_CHANGE):
+            part = CellRun(run.row + start, run.column, run.values[start : start + ROWS_A_CHANGE])
+            if changes and size + update_cells_bytes(part) > PIECE_BYTES:
+                sheets.grow(spreadsheet, changes)
+                changes, size = [], 0
+            changes.append(update_cells(tab.sheet_id, part.row, part.column, part.values))
+            size += update_cells_bytes(part)
+    if changes:
+        sheets.grow(spreadsheet, changes)
 
 
 def _growth(plan: Plan, tab: TabInfo) -> list[dict[str, Any]]:
