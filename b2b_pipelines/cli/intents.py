@@ -47,6 +47,8 @@ def list_intents(
         columns["learner"] = "Learner"
     if not as_json:
         rows = [row | {"paid": _paid(row["payment"]), "returned": _returned(row["money_back"])} for row in rows]
+        seldom = ("pending_since", "returned", "last_error")
+        columns = {key: head for key, head in columns.items() if key not in seldom or any(row[key] for row in rows)}
     console.print_rows(rows, columns, as_json=as_json)
     if not as_json and count > len(rows):
         console.warn(f"{count - len(rows)} more: use --limit, --state or --learner")

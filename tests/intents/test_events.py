@@ -1,6 +1,7 @@
 """Each type of event over HTTP, signed by Stripe's own package: twice, out of order, in the future, and thin."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from itertools import permutations
 
@@ -150,6 +151,22 @@ def test_the_session_id_alone_names_the_intent_even_when_it_is_stored_later(inte
     stripe.session("completed", other, "cs_2", **UNPAID)
     stripe.session(kind.removeprefix("checkout.session."), None, "cs_2", **fields)
     assert intents.get(other)["state"] == state
+
+
+def test_facts_told_at_the_same_moment_add_up_too(intents, stripe, seen):
+    for number in range(5):
+        made = intents.make(f"l{number}@example.com")
+        events = [
+            event_of(name, made, f"evt_{name}_{number}") for name in ("completed-unpaid", "succeeded", "refunded")
+        ]
+        for event in events:
+            subject = event["data"]["object"]
+            subject |= {"payment_intent": f"pi_{number}"} | ({"id": f"cs_{number}"} if "mode" in subject else {})
+        with ThreadPoolExecutor(9) as pool:
+            list(pool.map(stripe.tell, events * 3))
+        got = intents.get(made)
+        assert (got["state"], got["pending_since"], len(got["money_back"])) == ("paid", None, 1)
+    eventually(lambda: seen() == ["payment_money_back"] * 5)
 
 
 class TestExpiry:

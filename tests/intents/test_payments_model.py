@@ -106,6 +106,7 @@ class Payments(RuleBasedStateMachine):
         self.sessions: list[CheckoutAtStripe] = []
         self.letters: list[Letter] = []
         self.numbers = 0
+        self.changed = True
 
     def teardown(self) -> None:
         self.stack.close()
@@ -119,7 +120,7 @@ class Payments(RuleBasedStateMachine):
     @rule(who=st.sampled_from(PEOPLE), what=st.sampled_from(WISHES), names_intent=NAMING)
     def clients_ask(self, who: str, what: dict[str, str], names_intent: str) -> None:
         """A learner reserves, or comes back; the shop opens a session."""
-        uuid = self.intents[-1] if self.intents else None
+        uuid, self.changed = self.intents[-1] if self.intents else None, True
         with suppress(Refused), self.session.begin_nested():
             intent, made = service.reserve(self.session, Wish(Person(who), **what), self.now, RESERVATION)
             uuid = intent.uuid
@@ -159,13 +160,14 @@ class Payments(RuleBasedStateMachine):
 
     @rule(hours=st.sampled_from([0, 25, 24 * 15]))
     def time_passes_and_the_upkeep_comes(self, hours: int) -> None:
+        self.changed = True
         self.now += timedelta(hours=hours, minutes=5)
         service.clean_up(self.session, self.now, STALLED_AFTER)
 
     @precondition(lambda self: self.intents)
     @rule(which=FEW, report=st.sampled_from(["fulfilled", *sorted(ERRORED)]))
     def provisioning_reports(self, which: int, report: str) -> None:
-        uuid = self.intents[which % len(self.intents)]
+        uuid, self.changed = self.intents[which % len(self.intents)], True
         with suppress(Refused), self.session.begin_nested():
             if report == "fulfilled":
                 service.fulfill(self.session, uuid, self.now)
@@ -212,6 +214,9 @@ class Payments(RuleBasedStateMachine):
 
     @invariant()
     def money_is_never_without_a_trace(self) -> None:
+        if not self.changed:
+            return
+        self.changed = False
         rows = {row.uuid: row for row in self.session.execute(INTENTS)}
         alerts = self._alerts()
         for uuid, row in rows.items():
@@ -236,6 +241,7 @@ class Payments(RuleBasedStateMachine):
             assert (row.pending_since is None) or row.state == IntentState.CREATED
 
     def _receive(self, event: dict[str, Any]) -> None:
+        self.changed = True
         payments.receive_event(self.session, event, self.now)
 
     def _alerts(self) -> Counter[tuple[str, str]]:
@@ -260,7 +266,7 @@ def explore(database: Database, sequences: int, number: int) -> None:
 
     Explored.database = database
     DELIVERED.clear()
-    chosen = settings(max_examples=sequences, stateful_step_count=7, derandomize=False)
+    chosen = settings(max_examples=sequences, stateful_step_count=5, derandomize=False)
     run_state_machine_as_test(seed(number)(Explored), settings=chosen)
     assert min(DELIVERED[tells] for tells in ("paid", "pending", "failed", "expired", "refund")) > sequences / 20
 
