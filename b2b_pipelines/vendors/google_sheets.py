@@ -30,6 +30,7 @@ from googleapiclient.errors import HttpError
 
 from b2b_pipelines.errors import NotConfigured, PermanentError, TransientError
 from b2b_pipelines.settings import Settings
+from b2b_pipelines.vendors import bounds
 from b2b_pipelines.vendors.http import retry_after
 
 SCOPES = ("https://www.googleapis.com/auth/spreadsheets",)
@@ -550,6 +551,7 @@ class _Http(httplib2.Http):
 
     def __init__(self, urls: Mapping[str, str], timeout: float) -> None:
         super().__init__(timeout=timeout)
+        self.follow_redirects = False  # the token is for Google's host
         self._urls = urls
         self._used = 0.0
         self.before_each: Callable[[], None] = lambda: None
@@ -583,7 +585,8 @@ class _Http(httplib2.Http):
 
         conn.request = once
         try:
-            return super()._conn_request(conn, request_uri, method, body, headers)  # type: ignore[misc]
+            with bounds.http_client(conn, "Google"):
+                return super()._conn_request(conn, request_uri, method, body, headers)  # type: ignore[misc]
         finally:
             del conn.request
 

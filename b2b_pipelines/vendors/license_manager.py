@@ -13,6 +13,7 @@ from uuid import UUID
 
 from b2b_pipelines.errors import TransientError
 from b2b_pipelines.values import storable, utc
+from b2b_pipelines.vendors.bounds import bounded_listing
 from b2b_pipelines.vendors.http import AnswerMalformed, Authorization, HttpClient, Patience
 
 AGREEMENTS = "/api/v1/customer-agreement/"
@@ -84,17 +85,20 @@ class LicenseManager:
     def close(self) -> None:
         self.http.close()
 
+    @bounded_listing
     def agreements(self, customer: UUID) -> list[Agreement]:
         """The agreements of a customer: one, or none when license-manager does not know them."""
         params = {"enterprise_customer_uuid": str(customer), "active_plans_only": "false"}
         found = self._whole(AGREEMENTS, params, _agreement)
         return [agreement for agreement in found if agreement.customer == customer]
 
+    @bounded_listing
     def licenses(self, plan: UUID) -> list[ListedLicense]:
         """Every license of a plan that was given out once, each exactly once."""
         params = {"page_size": PAGE_SIZE, "status": ",".join(GIVEN_OUT)}
         return self._whole(LICENSES.format(plan=plan), params, lambda row: _license(row, plan))
 
+    @bounded_listing
     def count(self, plan: UUID) -> int:
         """How many licenses of a plan were given out once, as license-manager counts them."""
         params = {"page_size": 1, "status": ",".join(GIVEN_OUT)}

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from b2b_pipelines.settings import Settings
+from b2b_pipelines.vendors.bounds import bounded_listing
 from b2b_pipelines.vendors.http import (
     AnswerMalformed,
     Authorization,
@@ -155,6 +156,7 @@ class EnterpriseLms:
         if "html" in response.headers.get("Content-Type", ""):
             raise AnswerMalformed(f"the LMS answered POST {path} with a web page: is B2B_LMS_URL the LMS itself?")
 
+    @bounded_listing
     def is_linked(self, customer: UUID, address: str) -> bool:
         """Whether a learner with that address is linked to the customer."""
         page = 1
