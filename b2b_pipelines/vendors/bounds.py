@@ -196,16 +196,17 @@ def http_client(connection: http.client.HTTPConnection, vendor: str) -> Iterator
 
         class Bounded(http.client.HTTPResponse):
             def read(self, amt: int | None = None) -> bytes:
-                pieces = (
-                    iter([super().read(amt)])
-                    if amt is not None
-                    else iter(lambda: super(Bounded, self).read(CHUNK), b"")
-                )
+                if amt is not None:
+                    piece = super().read(amt)
+                    came(len(piece))
+                    return piece
                 inflated = zlib.decompressobj(47) if self.getheader("Content-Encoding") == "gzip" else None
                 content = []
-                for piece in pieces:
+                while piece := super().read(CHUNK):
                     came(len(piece) if inflated is None else _inflated_size(inflated, piece))
                     content.append(piece)
+                if self.length:  # which read(amt) does not mind
+                    raise http.client.IncompleteRead(b"".join(content), self.length)
                 return b"".join(content)
 
         connection.response_class = Bounded
