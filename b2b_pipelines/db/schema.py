@@ -44,13 +44,16 @@ def current_revision(engine: Engine) -> str | None:
         return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
 
 
-def upgrade(engine: Engine) -> tuple[str | None, str]:
-    """Apply what is missing, in one transaction; the numbers before and after. Commands that come at once take turns."""
+def upgrade(engine: Engine, to: str = "head") -> tuple[str | None, str]:
+    """Apply the missing migrations up to `to` in one transaction. Concurrent upgrades take turns.
+
+    Return the database's migration before, and the newest migration there is.
+    """
     from alembic import command
 
     before = current_revision(engine)
     with _alembic(engine) as config:
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
     return before, newest_revision()
 
 
