@@ -10,8 +10,10 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import InvalidatePoolError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from b2b_pipelines.errors import TransientError
+from b2b_pipelines.db.watchdog import watch
+from b2b_pipelines.errors import PermanentError, TransientError
 
+DISK_FULL = "53100"
 CONNECT_SECONDS = 5
 """How long one address of the server may take to let a connection in. A name may have two addresses."""
 # The tables fit into memory, and no statement runs long enough for compiling it to pay.
@@ -28,6 +30,12 @@ class DatabaseUnavailable(TransientError):
     code = "database_unavailable"
 
 
+class DatabaseFull(PermanentError):
+    """PostgreSQL has no space left for what was to be written."""
+
+    code = "disk_full"
+
+
 @contextmanager
 def answering() -> Iterator[None]:
     """Turn a connection that is refused or breaks into `DatabaseUnavailable`; other errors pass."""
@@ -36,6 +44,8 @@ def answering() -> Iterator[None]:
     except psycopg2.OperationalError as error:  # of a connection that breaks as it is given back
         raise _unavailable(error) from error
     except OperationalError as error:
+        if getattr(error.orig, "pgcode", None) == DISK_FULL:
+            raise DatabaseFull("the disk of PostgreSQL is full: make room, and try again") from error
         words = str(error.orig)
         if error.statement is None or error.connection_invalidated or "connect" in words or "terminat" in words:
             raise _unavailable(error.orig) from error
@@ -108,6 +118,7 @@ class Database:
             },
         )
         try_when_idle(self.engine)
+        watch(self.engine)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         self._readings = sessionmaker(self.engine.execution_options(isolation_level="AUTOCOMMIT"))
 

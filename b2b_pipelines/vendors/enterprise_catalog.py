@@ -9,6 +9,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from b2b_pipelines.errors import TransientError
+from b2b_pipelines.vendors.bounds import bounded_listing
 from b2b_pipelines.vendors.http import AnswerMalformed, Authorization, HttpClient, Patience, VendorRefused
 
 PAGE_SIZE = 100
@@ -65,6 +66,7 @@ class EnterpriseCatalog:
     def close(self) -> None:
         self._client.close()
 
+    @bounded_listing
     def read(self, customer: UUID) -> CatalogAnswer:
         """Every academy and every catalog of the customer. Raises `ListUnsettled` when the academies stay incomplete.
 
@@ -89,6 +91,7 @@ class EnterpriseCatalog:
             what = "lists no catalogs for the customer"
         return [], (f"enterprise-catalog {what}: no catalog query ids come from there ({ROLE_FOR_CATALOGS})",)
 
+    @bounded_listing
     def academies(self, customer: UUID) -> list[Any]:
         """Every row of `/academies/`, as it came, each academy once.
 
@@ -109,6 +112,7 @@ class EnterpriseCatalog:
             f"enterprise-catalog counts {count} academies and lists {len(collected)}, however often it is read"
         )
 
+    @bounded_listing
     def catalogs(self, customer: UUID) -> list[Any]:
         """Every row of `/enterprise-catalogs/`, as it came, in its order (that of creation)."""
         return [row for page in self._pages("/api/v1/enterprise-catalogs/", customer) for row in page["results"]]

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 from b2b_pipelines.errors import TransientError
+from b2b_pipelines.vendors.bounds import bounded_listing
 from b2b_pipelines.vendors.http import AnswerMalformed, Authorization, HttpClient, Patience
 from b2b_pipelines.vendors.license_rows import (
     Agreement,
@@ -77,6 +78,7 @@ class LicenseManager:
     def close(self) -> None:
         self.http.close()
 
+    @bounded_listing
     def agreements(self, customer: UUID) -> list[Agreement]:
         """Return the customer's agreement, or an empty list.
 
@@ -86,6 +88,7 @@ class LicenseManager:
         agreements = self._complete(AGREEMENTS, params, read_agreement)
         return [agreement for agreement in agreements if agreement.customer == customer]
 
+    @bounded_listing
     def licenses(self, plan: UUID) -> list[ListedLicense]:
         """Return every license of a plan that was given out at least once, each exactly once.
 

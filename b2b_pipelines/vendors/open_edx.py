@@ -12,6 +12,7 @@ from uuid import UUID
 import httpx
 
 from b2b_pipelines.settings import Settings
+from b2b_pipelines.vendors.bounds import bounded_listing
 from b2b_pipelines.vendors.http import (
     AnswerMalformed,
     Authorization,
@@ -197,6 +198,7 @@ class EnterpriseLms:
             return
         self._refuse_unlinking(path, response, addresses)
 
+    @bounded_listing
     def is_linked(self, customer: UUID, address: str) -> bool:
         """Return whether a learner with that address is linked to the customer; a pending one is not listed."""
         params = {"email": address}

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
-import requests
+import httpx
 import stripe
 
 from b2b_pipelines.errors import InvalidInput, PermanentError, TransientError
+from b2b_pipelines.vendors import bounds
+from b2b_pipelines.vendors.bounds import bounded_listing
 
 KEYS_A_CALL = 10
 PAGE_SIZE = 100
@@ -43,20 +45,38 @@ class EventMalformed(InvalidInput):
     code = "invalid_event"
 
 
-class _CountedHttp(stripe.RequestsClient):
-    """The package's own HTTP client over one session, counting the requests; it also asks again what Stripe gave up
-    (408) or asks to slow down (429)."""
+class _CountedHttp(stripe.HTTPClient):
+    """The package's HTTP client over httpx, within the bounds of every vendor, counting the requests.
+
+    It also asks again what Stripe gave up (408) or asks to slow down (429).
+    """
+
+    name = "httpx"
 
     def __init__(self, timeout: float) -> None:
-        self.session = requests.Session()
-        super().__init__(timeout=timeout, session=self.session)
+        super().__init__()
+        self._client = bounds.client(timeout=timeout, follow_redirects=False)
         self.count = 0
         self._counting = threading.Lock()
 
-    def request(self, *args: Any, **kwargs: Any) -> Any:
+    def request(
+        self, method: str, url: str, headers: Any, post_data: Any = None, *, _usage: Any = None
+    ) -> tuple[Any, int, Any]:
         with self._counting:
             self.count += 1
-        return super().request(*args, **kwargs)
+        try:
+            with (
+                bounds.answer("Stripe") as came,
+                self._client.stream(method, url, headers=headers, content=post_data) as response,
+            ):
+                bounds.read(response, came)
+        except httpx.HTTPError as error:
+            failure: Any = stripe.APIConnectionError
+            raise failure("Stripe could not be reached", should_retry=True) from error
+        return response.content, response.status_code, response.headers
+
+    def close(self) -> None:
+        self._client.close()
 
     def _should_retry(self, response: Any, error: Any, tried: int, most: int | None) -> bool:
         if response is not None and tried < (most or 0):
@@ -93,8 +113,9 @@ class Stripe:
         self.close()
 
     def close(self) -> None:
-        self._http.session.close()
+        self._http.close()
 
+    @bounded_listing
     def prices(self, lookup_keys: Sequence[str]) -> list[dict[str, Any]]:
         """Every price with one of those lookup keys, active or not, as Stripe has it, its product within it.
 

@@ -10,6 +10,8 @@ import httplib2
 import pygsheets
 from google.auth.credentials import AnonymousCredentials
 
+from b2b_pipelines.vendors import bounds
+
 SHEETS = "https://sheets.googleapis.com"
 DRIVE = "https://www.googleapis.com"
 IDLE_SECONDS = 3.0
@@ -60,6 +62,7 @@ class Connection(httplib2.Http):
 
     def __init__(self, urls: Mapping[str, str], timeout: float) -> None:
         super().__init__(timeout=timeout)
+        self.follow_redirects = False  # the token is for Google's host
         self._urls = urls
         self._used = 0.0
         self.before_each: Callable[[], None] = lambda: None
@@ -93,6 +96,7 @@ class Connection(httplib2.Http):
 
         conn.request = once
         try:
-            return super()._conn_request(conn, request_uri, method, body, headers)  # type: ignore[misc]
+            with bounds.http_client(conn, "Google"):
+                return super()._conn_request(conn, request_uri, method, body, headers)  # type: ignore[misc]
         finally:
             del conn.request
