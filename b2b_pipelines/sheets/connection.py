@@ -8,7 +8,6 @@ from b2b_pipelines.db.limiter import Limiter
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.vendors.google_sheets import GoogleSheets, account
 
-
 ROUTINE_SHARE = 0.75
 """The share of the pace that refreshes and backfills may take: the rest is free for a contract that changed."""
 
