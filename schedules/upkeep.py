@@ -7,10 +7,12 @@ import dagster as dg
 import httpx
 
 from b2b_pipelines.db.engine import Database
+from b2b_pipelines.faults import watch
 from b2b_pipelines.settings import read_settings
 from b2b_pipelines.upkeep import dagster_tables, store
 from b2b_pipelines.upkeep.rules import Keep
 from resources.urgency import ROUTINE
+from schedules.watch import look
 
 HEARTBEAT_TIMEOUT = 10.0
 
@@ -58,10 +60,13 @@ upkeep = dg.ScheduleDefinition(
     cron_schedule="* * * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every minute: calls B2B_HEARTBEAT_URL, whose owner raises an alarm when the calls stop. Starts no run.",
+    description="Every minute: notes how Dagster does, for /readyz?dagster, and calls B2B_HEARTBEAT_URL, whose owner "
+    "raises an alarm when the calls stop. Starts no run.",
 )
-def heartbeat(context: dg.ScheduleEvaluationContext) -> Iterator[dg.SkipReason]:
-    """Call the URL of a dead man's switch. A call that fails fails the tick, in plain sight."""
+def heartbeat(context: dg.ScheduleEvaluationContext, database: dg.ResourceParam[Database]) -> Iterator[dg.SkipReason]:
+    """Store a look at Dagster, and call the URL of a dead man's switch. A call that fails fails the tick, in plain sight."""
+    with database.session() as session:
+        watch.save(session, look(context.instance))
     url = read_settings().heartbeat_url
     if url is None:
         yield dg.SkipReason("B2B_HEARTBEAT_URL is not set")

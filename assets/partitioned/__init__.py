@@ -6,15 +6,25 @@ the only file that knows Dagster's event types and tags, `retry` decides what an
 """
 
 from assets.partitioned.chain import CHAIN_RETRIES, RETRIED_WHEN_PASSING, Event, Terminated, work_through
-from assets.partitioned.recorder import ATTEMPT, CUSTOMER, DOWNSTREAM_OF, PERMANENT, RETRY_FOLLOWS
+from assets.partitioned.recorder import (
+    ATTEMPT,
+    CAUSE,
+    CUSTOMER,
+    DOWNSTREAM_OF,
+    FOR_THE_CUSTOMER,
+    PERMANENT,
+    RETRY_FOLLOWS,
+)
 from assets.partitioned.runner import Check, CheckFailed, Link
 from assets.partitioned.selection import Concurrency, consecutive
 
 __all__ = [
     "ATTEMPT",
+    "CAUSE",
     "CHAIN_RETRIES",
     "CUSTOMER",
     "DOWNSTREAM_OF",
+    "FOR_THE_CUSTOMER",
     "PERMANENT",
     "RETRIED_WHEN_PASSING",
     "RETRY_FOLLOWS",

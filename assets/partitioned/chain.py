@@ -167,6 +167,7 @@ def _failing(error: Exception, is_customers: Callable[[Exception], bool], retry_
     may_pass = isinstance(error, TransientError | OperationalError)
     return Failing(
         reason=_reason(error),
+        cause=error.code if isinstance(error, B2BError) else type(error).__name__,
         permanent=not may_pass,
         customer=is_customers(error),
         retry_follows=may_pass and retry_follows,

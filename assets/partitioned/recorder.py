@@ -48,8 +48,12 @@ RETRY_FOLLOWS = "b2b/retry"
 """Tag of such an observation: "true" when a later run tries the partition again by itself."""
 DOWNSTREAM_OF = "b2b/downstream_of"
 """Tag of such an observation: the asset of the chain that failed, when this one only comes after it."""
+CAUSE = "b2b/cause"
+"""Tag of such an observation: the code of the error, or the class of one that was not expected."""
 ATTEMPT = "b2b/attempt"
 """Tag of a run: which attempt it is at the partitions that failed before, from 1."""
+FOR_THE_CUSTOMER = "for the customer"
+"""Metadata of a failed state check: false when the failure is ours, and is told of as that of the partition."""
 REHEARSED = "dry run: this is what would be done, and nothing was"
 PAGE = 5000
 
@@ -61,6 +65,7 @@ class Failing:
     """How the failure of a partition is recorded."""
 
     reason: str
+    cause: str
     permanent: bool
     customer: bool
     retry_follows: bool
@@ -245,7 +250,7 @@ class Recorder:
         result = dg.AssetCheckResult(
             passed=passed,
             description=failing.reason if failing else None,
-            metadata={"for the customer": failing.customer, "retry follows": failing.retry_follows} if failing else {},
+            metadata={FOR_THE_CUSTOMER: failing.customer, "retry follows": failing.retry_follows} if failing else {},
         )
         self._evaluate(key, Checked(asset, name, result))
 
@@ -323,6 +328,7 @@ class Recorder:
                 PERMANENT: str(failing.permanent).lower(),
                 CUSTOMER: str(failing.customer).lower(),
                 RETRY_FOLLOWS: str(failing.retry_follows).lower(),
+                CAUSE: failing.cause,
                 **after,
             },
         )

@@ -46,6 +46,7 @@ from b2b_pipelines.enrollment_codes import pages as code_pages
 from b2b_pipelines.enrollment_codes.pages import Seats
 from b2b_pipelines.errors import NotFound, Refused, TransientError
 from b2b_pipelines.faults import store as fault_store
+from b2b_pipelines.faults.status import lines as what_is_wrong
 from b2b_pipelines.privacy import masked_anywhere
 from b2b_pipelines.sheets import history
 from b2b_pipelines.sheets.differences import Change, differences
@@ -221,6 +222,15 @@ def sign_out_form(request: Request, db: Db) -> Response:
     response = RedirectResponse(request.url_for("sign_in_page").path, 303)
     forget_session(request, response)
     return response
+
+
+@router.get("/status/", name="status_page")
+def status_page(request: Request, db: Db, caller: SignedIn) -> Response:
+    """What is wrong now; for callers that are not bound to an organization."""
+    if caller.organization_id is not None:
+        raise NotFound("there is no such page")
+    with db.session() as session:
+        return render(request, "status.html", caller, lines=what_is_wrong(session))
 
 
 @router.get("/docs", name="docs_page")

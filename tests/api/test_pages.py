@@ -158,6 +158,20 @@ def test_a_bound_token_shows_its_organization_only(visitor, database, sold, shop
     assert visitor.get(f"/contracts/{sold.slug}/compare?earlier={other}&later={newest}").status_code == 404
 
 
+def test_the_status_page_says_what_is_wrong_to_a_token_that_sees_everything(visitor, database, sold):
+    assert visitor.get("/status/").headers["location"].endswith("/sign-in?next=%2Fstatus%2F")
+    sign_in(visitor, token(database))
+    page = visitor.get("/status/").text
+    assert "daemon has not reported yet" in page
+    assert "operators" in page
+
+
+def test_the_status_page_is_not_shown_to_a_token_of_one_organization(visitor, database, sold):
+    sign_in(visitor, token(database, organization="ACME"))
+    assert visitor.get("/status/").status_code == 404
+    assert "Status" not in visitor.get("/").text
+
+
 def test_addresses_are_shown_to_a_token_that_may_see_them(visitor, database, sold, shop: Shop):
     sign_in(visitor, token(database, "emails"))
     first, _, third = shop.run("SELECT id FROM sheet_snapshot ORDER BY id")
