@@ -61,6 +61,7 @@ class ContractOut(BaseModel):
                     "learners": 37,
                     "sheet_url": "https://docs.google.com/spreadsheets/d/1AbCdEfGhIjKlMnOp/edit",
                     "sheet_tab": "Sheet1",
+                    "description": "",
                     "revision": 12,
                 }
             ]
@@ -82,6 +83,7 @@ class ContractOut(BaseModel):
     learners: int
     sheet_url: str | None
     sheet_tab: str | None
+    description: str
     revision: int = Field(description="Grows at every change; the `ETag` of the contract.")
 
 
