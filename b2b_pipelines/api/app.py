@@ -21,6 +21,7 @@ from b2b_pipelines.api import (
     licenses,
     openapi,
     pages,
+    people,
     provisioning,
     set_up,
     stripe_events,
@@ -82,10 +83,11 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
     app.state.metrics = Metrics()
     app.add_middleware(Observed, metrics=app.state.metrics)
     errors.install(app)
+    people.install(app, settings)
     for router in FEATURES:
         strict = [] if router in NOT_STRICT else [Depends(known_parameters)]
         app.include_router(router, dependencies=strict)
-    for router in (health.router, pages.router):
+    for router in (health.router, people.router, pages.router):
         app.include_router(router)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     return app
