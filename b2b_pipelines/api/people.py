@@ -1,11 +1,10 @@
 """People sign in: with an address and a password, with the link that sets one, or through OpenID Connect."""
 
+import warnings
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from anyio import to_thread
-from authlib.integrations.base_client.errors import OAuthError
-from authlib.integrations.starlette_client import OAuth
 from fastapi import APIRouter, FastAPI, Form, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from httpx import HTTPError
@@ -34,6 +33,9 @@ def install(app: FastAPI, settings: Settings) -> None:
     app.state.oidc = None
     if settings.oidc_issuer is None:
         return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Authlib prefers a successor of httpx that nothing else here uses
+        from authlib.integrations.starlette_client import OAuth
     secret = settings.oidc_client_secret.get_secret_value() if settings.oidc_client_secret else ""
     oauth = OAuth()
     oauth.register(
@@ -122,6 +124,8 @@ async def oidc_start(request: Request, wanted: Annotated[str, Query(alias="next"
 @router.get("/sign-in/oidc/callback", name="oidc_callback")
 async def oidc_callback(request: Request) -> Response:
     """Take the provider's answer: Authlib checks state, nonce, PKCE and the signature of the ID token."""
+    from authlib.integrations.base_client.errors import OAuthError
+
     client = _provider(request)
     try:
         token: dict[str, Any] = await client.authorize_access_token(request)
