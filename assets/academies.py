@@ -9,7 +9,7 @@ import dagster as dg
 from assets import academy_plots
 from assets.failures import told_plainly
 from assets.metadata import table, version_of
-from assets.partition_results import RETRIED_WHEN_PASSING
+from assets.partitioned import RETRIED_WHEN_PASSING
 from b2b_pipelines.academies import service
 from b2b_pipelines.academies.prices import PRICED
 from b2b_pipelines.academies.selection import Selection
@@ -62,6 +62,7 @@ def academy_catalogs(
             "dagster/row_count": len(read.academies),
             "catalogs": len(read.catalogs),
             "changed": read.changed,
+            **({"notes": "; ".join(read.notes)} if read.notes else {}),
             "requests": requests.total,
             "seconds": round(time.monotonic() - began, 3),
         },
@@ -88,13 +89,15 @@ def stripe_prices(
     began = time.monotonic()
     before = stripe.requests if stripe else 0
     with told_plainly():
-        outcomes = service.refresh_prices(database, stripe, academy_selection, datetime.now(UTC))
+        read = service.refresh_prices(database, stripe, academy_selection, datetime.now(UTC))
+    outcomes = read.outcomes
     without = [(key, outcome.state) for key, outcome in outcomes.items() if outcome.price is None]
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": len(outcomes),
             "priced": sum(outcome.state == PRICED for outcome in outcomes.values()),
             "without a price": table([{"lookup key": key, "why": state} for key, state in without]),
+            **({"fields unknown to this version": ", ".join(read.unknown_fields)} if read.unknown_fields else {}),
             "requests": (stripe.requests if stripe else 0) - before,
             "seconds": round(time.monotonic() - began, 3),
         },
@@ -143,8 +146,10 @@ def _of_publication(published: Published) -> dict[str, Any]:
         {"uuid": refusal.uuid, "name": refusal.name, "reason": refusal.reason} for refusal in published.reading.refused
     ]
     unmatched = [{"setting": setting, "entry": entry} for setting, entry in published.reading.unmatched]
+    notes = service.notes_on(shown)
     return {
         "dagster/row_count": len(shown),
+        **({"notes": "; ".join(notes)} if notes else {}),
         "version": published.version,
         **{kind: published.count(kind) for kind in ("published", "changed", "deactivated", "reactivated")},
         "stale": sum(product.stale for product in shown),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from assets.failures import told_plainly
-from assets.partition_results import RETRIED_WHEN_PASSING
+from assets.partitioned import RETRIED_WHEN_PASSING
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.intents import service, store
 from b2b_pipelines.settings import read_settings
@@ -22,18 +22,19 @@ from b2b_pipelines.settings import read_settings
     freshness_policy=dg.FreshnessPolicy.time_window(warn_window=timedelta(minutes=20), fail_window=timedelta(hours=1)),
 )
 def checkout_intents(database: dg.ResourceParam[Database]) -> dg.MaterializeResult[None]:
-    """Learners' attempts to buy: reservations that ended have expired, payments that nothing followed are marked."""
+    """Learners' attempts to buy: ended reservations expired, stalled and overdue payments reported."""
     began = time.monotonic()
     stalled_after = timedelta(seconds=read_settings().intent_stalled_after)
     with told_plainly(), database.session() as session:
-        expired, stalled = service.clean_up(session, datetime.now(UTC), stalled_after)
+        upkeep = service.clean_up(session, datetime.now(UTC), stalled_after)
         counts = store.counts(session)
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": sum(counts.values()),
-            "expired": expired,
-            "stalled": len(stalled),
-            "stalled intents": dg.MetadataValue.json([str(uuid) for uuid in stalled[:100]]),
+            "expired": upkeep.expired,
+            "stalled": len(upkeep.stalled),
+            "stalled intents": dg.MetadataValue.json([str(uuid) for uuid in upkeep.stalled[:100]]),
+            "overdue payments": upkeep.overdue,
             "by state": dg.MetadataValue.json(counts),
             "seconds": round(time.monotonic() - began, 3),
         }

@@ -5,11 +5,18 @@ from collections.abc import Callable, Mapping
 import dagster as dg
 
 from assets.metadata import table
-from assets.partition_results import Check
+from assets.partitioned import Check
 from assets.partitions import contracts
+from b2b_pipelines.contracts.rules import EdxState
 from b2b_pipelines.delivery.deliver import Delivery
 
 SPECS = [
+    dg.AssetCheckSpec(
+        "runs_are_in_edx",
+        asset="contract_runs",
+        description="Studio made every run of the contract, under the key and with the times that are recorded. Warns.",
+        partitions_def=contracts,
+    ),
     dg.AssetCheckSpec(
         "codes_match_contract",
         asset="enrollment_codes",
@@ -24,6 +31,13 @@ SPECS = [
         partitions_def=contracts,
     ),
     dg.AssetCheckSpec(
+        "sheet_is_synced",
+        asset="sheet_snapshots",
+        description="The last sync went through. If not, the result says who has to do what: mostly words for the customer.",
+        blocking=True,
+        partitions_def=contracts,
+    ),
+    dg.AssetCheckSpec(
         "sheet_has_no_conflicts",
         asset="sheet_snapshots",
         description="Every code stands in the sheet exactly once, unedited. Warns: the rest of the sheet is in order.",
@@ -32,15 +46,33 @@ SPECS = [
 ]
 
 
+STATE_CHECKS = {"sheet_snapshots": "sheet_is_synced"}
+"""The check that an asset's own attempt evaluates, by asset."""
+
+
 def checks(of: Callable[[str], Delivery]) -> Mapping[str, Mapping[str, Check]]:
     """Return the checks by asset and name, each to be called with a contract's slug; `of` returns its delivery."""
     return {
+        "contract_runs": {"runs_are_in_edx": lambda slug: _runs_are_in_edx(of(slug))},
         "enrollment_codes": {
             "codes_match_contract": lambda slug: _codes_match_contract(of(slug)),
             "no_code_redeemed_twice": lambda slug: _no_code_redeemed_twice(of(slug)),
         },
         "sheet_snapshots": {"sheet_has_no_conflicts": lambda slug: _sheet_has_no_conflicts(of(slug))},
     }
+
+
+def _runs_are_in_edx(delivery: Delivery) -> dg.AssetCheckResult:
+    prepared = delivery.prepare()
+    failed = [(run, prepared.asked.failed.get(run, "")) for run, state in prepared.runs if state == EdxState.FAILED]
+    pending = sum(state == EdxState.PENDING for _, state in prepared.runs)
+    where = {"where": table([{"run": run, "error": error} for run, error in failed])} if failed else {}
+    return dg.AssetCheckResult(
+        passed=not failed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(failed)} not made in edX, the first: {failed[0][0]}: {failed[0][1]}" if failed else None,
+        metadata={"failed": len(failed), "pending": pending, **where},
+    )
 
 
 def _codes_match_contract(delivery: Delivery) -> dg.AssetCheckResult:

@@ -1,7 +1,18 @@
 """A contract from its runs to the customer's sheet: `contract_runs` → `enrollment_codes` → `sheet_snapshots`.
 
-One step makes all three, contract by contract: what fails for one contract ends there, and a contract's sheet is
-written only when its codes are right.
+One step makes all three, contract by contract: a failure of one contract ends there, and a contract's sheet is written
+only when its codes are right. Why one step and not one for each asset:
+
+- Dagster gives all partitions of a run one outcome. With a step for each asset, one contract whose codes cannot be made
+  would keep the sheets of 499 others from being written (dagster issue #17836, results for single partitions of a run).
+- A blocking check blocks the step after it for every partition of the run, although checks have partitions
+  (dagster issue #33035); here it blocks its own contract.
+- A run for each contract avoids both and costs a process each: 3 to 8 s, most of an hour for 1,000 contracts
+  (dagster issue #21072, runs over a list of partitions).
+- In one step each contract ends where it fails, and `assets/partitioned` records its events itself.
+
+Three assets with a `BackfillPolicy` and `AssetMaterialization`s for single partitions would replace this file's step
+once those issues are closed; links and checks are plain functions and would stay.
 """
 
 import time
@@ -16,17 +27,33 @@ from pydantic import Field
 
 from assets import contract_checks, plots
 from assets.metadata import table, version_of
-from assets.partition_results import RETRIED_WHEN_PASSING, Event, work_through
+from assets.partitioned import CHAIN_RETRIES, Concurrency, Event, work_through
 from assets.partitions import contracts
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.delivery.deliver import NOT_SYNCED, Delivery, Prepared
 from b2b_pipelines.enrollment_codes.pages import Seats
+from b2b_pipelines.errors import B2BError
 from b2b_pipelines.sheets.connection import SheetsConnection
 from b2b_pipelines.sheets.service import SyncResult
 from b2b_pipelines.vendors.studio import Studio
 
 OWNERS = ["team:b2b"]
 PARTITIONS_A_RUN = 500
+CUSTOMERS_STATES = frozenset(
+    {
+        "cell_not_kept",
+        "layout_lost",
+        "sheet_full",
+        "sheet_is_office_file",
+        "sheet_merged",
+        "sheet_protected",
+        "sheet_unshared",
+        "sheet_view_only",
+        "tab_missing",
+        "target_not_empty",
+    }
+)
+"""Codes of errors about the customer's own sheet. They fail the check `sheet_is_synced` with the message to send."""
 
 customer_sheet = dg.AssetSpec(
     dg.AssetKey(["google_sheets", "customer_sheet"]),
@@ -81,7 +108,13 @@ sheet_snapshots = dg.AssetSpec(
 class ContractDelivery(dg.Config):
     """How a run goes about it."""
 
-    concurrency: int = Field(default=8, ge=1, le=32, description="Contracts worked on at the same time.")
+    concurrency: Concurrency = Field(default=Concurrency["8"], description="Contracts worked on at the same time.")
+    contracts: list[str] = Field(
+        default=[], description="Contracts (slugs) of a run that has no partitions of its own, wherever they stand."
+    )
+    quiet: bool = Field(
+        default=False, description="Record a contract only if something changed; otherwise add one line to the log."
+    )
 
 
 @dg.multi_asset(
@@ -91,7 +124,6 @@ class ContractDelivery(dg.Config):
     can_subset=True,
     partitions_def=contracts,
     backfill_policy=dg.BackfillPolicy.multi_run(PARTITIONS_A_RUN),
-    retry_policy=RETRIED_WHEN_PASSING,
     pool="google_sheets",
 )
 def contract_delivery(
@@ -108,15 +140,36 @@ def contract_delivery(
         "enrollment_codes": lambda slug: _codes(of(slug)),
         "sheet_snapshots": lambda slug: _sheet(of(slug)),
     }
-    checks = contract_checks.checks(of)
-    yield from work_through(context, links, checks, concurrency=config.concurrency)
+    yield from work_through(
+        context,
+        links,
+        contract_checks.checks(of),
+        concurrency=config.concurrency.value,
+        quiet=config.quiet,
+        keys=config.contracts,
+        state_checks=contract_checks.STATE_CHECKS,
+        is_customers=is_customers,
+        later_retries=CHAIN_RETRIES,
+    )
+
+
+def is_customers(error: Exception) -> bool:
+    """Return whether the customer has to act on the error: their sheet is not as it has to be."""
+    return isinstance(error, B2BError) and error.code in CUSTOMERS_STATES
 
 
 class _Deliveries:
     """The deliveries of a run, one for each contract: the assets of a partition share what it loaded."""
 
     def __init__(self, database: Database, google_sheets: SheetsConnection, studio: Studio | None, run_id: str) -> None:
-        self._make = partial(Delivery, database, sheets=google_sheets.client, studio=studio, run_id=run_id)
+        self._make = partial(
+            Delivery,
+            database,
+            sheets=google_sheets.client,
+            studio=studio,
+            run_id=run_id,
+            ask=google_sheets.asks_before_replacing,
+        )
         self._by_slug: dict[str, Delivery] = {}
 
     def of(self, slug: str) -> Delivery:
@@ -172,7 +225,9 @@ def _sheet(delivery: Delivery) -> dg.MaterializeResult[None]:
             "seats by state": _seats_drawn(delivery.seats_after(result), delivery.prepare()),
             "seconds": round(time.monotonic() - began, 3),
         },
-        data_version=dg.DataVersion(result.content_hash),
+        data_version=version_of([result.content_hash, *sorted(map(repr, result.conflicts))])
+        if result.conflicts
+        else dg.DataVersion(result.content_hash),
     )
 
 
@@ -186,6 +241,7 @@ def _counts(result: SyncResult) -> dict[str, Any]:
         "appended": result.appended,
         "unchanged": result.unchanged,
         "header written": result.header,
+        "rows replaced": result.replaced,
         "conflicts": dg.MetadataValue.json({str(kind): number for kind, number in kinds.items()}),
         "reads": result.requests.reads,
         "writes": result.requests.writes,

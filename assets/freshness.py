@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from assets.failures import told_plainly
+from assets.partitioned.recorder import latest_target, shown_results
 from assets.partitions import contracts
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.settings import Settings, read_settings
@@ -31,14 +32,21 @@ SHEET_IS_FRESH = dg.AssetCheckKey(SHEET, NAME)
 def sheet_is_fresh(
     context: dg.AssetCheckExecutionContext, database: dg.ResourceParam[Database]
 ) -> Iterator[dg.AssetCheckResult]:
-    """Look at the sheets of the run's contracts, or of all that have one when the run names none."""
+    """Look at the sheets of the run's contracts, or of all that have one when the run names none.
+
+    A result is recorded when it differs from the one that the UI shows, or when the run names the contract: an
+    unchanged sheet adds no event.
+    """
     op = context.op_execution_context
     period = timedelta(seconds=read_settings().gsheets_update_frequency)
     with told_plainly(), database.session() as session:
         found = of_delivered(session, datetime.now(UTC), period)
-    wanted = set(op.partition_keys) if op.has_partition_key or op.has_partition_key_range else set(found)
-    for slug in found.keys() & wanted:
+    named = set(op.partition_keys) if op.has_partition_key or op.has_partition_key_range else set()
+    shown = shown_results(op.instance, [SHEET_IS_FRESH], sorted(found))
+    for slug in sorted(found.keys() & named if named else found):
         sheet = found[slug]
+        if not named and shown.get((SHEET_IS_FRESH, slug)) is sheet.fresh:
+            continue
         op.log_event(
             dg.AssetCheckEvaluation(  # type: ignore[arg-type]
                 asset_key=SHEET,
@@ -46,6 +54,7 @@ def sheet_is_fresh(
                 passed=sheet.fresh,
                 metadata={"last synced": dg.MetadataValue.timestamp(sheet.synced_at) if sheet.synced_at else "never"},
                 description=sheet.words,
+                target_materialization_data=latest_target(op.instance, SHEET, slug),
                 partition=slug,
             )
         )

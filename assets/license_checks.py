@@ -1,15 +1,17 @@
 """What must be true of a customer's licenses, checked customer by customer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID
 
 import dagster as dg
 
-from assets.partition_results import Check
+from assets.partitioned import Check
 from assets.partitions import enterprise_customers
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.licenses import service, store
+from b2b_pipelines.licenses.service import Forgotten
 from b2b_pipelines.vendors.license_manager import LicenseManager
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
 
@@ -18,6 +20,12 @@ SPECS = [
         "import_is_complete",
         asset="subscription_licenses",
         description="As many licenses are known of each plan as license-manager counts.",
+        partitions_def=enterprise_customers,
+    ),
+    dg.AssetCheckSpec(
+        "renewals_are_kept",
+        asset="expired_licenses",
+        description="No expired plan has a renewal that is unprocessed 30 days after it was to take effect: it holds nothing.",
         partitions_def=enterprise_customers,
     ),
     dg.AssetCheckSpec(
@@ -30,20 +38,27 @@ SPECS = [
     dg.AssetCheckSpec(
         "unlink_confirmed",
         asset="unlinked_learners",
-        description="The LMS does not list those who were unlinked within a day; a sample when there are many.",
+        description="The LMS lists other learners, and not those who were unlinked within a day; a sample when there are many.",
         partitions_def=enterprise_customers,
     ),
 ]
 
 
 def checks(
-    database: Database, lms: EnterpriseLms | None, license_manager: LicenseManager | None
+    database: Database,
+    lms: EnterpriseLms | None,
+    license_manager: LicenseManager | None,
+    forgotten: Mapping[str, Sequence[Forgotten]],
 ) -> Mapping[str, Mapping[str, Check]]:
-    """The checks by asset and name, each to be called with a customer's uuid."""
+    """Return the checks by asset and name, each to be called with a customer's uuid.
+
+    `forgotten` are, by customer, the learners whom this run unlinked and the database does not know any more.
+    """
     return {
         "subscription_licenses": {"import_is_complete": partial(_import_is_complete, database, license_manager)},
+        "expired_licenses": {"renewals_are_kept": partial(_renewals_are_kept, database)},
         "enrollment_terminations": {"terminated_before_unlinked": partial(_terminated_before_unlinked, database)},
-        "unlinked_learners": {"unlink_confirmed": partial(_unlink_confirmed, database, lms)},
+        "unlinked_learners": {"unlink_confirmed": partial(_unlink_confirmed, database, lms, forgotten)},
     }
 
 
@@ -52,7 +67,8 @@ def _import_is_complete(database: Database, license_manager: LicenseManager | No
         return dg.AssetCheckResult(
             passed=True, description="license-manager is not configured: nothing to compare with"
         )
-    counts = service.compare_counts(database, license_manager, UUID(key))
+    with database.session() as session:
+        counts = store.counted(session, UUID(key))
     differing = {str(plan): f"{known} of {counted}" for plan, (known, counted) in counts.items() if known != counted}
     return dg.AssetCheckResult(
         passed=not differing,
@@ -73,11 +89,40 @@ def _terminated_before_unlinked(database: Database, key: str) -> dg.AssetCheckRe
     )
 
 
-def _unlink_confirmed(database: Database, lms: EnterpriseLms | None, key: str) -> dg.AssetCheckResult:
-    confirmed = service.confirm_unlinked(database, lms, UUID(key))
-    linked = ", ".join(map(str, confirmed.still_linked))
+def _renewals_are_kept(database: Database, key: str) -> dg.AssetCheckResult:
+    with database.session() as session:
+        overdue = store.overdue_renewals(session, UUID(key), datetime.now(UTC))
+    listed = ", ".join(map(str, overdue[:20]))
     return dg.AssetCheckResult(
-        passed=not linked,
-        description=f"the LMS still lists the learners of these licenses: {linked}" if linked else None,
-        metadata={"asked for": confirmed.asked, "still linked": len(confirmed.still_linked)},
+        passed=not overdue,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"the renewals of these expired plans are overdue, so their licenses are not held: {listed}"
+        if overdue
+        else None,
+        metadata={"plans": len(overdue)},
+    )
+
+
+def _unlink_confirmed(
+    database: Database, lms: EnterpriseLms | None, forgotten: Mapping[str, Sequence[Forgotten]], key: str
+) -> dg.AssetCheckResult:
+    confirmed = service.confirm_unlinked(database, lms, UUID(key), datetime.now(UTC), forgotten=forgotten.get(key, ()))
+    linked = ", ".join(map(str, confirmed.still_linked))
+    elsewhere = ", ".join(map(str, confirmed.under_another_address))
+    found = [
+        f"the LMS still lists the learners of these licenses: {linked}" if linked else "",
+        f"under another address, the LMS still lists the learners of these licenses: {elsewhere}" if elsewhere else "",
+    ]
+    blind = (
+        "cannot be confirmed: the LMS lists no learner of the customer. Either none is linked any more, or the OAuth "
+        "client's user is not Django staff and may not see others"
+    )
+    return dg.AssetCheckResult(
+        passed=not (linked or elsewhere or confirmed.blind),
+        severity=dg.AssetCheckSeverity.WARN if confirmed.blind else dg.AssetCheckSeverity.ERROR,
+        description=blind if confirmed.blind else "; ".join(filter(None, found)) or None,
+        metadata={
+            "asked for": confirmed.asked,
+            "still linked": len(confirmed.still_linked) + len(confirmed.under_another_address),
+        },
     )

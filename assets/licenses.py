@@ -7,8 +7,8 @@ in which ending the enrollments failed.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -18,14 +18,18 @@ import dagster as dg
 from pydantic import Field
 
 from assets import license_checks, license_plots
+from assets.failures import told_plainly
 from assets.metadata import table, version_of
-from assets.partition_results import Event, Link, work_through
+from assets.partitioned import Concurrency, Event, Link, work_through
 from assets.partitions import enterprise_customers
+from b2b_pipelines.alerts import outbox
+from b2b_pipelines.alerts.outbox import AlertNotTaken
 from b2b_pipelines.db.engine import Database
+from b2b_pipelines.errors import Refused
 from b2b_pipelines.licenses import service, store
 from b2b_pipelines.licenses.rules import Decision, EventName, Policy, Verdict
-from b2b_pipelines.licenses.service import Imported, Outcome
-from b2b_pipelines.settings import read_settings
+from b2b_pipelines.licenses.service import Forgotten, Imported, Outcome
+from b2b_pipelines.settings import Settings, read_settings
 from b2b_pipelines.vendors.license_manager import LicenseManager
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
 
@@ -33,6 +37,10 @@ OWNERS = ["team:b2b"]
 PARTITIONS_A_RUN = 100
 FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=26), fail_window=timedelta(hours=50))
 """The chain runs every day."""
+DRY_RUN_JOB = "license_expiry_dry_run"
+STEP = "license_chain"
+ELSEWHERE = {"execution", "loggers", "resources"}
+"""Keys of a run config that are about the run itself, and never about what it does."""
 TRIED_ONCE_MORE = dg.RetryPolicy(max_retries=1, delay=60)
 """The clients have tried several times already: once more after a minute, for what may pass."""
 
@@ -100,11 +108,11 @@ class LicenseExpiry(dg.Config):
         description="Decide the same, ask nothing of anybody and write nothing: assets are only observed.",
     )
     include_internal: bool = Field(default=False, description="Take plans for internal use in.")
-    concurrency: int = Field(default=4, ge=1, le=32, description="Customers worked on at the same time.")
+    concurrency: Concurrency = Field(default=Concurrency["4"], description="Customers worked on at the same time.")
 
 
 @dg.multi_asset(
-    name="license_chain",
+    name=STEP,
     specs=[subscription_licenses, expired_licenses, enrollment_terminations, unlinked_learners],
     check_specs=license_checks.SPECS,
     can_subset=True,
@@ -121,16 +129,43 @@ def license_chain(
     license_manager: dg.ResourceParam[LicenseManager | None],
 ) -> Iterator[Event]:
     """Make the selected assets of every customer of the run."""
-    policy = service.policy(read_settings(), datetime.now(UTC), include_internal=config.include_internal)
-    run = _Run(database, lms, license_manager, policy, context.run.run_id, config.dry_run)
+    with told_plainly():
+        require_known_config(context.run.run_config)
+    dry_run = config.dry_run or context.run.job_name == DRY_RUN_JOB
+    run = _Run(database, lms, license_manager, read_settings(), config.include_internal, context.run.run_id, dry_run)
     links: dict[str, Link] = {
         "subscription_licenses": run.read,
         "expired_licenses": run.decide,
         "enrollment_terminations": partial(run.act, service.terminate, EventName.TERMINATED),
         "unlinked_learners": partial(run.act, service.unlink, EventName.UNLINKED),
     }
-    checks = {} if config.dry_run else license_checks.checks(database, lms, license_manager)
-    yield from work_through(context, links, checks, concurrency=config.concurrency, dry_run=config.dry_run)
+    checks = {} if dry_run else license_checks.checks(database, lms, license_manager, run.forgotten)
+    yield from work_through(context, links, checks, concurrency=config.concurrency.value, dry_run=dry_run)
+
+
+class UnknownConfig(Refused):
+    """The run config of the licenses chain names an op or a key that does not exist."""
+
+    code = "unknown_config"
+
+
+def require_known_config(run_config: Mapping[str, Any]) -> None:
+    """Raise `UnknownConfig` when a run's config names anything but this chain's step and its keys.
+
+    Dagster silently drops the config of an op that a job does not have (seen with 1.13): a dry run that names an asset
+    instead of the op would unlink for real.
+    """
+    ops = run_config.get("ops") or {}
+    step = ops.get(STEP) or {}
+    unknown = [f"ops.{op}" for op in ops if op != STEP]
+    unknown += [key for key in run_config if key not in {"ops", *ELSEWHERE}]
+    unknown += [f"ops.{STEP}.{key}" for key in step if key != "config"]
+    unknown += [f"ops.{STEP}.config.{key}" for key in step.get("config") or {} if key not in LicenseExpiry.model_fields]
+    if unknown:
+        raise UnknownConfig(
+            f"the run config names {', '.join(sorted(unknown))}, which does not exist, so nothing was asked of anybody: "
+            f"use ops.{STEP}.config with {', '.join(LicenseExpiry.model_fields)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -140,23 +175,35 @@ class _Run:
     database: Database
     lms: EnterpriseLms | None
     license_manager: LicenseManager | None
-    policy: Policy
+    settings: Settings
+    include_internal: bool
     run_id: str
     dry_run: bool
+    forgotten: dict[str, list[Forgotten]] = field(default_factory=dict, repr=False)
+    """By customer: the unlinked holders of retired licenses, whom the database has erased, for the check of this run."""
+
+    def policy(self) -> Policy:
+        return service.policy(self.settings, datetime.now(UTC), include_internal=self.include_internal)
 
     def read(self, key: str) -> dg.MaterializeResult[None]:
         """Read license-manager; without it, or in a dry run, what is known already is shown."""
         began = time.monotonic()
         found: dict[str, Any] = {"source": "what is known already"}
         if self.license_manager is not None and not self.dry_run:
-            found = _read(service.read_license_manager(self.database, self.license_manager, UUID(key)))
+            policy = self.policy()
+            imported = service.read_license_manager(
+                self.database, self.license_manager, UUID(key), policy.now, hold=policy.hold
+            )
+            found = _read(imported) | self._alerted(imported)
         with self.database.session() as session:
             content = store.fingerprint(session, UUID(key))
+            purged = service.purged_too_early(session, self.settings, UUID(key))
         return dg.MaterializeResult(
             metadata={
                 "dagster/partition_row_count": content.licenses,
                 "plans": content.plans,
                 **found,
+                **({"purged too early": "; ".join(purged)} if purged else {}),
                 **self._manner(began),
             },
             data_version=version_of(content),
@@ -164,15 +211,15 @@ class _Run:
 
     def decide(self, key: str) -> dg.MaterializeResult[None]:
         """Decide about every expired license."""
-        began = time.monotonic()
+        began, policy = time.monotonic(), self.policy()
         with self.database.rehearsal() if self.dry_run else self.database.session() as session:
-            verdicts = service.decide(session, UUID(key), self.policy)
+            verdicts = service.decide(session, UUID(key), policy)
         return dg.MaterializeResult(
             metadata={
                 "dagster/partition_row_count": len(verdicts),
                 **_by_decision(Counter(verdict.decision for verdict in verdicts)),
-                "licenses": table([_row(verdict, self.policy) for verdict in verdicts]),
-                "decided as of": self.policy.now.isoformat(),
+                "licenses": table([_row(verdict, policy) for verdict in verdicts]),
+                "decided as of": policy.now.isoformat(),
                 **self._manner(began),
             },
             data_version=version_of([(verdict.license_uuid, verdict.decision) for verdict in verdicts]),
@@ -181,7 +228,8 @@ class _Run:
     def act(self, step: Callable[..., Outcome], event: EventName, key: str) -> dg.MaterializeResult[None]:
         """End enrollments, or unlink. Raises when anything failed: what went through is recorded and not done again."""
         began = time.monotonic()
-        outcome = step(self.database, self.lms, UUID(key), self.policy, run_id=self.run_id, dry_run=self.dry_run)
+        outcome = step(self.database, self.lms, UUID(key), self.policy(), run_id=self.run_id, dry_run=self.dry_run)
+        self.forgotten[key] = outcome.forgotten
         outcome.raise_failures()
         with self.database.session() as session:
             recorded = store.events_recorded(session, UUID(key), event)
@@ -199,6 +247,17 @@ class _Run:
             data_version=version_of([event, recorded]),
         )
 
+    def _alerted(self, imported: Imported) -> dict[str, Any]:
+        """Send the alert about plans that are held since this reading."""
+        if not imported.held:
+            return {}
+        try:
+            outbox.send(self.database, self.settings.alert_webhook_url)
+            alert = "sent" if self.settings.alert_webhook_url else "B2B_ALERT_WEBHOOK_URL is not set"
+        except AlertNotTaken as error:
+            alert = error.message
+        return {"plans held": "; ".join(map(str, imported.held)), "alert": alert}
+
     def _manner(self, began: float) -> dict[str, Any]:
         return {"dry run": self.dry_run, "seconds": round(time.monotonic() - began, 3)}
 
@@ -208,6 +267,9 @@ def _read(read: Imported) -> dict[str, Any]:
         "source": "license-manager",
         "requests": read.requests,
         "no longer seen": read.unseen,
+        **(
+            {"plans refused": "; ".join(f"{each.uuid}: {each.reason}" for each in read.refused)} if read.refused else {}
+        ),
         **{
             f"{what} {did}": number
             for what, merged in (("plans", read.plans), ("licenses", read.licenses))

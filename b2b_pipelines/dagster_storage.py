@@ -5,23 +5,21 @@ longer than to bring its sheet in line. Here all parts of the storage share a po
 before it is used, so that a restart of PostgreSQL is not noticed. Named as `storage` in `deploy/dagster.yaml`; ADR 035.
 """
 
-import time
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import psycopg2
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.auth import PgTokenProvider
 from dagster_postgres.utils import create_pg_engine, get_token_provider_from_config, pg_url_from_config
-from sqlalchemy import Engine, event
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy import Engine
+
+from b2b_pipelines.db.engine import try_when_idle
 
 KEPT = 1
 """How many idle connections a process keeps; more would add up, for every run is a process."""
 MOST = 20
-TRIED_AFTER_SECONDS = 0.1
 RENEWED_AFTER_SECONDS = 3600
 
 
@@ -64,21 +62,5 @@ def pooled(postgres_url: str, token_provider: PgTokenProvider | None = None) -> 
         max_overflow=MOST - KEPT,
         pool_recycle=RENEWED_AFTER_SECONDS,
     )
-    event.listen(engine, "checkin", _note_when)
-    event.listen(engine, "checkout", _try_if_idle)
+    try_when_idle(engine)
     return engine
-
-
-def _note_when(_connection: Any, record: Any) -> None:
-    record.info["used"] = time.monotonic()
-
-
-def _try_if_idle(connection: Any, record: Any, _pool: Any) -> None:
-    """Let the pool connect anew where the other side is gone."""
-    if time.monotonic() - record.info.get("used", time.monotonic()) < TRIED_AFTER_SECONDS:
-        return
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except psycopg2.Error as error:
-        raise InvalidatePoolError("the connection was lost while it lay idle") from error

@@ -19,7 +19,7 @@ from resources.open_edx import EnterpriseLmsResource  # noqa: E402
 from resources.stripe import StripeResource  # noqa: E402
 from resources.studio import StudioResource  # noqa: E402
 from schedules import academies as academy_schedules  # noqa: E402
-from schedules import alerts, sweep  # noqa: E402
+from schedules import alerts, sweep, upkeep  # noqa: E402
 from schedules import contracts as contract_schedules  # noqa: E402
 from schedules import licenses as license_schedules  # noqa: E402
 
@@ -59,10 +59,12 @@ defs = dg.Definitions(
         contract_schedules.delivery,
         contract_schedules.refresh,
         license_schedules.expiry,
+        license_schedules.dry_run,
         academy_schedules.refresh,
         academy_schedules.republish,
         academy_schedules.upkeep,
         sweep.freshness,
+        upkeep.upkeep_job,
     ],
     schedules=[
         contract_schedules.sheet_refresh(settings),
@@ -71,9 +73,12 @@ defs = dg.Definitions(
         academy_schedules.checkout_upkeep,
         sweep.nightly_sweep,
         sweep.sheet_freshness,
+        upkeep.upkeep,
+        upkeep.heartbeat,
     ],
     sensors=[
         contract_schedules.contract_changes,
+        contract_schedules.passing_failures,
         license_schedules.customer_partitions,
         academy_schedules.academies_with_last_prices,
         alerts.alert_on_failure,

@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import cached_property
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -126,6 +126,8 @@ class Settings(BaseSettings):
     gsheets_update_frequency: int = Field(3600, ge=1, le=TEN_YEARS)
     gsheets_update_offset: int | None = Field(None, ge=0)
     gsheets_requests_per_minute: int = Field(60, ge=1)
+    sheet_replace: Literal["allow", "ask"] = "allow"
+    public_url: HttpUrl | None = None
 
     studio_url: HttpUrl | None = None
     lms_url: HttpUrl | None = None
@@ -141,6 +143,8 @@ class Settings(BaseSettings):
 
     unlink_customers: Annotated[frozenset[UUID], NoDecode, BeforeValidator(_comma_separated)] = frozenset()
     unlink_after_days: int = Field(90, ge=0, le=36_500)
+    license_hold_hours: int = Field(24, ge=0, le=24 * 365)
+    internal_plan_types: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)] = ("Test",)
 
     academy_customer: UUID | None = None
     academy_uuids: tuple[UUID, ...] = ()
@@ -157,6 +161,10 @@ class Settings(BaseSettings):
     intent_stalled_after: int = Field(180, ge=1, le=TEN_YEARS)
     currency: Annotated[str, AfterValidator(_currency)] = "usd"
     alert_webhook_url: HttpUrl | None = None
+    heartbeat_url: HttpUrl | None = None
+    keep_runs_days: int = Field(14, ge=1, le=36_500)
+    keep_failed_days: int = Field(90, ge=1, le=36_500)
+    keep_snapshots_days: int = Field(400, ge=1, le=36_500)
 
     oidc_issuer: HttpUrl | None = None
     oidc_client_id: str | None = None

@@ -19,6 +19,18 @@ def utc(said: str) -> datetime:
     raise ValueError("is not an ISO 8601 time with a zone, such as 2025-01-31T00:00:00Z")
 
 
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""First characters that make a spreadsheet take a text of a CSV file for a formula."""
+
+
+def csv_cell(value: object) -> object:
+    """Return a value for a cell of a CSV file; a text that a spreadsheet would run begins with an apostrophe.
+
+    See https://owasp.org/www-community/attacks/CSV_Injection. Numbers stay as they are.
+    """
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+
+
 def is_storable(text: str) -> bool:
     """Whether PostgreSQL can keep that text: it refuses the character NUL and half characters (lone surrogates, which
     JSON's `\\ud800` and bytes of another encoding on the command line become)."""

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from b2b_pipelines.db import schema
 from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.licenses import service, store
+from b2b_pipelines.licenses import service, verdicts
 from b2b_pipelines.licenses.rules import Policy
 
 LICENSES, EXPIRED, SAMPLE = 1_000_000, 10_000, 500
@@ -133,7 +133,7 @@ def measure(server: EmbeddedPostgres, folder: Path, licenses: int) -> dict[str, 
 
         def decide() -> list[UUID]:
             with database.session() as session:
-                return [row.verdict.license_uuid for row in store.decide(session, policy, customer=CUSTOMER).decided]
+                return [row.verdict.license_uuid for row in verdicts.decide(session, policy, customer=CUSTOMER).decided]
 
         def decide_and_keep() -> int:
             with database.session() as session:

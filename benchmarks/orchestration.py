@@ -26,7 +26,7 @@ from rich.table import Table
 from sqlalchemy import text
 
 from assets.contracts import PARTITIONS_A_RUN
-from assets.partition_results import consecutive
+from assets.partitioned import consecutive
 from b2b_pipelines.settings import PROJECT
 from benchmarks.sync import ADDRESS, Bench, bench
 

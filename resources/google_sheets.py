@@ -7,7 +7,8 @@ import dagster as dg
 
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.settings import read_settings
-from b2b_pipelines.sheets.connection import SheetsConnection
+from b2b_pipelines.sheets.connection import ROUTINE_SHARE, SheetsConnection
+from resources.urgency import is_routine
 
 
 class GoogleSheetsResource(dg.ConfigurableResource[SheetsConnection]):
@@ -17,7 +18,8 @@ class GoogleSheetsResource(dg.ConfigurableResource[SheetsConnection]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[SheetsConnection, None, None]:
-        connection = SheetsConnection(read_settings(), self.database.engine)
+        share = ROUTINE_SHARE if is_routine(context.run.tags if context.run else {}) else 1
+        connection = SheetsConnection(read_settings(), self.database.engine, share=share)
         try:
             yield connection
         finally:

@@ -6,17 +6,20 @@ from assets.academies import academy_catalogs, academy_products, stripe_prices
 from assets.checkout import checkout_intents
 from b2b_pipelines.academies.service import CATALOG_IS_OFF
 from b2b_pipelines.settings import Settings, read_settings
+from resources.urgency import NORMAL
 
 REFRESH_JOB = "academy_refresh_job"
 
 refresh = dg.define_asset_job(
     REFRESH_JOB,
     dg.AssetSelection.assets(academy_catalogs, stripe_prices, academy_products),
+    tags=NORMAL,
     description="The academies chain: what the catalog says, what Stripe says, and the published list.",
 )
 republish = dg.define_asset_job(
     "academy_republish_job",
     dg.AssetSelection.assets(academy_products),
+    tags=NORMAL,
     description="The published list alone, from what the catalog and Stripe said last.",
 )
 
@@ -69,6 +72,7 @@ def academies_with_last_prices(context: dg.RunFailureSensorContext) -> dg.RunReq
 upkeep = dg.define_asset_job(
     "checkout_upkeep_job",
     dg.AssetSelection.assets(checkout_intents),
+    tags=NORMAL,
     description="Reservations that ended, and payments that nothing followed.",
 )
 checkout_upkeep = dg.ScheduleDefinition(

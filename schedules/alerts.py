@@ -10,7 +10,8 @@ from typing import Any
 
 import dagster as dg
 
-from assets.partition_results import PERMANENT
+from assets.licenses import DRY_RUN_JOB
+from assets.partitioned import CAUSE, CUSTOMER, DOWNSTREAM_OF, FOR_THE_CUSTOMER, PERMANENT, RETRY_FOLLOWS
 from b2b_pipelines.alerts import outbox
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.faults import service
@@ -72,14 +73,22 @@ def alert_on_recovery(context: dg.RunStatusSensorContext, database: dg.ResourceP
 
 def is_dry(run: dg.DagsterRun) -> bool:
     """Whether the run was to show what it would do, and to do nothing."""
+    if run.job_name == DRY_RUN_JOB:
+        return True
     ops: Any = run.run_config.get("ops", {})
     return any(op.get("config", {}).get("dry_run", False) for op in ops.values())
 
 
 def _tell(context: dg.RunStatusSensorContext, database: Database, finished: Finished) -> None:
-    changes = service.take_in(database, finished)
-    sent = outbox.send(database, read_settings().alert_webhook_url)
-    context.log.info(f"{len(changes.begun)} faults began, {len(changes.over)} are over, {sent} messages were sent")
+    url = read_settings().alert_webhook_url
+    changes = service.take_in(database, finished, tell=url is not None)
+    sent = outbox.send(database, url)
+    context.log.info(
+        f"run {finished.run_id} of {finished.job}: {len(changes.begun)} faults began, {len(changes.over)} are over, "
+        f"{sent} messages were sent"
+        + "".join(f"; began: {each.subject}: {each.words}" for each in changes.begun[:10])
+        + "".join(f"; over: {subject}" for subject in changes.over[:10])
+    )
 
 
 def what_it_shows(job: str, events: Iterable[dg.EventLogEntry]) -> list[Seen]:
@@ -96,7 +105,8 @@ def what_it_shows(job: str, events: Iterable[dg.EventLogEntry]) -> list[Seen]:
             continue
         kind, step = event.event_type, Subject("step", event.step_key or job)
         if kind is Type.STEP_FAILURE:
-            seen.append(Seen(step, event.step_key in reporting, _step_words(event)))
+            words, cause = _step_words(event)
+            seen.append(Seen(step, event.step_key in reporting, words, cause=cause))
             step_failed = True
         elif kind is Type.STEP_SUCCESS:
             seen.append(Seen(step, True))
@@ -105,28 +115,38 @@ def what_it_shows(job: str, events: Iterable[dg.EventLogEntry]) -> list[Seen]:
         elif kind is Type.RUN_SUCCESS:
             seen.append(Seen(Subject("run", job), True))
         elif kind is Type.ASSET_CHECK_EVALUATION:
-            seen.append(_check(event.asset_check_evaluation_data))
+            seen.extend(_check(event.asset_check_evaluation_data))
         elif event.asset_key and kind is Type.ASSET_MATERIALIZATION:
             seen.append(Seen(Subject("partition", event.asset_key.to_user_string(), event.partition or ""), True))
-        elif (failed := _partition_failure(event)) is not None:
-            seen.append(failed)
+        elif _tells_why(event):
             reporting.add(event.step_key)
+            seen.extend(_partition_failure(event))
     return seen
 
 
-def _partition_failure(event: dg.DagsterEvent) -> Seen | None:
-    if event.event_type is not Type.ASSET_OBSERVATION or event.asset_key is None:
-        return None
+def _tells_why(event: dg.DagsterEvent) -> bool:
+    return event.event_type is Type.ASSET_OBSERVATION and (
+        PERMANENT in (event.asset_observation_data.asset_observation.tags or {})
+    )
+
+
+def _partition_failure(event: dg.DagsterEvent) -> Iterator[Seen]:
+    """The failure of a partition; nothing where it only comes after one that failed, where a later run tries it again,
+    and where the customer has to act: the failed check says so."""
     observation = event.asset_observation_data.asset_observation
-    if PERMANENT not in (observation.tags or {}):
-        return None
+    tags = observation.tags
+    if DOWNSTREAM_OF in tags or "true" in (tags.get(RETRY_FOLLOWS), tags.get(CUSTOMER)) or event.asset_key is None:
+        return
     subject = Subject("partition", event.asset_key.to_user_string(), event.partition or "")
-    return Seen(subject, False, observation.description or "")
+    yield Seen(subject, False, observation.description or "", cause=tags.get(CAUSE, ""))
 
 
-def _check(evaluation: dg.AssetCheckEvaluation) -> Seen:
+def _check(evaluation: dg.AssetCheckEvaluation) -> Iterator[Seen]:
     name = f"{evaluation.check_name} ({evaluation.asset_key.to_user_string()})"
-    return Seen(
+    customers = evaluation.metadata.get(FOR_THE_CUSTOMER)
+    if not evaluation.passed and customers is not None and not customers.value:
+        return  # the failure of the partition is told of
+    yield Seen(
         Subject("check", name, evaluation.partition or ""),
         evaluation.passed,
         evaluation.description or "",
@@ -134,13 +154,15 @@ def _check(evaluation: dg.AssetCheckEvaluation) -> Seen:
     )
 
 
-def _step_words(event: dg.DagsterEvent) -> str:
-    """What a person must do, if somebody said it; else only the kind of error: its text may hold what is not to be sent."""
+def _step_words(event: dg.DagsterEvent) -> tuple[str, str]:
+    """The message, and the class of the error. An unexpected error shows its class only, because its text may hold what is
+    not to be sent."""
     failure = event.step_failure_data
-    if failure.user_failure_data and failure.user_failure_data.description:
-        return failure.user_failure_data.description
     error = failure.error.cause or failure.error if failure.error else None
-    return f"{error.cls_name if error and error.cls_name else 'an error'} (see the run's log)"
+    name = str(error.cls_name if error and error.cls_name else "an error")
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return failure.user_failure_data.description, name
+    return f"{name} (see the run's log)", name
 
 
 def not_made_since(instance: dg.DagsterInstance, seen: Sequence[Seen], ended: float) -> list[Seen]:

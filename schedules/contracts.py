@@ -1,27 +1,31 @@
-"""What starts work on contracts: the sensor `contract_changes`, the schedule `sheet_refresh`."""
+"""Start work on contracts: the sensors `contract_changes` and `passing_failures`, the schedule `sheet_refresh`."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
 import dagster as dg
 
 from assets.contracts import PARTITIONS_A_RUN, contract_runs, enrollment_codes, sheet_snapshots
 from assets.freshness import SHEET_IS_FRESH
-from assets.partition_results import consecutive
+from assets.partitioned import ATTEMPT
+from assets.partitioned.recorder import attempt_of, left_to_retry
+from assets.partitioned.selection import chunks
 from assets.partitions import contracts
 from b2b_pipelines.contracts import store as contract_store
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.delivery import lag
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.sheets import store as sheet_store
+from resources.urgency import NORMAL, PRIORITY, ROUTINE, URGENCY, URGENT
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
-GAP = 5
-"""How many contracts that did not change a run takes along rather than being split in two."""
+STEP = "contract_delivery"
+RETRIED_AFTER = timedelta(minutes=1)
+LOOKED_BACK = timedelta(minutes=30)
 LOOKED_AT_APART = dg.AssetSelection.checks(SHEET_IS_FRESH)
 """Whether a sheet is fresh says nothing just after a sync; `sheet_freshness` asks."""
 
@@ -29,38 +33,47 @@ delivery = dg.define_asset_job(
     "contract_delivery_job",
     selection=dg.AssetSelection.assets(*(spec.key for spec in (contract_runs, enrollment_codes, sheet_snapshots)))
     - LOOKED_AT_APART,
-    description="Runs, codes and sheet of the contracts of a range of partitions.",
+    description="Runs, codes and sheet of the contracts of a range of partitions, or of a list in the configuration.",
+    tags=NORMAL,
 )
 refresh = dg.define_asset_job(
     "sheet_refresh_job",
     selection=dg.AssetSelection.assets(sheet_snapshots.key) - LOOKED_AT_APART,
-    description="The sheets of the contracts of a range of partitions.",
+    description="The sheets of the contracts of a range of partitions, or of a list in the configuration.",
+    tags=ROUTINE,
+)
+RUNNING_REFRESHES = dg.RunsFilter(
+    job_name=refresh.name,
+    statuses=[
+        dg.DagsterRunStatus.QUEUED,
+        dg.DagsterRunStatus.NOT_STARTED,
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+    ],
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a look at the contracts asks for: partitions to add, and ranges of them to run, with the key of each run."""
+    """What a look at the contracts asks for: partitions to add, and lists of them to run, with the key of each run."""
 
     added: tuple[str, ...]
-    runs: tuple[tuple[str, str, str], ...]
+    runs: tuple[tuple[tuple[str, ...], str], ...]
 
 
 def partition_changes(changed: Mapping[str, int], every: Sequence[str], existing: Sequence[str]) -> Decision:
-    """Which partitions to add and which to run.
+    """Decide which partitions to add and which to run.
 
     `changed` maps slugs to the revisions that are not yet delivered, `every` are all slugs there are, `existing` the
     partitions in Dagster's order. A run's key is made of the revisions that it delivers: the same change is requested
     once, and every new one again. Partitions are only ever added.
     """
     added = lacking(every, existing)
-    order = [*existing, *added]
-    ranges = consecutive(list(changed), order, gap=GAP, most=PARTITIONS_A_RUN)
-    places = {slug: place for place, slug in enumerate(order)}
+    known = {*existing, *added}
     runs = []
-    for first, last in ranges:
-        inside = {slug: changed[slug] for slug in order[places[first] : places[last] + 1] if slug in changed}
-        runs.append((first, last, blake2b(json.dumps(inside).encode(), digest_size=16).hexdigest()))
+    for slugs in chunks([slug for slug in sorted(changed) if slug in known], PARTITIONS_A_RUN):
+        revisions = {slug: changed[slug] for slug in slugs}
+        runs.append((tuple(slugs), blake2b(json.dumps(revisions).encode(), digest_size=16).hexdigest()))
     return Decision(added, tuple(runs))
 
 
@@ -73,18 +86,20 @@ def lacking(every: Iterable[str], existing: Iterable[str]) -> tuple[str, ...]:
 @dg.sensor(
     name="contract_changes",
     job=delivery,
-    minimum_interval_seconds=15,
+    minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Adds a partition for each new contract, and brings codes and sheet of changed contracts in line.",
 )
 def contract_changes(context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]) -> dg.SensorResult:
-    """One run for all that changed since the last look, however often it did (more, if it is spread wide)."""
+    """Request one run for all contracts that changed since the last look, wherever they stand."""
     with database.session() as session:
         changes = lag.changes_since(session, int(context.cursor or 0))
         every = contract_store.every_slug(session)
     existing = context.instance.get_dynamic_partitions(str(contracts.name))
     decision = partition_changes(changes.revisions, every, existing)
-    requests = [request_range(first, last, key) for first, last, key in decision.runs]
+    requests = [request_list(slugs, key, URGENT) for slugs, key in decision.runs]
+    if requests or decision.added:
+        context.log.info(f"{_named('changed', [*changes.revisions])}; {_named('new partitions', decision.added)}")
     return dg.SensorResult(
         run_requests=requests,
         skip_reason=None if requests else dg.SkipReason("no contract changed"),
@@ -113,14 +128,21 @@ def sheet_refresh(settings: Settings) -> dg.ScheduleDefinition:
         if not is_due(now, period, offset):
             yield dg.SkipReason("not yet")
             return
+        under_way = context.instance.get_runs(RUNNING_REFRESHES, limit=1)
+        if under_way:
+            why = f"the refresh {under_way[0].run_id} is still {under_way[0].status.value.lower()}"
+            context.log.warning(why)
+            yield dg.SkipReason(why)
+            return
         with database.session() as session:
             delivered = sheet_store.delivered(session)
-        existing = context.instance.get_dynamic_partitions(str(contracts.name))
-        ranges = consecutive(delivered, existing, gap=PARTITIONS_A_RUN, most=PARTITIONS_A_RUN)
-        if not ranges:
+        existing = set(context.instance.get_dynamic_partitions(str(contracts.name)))
+        lists = chunks([slug for slug in delivered if slug in existing], PARTITIONS_A_RUN)
+        if not lists:
             yield dg.SkipReason("no contract has a sheet")
-        for first, last in ranges:
-            yield request_range(first, last, f"{now:%Y-%m-%dT%H:%M} {first}")
+        context.log.info(_named("refreshed", [slug for slugs in lists for slug in slugs]))
+        for slugs in lists:
+            yield request_list(slugs, f"{now:%Y-%m-%dT%H:%M} {slugs[0]}", ROUTINE, quiet=True)
 
     return schedule
 
@@ -144,8 +166,63 @@ def is_due(now: datetime, period: int, offset: int) -> bool:
     return elapsed // period > (elapsed - 60) // period
 
 
-def request_range(first: str, last: str, key: str) -> dg.RunRequest:
-    """A run over the partitions from the first to the last."""
-    if first == last:
-        return dg.RunRequest(run_key=key, partition_key=first)
-    return dg.RunRequest(run_key=key, tags={RANGE_START: first, RANGE_END: last})
+def request_list(
+    slugs: Sequence[str], key: str, tags: Mapping[str, str], *, quiet: bool = False, assets: Sequence[dg.AssetKey] = ()
+) -> dg.RunRequest:
+    """Request one run over the contracts, wherever they stand among the partitions.
+
+    Dagster knows one partition or one range of a run; the list is in the configuration, and the first of it in the tags.
+    """
+    config: dict[str, object] = {"contracts": list(slugs)} if len(slugs) > 1 else {}
+    if quiet:
+        config["quiet"] = True
+    return dg.RunRequest(
+        run_key=key,
+        partition_key=slugs[0],
+        tags=dict(tags),
+        run_config={"ops": {STEP: {"config": config}}} if config else {},
+        asset_selection=list(assets) or None,
+    )
+
+
+def _named(what: str, slugs: Sequence[str]) -> str:
+    """A count with the first names, for the log of a tick."""
+    return f"{len(slugs)} {what}: {', '.join(slugs[:20])}{' …' if len(slugs) > 20 else ''}" if slugs else f"no {what}"
+
+
+@dg.sensor(
+    name="passing_failures",
+    job=delivery,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tries contracts again that failed with something that may pass, a minute after their run has ended. "
+    "No run waits in between.",
+)
+def passing_failures(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    """Request, for each failed run whose wait is over, one run over the partitions that it left to a later one."""
+    now = datetime.now(UTC)
+    ended = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=now - LOOKED_BACK)
+    handled: set[str] = set(json.loads(context.cursor or "[]"))
+    seen, requests = [], []
+    for record in context.instance.get_run_records(ended):
+        run = record.dagster_run
+        if run.run_id in handled:
+            seen.append(run.run_id)
+            continue
+        if record.end_time is None or now.timestamp() - record.end_time < RETRIED_AFTER.total_seconds():
+            continue
+        seen.append(run.run_id)
+        left = left_to_retry(context.instance, run.run_id, STEP)
+        if not left.partitions:
+            continue
+        urgency = {name: run.tags[name] for name in (URGENCY, PRIORITY) if name in run.tags} or NORMAL
+        tags = {**urgency, ATTEMPT: str(attempt_of(run) + 1), "b2b/retry_of": run.run_id}
+        assets = [dg.AssetKey(asset) for asset in left.assets]
+        for number, slugs in enumerate(chunks(left.partitions, PARTITIONS_A_RUN)):
+            requests.append(request_list(slugs, f"retry of {run.run_id} {number}", tags, assets=assets))
+        context.log.info(f"retry of run {run.run_id}: {_named('contracts', left.partitions)}")
+    return dg.SensorResult(
+        run_requests=requests,
+        skip_reason=None if requests else dg.SkipReason("nothing to try again"),
+        cursor=json.dumps(seen),
+    )

@@ -6,17 +6,20 @@ from uuid import UUID
 import dagster as dg
 
 from assets.licenses import (
+    DRY_RUN_JOB,
     PARTITIONS_A_RUN,
+    STEP,
     enrollment_terminations,
     expired_licenses,
     subscription_licenses,
     unlinked_learners,
 )
-from assets.partition_results import consecutive
+from assets.partitioned import consecutive
 from assets.partitions import enterprise_customers
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.licenses import store
 from b2b_pipelines.settings import read_settings
+from resources.urgency import ROUTINE
 from schedules.contracts import RANGE_END, RANGE_START
 
 expiry = dg.define_asset_job(
@@ -25,6 +28,14 @@ expiry = dg.define_asset_job(
         *(spec.key for spec in (subscription_licenses, expired_licenses, enrollment_terminations, unlinked_learners))
     ),
     description="The licenses chain for the customers of a range of partitions.",
+    tags=ROUTINE,
+)
+
+dry_run = dg.define_asset_job(
+    DRY_RUN_JOB,
+    selection=expiry.selection,
+    config={"ops": {STEP: {"config": {"dry_run": True}}}},
+    description="The licenses chain as a dry run: the same decisions, and nothing is asked or written.",
 )
 
 

@@ -6,19 +6,21 @@ import dagster as dg
 
 from assets.contracts import PARTITIONS_A_RUN
 from assets.freshness import SHEET_IS_FRESH
-from assets.partition_results import consecutive
+from assets.partitioned.selection import chunks
 from assets.partitions import contracts
 from b2b_pipelines.contracts import reruns
 from b2b_pipelines.contracts import store as contract_store
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.delivery import lag
 from b2b_pipelines.settings import read_settings
-from schedules.contracts import GAP, delivery, lacking, request_range
+from resources.urgency import NORMAL, ROUTINE
+from schedules.contracts import delivery, lacking, request_list
 
 freshness = dg.define_asset_job(
     "sheet_freshness_job",
     selection=dg.AssetSelection.checks(SHEET_IS_FRESH),
     description="Looks whether every contract's sheet was synced lately.",
+    tags=NORMAL,
 )
 
 
@@ -57,11 +59,13 @@ def nightly_sweep(
     missing = lacking(every, existing)
     if missing:
         context.instance.add_dynamic_partitions(str(contracts.name), missing)
-    ranges = consecutive(list(swept), [*existing, *missing], gap=GAP, most=PARTITIONS_A_RUN)
-    if not ranges:
+    known = {*existing, *missing}
+    lists = chunks([slug for slug in every if slug in swept and slug in known], PARTITIONS_A_RUN)
+    if not lists:
         yield dg.SkipReason("no contract lags behind")
-    for first, last in ranges:
-        yield request_range(first, last, f"sweep {now:%Y-%m-%d} {first}")
+    context.log.info(f"{len(swept)} contracts to sweep: {len(lagging)} lag behind, {len(waiting)} wait for edX")
+    for slugs in lists:
+        yield request_list(slugs, f"sweep {now:%Y-%m-%d} {slugs[0]}", ROUTINE)
 
 
 sheet_freshness = dg.ScheduleDefinition(

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from b2b_pipelines.academies.price_fields import INTERVALS, UNSUPPORTED_WHEN_SET, fields_beyond
+
 NO_DIGITS = frozenset(
-    "bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf".split()  # noqa: SIM905 (easier to compare)
+    "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split()  # noqa: SIM905 (easier to compare)
 )
 THREE_DIGITS = frozenset(("bhd", "jod", "kwd", "omr", "tnd"))
 
@@ -22,7 +24,7 @@ class PriceOutcome:
     """What Stripe has for a lookup key.
 
     `state` is `priced`, and then `price` is what is published; or why there is none: `missing`, `inactive`,
-    `unsupported: tiered`, …
+    `inactive: the product is archived`, `unsupported: tiered`, …
     """
 
     state: str
@@ -30,9 +32,10 @@ class PriceOutcome:
 
 
 def currency_digits(currency: str) -> int:
-    """How many minor digits Stripe gives a currency: most have two.
+    """Return how many minor digits Stripe gives a currency: most have two.
 
-    Source: https://docs.stripe.com/currencies#zero-decimal
+    UGX and ISK have none in ISO 4217, and two at Stripe: "to charge 5 UGX, provide an amount value of 500".
+    Source: https://docs.stripe.com/currencies#zero-decimal and #special-cases
     """
     code = currency.lower()
     return 0 if code in NO_DIGITS else 3 if code in THREE_DIGITS else 2
@@ -52,48 +55,92 @@ def major_units(minor: Decimal, currency: str) -> str:
 
 
 def outcome_of(prices: Iterable[Mapping[str, Any]]) -> PriceOutcome:
-    """What a lookup key comes to, given every price that Stripe answered for it.
+    """Return what a lookup key comes to, given every price that Stripe answered for it.
 
-    An active price wins over an inactive one, and among several the newest. Supported is what is active, recurring,
-    `per_unit` and licensed, with an amount; anything else says why it is not.
+    A price that can be bought wins over an inactive one, and among several the newest. The shapes that can be shown
+    truthfully are listed in `price_fields`; anything else says why it is not shown.
     """
     ranked = sorted(prices, key=_precedence, reverse=True)
     if not ranked:
         return PriceOutcome(MISSING)
     price = ranked[0]
-    if price.get("active") is not True:
-        return PriceOutcome(INACTIVE)
+    if reason := _inactive(price):
+        return PriceOutcome(reason)
     if obstacle := _obstacle(price):
         return PriceOutcome(f"unsupported: {obstacle}")
     return PriceOutcome(PRICED, _published(price))
 
 
+def unknown_fields(prices: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the fields in Stripe's answer that the pinned API version does not have, as `price.name` or
+    `product.name`, sorted. They refuse nothing."""
+    return sorted({name for price in prices for name in fields_beyond(price)})
+
+
 def _precedence(price: Mapping[str, Any]) -> tuple[bool, int, str]:
     created = price.get("created")
-    return price.get("active") is True, created if isinstance(created, int) else 0, str(price.get("id"))
+    return _inactive(price) is None, created if isinstance(created, int) else 0, str(price.get("id"))
+
+
+def _inactive(price: Mapping[str, Any]) -> str | None:
+    """Return why nobody can buy at a price; None for one that is active, of an active product."""
+    product = price.get("product")
+    product = product if isinstance(product, Mapping) else {}
+    if price.get("active") is not True:
+        return INACTIVE
+    if price.get("deleted"):
+        return f"{INACTIVE}: the price is deleted"
+    if product.get("deleted"):
+        return f"{INACTIVE}: the product is deleted"
+    return f"{INACTIVE}: the product is archived" if product.get("active") is False else None
 
 
 def _obstacle(price: Mapping[str, Any]) -> str | None:
+    """Return what makes a price one that cannot be shown truthfully, else None."""
     if (scheme := price.get("billing_scheme") or "per_unit") != "per_unit":
         return str(scheme)
+    if field := next((name for name in UNSUPPORTED_WHEN_SET if price.get(name) not in (None, [])), None):
+        return UNSUPPORTED_WHEN_SET[field]
     recurring = price.get("recurring")
     if not isinstance(recurring, Mapping):
         return "one_time"
+    if (kind := price.get("type") or "recurring") != "recurring":
+        return str(kind)
     if (usage := recurring.get("usage_type") or "licensed") != "licensed":
         return str(usage)
-    if not price.get("id") or not isinstance(price.get("currency"), str) or not recurring.get("interval"):
+    if recurring.get("meter"):
+        return "metered"
+    return _incompleteness(price, recurring)
+
+
+def _incompleteness(price: Mapping[str, Any], recurring: Mapping[str, Any]) -> str | None:
+    count = recurring.get("interval_count") or 1
+    complete = price.get("id") and isinstance(price.get("currency"), str) and _product_id(price)
+    if not complete or not recurring.get("interval") or not _is_positive(count):
         return "incomplete"
-    return None if _minor_units(price) is not None else "no amount"
+    if recurring["interval"] not in INTERVALS:
+        return "interval"
+    minor = _minor_units(price)
+    return "no amount" if minor is None else "negative amount" if minor < 0 else None
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _product_id(price: Mapping[str, Any]) -> str:
+    product = price.get("product")
+    return str((product.get("id") if isinstance(product, Mapping) else product) or "")
 
 
 def _published(price: Mapping[str, Any]) -> dict[str, Any]:
     currency = price["currency"].lower()
-    product, recurring, minor = price.get("product"), price["recurring"], _minor_units(price)
+    recurring, minor = price["recurring"], _minor_units(price)
     if minor is None:
         raise ValueError(f"price {price['id']} has no amount")
     return {
         "id": price["id"],
-        "product": (product.get("id") if isinstance(product, Mapping) else product) or "",
+        "product": _product_id(price),
         "lookup_key": price.get("lookup_key") or "",
         "currency": currency,
         "unit_amount": price.get("unit_amount"),

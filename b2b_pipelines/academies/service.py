@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from b2b_pipelines.academies import store
 from b2b_pipelines.academies.models import AcademyCatalog, AcademyProductChange, AcademyPublication
-from b2b_pipelines.academies.prices import PriceOutcome, outcome_of
+from b2b_pipelines.academies.prices import PriceOutcome, outcome_of, unknown_fields
 from b2b_pipelines.academies.rules import Change, Plan, Prices, Product, Reading, plan_publication, read_catalog
 from b2b_pipelines.academies.selection import Selection
 from b2b_pipelines.db.engine import Database
@@ -31,6 +31,10 @@ CATALOG_IS_OFF = (
     "the academies are off: set B2B_ACADEMY_CUSTOMER, B2B_ENTERPRISE_CATALOG_URL, B2B_LMS_URL, B2B_OAUTH_CLIENT_ID and"
     " B2B_OAUTH_CLIENT_SECRET"
 )
+NOTHING_IS_PRICED = (
+    "No academy has a price, because neither the catalog nor B2B_ACADEMY_OVERRIDES names a stripe_price_lookup_key:"
+    " fill in the file that `b2b academies overrides --template` writes"
+)
 STRIPE_IS_OFF = "the academies name prices, and Stripe is off: set B2B_STRIPE_API_KEY"
 
 
@@ -43,6 +47,8 @@ class CatalogAnswer(Protocol):
     def catalogs(self) -> list[Any]: ...
     @property
     def content_hash(self) -> str: ...
+    @property
+    def notes(self) -> Sequence[str]: ...
 
 
 class CatalogSource(Protocol):
@@ -80,12 +86,22 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class CatalogRead:
-    """What enterprise-catalog said, and whether it differs from the time before."""
+    """What enterprise-catalog said, whether it differs from the time before, and what a person may want to know."""
 
     academies: list[Any]
     catalogs: list[Any]
     content_hash: str
     changed: bool
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PricesRead:
+    """What Stripe said: the outcome of each lookup key, and the fields of its answer that the pinned API version does
+    not have."""
+
+    outcomes: dict[str, PriceOutcome]
+    unknown_fields: list[str]
 
 
 def refresh_catalog(
@@ -100,7 +116,7 @@ def refresh_catalog(
     answer = catalog.read(selection.customer)
     with database.session() as session:
         changed = keep_catalog(session, selection.customer, answer, now)
-    return CatalogRead(answer.academies, answer.catalogs, answer.content_hash, changed)
+    return CatalogRead(answer.academies, answer.catalogs, answer.content_hash, changed, answer.notes)
 
 
 def keep_catalog(session: Session, customer: UUID, answer: CatalogAnswer, now: datetime) -> bool:
@@ -147,10 +163,8 @@ def wanted_lookup_keys(session: Session, selection: Selection) -> list[str]:
     return sorted({*reading.lookup_keys, *shown} - {""})
 
 
-def refresh_prices(
-    database: Database, stripe: PriceSource | None, selection: Selection, now: datetime
-) -> dict[str, PriceOutcome]:
-    """Ask Stripe for the price of each lookup key that is wanted, and keep what it says, by key.
+def refresh_prices(database: Database, stripe: PriceSource | None, selection: Selection, now: datetime) -> PricesRead:
+    """Ask Stripe for the price of each lookup key that is wanted, and keep what it says.
 
     When it fails, that is noted (the published prices then count as stale), the last good prices stay, and the error
     is raised.
@@ -169,7 +183,7 @@ def refresh_prices(
     with database.session() as session:
         store.save_prices(session, outcomes, now)
         store.note_check(session, now, None)
-    return outcomes
+    return PricesRead(outcomes, unknown_fields(found))
 
 
 def publish(session: Session, selection: Selection, now: datetime, run_id: str | None = None) -> Published:
@@ -216,6 +230,12 @@ def left_out(session: Session) -> tuple[list[dict[str, str]], list[dict[str, str
     """What the last publication refused (`uuid, name, reason`), and the settings that fit nothing (`setting, entry`)."""
     last = store.publication(session)
     return (list(last.refused), list(last.unmatched)) if last else ([], [])
+
+
+def notes_on(products: Sequence[Product]) -> list[str]:
+    """Return what to do about a published list as a whole: one line when none of its academies names a price."""
+    shown = [product for product in products if product.active]
+    return [NOTHING_IS_PRICED] if shown and not any(product.lookup_key for product in shown) else []
 
 
 def shown_products(session: Session) -> list[Product]:

@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, outerjoin
 
@@ -106,6 +107,24 @@ def shown(session: Session) -> tuple[int, list[Product], Mapping[str, str]]:
         return 0, [], {}
     found = [Product(**{name: getattr(row, name) for name in COLUMNS}) for row in rows if row.uuid is not None]
     return rows[0].version, found, rows[0].price_times
+
+
+def offered_prices(session: Session, stripe_product_id: str) -> list[dict[str, Any]]:
+    """Return the prices at which that product of Stripe is published: `product`, `unit_amount` (minor units; null for
+    sub-cent amounts) and `currency` of each. `""`, the Teams plan, has none."""
+    if not stripe_product_id:
+        return []
+    product = AcademyProduct.price["product"].astext
+    rows = session.scalars(
+        select(AcademyProduct.price)
+        .where(
+            AcademyProduct.active,
+            AcademyProduct.price["id"].astext.is_not(None),
+            or_(AcademyProduct.stripe_product_id == stripe_product_id, product == stripe_product_id),
+        )
+        .order_by(AcademyProduct.uuid)
+    )
+    return [{name: price[name] for name in ("product", "unit_amount", "currency")} for price in rows if price]
 
 
 def changes(session: Session, limit: int = 100) -> Sequence[AcademyProductChange]:

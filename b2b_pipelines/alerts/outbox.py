@@ -5,9 +5,10 @@ So nothing is told that did not happen, and what happened is told, however long 
 
 import logging
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.alerts import webhook
@@ -29,6 +30,12 @@ def keep(session: Session, messages: Sequence[dict[str, Any]]) -> None:
     """Have messages wait for being sent; they hold no e-mail address, no code and no secret."""
     if messages:
         session.execute(insert(UnsentAlert), [{"message": message} for message in messages])
+
+
+def waiting(session: Session) -> tuple[datetime | None, int]:
+    """Return since when the oldest message waits, and how many do."""
+    oldest, number = session.execute(select(func.min(UnsentAlert.made_at), func.count())).one()
+    return oldest, number
 
 
 def send(database: Database, url: str | None) -> int:

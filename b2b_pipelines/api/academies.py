@@ -229,7 +229,8 @@ async def _not_admitted(request: Request) -> Response | None:
     """Count the request; the answer for a client who had too many, or while nothing can be counted."""
     feed: Feed = request.app.state.academy_feed
     try:
-        wait = await feed.admit(client.address(request, request.app.state.settings.trusted_proxies))
+        address = client.address(request, request.app.state.settings.trusted_proxies)
+        wait = await feed.admit(client.network(address))
     except FeedUnavailable:
         return _unavailable()
     if wait is None:

@@ -11,11 +11,15 @@ from typing import Annotated
 from anyio import to_thread
 from fastapi import Depends, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy.orm import Session
 
 from b2b_pipelines.api.database import Connection, Db
 from b2b_pipelines.api.errors import Problem
 from b2b_pipelines.tokens import service as tokens
 from b2b_pipelines.tokens.service import Caller, Scope
+
+Recognize = Callable[[Session], Caller]
+"""Says who calls, given a session. Raises 401, and 403 without the scope."""
 
 bearer = HTTPBearer(auto_error=False, scheme_name="token", description="A token made with `b2b token create`.")
 
@@ -27,10 +31,34 @@ async def identified(db: Db, credentials: Annotated[HTTPAuthorizationCredentials
     return await to_thread.run_sync(caller_of, db, credentials.credentials)
 
 
+def token_for(scope: Scope) -> Callable[..., Awaitable["Recognize"]]:
+    """A dependency for busy routes: the token is looked up by the endpoint, in the session in which it works."""
+
+    async def given(
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
+    ) -> Recognize:
+        if credentials is None:
+            raise _unknown("Authorization: Bearer <token> is missing.")
+        text = credentials.credentials
+
+        def recognize(session: Session) -> Caller:
+            caller = _recognized(session, text)
+            require(caller, scope)
+            return caller
+
+        return recognize
+
+    return given
+
+
 def caller_of(db: Connection, text: str) -> Caller:
     """Whom that token stands for. Raises 401."""
     with db.reading() as session:
-        caller = tokens.recognize(session, text)
+        return _recognized(session, text)
+
+
+def _recognized(session: Session, text: str) -> Caller:
+    caller = tokens.recognize(session, text)
     if caller is None:
         raise _unknown("The token is not known, or was revoked.")
     return caller
@@ -58,6 +86,8 @@ def _unknown(detail: str) -> Problem:
     return Problem(401, detail, "unauthenticated", {"WWW-Authenticate": "Bearer"})
 
 
+ReadingToken = Annotated[Recognize, Depends(token_for(Scope.READ))]
+AttachingToken = Annotated[Recognize, Depends(token_for(Scope.ATTACH))]
 Reader = Annotated[Caller, Depends(allowed(Scope.READ))]
 Manager = Annotated[Caller, Depends(allowed(Scope.MANAGE))]
 InstallationManager = Annotated[Caller, Depends(allowed(Scope.MANAGE, whole_installation=True))]

@@ -10,10 +10,11 @@ from b2b_pipelines.api.auth import Reader, require
 from b2b_pipelines.api.contracts import CodeOut, Money, Slug, seen_contract
 from b2b_pipelines.api.database import Db
 from b2b_pipelines.api.errors import Problem, answers
-from b2b_pipelines.api.fields import API, Text, masked
+from b2b_pipelines.api.fields import API, Text
 from b2b_pipelines.api.pagination import Page, Paging
 from b2b_pipelines.contracts.rules import EdxState
 from b2b_pipelines.delivery.history import Action, ActorKind
+from b2b_pipelines.privacy import masked
 from b2b_pipelines.reports import contracts as of_contracts
 from b2b_pipelines.reports import courseware, people
 from b2b_pipelines.reports.pages import Row, Slice

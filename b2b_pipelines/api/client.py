@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 from fastapi import Request
 
@@ -46,10 +46,24 @@ def is_local(request: Request) -> bool:
     return peer is not None and peer.is_loopback and not forwarded
 
 
+def network(address: str) -> str:
+    """Return what a client's requests are counted for: an IPv4 address, or the /64 that an IPv6 address is in.
+
+    A client has at least a whole /64, so a count for each of its addresses would limit nothing.
+    """
+    known = _parsed(address)
+    return address if not isinstance(known, IPv6Address) else _block(known)
+
+
+@lru_cache(4096)
+def _block(address: IPv6Address) -> str:
+    return str(IPv6Network((address, 64), strict=False))
+
+
 @lru_cache(4096)
 def _parsed(said: str) -> IPv4Address | IPv6Address | None:
     try:
-        found = ip_address(said)
+        found = ip_address(said.partition("%")[0])  # a scope id names an interface of this machine, not a client
     except ValueError:
         return None
     return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found

@@ -10,15 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from b2b_pipelines.api.auth import Reader
+from b2b_pipelines.api.auth import Reader, ReadingToken
 from b2b_pipelines.api.database import Db
 from b2b_pipelines.api.errors import answers
-from b2b_pipelines.api.fields import API, LARGEST_ID, Text, masked
+from b2b_pipelines.api.fields import API, LARGEST_ID, Text
 from b2b_pipelines.api.pagination import Page, Paging
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.contracts.rules import IntegrationType
 from b2b_pipelines.enrollment_codes import pages, reports
 from b2b_pipelines.errors import NotFound
+from b2b_pipelines.privacy import masked, masked_anywhere, masked_text
 from b2b_pipelines.reports import contracts as listed
 from b2b_pipelines.reports.contracts import ContractFilter
 from b2b_pipelines.reports.pages import Slice
@@ -60,9 +61,9 @@ class ContractOut(BaseModel):
                     "codes": 4000,
                     "learners": 37,
                     "sheet_url": "https://docs.google.com/spreadsheets/d/1AbCdEfGhIjKlMnOp/edit",
-                    "sheet_tab": "Sheet1",
                     "description": "",
                     "revision": 12,
+                    "sheet_tab": None,
                 }
             ]
         }
@@ -192,16 +193,22 @@ def list_contracts(
     wanted = ContractFilter(organization, active, integration_type, search, caller.organization_id)
     with db.session() as session:
         count, found = listed.contracts(session, wanted, Slice(paging.limit, paging.offset))
-    return paging.envelope(count, found)
+    return paging.envelope(count, [shown_contract(dict(row), caller) for row in found])
 
 
 @router.get("/contracts/{slug}/", summary="A contract", response_model=ContractOut, responses=answers(401, 403, 404))
-def contract(db: Db, caller: Reader, slug: Slug, response: Response) -> dict[str, Any]:
+def contract(db: Db, token: ReadingToken, slug: Slug) -> Response:
     """The `ETag` is its revision, for the `If-Match` of a change."""
-    with db.session() as session:
-        found = reports.contract_overview(session, [seen_contract(session, caller, slug).id])
-    response.headers["ETag"] = f'"{found[0]["revision"]}"'
-    return found[0]
+    with db.reading() as session:
+        caller = token(session)
+        found = reports.contract_of_slug(session, slug, caller.organization_id)
+    if found is None:
+        raise NotFound("no such contract")
+    return Response(
+        ContractOut.model_construct(**shown_contract(found, caller)).model_dump_json(),
+        media_type="application/json",
+        headers={"ETag": f'"{found["revision"]}"'},
+    )
 
 
 @router.get(
@@ -210,9 +217,10 @@ def contract(db: Db, caller: Reader, slug: Slug, response: Response) -> dict[str
     response_model=Page[CodeOut],
     responses=answers(401, 403, 404),
 )
-def list_codes(db: Db, caller: Reader, slug: Slug, paging: Paging) -> Response:
+def list_codes(db: Db, token: ReadingToken, slug: Slug, paging: Paging) -> Response:
     """Every code, in the order of their ids, with its redemptions and where the customer's sheet holds it."""
     with db.reading() as session:
+        caller = token(session)
         page = pages.codes(
             session, slug, caller.organization_id, paging.limit, paging.offset, emails=caller.sees_emails
         )
@@ -253,7 +261,7 @@ def snapshot(
             SnapshotRow(row=row, code=code, cells=dict(zip(HEADERS, cells, strict=True)))
             for row, code, cells in shown_rows(found, caller)
         ],
-        conflicts=[ConflictOut(**conflict) for conflict in found.conflicts],
+        conflicts=[ConflictOut(**conflict) for conflict in shown_conflicts(found.conflicts, caller)],
     )
 
 
@@ -278,18 +286,32 @@ def seen_snapshot(session: Session, contract: Contract, snapshot_id: int) -> She
     return found
 
 
+def shown_contract(row: dict[str, Any], caller: Caller) -> dict[str, Any]:
+    """Return a contract as the caller may see it: the link to its sheet can name an account."""
+    return row if caller.sees_emails or not row["sheet_url"] else row | {"sheet_url": masked_text(row["sheet_url"])}
+
+
+def shown_conflicts(conflicts: Sequence[dict[str, Any]], caller: Caller) -> Sequence[dict[str, Any]]:
+    """Return conflicts as the caller may see them: a customer may have typed an address over a code."""
+    return conflicts if caller.sees_emails else masked_anywhere(conflicts)
+
+
 def shown_rows(snapshot: SheetSnapshot, caller: Caller) -> Sequence[tuple[int, str, list[Any]]]:
     """The rows of a snapshot, `(row, code, six cells)`, as the caller may see them."""
     if caller.sees_emails:
         return [(row, code, list(cells)) for row, code, cells in snapshot.rows]
     return [
-        (row, code, [masked_cell(cell) if place == REDEEMED_BY else cell for place, cell in enumerate(cells)])
+        (
+            row,
+            masked_anywhere(code),
+            [masked_cell(cell) if place == REDEEMED_BY else masked_anywhere(cell) for place, cell in enumerate(cells)],
+        )
         for row, code, cells in snapshot.rows
     ]
 
 
 def masked_cell(cell: Any) -> Any:
-    """A cell of the column of redeemers, for callers who do not see e-mail addresses."""
+    """Return a cell of the column of redeemers for callers who do not see e-mail addresses."""
     return masked(cell) if isinstance(cell, str) and cell else cell
 
 

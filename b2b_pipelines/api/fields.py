@@ -1,6 +1,5 @@
 """The prefix of the routes, and the types of what comes in: what PostgreSQL could not keep is refused before it gets there."""
 
-import re
 from typing import Annotated
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES
@@ -56,24 +55,9 @@ class Body(BaseModel):
 
 
 class LearnerIn(Body):
-    """Who it is about. `name` and `lms_user_id` fill in what is not known yet."""
+    """Who it is about. A known `lms_user_id` decides, whatever the address, and the stored address follows; else the
+    address decides. `name` and `lms_user_id` fill in what is not known yet."""
 
     email: Email
     name: Annotated[Text, Field(max_length=255)] = ""
     lms_user_id: Id | None = None
-
-
-_ADDRESS = re.compile(r"[^\s<>()\[\],;:\"']+@[^\s<>()\[\],;:\"']+")
-
-
-def mask_addresses(value: str | None) -> str | None:
-    """Return a text with every e-mail address in it masked."""
-    return None if value is None else _ADDRESS.sub(lambda found: masked(found[0]) or "", value)
-
-
-def masked(email: str | None) -> str | None:
-    """An e-mail address for callers without the scope `emails`: `j•••@example.com`."""
-    if email is None:
-        return None
-    local, at, domain = email.rpartition("@")
-    return f"{local[:1]}•••{at}{domain}" if at else "•••"

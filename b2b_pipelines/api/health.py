@@ -3,13 +3,13 @@
 import asyncio
 from typing import Annotated, Literal
 
-from anyio import CapacityLimiter, to_thread
-from fastapi import APIRouter, Request, Response, Security
+from anyio import CapacityLimiter, move_on_after, to_thread
+from fastapi import APIRouter, Query, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
-from b2b_pipelines.api import client
+from b2b_pipelines.api import client, dagster_health
 from b2b_pipelines.api.auth import bearer, caller_of, require
 from b2b_pipelines.api.database import Connection, ReservedDb
 from b2b_pipelines.api.errors import Problem, answers
@@ -34,9 +34,16 @@ async def healthz() -> Healthy:
 
 
 @router.get("/readyz", summary="The database is there, with the tables of this version", responses=answers())
-async def readyz(request: Request, db: ReservedDb) -> Healthy:
-    """Says no after three seconds if the database says nothing at all."""
+async def readyz(
+    request: Request,
+    db: ReservedDb,
+    dagster: Annotated[str | None, Query(description="With it, Dagster has to be well, too.")] = None,
+) -> Healthy:
+    """Says no after three seconds if the database says nothing at all. `/readyz?dagster` also answers 503 when Dagster's
+    daemon has not reported for two and a half minutes, when a schedule or sensor fails, or a run waits for half an hour."""
     await _require_ready(request, db)
+    if dagster is not None:
+        await to_thread.run_sync(lambda: dagster_health.require_well(db), limiter=request.app.state.lanes.health)
     return Healthy()
 
 
@@ -71,7 +78,13 @@ async def metrics(
     if not client.is_local(request):
         await _require_scope(request, credentials)
     counted: Metrics = request.app.state.metrics
-    return Response(generate_latest(counted.registry), media_type=CONTENT_TYPE_LATEST)
+    connection: Connection = request.app.state.reserved
+    dagster = dagster_health.unreadable()
+    with move_on_after(READY_SECONDS):
+        dagster = await to_thread.run_sync(
+            lambda: dagster_health.gauges(connection), abandon_on_cancel=True, limiter=request.app.state.lanes.health
+        )
+    return Response(generate_latest(counted.registry) + generate_latest(dagster), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _require_scope(request: Request, credentials: HTTPAuthorizationCredentials | None) -> None:

@@ -11,13 +11,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from b2b_pipelines.api.auth import InstallationBuyer, Provisioner
 from b2b_pipelines.api.database import Db
 from b2b_pipelines.api.errors import Problem, answers
-from b2b_pipelines.api.fields import API, LARGEST_ID, Body, LearnerIn, Text, masked
+from b2b_pipelines.api.fields import API, LARGEST_ID, Body, LearnerIn, Text
 from b2b_pipelines.api.learners import person
 from b2b_pipelines.api.pagination import Page, Paging
 from b2b_pipelines.intents import service, store
 from b2b_pipelines.intents.models import CheckoutIntent
 from b2b_pipelines.intents.rules import ERRORED, IntentState
 from b2b_pipelines.intents.service import IntentErrored, PlaceTaken, Wish
+from b2b_pipelines.learners.service import reporting_conflicts
+from b2b_pipelines.privacy import masked
 from b2b_pipelines.tokens.service import Caller
 
 router = APIRouter(prefix=f"{API}/checkout-intents", tags=["checkout intents"])
@@ -94,7 +96,7 @@ class IntentIn(Body):
     quantity: Quantity | None = Field(None, description="1 unless said.")
     country: Short | None = None
     terms_metadata: Terms | None = Field(
-        None, description="Merged into what an open intent has; at most 20 levels deep."
+        None, description="Merged into what an open intent has; at most 20 levels deep, and 64 KiB in all."
     )
 
 
@@ -124,6 +126,26 @@ class LearnerOut(BaseModel):
     lms_user_id: int | None
 
 
+class PaymentOut(BaseModel):
+    """The checkout session that paid. Amounts are in minor units of the currency."""
+
+    session: str
+    amount_total: int | None
+    currency: str | None
+    products: list[str] = Field(default=[], description="Stripe's products, as far as the session names them.")
+    differences: list[str] = Field(default=[], description="How the session differs from what the intent was for.")
+    at: datetime
+
+
+class MoneyBackOut(BaseModel):
+    """A refund, a dispute or a failed invoice. The amount is in minor units of the currency."""
+
+    type: str = Field(description="Stripe's event type.")
+    amount: int | None
+    currency: str | None
+    time: datetime
+
+
 class IntentOut(BaseModel):
     """A learner's attempt to buy."""
 
@@ -137,7 +159,14 @@ class IntentOut(BaseModel):
     country: str
     terms_metadata: dict[str, Any]
     stripe_checkout_session_id: str
-    expires_at: datetime = Field(description="When the reservation of an intent that is not paid ends.")
+    expires_at: datetime = Field(
+        description="When the reservation of an intent that is not paid ends, unless a payment is pending."
+    )
+    pending_since: datetime | None = Field(
+        description="Since when a slow payment (bank debit) is on its way: the intent holds its place without expiring."
+    )
+    payment: PaymentOut | None
+    money_back: list[MoneyBackOut]
     last_error: str
     created_at: datetime
     state_changed_at: datetime
@@ -151,11 +180,12 @@ REFUSED = answers(400, 401, 403)
     summary="Reserve: make the learner's intent for a product, or update the open one",
     status_code=201,
     response_model=IntentOut,
-    responses={**answers(400, 401, 403, 422), 200: {"description": "There was one already.", "model": IntentOut}},
+    responses={**answers(400, 401, 403, 409, 422), 200: {"description": "There was one already.", "model": IntentOut}},
 )
 def reserve(request: Request, response: Response, caller: InstallationBuyer, db: Db, wanted: IntentIn) -> IntentOut:
     """201 when it is new. An open one is updated and its reservation renewed, a paid one comes back unchanged (200).
-    422 when the last attempt went wrong, or the slug or name is reserved by another."""
+    While a payment is pending, quantity, slug and name stay as they are. 409 `learner_conflict` when another learner has
+    the address of a known LMS user. 422 when the last attempt went wrong, or the slug or name is reserved by another."""
     wish = Wish(
         learner=person(wanted.learner),
         stripe_product_id=wanted.stripe_product_id or "",
@@ -167,7 +197,7 @@ def reserve(request: Request, response: Response, caller: InstallationBuyer, db:
     )
     reservation = timedelta(minutes=request.app.state.settings.intent_reservation_minutes)
     try:
-        with db.session() as session:
+        with reporting_conflicts(db) as session:
             intent, made = service.reserve(session, wish, datetime.now(UTC), reservation)
             shown = _shown(intent, caller)
     except (PlaceTaken, IntentErrored) as refusal:
@@ -281,6 +311,9 @@ def _shown(intent: CheckoutIntent, caller: Caller) -> IntentOut:
         terms_metadata=intent.terms_metadata,
         stripe_checkout_session_id=intent.stripe_checkout_session_id,
         expires_at=intent.expires_at,
+        pending_since=intent.pending_since,
+        payment=PaymentOut.model_validate(intent.payment) if intent.payment else None,
+        money_back=[MoneyBackOut.model_validate(entry) for entry in intent.money_back],
         last_error=intent.last_error,
         created_at=intent.created_at,
         state_changed_at=intent.state_changed_at,

@@ -5,20 +5,22 @@ from functools import partial
 from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi import Body as InBody
 from pydantic import BaseModel, ConfigDict, Field
 
-from b2b_pipelines.api.auth import Attacher
+from b2b_pipelines.api.auth import Attacher, AttachingToken
 from b2b_pipelines.api.database import Connection, Db, in_thread, takes_its_own_turn, turn_to_write
 from b2b_pipelines.api.errors import answers
 from b2b_pipelines.api.fields import API, LearnerIn, Text
 from b2b_pipelines.learners import service, store
 from b2b_pipelines.learners.rules import Outcome
-from b2b_pipelines.learners.service import Attachment, Person
+from b2b_pipelines.learners.service import Attachment, Person, reporting_conflicts
+from b2b_pipelines.tokens.service import Caller
 
 router = APIRouter(prefix=API, tags=["learners"])
 
+Code = Annotated[Text, Path(description="Any code of the contract.", max_length=100)]
 Who = Annotated[
     LearnerIn,
     InBody(openapi_examples={"a learner": {"value": {"email": "jane@example.com", "name": "Jane", "lms_user_id": 42}}}),
@@ -59,6 +61,17 @@ class SignedOn(BaseModel):
     refused: list[RefusedContract]
 
 
+async def _caller_and_contract(db: Db, token: AttachingToken, code: Code) -> tuple[Caller, int | None]:
+    """Return who calls, and the contract that the request waits for; a code that does not exist waits for none."""
+    text = code.strip().lower()
+
+    def look_up() -> tuple[Caller, int | None]:
+        with db.reading() as session:
+            return token(session), store.contract_ids_of_codes(session, [text]).get(text)
+
+    return await to_thread.run_sync(look_up)
+
+
 @router.post(
     "/attach/{code}/",
     status_code=201,
@@ -70,25 +83,25 @@ class SignedOn(BaseModel):
     },
 )
 @takes_its_own_turn
-async def attach(  # noqa: PLR0917 (FastAPI passes them by name)
+async def attach(
     request: Request,
-    db: Db,
-    caller: Attacher,
-    code: Annotated[Text, Path(description="Any code of the contract.", max_length=100)],
+    known: Annotated[tuple[Caller, int | None], Depends(_caller_and_contract)],
+    code: Code,
     learner: Who,
     response: Response,
 ) -> dict[str, Any]:
     """The learner joins the contract that the code belongs to.
 
-    Refused with `invalid_code` (404: there is none such, it is inactive, or another learner used it up),
-    `contract_not_open` or `contract_full` (409), looked at in this order.
+    Refused with `invalid_code` (404: unknown, inactive, or used up by another learner), `learner_conflict` (409: the
+    LMS user is a known learner, and another learner has the address), `contract_not_open` or `contract_full` (409),
+    checked in this order. A known `lms_user_id` decides who the learner is, and their stored address follows.
     """
 
     def apply(turn: Connection) -> Attachment:
-        with turn.session() as session:
+        with reporting_conflicts(turn) as session:
             return service.attach(session, code, person(learner), datetime.now(UTC), caller.organization_id)
 
-    contract_id = await to_thread.run_sync(_contract_of, db, code)
+    caller, contract_id = known
     async with turn_to_write(request, ("contract", contract_id)) as turn:
         done = await in_thread(request, partial(apply, turn))
     if done.result == Outcome.ALREADY_ATTACHED:
@@ -96,17 +109,11 @@ async def attach(  # noqa: PLR0917 (FastAPI passes them by name)
     return {"result": done.result.value, "contract": done.contract}
 
 
-def _contract_of(db: Connection, code: str) -> int | None:
-    """Return the contract that a request waits for; a code that does not exist waits for none."""
-    with db.reading() as session:
-        return store.contract_ids_of_codes(session, [code.strip().lower()]).get(code.strip().lower())
-
-
 @router.post(
     "/organizations/{org_key}/logins/",
     summary="A learner of an organization signed on",
     response_model=SignedOn,
-    responses=answers(401, 403, 404),
+    responses=answers(401, 403, 404, 409),
 )
 def sign_on(
     db: Db,
@@ -114,8 +121,11 @@ def sign_on(
     org_key: Annotated[Text, Path(description="The organization's key.", examples=["ACME"], max_length=255)],
     learner: Who,
 ) -> dict[str, Any]:
-    """Attaches the learner to the open `sso` contracts of the organization, as far as there is room."""
-    with db.session() as session:
+    """Attaches the learner to the open `sso` contracts of the organization, as far as there is room.
+
+    409 `learner_conflict`: the LMS user is a known learner, and another learner has the address.
+    """
+    with reporting_conflicts(db) as session:
         done = service.sign_on(session, org_key, person(learner), datetime.now(UTC), caller.organization_id)
     return {
         "attached": done.attached,

@@ -10,11 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from b2b_pipelines.api.auth import InstallationReader
 from b2b_pipelines.api.database import Db
 from b2b_pipelines.api.errors import answers
-from b2b_pipelines.api.fields import API, masked
+from b2b_pipelines.api.fields import API
 from b2b_pipelines.api.pagination import Page, Paging
-from b2b_pipelines.licenses import service, store
+from b2b_pipelines.licenses import service, verdicts
 from b2b_pipelines.licenses.rules import Decision, Policy
-from b2b_pipelines.licenses.store import Decided
+from b2b_pipelines.licenses.verdicts import Decided
+from b2b_pipelines.privacy import masked
 from b2b_pipelines.tokens.service import Caller, Scope
 
 router = APIRouter(prefix=API, tags=["licenses"])
@@ -70,7 +71,7 @@ def expired_licenses(
     """Every expired license that somebody holds, in the order of customer, expiration, plan and license."""
     policy = service.policy(request.app.state.settings, datetime.now(UTC))
     with db.session() as session:
-        page = store.decide(
+        page = verdicts.decide(
             session, policy, customer=customer, plan=plan, decision=decision, limit=paging.limit, offset=paging.offset
         )
     return paging.envelope(page.total, [_shown(row, policy, caller) for row in page.decided])

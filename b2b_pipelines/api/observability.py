@@ -13,9 +13,11 @@ from random import getrandbits
 
 from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, PlatformCollector, ProcessCollector
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from b2b_pipelines.api.hardening import add_headers, address_fault, is_over_tls
 
 log = logging.getLogger("b2b_pipelines.api")
 
@@ -48,9 +50,10 @@ class Metrics:
 class Observed:
     """ASGI middleware around the whole app."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, public_url: str | None = None) -> None:
         self.app = app
         self.metrics = metrics
+        self.public_url = public_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -67,7 +70,9 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-ID"] = request_id.get()
+                sent = message["headers"] = list(message.get("headers", ()))
+                sent.append((b"x-request-id", request_id.get().encode()))
+                add_headers(sent, over_tls=is_over_tls(scope, self.public_url))
             await send(message)
 
         async def receive_limited() -> Message:
@@ -79,6 +84,8 @@ class Observed:
             return message
 
         answer: ASGIApp = _too_large if _announced(headers) > LARGEST_BODY else self.app
+        if fault := address_fault(scope):
+            answer = JSONResponse({"detail": fault[1], "error_code": "invalid_input"}, fault[0])
         try:
             await answer(scope, receive_limited, send_with_id)
         # Whatever it is, the client gets an answer, and the log a trace without the error's own words.

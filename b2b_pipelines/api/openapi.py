@@ -52,7 +52,7 @@ def document(app: FastAPI) -> dict[str, Any]:
             description=DESCRIPTION,
             routes=app.routes,
             tags=app.openapi_tags,
-            servers=[{"url": getattr(app.state.settings, "public_url", None) or "/"}],
+            servers=[{"url": app.state.settings.public_url or "/"}],
         )
         for path in made["paths"].values():
             for operation in path.values():

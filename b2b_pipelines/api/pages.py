@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -21,16 +22,16 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.api import openapi
-from b2b_pipelines.api.contracts import masked_cell, seen_contract, seen_snapshot, visible
+from b2b_pipelines.api.contracts import masked_cell, seen_contract, seen_snapshot, shown_conflicts, visible
 from b2b_pipelines.api.database import Db
 from b2b_pipelines.api.errors import Problem
 from b2b_pipelines.api.fields import LARGEST_ID
 from b2b_pipelines.api.sign_in import (
-    SESSION_COOKIE,
     MaybeSignedIn,
     OurForm,
     SignedIn,
     SignInNeeded,
+    forget_session,
     form_secret,
     keep_form_secret,
     keep_session,
@@ -38,12 +39,15 @@ from b2b_pipelines.api.sign_in import (
     sign_in,
     sign_out,
 )
-from b2b_pipelines.contracts.models import Contract
-from b2b_pipelines.contracts.rules import spreadsheet_id
+from b2b_pipelines.contracts import store as contract_store
+from b2b_pipelines.contracts.models import Contract, CourseRun
+from b2b_pipelines.contracts.rules import EdxState, spreadsheet_id
 from b2b_pipelines.enrollment_codes import pages as code_pages
 from b2b_pipelines.enrollment_codes.pages import Seats
 from b2b_pipelines.errors import NotFound, Refused, TransientError
 from b2b_pipelines.faults import store as fault_store
+from b2b_pipelines.faults.status import lines as what_is_wrong
+from b2b_pipelines.privacy import masked_anywhere
 from b2b_pipelines.sheets import history
 from b2b_pipelines.sheets.differences import Change, differences
 from b2b_pipelines.sheets.history import LastSync
@@ -52,6 +56,7 @@ from b2b_pipelines.tokens.service import Caller
 
 HERE = Path(__file__).parent
 A_PAGE = 50
+MOST_RUNS = 200
 MOST_DIFFERENCES = 1000
 HEADERS = {
     "Content-Security-Policy": (
@@ -70,6 +75,7 @@ templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+templates.filters["masked"] = lambda text, caller: text if caller.sees_emails else masked_anywhere(text)
 templates.filters["moment"] = lambda moment: f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 templates.filters["day"] = lambda moment: f"{moment.astimezone(UTC):%Y-%m-%d}"
 templates.filters["clock"] = lambda moment: f"{moment.astimezone(UTC):%H:%M} UTC"
@@ -87,7 +93,7 @@ class PageRoute(APIRoute):
                 return await serve(request)
             except SignInNeeded as needed:
                 return RedirectResponse(
-                    str(request.url_for("sign_in_page").include_query_params(next=needed.wanted)), 303
+                    f"{request.url_for('sign_in_page').path}?{urlencode({'next': needed.wanted})}", 303
                 )
             except Problem as problem:
                 return refusal(request, problem.status, problem.detail)
@@ -144,6 +150,7 @@ def contract_page(request: Request, db: Db, caller: SignedIn, slug: str, page: P
     with db.session() as session:
         contract = seen_contract(session, caller, slug)
         shown = _shown(session, [contract])[0]
+        runs = _failed_first(contract_store.runs_of_contract(session, contract.id))
         count, snapshots = history.page(session, contract.id, A_PAGE, (page - 1) * A_PAGE)
         last = history.page(session, contract.id, 1, 0)[1] if shown.sync and page > 1 else snapshots[:1]
         conflicts = last[0].conflicts if shown.sync and last else []
@@ -153,9 +160,11 @@ def contract_page(request: Request, db: Db, caller: SignedIn, slug: str, page: P
         "contract.html",
         caller,
         shown=shown,
+        runs=runs[:MOST_RUNS],
+        runs_count=len(runs),
         count=count,
         snapshots=snapshots,
-        conflicts=conflicts,
+        conflicts=shown_conflicts(conflicts, caller),
         codes=shown.sync and shown.sync.rows - sum(_is_no_code_of_ours(conflict) for conflict in conflicts),
         faults=faults,
         turning=_turning(page, count),
@@ -199,7 +208,7 @@ def sign_in_form(
     token: Annotated[str, Form(max_length=200)] = "",
     wanted: Annotated[str, Form(alias="next", max_length=2000)] = "/",
 ) -> Response:
-    secret = sign_in(db, token) if token.isascii() else None
+    secret = sign_in(db, request, token) if token.isascii() else None
     if secret is None:
         return render(request, "sign_in.html", None, status=401, wanted=own_path(wanted), failed="token")
     response = RedirectResponse(own_path(wanted), 303)
@@ -210,9 +219,18 @@ def sign_in_form(
 @router.post("/sign-out", name="sign_out_form", dependencies=[OurForm])
 def sign_out_form(request: Request, db: Db) -> Response:
     sign_out(db, request)
-    response = RedirectResponse(str(request.url_for("sign_in_page")), 303)
-    response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="lax")
+    response = RedirectResponse(request.url_for("sign_in_page").path, 303)
+    forget_session(request, response)
     return response
+
+
+@router.get("/status/", name="status_page")
+def status_page(request: Request, db: Db, caller: SignedIn) -> Response:
+    """What is wrong now; for callers that are not bound to an organization."""
+    if caller.organization_id is not None:
+        raise NotFound("there is no such page")
+    with db.session() as session:
+        return render(request, "status.html", caller, lines=what_is_wrong(session))
 
 
 @router.get("/docs", name="docs_page")
@@ -257,6 +275,10 @@ def _shown(session: Session, contracts: Sequence[Contract]) -> list[Shown]:
     ]
 
 
+def _failed_first(runs: Sequence[CourseRun]) -> list[CourseRun]:
+    return sorted(runs, key=lambda run: run.edx_state != EdxState.FAILED)
+
+
 def _of_its_sheet(contract: Contract, sync: LastSync | None) -> LastSync | None:
     """The sync, unless the contract was given another sheet since."""
     if sync and contract.sheet_url and spreadsheet_id(contract.sheet_url) != sync.spreadsheet_id:
@@ -292,7 +314,9 @@ def _as_seen(change: Change, caller: Caller) -> Change:
     if caller.sees_emails:
         return change
     cells = tuple(
-        (header, masked_cell(was), masked_cell(became)) if header == "Redeemed By" else (header, was, became)
+        (header, masked_cell(was), masked_cell(became))
+        if header == "Redeemed By"
+        else (header, masked_anywhere(was), masked_anywhere(became))
         for header, was, became in change.cells
     )
-    return Change(change.code, change.row_before, change.row_after, cells)
+    return Change(masked_anywhere(change.code), change.row_before, change.row_after, cells)

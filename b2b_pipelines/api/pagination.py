@@ -1,4 +1,7 @@
-"""Lists in pages: `{"count", "next", "previous", "results"}`, where next and previous are URLs or null."""
+"""Lists in pages: `{"count", "next", "previous", "results"}`, where next and previous are URLs or null.
+
+The URLs begin with `B2B_PUBLIC_URL`; without it they are relative to the host.
+"""
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
@@ -7,6 +10,8 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, Field
+
+from b2b_pipelines.api.hardening import link
 
 DEFAULT_SIZE = 100
 MAXIMUM = 1000
@@ -56,7 +61,8 @@ class Window:
         return Response(f"{head.removesuffix('null}')}{results}}}", media_type="application/json")
 
     def _url(self, page: int) -> str:
-        return str(self.request.url.include_query_params(page=page))
+        url = self.request.url.include_query_params(page=page)
+        return link(self.request.app.state.settings.public_url, url.path, url.query)
 
 
 def window(maximum: int = MAXIMUM, default: int = DEFAULT_SIZE) -> Callable[..., Awaitable[Window]]:

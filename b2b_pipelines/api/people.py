@@ -52,7 +52,7 @@ def install(app: FastAPI, settings: Settings) -> None:
         session_cookie="b2b_oidc",
         max_age=SIGNING_IN_SECONDS,
         same_site="lax",
-        https_only=str(getattr(settings, "public_url", None) or "").startswith("https://"),
+        https_only=(settings.public_url or "").startswith("https://"),
     )
 
 
@@ -169,6 +169,6 @@ def _provider(request: Request) -> Any:
 
 
 def _callback(request: Request) -> str:
-    public = getattr(request.app.state.settings, "public_url", None)
+    public = request.app.state.settings.public_url
     path = request.url_for("oidc_callback").path
     return f"{public}{path}" if public else str(request.url_for("oidc_callback"))

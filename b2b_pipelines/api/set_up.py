@@ -9,11 +9,12 @@ from b2b_pipelines.api.auth import Manager, Reader
 from b2b_pipelines.api.contracts import Slug, seen_contract
 from b2b_pipelines.api.database import Connection, Db, in_thread, takes_its_own_turn
 from b2b_pipelines.api.errors import answers
-from b2b_pipelines.api.fields import API, mask_addresses
+from b2b_pipelines.api.fields import API
 from b2b_pipelines.api.vendors import Vendors
 from b2b_pipelines.api.writing import Asked, Posted, actor, remembered
 from b2b_pipelines.delivery import set_up
 from b2b_pipelines.delivery.history import Action, record
+from b2b_pipelines.privacy import masked_anywhere
 from b2b_pipelines.sheets import service as sheets
 from b2b_pipelines.sheets.service import SyncResult
 from b2b_pipelines.tokens.service import Caller
@@ -193,6 +194,5 @@ def _own(db: Connection, caller: Caller, slug: str) -> None:
 def _shown(result: SyncResult, caller: Caller) -> dict[str, Any]:
     shown = result.as_json()
     if not caller.sees_emails:
-        for conflict in shown["conflicts"]:
-            conflict["code"] = mask_addresses(conflict["code"])
+        shown["conflicts"] = masked_anywhere(shown["conflicts"])
     return shown

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from b2b_pipelines.api.database import Connection, Db
 from b2b_pipelines.api.errors import Problem
+from b2b_pipelines.api.hardening import came_over_tls
 from b2b_pipelines.errors import B2BError
 from b2b_pipelines.people import service as people
 from b2b_pipelines.tokens import service as tokens
@@ -23,6 +24,8 @@ from b2b_pipelines.tokens.service import SESSION_LIFETIME, Caller, Scope
 
 SESSION_COOKIE = "b2b_session"
 FORM_COOKIE = "b2b_form"
+OVER_TLS = "__Host-"
+"""The prefix that makes a browser refuse a cookie of another host, or one that was not set over TLS."""
 
 
 class SignInNeeded(Exception):
@@ -35,7 +38,7 @@ class SignInNeeded(Exception):
 
 def signed_in(request: Request, db: Db) -> Caller:
     """Whoever this browser signed in as. Raises `SignInNeeded`."""
-    secret = request.cookies.get(SESSION_COOKIE, "")
+    secret = session_secret(request)
     with db.reading() as session:
         caller = _recognized(session, secret) if secret else None
     if caller is None:
@@ -59,47 +62,66 @@ def maybe_signed_in(request: Request, db: Db) -> Caller | None:
         return None
 
 
-def sign_in(db: Connection, text: str) -> str | None:
-    """The secret of a new session for whom the token stands for; None when it is not known or may not read."""
+def sign_in(db: Connection, request: Request, text: str) -> str | None:
+    """Return the secret of a new session for the token's owner; None when it is not known or may not read.
+
+    The session that the browser had before ends.
+    """
     with db.session() as session:
         caller = tokens.recognize(session, text.strip())
         if caller is None or Scope.READ not in caller.scopes:
             return None
+        tokens.close_session(session, session_secret(request))
+        people.close_session(session, session_secret(request))
         return tokens.open_session(session, caller, datetime.now(UTC))
 
 
 def sign_out(db: Connection, request: Request) -> None:
     """End this browser's session."""
     with db.session() as session:
-        tokens.close_session(session, request.cookies.get(SESSION_COOKIE, ""))
-        people.close_session(session, request.cookies.get(SESSION_COOKIE, ""))
+        tokens.close_session(session, session_secret(request))
+        people.close_session(session, session_secret(request))
+
+
+def session_secret(request: Request) -> str:
+    """Return the value of this browser's session cookie, `""` without one."""
+    return request.cookies.get(_named(request, SESSION_COOKIE), "")
 
 
 def keep_session(request: Request, response: Response, secret: str) -> None:
     """Give the browser its session. Behind a proxy that ends TLS the cookie is still marked for TLS only."""
     response.set_cookie(
-        SESSION_COOKIE,
+        _named(request, SESSION_COOKIE),
         secret,
         max_age=int(SESSION_LIFETIME.total_seconds()),
         httponly=True,
         samesite="lax",
-        secure=_over_tls(request),
+        secure=came_over_tls(request),
     )
+
+
+def forget_session(request: Request, response: Response) -> None:
+    """Have the browser drop its session cookie."""
+    name = _named(request, SESSION_COOKIE)
+    response.delete_cookie(name, httponly=True, samesite="lax", secure=came_over_tls(request))
 
 
 def form_secret(request: Request) -> str:
     """What this browser's forms carry: the value of its cookie, or a new one."""
-    return request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(24)
+    return request.cookies.get(_named(request, FORM_COOKIE)) or secrets.token_urlsafe(24)
 
 
 def keep_form_secret(request: Request, response: Response, secret: str) -> None:
-    if request.cookies.get(FORM_COOKIE) != secret:
-        response.set_cookie(FORM_COOKIE, secret, httponly=True, samesite="strict", secure=_over_tls(request))
+    name = _named(request, FORM_COOKIE)
+    if request.cookies.get(name) != secret:
+        response.set_cookie(name, secret, httponly=True, samesite="strict", secure=came_over_tls(request))
 
 
 async def from_our_form(request: Request, form: Annotated[str, Form(max_length=200)] = "") -> None:
     """A dependency: the form was one of ours. Raises 403."""
-    if not form or not hmac.compare_digest(form.encode(), request.cookies.get(FORM_COOKIE, "").encode()):
+    if not form or not hmac.compare_digest(
+        form.encode(), request.cookies.get(_named(request, FORM_COOKIE), "").encode()
+    ):
         raise Problem(403, "This form has expired. Go back, load the page again, and try once more.", "stale_form")
 
 
@@ -110,8 +132,8 @@ def own_path(wanted: str) -> str:
     return "/" if elsewhere or "\\" in wanted or any(ord(letter) < 32 for letter in wanted) else wanted
 
 
-def _over_tls(request: Request) -> bool:
-    return request.url.scheme == "https" or request.headers.get("x-forwarded-proto", "").lower() == "https"
+def _named(request: Request, cookie: str) -> str:
+    return OVER_TLS + cookie if came_over_tls(request) else cookie
 
 
 SignedIn = Annotated[Caller, Depends(signed_in)]

@@ -13,8 +13,9 @@ from b2b_pipelines.api.database import Connection, ReservedDb
 from b2b_pipelines.api.errors import answers
 from b2b_pipelines.api.fields import API
 from b2b_pipelines.errors import NotConfigured
-from b2b_pipelines.intents import service
-from b2b_pipelines.intents.service import EventOutcome
+from b2b_pipelines.intents import payments
+from b2b_pipelines.intents.payments import EventOutcome
+from b2b_pipelines.intents.rules import Effect
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.vendors.stripe import verified_event
 
@@ -29,8 +30,7 @@ class EventReceived(BaseModel):
     """The event is recorded."""
 
     effect: str = Field(
-        description="`paid`, `place_taken`, `paid_again`, `already_paid`, `not_paid`, `unknown_intent`, `other_type`,"
-        " or `replayed`: it had come before."
+        description=f"{', '.join(f'`{effect}`' for effect in Effect)}, or `replayed`: the event id came before."
     )
 
 
@@ -49,8 +49,8 @@ async def receive(
     background: BackgroundTasks,
     stripe_signature: Annotated[str | None, Header(description="Stripe's signature of the raw body.")] = None,
 ) -> EventReceived:
-    """The signature over the raw body must be Stripe's and not older than five minutes (400). Each event has its effect
-    once, however often it is delivered."""
+    """The signature over the raw body must be Stripe's, and its time within five minutes of ours (400). Each event has
+    its effect once, however often it is delivered, and the order of events does not matter."""
     settings: Settings = request.app.state.settings
     body = await request.body()
     outcome = await to_thread.run_sync(
@@ -66,7 +66,7 @@ def _receive(db: Connection, settings: Settings, body: bytes, signature: str | N
         raise NotConfigured("events of Stripe are off: set B2B_STRIPE_WEBHOOK_SECRET")
     event = verified_event(body, signature, settings.stripe_webhook_secret.get_secret_value())
     with db.session() as session:
-        return service.receive_event(session, event, datetime.now(UTC))
+        return payments.receive_event(session, event, datetime.now(UTC))
 
 
 def _tell(db: Connection, url: str) -> None:

@@ -16,14 +16,19 @@ class Reason(StrEnum):
     INACTIVE_PRODUCT = "inactive_product"
     ALREADY_ENROLLED = "already_enrolled"
     INVALID_CODE = "invalid_code"
+    LEARNER_CONFLICT = "learner_conflict"
     MISSING_ENROLLMENT_CODE = "missing_enrollment_code"
     CONTRACT_NOT_OPEN = "contract_not_open"
     CONTRACT_FULL = "contract_full"
+    RUN_NOT_OPEN = "run_not_open"
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A product as the learner meets it. `contract_id` None: a product to which none of the contracts' rules apply."""
+    """A product as the learner meets it. `contract_id` None: a product to which none of the contracts' rules apply.
+
+    `run_open`: the enrollment in its course run has begun and is not over.
+    """
 
     product_id: int
     price: Decimal
@@ -31,6 +36,7 @@ class Item:
     contract_id: int | None
     enrolled: bool
     """the learner is in its course run already"""
+    run_open: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +99,15 @@ def quote(
     items: Mapping[int, Item],
     offers: Mapping[str, Offer],
     standings: Mapping[int, Standing],
+    *,
+    conflict: bool = False,
 ) -> Quote:
     """Decide on a basket: products and codes as they were asked for, each counted once, and what is known of them.
 
     A product of a contract needs a code of its own, at a zero price too, unless every contract in the basket is free
     and the learner attached to all of them. A line costs the amount of its code, else the product's price. Of two valid
-    codes for one product the first is used, the other is left alone. A refused basket has no lines.
+    codes for one product the first is used, the other is left alone. A refused basket has no lines. `conflict`: the
+    learner is one person by LMS user id and another by address.
     """
     if not products:
         return Quote((Refusal(Reason.EMPTY_BASKET),), ())
@@ -114,12 +123,15 @@ def quote(
     refusals = [Refusal(reason, product=product) for product, item in basket.items() if (reason := _unavailable(item))]
     unavailable = {refusal.product for refusal in refusals}
     refusals += [Refusal(Reason.INVALID_CODE, code=code) for code in invalid]
+    refusals += [Refusal(Reason.LEARNER_CONFLICT)] if conflict else []
     for product, item in ours.items():
         if product not in unavailable and item.contract_id is not None:
             if product in missing:
                 refusals.append(Refusal(Reason.MISSING_ENROLLMENT_CODE, product=product))
             if reason := _closed(standings[item.contract_id].place):
                 refusals.append(Refusal(reason, product=product))
+            if not item.run_open:
+                refusals.append(Refusal(Reason.RUN_NOT_OPEN, product=product))
     if refusals:
         return Quote(tuple(refusals), ())
     return Quote((), tuple(_line(item, chosen.get(product)) for product, item in basket.items() if item is not None))

@@ -1,13 +1,14 @@
 """Quoting a basket, which writes nothing, and checking it out, which decides again under lock and records it.
 
-Locks are taken in this order: the idempotency key, the learner's checkouts, the contracts by id, the learner's row.
+Locks are taken in this order: the idempotency key, the learner's checkouts (address, LMS user, learner), the contracts by
+id, the learner's row.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -23,7 +24,7 @@ from b2b_pipelines.errors import Refused, TransientError
 from b2b_pipelines.learners import rules as learner_rules
 from b2b_pipelines.learners import service as learners
 from b2b_pipelines.learners import store as learner_store
-from b2b_pipelines.learners.service import Person
+from b2b_pipelines.learners.service import Known, Person
 from b2b_pipelines.learners.store import CodeFacts
 
 
@@ -54,6 +55,7 @@ class Checkout:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
+    known: Known
     products: Mapping[int, ProductFacts]
     codes: Mapping[str, CodeFacts]
     contracts: Mapping[int, Contract]
@@ -62,7 +64,7 @@ class _Facts:
 
 def quote(session: Session, basket: Basket, now: datetime, organization_id: int | None = None) -> Checkout:
     """Decide on a basket, for a caller bound to that organization, and write nothing."""
-    products = store.products(session, basket.products, _learner_id(session, basket), organization_id)
+    products = store.products(session, basket.products, None, organization_id, now)
     contracts = store.contracts(session, _contract_ids(products))
     return _decide(basket, _gather(session, basket, now, organization_id, contracts))
 
@@ -70,11 +72,16 @@ def quote(session: Session, basket: Basket, now: datetime, organization_id: int 
 def checkout(
     session: Session, basket: Basket, now: datetime, currency: str, organization_id: int | None = None
 ) -> Checkout:
-    """Decide on a basket under lock, and record it when it is allowed and paid for, or costs nothing."""
-    transaction_lock(session, "checkout of", basket.person.email.lower())
-    products = store.products(session, basket.products, None, organization_id)
+    """Decide on a basket under lock, and record it when it is allowed and paid for, or costs nothing.
+
+    A learner who is one person by LMS user id and another by address is refused, and reported.
+    """
+    _lock_learner(session, basket.person)
+    products = store.products(session, basket.products, None, organization_id, now)
     contracts = learner_store.lock_contracts(session, _contract_ids(products))
     facts = _gather(session, basket, now, organization_id, contracts)
+    if facts.known.conflict is not None:
+        learners.report_conflict(session, facts.known.conflict, now)
     decided = _decide(basket, facts)
     if not decided.quote.allowed or decided.payment_required:
         return decided
@@ -84,7 +91,7 @@ def checkout(
 
 def contracts_of(session: Session, basket: Basket) -> set[int]:
     """Return the ids of the contracts that checking out this basket would lock."""
-    return _contract_ids(store.products(session, basket.products, None, None))
+    return _contract_ids(store.products(session, basket.products, None, None, datetime.now(UTC)))
 
 
 def answered_before(session: Session, token_id: int, key: str, request: Mapping[str, Any]) -> str | None:
@@ -109,14 +116,15 @@ def remember(session: Session, token_id: int, key: str, request: Mapping[str, An
 def _gather(
     session: Session, basket: Basket, now: datetime, organization_id: int | None, contracts: Sequence[Contract]
 ) -> _Facts:
-    learner_id = _learner_id(session, basket)
-    products = store.products(session, basket.products, learner_id, organization_id)
+    known = learners.find(session, basket.person)
+    products = store.products(session, basket.products, known.id, organization_id, now)
     if _contract_ids(products) - {contract.id for contract in contracts}:
         raise TransientError("the courseware of a contract changed meanwhile: try again")
-    places = learners.places_of(session, contracts, learner_id, now.date())
+    places = learners.places_of(session, contracts, known.id, now.date())
     return _Facts(
+        known,
         products,
-        learner_store.codes(session, basket.codes, learner_id),
+        learner_store.codes(session, basket.codes, known.id),
         {contract.id: contract for contract in contracts},
         {contract.id: Standing(not contract.price, places[contract.id]) for contract in contracts},
     )
@@ -129,6 +137,7 @@ def _decide(basket: Basket, facts: _Facts) -> Checkout:
         {product: known.item for product, known in facts.products.items()},
         {code: _offer(known) for code, known in facts.codes.items()},
         facts.standings,
+        conflict=facts.known.conflict is not None,
     )
     return Checkout(decided, payment_required=decided.total > 0 and basket.payment_reference is None)
 
@@ -140,7 +149,7 @@ def _offer(code: CodeFacts) -> Offer:
 
 
 def _record(session: Session, basket: Basket, decided: Quote, facts: _Facts, currency: str) -> CheckoutOrder:
-    learner = learner_store.ensure_learner(session, basket.person.email, basket.person.name, basket.person.lms_user_id)
+    learner = learners.ensure(session, basket.person)
     order = CheckoutOrder(
         learner_id=learner.id,
         total=decided.total,
@@ -169,9 +178,13 @@ def _record(session: Session, basket: Basket, decided: Quote, facts: _Facts, cur
     return order
 
 
-def _learner_id(session: Session, basket: Basket) -> int | None:
-    known = learner_store.learner(session, basket.person.email)
-    return known.id if known else None
+def _lock_learner(session: Session, person: Person) -> None:
+    """Let other checkouts of the same person wait: by address, by LMS user id, and as the learner who is known."""
+    transaction_lock(session, "checkout of", person.email.lower())
+    if person.lms_user_id is not None:
+        transaction_lock(session, "checkout of LMS user", person.lms_user_id)
+    if (known := learners.find(session, person)).id is not None:
+        transaction_lock(session, "checkout of learner", known.id)
 
 
 def _contract_ids(products: Mapping[int, ProductFacts]) -> set[int]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import exists, insert, literal, select
+from sqlalchemy import and_, exists, func, insert, literal, select
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.checkout.models import AnsweredCheckout, CheckoutOrder, Enrollment
@@ -21,11 +22,14 @@ class ProductFacts:
 
 
 def products(
-    session: Session, product_ids: Iterable[int], learner_id: int | None, organization_id: int | None
+    session: Session, product_ids: Iterable[int], learner_id: int | None, organization_id: int | None, now: datetime
 ) -> Mapping[int, ProductFacts]:
     """Those of the products that exist for callers bound to that organization, by id. They see no others, and none
     without a contract."""
     enrolled = exists().where(Enrollment.course_run_id == CourseRun.id, Enrollment.learner_id == literal(learner_id))
+    run_open = and_(
+        func.coalesce(CourseRun.enrollment_start <= now, True), func.coalesce(CourseRun.enrollment_end >= now, True)
+    )
     query = (
         select(
             Product.id,
@@ -34,6 +38,7 @@ def products(
             CourseRun.contract_id,
             enrolled.label("enrolled"),
             CourseRun.id.label("run"),
+            run_open.label("run_open"),
         )
         .join(CourseRun, CourseRun.id == Product.course_run_id)
         .where(Product.id.in_(list(product_ids)))
@@ -43,7 +48,7 @@ def products(
             Contract.organization_id == organization_id
         )
     return {
-        row.id: ProductFacts(Item(row.id, row.price, row.active, row.contract_id, row.enrolled), row.run)
+        row.id: ProductFacts(Item(row.id, row.price, row.active, row.contract_id, row.enrolled, row.run_open), row.run)
         for row in session.execute(query)
     }
 

@@ -1,8 +1,15 @@
 """`b2b academies`: what is published, and what was left out."""
 
-from typing import Any
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
 
 from b2b_pipelines.academies import service
+from b2b_pipelines.academies.overrides_file import as_json_file, as_yaml_file, template_entries
+from b2b_pipelines.academies.selection import read_selection
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Verbose
 
@@ -36,14 +43,17 @@ def list_academies(as_json: AsJson = False, verbose: Verbose = False) -> None:
 
 @commands.command("refused")
 def refused(as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """What the last publication left out: items that cannot be published, and settings that fit no academy."""
+    """List what the last publication left out: items that cannot be published, and settings that fit no academy."""
     with console.surroundings() as here, here.session() as session:
         items, unmatched = service.left_out(session)
+        notes = service.notes_on(service.shown_products(session))
     if as_json:
-        console.print_json({"refused": items, "unmatched": unmatched})
+        console.print_json({"refused": items, "unmatched": unmatched, "notes": notes})
         return
-    if not items and not unmatched:
+    if not items and not unmatched and not notes:
         console.say("Nothing was left out.")
+    for note in notes:
+        console.say(f"{note}.")
     for rows, columns, title in (
         (items, {"uuid": "Academy", "name": "Name", "reason": "Reason"}, "Refused"),
         (unmatched, {"setting": "Setting", "entry": "Entry"}, "Settings that fit no academy"),
@@ -51,6 +61,46 @@ def refused(as_json: AsJson = False, verbose: Verbose = False) -> None:
         if rows:
             shown: list[dict[str, Any]] = list(rows)
             console.print_rows(shown, columns, as_json=False, title=title)
+
+
+@commands.command("overrides")
+def overrides(
+    template: Annotated[
+        bool, typer.Option("--template", help="Write the file to fill in, with the uuid and name of each academy.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", dir_okay=False, help="Write to FILE, not to stdout.")
+    ] = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """List the overrides that B2B_ACADEMY_OVERRIDES names; with --template, write the file to fill in.
+
+    The template keeps the overrides there are. `b2b academies overrides --template > academies.yaml`
+    """
+    if output is not None and not template:
+        console.wrong_usage("--output goes with --template")
+    with console.surroundings() as here:
+        selection = read_selection(here.settings)
+        if not template:
+            rows = [{"academy": key, **values} for key, values in selection.overrides.items()]
+            shown = rows if as_json else [_as_line(row) for row in rows]
+            console.print_rows(shown, {"academy": "Academy", "fields": "Overrides"}, as_json=as_json)
+            return
+        with here.session() as session:
+            entries = template_entries(service.current_reading(session, selection).academies, selection)
+    document = as_json_file(entries) if as_json else as_yaml_file(entries)
+    if output is None:
+        sys.stdout.write(document)
+        return
+    with console.writing(output):
+        output.write_text(document, encoding="utf-8")
+    console.warn(f"Wrote {len(entries)} academies to {output}: fill it in and name it in B2B_ACADEMY_OVERRIDES")
+
+
+def _as_line(row: Mapping[str, Any]) -> dict[str, str]:
+    fields = (f"{name}: {value}" for name, value in row.items() if name != "academy")
+    return {"academy": row["academy"], "fields": "; ".join(fields)}
 
 
 @commands.command("history")

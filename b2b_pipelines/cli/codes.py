@@ -13,9 +13,11 @@ from sqlalchemy.orm import Session
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Verbose
 from b2b_pipelines.contracts import store
+from b2b_pipelines.contracts.early_runs import early_note, runs_ending_early
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.enrollment_codes import reports, service
 from b2b_pipelines.enrollment_codes.reports import Records
+from b2b_pipelines.values import csv_cell
 
 commands = console.app("Enrollment codes: hand them out, see how they are used, check them.")
 
@@ -61,7 +63,7 @@ def output(
     if filename is None:
         _print(rows, chosen)
         return
-    with console.writing(filename), filename.open("w", encoding="utf-8", newline="") as file:
+    with console.writing(filename), console.private_file(filename) as file:
         _write(rows, Format.CSV if chosen is Format.TABLE else chosen, file)
     if as_json:
         console.print_json({"file": str(filename), "rows": len(rows)})
@@ -111,7 +113,10 @@ def validate(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Say where codes differ from what their contracts want. Exit status 1 if any does and is not fixed."""
+    """Say where codes differ from what their contracts want. Exit status 1 if any does and is not fixed.
+
+    Runs that end before their contract are a note.
+    """
     with console.surroundings() as here, here.session() as session:
         chosen = (
             session.scalars(select(Contract).order_by(Contract.id)).all()
@@ -119,6 +124,7 @@ def validate(
             else [store.contract(session, contract)]
         )
         found = service.outstanding(session, chosen)
+        early = runs_ending_early(session, chosen)
         if fix:
             for slug in found:
                 service.ensure_codes(session, slug)
@@ -127,11 +133,16 @@ def validate(
         for slug, orders in found.items()
         for order in orders
     ]
-    if as_json or rows:
+    notes = [{"contract": slug, "runs": runs, "note": early_note(slug, runs)} for slug, runs in early.items()]
+    if as_json:
+        console.print_json([*rows, *notes])
+    elif rows:
         columns = {"contract": "Contract", "product": "Product", "differs": "Differs", "fixed": "Fixed"}
         console.print_rows(rows, columns, as_json=as_json)
     else:
         console.say("Every code is as its contract wants it.")
+    for note in notes if not as_json else ():
+        console.say(f"Note: {note['note']}")
     raise typer.Exit(1 if rows and not fix else 0)
 
 
@@ -156,4 +167,4 @@ def _write(rows: Records, chosen: Format, file: IO[str]) -> None:
         return
     writer = csv.DictWriter(file, fieldnames=list(COLUMNS), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: csv_cell(value) for key, value in row.items()} for row in rows)

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,7 +17,8 @@ from errno import ENOSPC
 from functools import cached_property
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from stat import S_ISREG
+from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
 from uuid import UUID
 
 import typer
@@ -39,6 +40,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")
 Verbose = Annotated[bool, typer.Option("--verbose", help="Log to stderr what is done.")]
 
 INTERRUPTED = 130
+LITTLE_SPACE = 256 * 1024
+"""Bytes; a disk with less is full for PostgreSQL, which writes blocks and segments."""
 
 # What is printed holds names that people gave: `[bold]` and `:rocket:` in them are no commands to Rich.
 AS_IT_IS: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
@@ -87,7 +90,7 @@ def run(commands: typer.Typer, name: str, arguments: Sequence[str] | None = None
         outcome = typer.main.get_command(commands).main(given, prog_name=name, standalone_mode=False)
         sys.stdout.flush()
     except B2BError as error:
-        _refuse(given, error.code, error.message)
+        _refuse(given, error.code, _with_full_disk(error.message))
         raise SystemExit(1) from None
     except TyperException as error:
         if error.format_message().startswith("Usage:"):  # a group without a command shows its help
@@ -105,7 +108,7 @@ def run(commands: typer.Typer, name: str, arguments: Sequence[str] | None = None
     except Exception as error:
         if "--verbose" in given:
             raise
-        _refuse(given, "unexpected", _unforeseen(error))
+        _refuse(given, "unexpected", _with_full_disk(_unforeseen(error)))
         raise SystemExit(1) from None
     if outcome == INTERRUPTED:  # what typer makes of Ctrl-C
         _refuse(given, "interrupted", "interrupted")
@@ -215,6 +218,19 @@ def writing(file: Path) -> Iterator[None]:
 
 
 @contextmanager
+def private_file(path: Path) -> Iterator[IO[str]]:
+    """Open a text file that only its owner may read, because it holds codes or addresses."""
+    with open(path, "w", encoding="utf-8", newline="", opener=_for_its_owner) as file:
+        if S_ISREG(os.fstat(file.fileno()).st_mode):
+            os.fchmod(file.fileno(), 0o600)
+        yield file
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+@contextmanager
 def progress(label: str, total: int | None = None) -> Iterator["Ticker"]:
     """A progress bar on stderr while the block runs; nothing unless stderr is a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -288,9 +304,23 @@ def _refuse(given: Sequence[str], code: str, message: str) -> None:
         stderr.print(f"Error: {message}")
 
 
+def _with_full_disk(message: str) -> str:
+    """Add to a message that the disk of this installation is full, which is then the likely cause."""
+    from b2b_pipelines.settings import read_settings
+
+    with suppress(B2BError, OSError):
+        home = read_settings().home
+        while not home.exists():
+            home = home.parent
+        disk = os.statvfs(home)
+        if disk.f_bavail * disk.f_frsize < LITTLE_SPACE:
+            return f"the disk that holds {home} is full ({message.rstrip('.')}): make room, and try again"
+    return message
+
+
 def _unforeseen(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno == ENOSPC:
-        return "no space is left for what was to be written"
+        return "the disk is full: no space is left for what was to be written"
     return f"{type(error).__name__}, which nobody foresaw: --verbose shows where"
 
 

@@ -11,11 +11,12 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 from sqlalchemy.orm import Session
 
-from b2b_pipelines.cli import console
+from b2b_pipelines.cli import console, opening
 from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
 from b2b_pipelines.cli.courseware import content_of
 from b2b_pipelines.cli.who import actor
 from b2b_pipelines.contracts import exchange
+from b2b_pipelines.contracts.early_runs import early_note, runs_ending_early
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.contracts.patch import UNSET, ContractPatch, Unset, Value
 from b2b_pipelines.contracts.rules import integration_type
@@ -110,6 +111,8 @@ def create(
         answer["same_name"] = list(made.same_named)
         if not as_json:
             console.warn(_same_name(made, dry_run=dry_run))
+    if not dry_run:
+        answer |= opening.opened(answer["slug"], sheet or tab)
     _show(answer, as_json=as_json, lead="Would make the contract" if dry_run else "Made the contract")
 
 
@@ -166,15 +169,26 @@ def modify(
     if not patch.values:
         console.wrong_usage("modify changes nothing without an option: name a new value, such as --max-learners 25")
 
+    early: list[str] = []
+
     def change(session: Session) -> ContractChanged:
-        return delivery.change_contract(session, contract_id, patch, by=actor())
+        done = delivery.change_contract(session, contract_id, patch, by=actor())
+        if {"starts_on", "ends_on"} & patch.values.keys():
+            early[:] = runs_ending_early(session, [done.contract]).get(done.contract.slug, [])
+        return done
 
     with console.surroundings() as here:
         changed, answer = _changed(here, contract_id, change, yes=yes or as_json, dry_run=dry_run)
+    if early:
+        answer["runs_ending_early"] = early
+    if not dry_run:
+        answer |= opening.opened(answer["slug"], sheet or tab)
     shown = answer | {"dry_run": True, "losses": losses.as_json(changed.losses)} if dry_run else answer
     _show(shown, as_json=as_json, lead="Would change the contract" if dry_run else "Changed the contract")
     if not as_json:
         _say_losses(changed.losses)
+        if early:
+            console.say(early_note(answer["slug"], early))
 
 
 @commands.command("courseware")
@@ -315,6 +329,7 @@ def _show(answer: dict[str, Any], *, as_json: bool, lead: str) -> None:
     cap = answer["max_learners"] or "unlimited"
     console.say(f"{lead} {answer['slug']} (id {answer['id']}) of {answer['organization']}.")
     console.say(f"{console.counted(answer['codes'], 'code')}, {answer['learners']} of {cap} seats taken.")
+    opening.show(answer["slug"], answer.get("sheet"))
 
 
 def _show_courseware(

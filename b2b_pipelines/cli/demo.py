@@ -16,6 +16,8 @@ import typer
 from b2b_pipelines.cli import console, exports
 from b2b_pipelines.cli.console import AsJson, Verbose
 from b2b_pipelines.cli.dagster_home import NAMES, dagster_environment, running_dagster
+from b2b_pipelines.cli.guardian import guard
+from b2b_pipelines.cli.in_the_way import lock, require_free_port
 from b2b_pipelines.cli.sandbox import google_settings
 from b2b_pipelines.db.connect import connect, embedded_postgres
 from b2b_pipelines.db.engine import Database
@@ -55,7 +57,13 @@ def demo(
 
     for number in (signal.SIGINT, signal.SIGTERM):  # ended from outside or by a script, it stops what it started too
         signal.signal(number, signal.default_int_handler)
-    home = _own_home(read_settings())
+    home = _home_of_the_demo(read_settings())
+    kept = lock(home.with_name(f"{home.name}.lock"), "b2b demo")
+    if not check_and_exit:
+        require_free_port("127.0.0.1", port, "--port")
+        require_free_port("127.0.0.1", sandbox_port, "--sandbox-port")
+    os.environ |= guard(home)
+    _empty(home, read_settings())
     sandbox = Sandbox()
     try:
         sandbox.start(port=0 if check_and_exit else sandbox_port)
@@ -70,6 +78,7 @@ def demo(
     finally:
         sandbox.stop()
         embedded_postgres(read_settings()).stop()
+        os.close(kept)
 
 
 def _show(settings: Settings, sandbox: "Sandbox", port: int, *, check_and_exit: bool, as_json: bool) -> None:
@@ -108,14 +117,17 @@ def _show(settings: Settings, sandbox: "Sandbox", port: int, *, check_and_exit: 
         database.dispose()
 
 
-def _own_home(settings: Settings) -> Path:
-    """A home beside the usual one, empty."""
-    home = settings.home.with_name(f"{settings.home.name}-demo")
+def _home_of_the_demo(settings: Settings) -> Path:
+    """A home beside the usual one."""
+    return settings.home.with_name(f"{settings.home.name}-demo")
+
+
+def _empty(home: Path, settings: Settings) -> None:
+    """Make the demo's home anew."""
     if home.exists():
         embedded_postgres(settings.model_copy(update={"home": home, "database_url": None})).stop()
         shutil.rmtree(home)
     home.mkdir(parents=True)
-    return home
 
 
 def _use(environment: Mapping[str, str]) -> Settings:

@@ -10,6 +10,9 @@ import typer
 from b2b_pipelines.cli import console, exports
 from b2b_pipelines.cli.console import AsJson, Verbose
 from b2b_pipelines.cli.dagster_home import NAMES, dagster_environment, dev_command
+from b2b_pipelines.cli.guardian import guard
+from b2b_pipelines.cli.in_the_way import lock, require_free_port
+from b2b_pipelines.db.connect import embedded_postgres
 from b2b_pipelines.settings import PROJECT, read_settings
 
 Host = Annotated[str, typer.Option("--host", help="The address to listen on.")]
@@ -22,7 +25,11 @@ def dev(host: Host = "127.0.0.1", port: Port = 3000, as_json: AsJson = False, ve
     What another terminal needs to work with this Dagster is left in the file `env` under B2B_HOME.
     """
     settings = read_settings()
-    environment = dagster_environment(settings)
+    os.set_inheritable(lock(settings.home / "dev.lock", "b2b dev"), True)  # kept by what this process becomes
+    require_free_port(host, port, "--port")
+    starts_postgres = settings.embedded and not embedded_postgres(settings).is_running()
+    mark = guard(settings.home if starts_postgres else None)
+    environment = {**dagster_environment(settings), **mark}
     shared = {"B2B_HOME": str(settings.home), **{name: environment[name] for name in NAMES}}
     file = exports.write(settings.home / "env", shared)
     url = f"http://{host}:{port}"

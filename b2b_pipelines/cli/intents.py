@@ -1,5 +1,6 @@
 """`b2b intents`: learners' attempts to buy, as the provisioning side sees them."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -37,10 +38,17 @@ def list_intents(
         "enterprise_slug": "Enterprise",
         "quantity": "Quantity",
         "expires_at": "Reserved until",
+        "pending_since": "Pending since",
+        "paid": "Paid",
+        "returned": "Money back",
         "last_error": "Last error",
     }
     if show_emails:
         columns["learner"] = "Learner"
+    if not as_json:
+        rows = [row | {"paid": _paid(row["payment"]), "returned": _returned(row["money_back"])} for row in rows]
+        seldom = ("pending_since", "returned", "last_error")
+        columns = {key: head for key, head in columns.items() if key not in seldom or any(row[key] for row in rows)}
     console.print_rows(rows, columns, as_json=as_json)
     if not as_json and count > len(rows):
         console.warn(f"{count - len(rows)} more: use --limit, --state or --learner")
@@ -75,6 +83,18 @@ def _say(intent: CheckoutIntent, *, as_json: bool) -> None:
         console.say(f"{intent.uuid} is {intent.state}.")
 
 
+def _paid(payment: Mapping[str, Any] | None) -> str:
+    """`9900 usd`, with an exclamation mark where the session differs from the intent; empty before a payment."""
+    if payment is None:
+        return ""
+    mark = " !" if payment.get("differences") else ""
+    return f"{payment.get('amount_total', '?')} {payment.get('currency', '')}{mark}"
+
+
+def _returned(money_back: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{entry['type']} {entry['amount']} {entry['currency']}" for entry in money_back)
+
+
 def _row(intent: CheckoutIntent, *, show_emails: bool) -> dict[str, Any]:
     row: dict[str, Any] = {
         "uuid": intent.uuid,
@@ -87,6 +107,9 @@ def _row(intent: CheckoutIntent, *, show_emails: bool) -> dict[str, Any]:
         "terms_metadata": intent.terms_metadata,
         "stripe_checkout_session_id": intent.stripe_checkout_session_id,
         "expires_at": intent.expires_at,
+        "pending_since": intent.pending_since,
+        "payment": intent.payment,
+        "money_back": intent.money_back,
         "state_changed_at": intent.state_changed_at,
         "created_at": intent.created_at,
         "last_error": intent.last_error,

@@ -4,21 +4,24 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
+from b2b_pipelines.alerts import outbox
+from b2b_pipelines.alerts.outbox import AlertNotTaken
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
 from b2b_pipelines.errors import B2BError, InvalidInput, NotConfigured
-from b2b_pipelines.licenses import service, store
+from b2b_pipelines.licenses import service, store, verdicts
+from b2b_pipelines.licenses.brakes import HeldPlan
 from b2b_pipelines.licenses.connection import enterprise_lms
 from b2b_pipelines.licenses.rules import Decision, Policy
 from b2b_pipelines.licenses.service import Outcome
-from b2b_pipelines.licenses.store import Decided
+from b2b_pipelines.licenses.verdicts import Decided
 from b2b_pipelines.values import utc
 
 commands = console.app("Licenses: end the enrollments of expired ones, and unlink their learners long after.")
@@ -44,13 +47,20 @@ def import_(
     """Bring in plans and licenses, all or nothing. Importing the same again changes nothing."""
     if plans is None and licenses is None:
         console.wrong_usage("name a file with --plans, with --licenses, or both")
-    with console.surroundings() as here, here.session() as session:
-        imported = service.import_files(session, plans, licenses, datetime.now(UTC))
+    now = datetime.now(UTC)
+    with console.surroundings() as here:
+        hold = timedelta(hours=here.settings.license_hold_hours)
+        with here.session() as session:
+            imported = service.import_files(session, plans, licenses, now, hold)
+        if imported.held:
+            _send_alerts(here)
+    for held in imported.held:
+        console.warn(str(held))
     for name, ignored in imported.ignored.items():
         console.warn(f"{name}: not used: {', '.join(ignored)}")
     counts = {"plans": asdict(imported.plans), "licenses": asdict(imported.licenses)}
     if as_json:
-        console.print_json({**counts, "ignored": imported.ignored})
+        console.print_json({**counts, "ignored": imported.ignored, "held": [_held(each) for each in imported.held]})
     else:
         rows = [{"what": what, **numbers} for what, numbers in counts.items()]
         columns = {"what": "", "created": "Created", "updated": "Updated", "unchanged": "Unchanged"}
@@ -72,7 +82,7 @@ def expired(
     with console.surroundings() as here, here.session() as session:
         policy = service.policy(here.settings, moment, include_internal=include_internal)
         store.agreements(session, customer)
-        decided = store.decide(session, policy, customer=customer, decision=decision).decided
+        decided = verdicts.decide(session, policy, customer=customer, decision=decision).decided
     rows = [_shown(row, policy, show_emails=show_emails) for row in decided]
     columns = {"license_uuid": "License", "plan_uuid": "Plan", "decision": "Decision", "reason": "Reason"}
     console.print_rows(rows, columns | ({"user_email": "E-mail"} if show_emails else {}), as_json=as_json)
@@ -109,6 +119,29 @@ def unlink(
     _each_customer(
         service.unlink, "unlinked", customer, dry_run=dry_run, include_internal=include_internal, as_json=as_json
     )
+
+
+@commands.command("confirm", short_help="Confirm the expiration date of a plan that is held.")
+def confirm(
+    plan: Annotated[UUID, typer.Argument(metavar="PLAN", help="The plan's uuid.")],
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """End the hold of a plan whose expiration date was moved into the past: the date is right."""
+    with console.surroundings() as here, here.session() as session:
+        policy = service.policy(here.settings, datetime.now(UTC))
+        customer, held = service.confirm_plan(session, plan, policy)
+    if as_json:
+        console.print_json(
+            {"plan": plan, "customer": customer, "was_held": held is not None, **(_held(held) if held else {})}
+        )
+    elif held:
+        console.say(
+            f"Plan {plan} of customer {customer} is no longer held: it ended {held.moved_to.isoformat()}, "
+            f"not {held.moved_from.isoformat()}."
+        )
+    else:
+        console.say(f"Plan {plan} of customer {customer} is not held.")
 
 
 @commands.command("customers", short_help="The enterprise customers there are.")
@@ -166,6 +199,24 @@ def _outcomes(
                 outcomes.append(Outcome(customer, dry_run, errors=[error.message]))
             ticker.advance()
     return outcomes
+
+
+def _send_alerts(here: Surroundings) -> None:
+    """Send the alert about held plans; one that the webhook does not take is kept and sent with the next."""
+    try:
+        outbox.send(here.database, here.settings.alert_webhook_url)
+    except AlertNotTaken as error:
+        console.warn(error.message)
+
+
+def _held(held: HeldPlan) -> dict[str, Any]:
+    return {
+        "plan": held.plan,
+        "customer": held.customer,
+        "from": held.moved_from,
+        "to": held.moved_to,
+        "held_until": held.until,
+    }
 
 
 def _as_json(outcome: Outcome) -> dict[str, Any]:

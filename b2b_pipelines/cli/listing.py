@@ -115,7 +115,11 @@ def courseware(
         "product_id": "Product",
         "price": "Price",
     }
-    return console.print_rows(rows, columns, as_json=as_json)
+    console.print_rows(rows, columns, as_json=as_json)
+    for row in rows if not as_json else ():
+        if row["edx_error"]:
+            console.say(f"{row['courseware_id']} failed in edX: {row['edx_error']}")
+    return None
 
 
 @commands.command("learners")
@@ -192,6 +196,7 @@ def _courseware_row(row: Any) -> dict[str, Any]:
         "enrollment_start": run.enrollment_start,
         "enrollment_end": run.enrollment_end,
         "edx_state": run.edx_state,
+        "edx_error": run.edx_error,
         "product_id": product_id,
         "price": price,
     }

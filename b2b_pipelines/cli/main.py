@@ -34,6 +34,7 @@ COMMANDS = {
     "demo": "Deliver the codes of a sample organization, and show it.",
     "dev": "Run Dagster's UI and daemon here.",
     "doctor": "List what is on, what is off, and why.",
+    "status": "Say what is wrong now, and who must do what.",
     "sandbox": "Stand in for Google Sheets, Open edX and the others.",
 }
 """Commands by themselves, with what the list of all says of them: the name, the file and the function are one."""

@@ -1,5 +1,6 @@
 """`b2b sheet`: what a sync would do, a sync, and what earlier ones left behind."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Annotated, Any
@@ -9,12 +10,15 @@ import typer
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
 from b2b_pipelines.contracts import store as contract_store
+from b2b_pipelines.errors import Refused
 from b2b_pipelines.sheets import service, store
 from b2b_pipelines.sheets.connection import connect_sheets
 from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.sheets.models import SheetSnapshot
-from b2b_pipelines.sheets.results import layout_lost_words
+from b2b_pipelines.sheets.restore import Restored
+from b2b_pipelines.sheets.results import layout_lost_words, row_ranges
 from b2b_pipelines.sheets.service import LayoutIsLost, SyncResult
+from b2b_pipelines.sheets.snapshots import texts_kept
 from b2b_pipelines.vendors.google_sheets import GoogleSheets, column_letters
 
 commands = console.app("A contract's codes in the customer's Google Sheet.")
@@ -22,24 +26,91 @@ commands = console.app("A contract's codes in the customer's Google Sheet.")
 ContractId = Annotated[str, typer.Argument(metavar="ID", help="The contract's id or slug.")]
 
 
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
 @commands.command("plan")
 def plan(contract_id: ContractId, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Show what a sync would write now. Reads the sheet, writes nothing."""
     with console.surroundings() as here, _signed_in(here) as sheets:
-        result = service.plan(here.database, sheets, contract_id)
+        result = service.plan(here.database, sheets, contract_id, ask=_asks(here))
     _show_result(result, as_json=as_json, would=True)
 
 
 @commands.command("sync")
-def sync(contract_id: ContractId, as_json: AsJson = False, verbose: Verbose = False) -> None:
+def sync(
+    contract_id: ContractId,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Agree that what A-F of a new target hold is replaced.")
+    ] = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
     """Bring the sheet in line with the contract's codes. Conflicts are listed and do not stop the rest."""
-    _sync(contract_id, as_json=as_json, rebuild=False)
+    with console.surroundings() as here, _signed_in(here) as sheets:
+        try:
+            result = service.sync(here.database, sheets, contract_id, replace=replace, ask=_asks(here))
+        except LayoutIsLost as error:
+            if not as_json:
+                raise
+            lost = error.result.as_json() | {"error": {"code": error.code, "message": error.message}}
+            console.print_json(lost)
+            raise typer.Exit(1) from None
+    _show_result(result, as_json=as_json, would=False)
 
 
-@commands.command("rebuild", short_help="Write the tab anew, in place of whatever A-F hold.")
-def rebuild(contract_id: ContractId, as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Write the tab anew: header in row 1, codes below it, in place of whatever A-F hold. G and beyond stay."""
-    _sync(contract_id, as_json=as_json, rebuild=True)
+@commands.command("rebuild", short_help="Write our columns at A-F again, each code beside its notes.")
+def rebuild(contract_id: ContractId, yes: Yes = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """Write the header and our columns at A-F again, in place of whatever A-F hold. G and beyond stay.
+
+    A code that stands anywhere in a row keeps that row, so that the customer's notes stay beside it. Shows what would be
+    written and asks; with --json, or without a terminal, --yes is needed.
+    """
+    _need_yes(yes=yes, as_json=as_json)
+    with console.surroundings() as here, _signed_in(here) as sheets:
+        if not yes:
+            _show_result(service.plan(here.database, sheets, contract_id, rebuild=True), as_json=False, would=True)
+            _ask("Write this?")
+        result = service.sync(here.database, sheets, contract_id, rebuild=True)
+    _show_result(result, as_json=as_json, would=False)
+
+
+@commands.command("restore", short_help="Put back what a snapshot held.")
+def restore(
+    contract_id: ContractId,
+    number: Annotated[
+        int | None, typer.Option("--snapshot", metavar="N", help="Put our columns back as that snapshot had them.")
+    ] = None,
+    before: Annotated[
+        bool, typer.Option("--before", help="Put back what A-F held before they were replaced (kept for 30 days).")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")] = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Put back what a snapshot held, in our six columns only. What stands there now is kept as a snapshot first.
+
+    After --before nothing is written to the tab until the contract is given a sheet again, or `b2b sheet sync ID
+    --replace`. Shows what would be written and asks; with --json, or without a terminal, --yes is needed.
+    """
+    if before == (number is not None):
+        console.wrong_usage("choose one: --before or --snapshot N")
+    if not dry_run:
+        _need_yes(yes=yes, as_json=as_json)
+    with console.surroundings() as here, _signed_in(here) as sheets:
+        with here.session() as session:
+            snapshot = service.find_snapshot(session, contract_id, number, before=before)
+            session.expunge(snapshot)
+        if dry_run or not yes:
+            _show_restored(
+                service.restore(here.database, sheets, contract_id, snapshot, dry_run=True), as_json=as_json, would=True
+            )
+        if not dry_run:
+            if not yes:
+                _ask("Put this back?")
+            done = service.restore(here.database, sheets, contract_id, snapshot)
+            _show_restored(done, as_json=as_json, would=False)
 
 
 @commands.command("history")
@@ -104,17 +175,35 @@ def _signed_in(here: Surroundings) -> Iterator[GoogleSheets]:
         yield sheets
 
 
-def _sync(contract_id: str, *, as_json: bool, rebuild: bool) -> None:
-    with console.surroundings() as here, _signed_in(here) as sheets:
-        try:
-            result = service.sync(here.database, sheets, contract_id, rebuild=rebuild)
-        except LayoutIsLost as error:
-            if not as_json:
-                raise
-            lost = error.result.as_json() | {"error": {"code": error.code, "message": error.message}}
-            console.print_json(lost)
-            raise typer.Exit(1) from None
-    _show_result(result, as_json=as_json, would=False)
+def _asks(here: Surroundings) -> bool:
+    return here.settings.sheet_replace == "ask"
+
+
+def _need_yes(*, yes: bool, as_json: bool) -> None:
+    if not yes and (as_json or not sys.stdin.isatty()):
+        console.wrong_usage("--yes is needed with --json or without a terminal, because nothing can be asked")
+
+
+def _ask(question: str) -> None:
+    if not typer.confirm(question, err=True):
+        raise Refused("nothing was written")
+
+
+def _show_restored(done: Restored, *, as_json: bool, would: bool) -> None:
+    if as_json:
+        console.print_json(done.as_json())
+        return
+    what = "what A-F held" if done.snapshot.kind == "before" else f"snapshot {done.snapshot.id}"
+    cells, rows = console.counted(done.cells, "cell"), console.counted(done.rows, "row")
+    verb = "would be written" if would else "written"
+    console.say(
+        f"{done.result.contract}: {what} of {done.snapshot.taken_at:%Y-%m-%d %H:%M} UTC: {cells} in {rows} {verb}."
+    )
+    console.say(f"{done.result.target.url} (tab {done.result.target.tab!r})")
+    if done.snapshot.kind == "before" and not would:
+        console.say(
+            f"Nothing more is written to this tab: `b2b sheet sync {done.result.contract} --replace` takes it again."
+        )
 
 
 def _show_result(result: SyncResult, *, as_json: bool, would: bool) -> None:
@@ -129,11 +218,22 @@ def _show_result(result: SyncResult, *, as_json: bool, would: bool) -> None:
     else:
         right = f"{console.counted(result.unchanged, 'row')} {'is' if result.unchanged == 1 else 'are'} right"
         console.say(f"{result.contract}: nothing to do, {right}.")
+    if result.replaced:
+        rows = console.counted(result.replaced, "row")
+        cells = ", ".join(repr(cell) for cell in result.replaced_cells)
+        console.say(
+            f"{'Would replace' if would else 'Replaced'} {rows} in A-F, beginning with {cells}"
+            f" (`b2b sheet restore {result.contract} --before` puts them back)."
+        )
+    if result.needs_consent:
+        console.say(f"A sync waits for consent: name the tab, or `b2b sheet sync {result.contract} --replace`.")
+    if result.lands_far_below:
+        console.say(f"New codes {'would stand' if would else 'stand'} in {row_ranges(result.rows_added)}.")
     reads, writes = console.counted(result.requests.reads, "read"), console.counted(result.requests.writes, "write")
     console.say(f"{result.target.url} (tab {result.target.tab!r}), {reads}, {writes}")
     if result.conflicts:
-        rows = [conflict._asdict() for conflict in result.conflicts]
-        console.print_rows(rows, {"row": "Row", "kind": "Conflict", "code": "Code"}, as_json=False)
+        rows_in_conflict = [conflict._asdict() for conflict in result.conflicts]
+        console.print_rows(rows_in_conflict, {"row": "Row", "kind": "Conflict", "code": "Code"}, as_json=False)
 
 
 def _listed(snapshot: SheetSnapshot) -> dict[str, Any]:
@@ -150,6 +250,7 @@ def _listed(snapshot: SheetSnapshot) -> dict[str, Any]:
         "reads": snapshot.reads,
         "writes": snapshot.writes,
         "run_id": snapshot.run_id,
+        "cause": snapshot.cause,
     }
 
 
@@ -165,5 +266,5 @@ def _cells_before(snapshot: SheetSnapshot) -> list[dict[str, Any]]:
     letters = [column_letters(number) for number in range(1, len(HEADERS) + 1)]
     return [
         {"row": row, **dict.fromkeys(letters, "")} | dict(zip(letters, cells, strict=False))
-        for row, cells in enumerate(snapshot.rows, start=1)
+        for row, cells in enumerate(texts_kept(snapshot), start=1)
     ]

@@ -84,5 +84,4 @@ def uses_oidc(settings: Settings) -> bool:
 
 
 def _base(settings: Settings) -> str:
-    public: str | None = getattr(settings, "public_url", None)
-    return public or "http://127.0.0.1:8000"
+    return settings.public_url or "http://127.0.0.1:8000"

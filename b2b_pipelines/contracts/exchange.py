@@ -50,7 +50,7 @@ class ContractPart(_Part):
     max_learners: int | None = None
     price: Decimal | None = None
     sheet_url: str | None = None
-    sheet_tab: str = "Sheet1"
+    sheet_tab: str | None = None
 
     @field_serializer("price")
     def _as_text(self, price: Decimal | None) -> str | None:

@@ -30,6 +30,8 @@ class Contract(Base):
     `starts_on` and `ends_on` are inclusive days (UTC). `max_learners` of None is no cap (0 is stored as
     None), `price` of None or 0 is free.
 
+    `sheet_tab` is a tab's title, or its index from 0; None: no tab was named (the `gid=` of the URL may name one).
+
     `revision` grows by one at every change that can matter downstream, and `change_id` is then the id of the
     transaction that made it, so that a reader can tell what was committed since its last look. The assets note in
     `materialized_revision` the revision up to which they brought runs and codes in line.
@@ -54,7 +56,7 @@ class Contract(Base):
     max_learners: Mapped[int | None]
     price: Mapped[Decimal | None]
     sheet_url: Mapped[str | None] = mapped_column(String(1024))
-    sheet_tab: Mapped[str] = mapped_column(String(255), default="Sheet1", server_default="Sheet1")
+    sheet_tab: Mapped[str | None] = mapped_column(String(255))
     revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
     change_id: Mapped[int] = mapped_column(
         default=text("pg_current_xact_id()::text::bigint"),
@@ -77,15 +79,33 @@ class Contract(Base):
 
 
 class Learner(Base):
-    """A person. The e-mail address is kept as given and compared without case."""
+    """A person. The e-mail address is kept as given and compared without case. A known `lms_user_id` identifies the
+    learner, whatever the address."""
 
     __tablename__ = "learner"
-    __table_args__ = (Index("uq_learner_lower_email", text("lower(email)"), unique=True),)
+    __table_args__ = (
+        Index("uq_learner_lower_email", text("lower(email)"), unique=True),
+        Index("uq_learner_lms_user_id", "lms_user_id", unique=True),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     email: Mapped[str] = mapped_column(String(320))
     name: Mapped[str] = mapped_column(default="", server_default="")
     lms_user_id: Mapped[int | None]
+
+
+class LearnerConflict(Base):
+    """Two learners who may be one person: a request gave the LMS user id of `learner_id` and the address of
+    `other_learner_id`. Kept until a person decides; nothing is merged."""
+
+    __tablename__ = "learner_conflict"
+
+    learner_id: Mapped[int] = mapped_column(ForeignKey("learner.id"), primary_key=True)
+    other_learner_id: Mapped[int] = mapped_column(ForeignKey("learner.id"), primary_key=True)
+    lms_user_id: Mapped[int]
+    times: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    first_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class ContractLearner(Base):

@@ -89,6 +89,7 @@ def _check_cap(cap: int | Unset | None) -> None:
 def _check_sheet(url: str | Unset | None, tab: str | Unset | None) -> None:
     if isinstance(url, str):
         rules.spreadsheet_id(url)
+        rules.refuse_office_file(url)
         if len(url) > 1024:
             raise InvalidInput("the sheet's address is longer than 1024 characters")
     if isinstance(tab, str) and not 0 < len(tab.strip()) <= 100:

@@ -1,7 +1,8 @@
-"""Asking edX for the re-runs that contract runs are.
+"""Making contract runs in edX: clones of the source runs, with the contract's times.
 
 Every run keeps its own state (`pending`, `created`, `failed` with the error), written as soon as Studio has answered.
-What fails is asked for again the next time; nothing that the database holds is undone by it.
+`created` means that the clone and the change of its times both succeeded. A failed run is tried again the next time;
+nothing that the database holds is undone by it.
 """
 
 from collections.abc import Sequence
@@ -10,13 +11,13 @@ from dataclasses import dataclass, field
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, aliased
 
-from b2b_pipelines.contracts import rules, store
+from b2b_pipelines.contracts import store
 from b2b_pipelines.contracts.models import Contract, CourseRun
 from b2b_pipelines.contracts.rules import EdxState
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.errors import B2BError, PermanentError
+from b2b_pipelines.errors import B2BError
 from b2b_pipelines.vendors.http import Patience, VendorUnavailable
-from b2b_pipelines.vendors.studio import RerunRequest, Studio
+from b2b_pipelines.vendors.studio import RunRequest, Studio
 
 ONCE = Patience(attempts=1)
 
@@ -36,7 +37,7 @@ class Waiting:
 
     id: int
     courseware_id: str
-    request: RerunRequest
+    request: RunRequest
 
 
 def ask_for_reruns(database: Database, studio: Studio | None, slug: str) -> RerunReport:
@@ -91,15 +92,10 @@ def waiting(session: Session, contract_id: int) -> Sequence[Waiting]:
     return [Waiting(run.id, run.courseware_id, _request(run, source_id)) for run, source_id in rows]
 
 
-def _request(run: CourseRun, source: str) -> RerunRequest:
-    key = rules.RUN_ID.fullmatch(run.courseware_id)
-    if key is None:
-        raise PermanentError(f"{run.courseware_id} is not the key of a course run")
-    return RerunRequest(
+def _request(run: CourseRun, source: str) -> RunRequest:
+    return RunRequest(
         source,
-        org=key["org"],
-        number=key["number"],
-        run=key["run"],
+        key=run.courseware_id,
         title=run.title,
         start=run.start,
         end=run.end,
@@ -108,10 +104,10 @@ def _request(run: CourseRun, source: str) -> RerunRequest:
     )
 
 
-def _ask(studio: Studio, request: RerunRequest, patience: Patience | None) -> B2BError | None:
-    """Why there is no such run in edX now; None when there is."""
+def _ask(studio: Studio, request: RunRequest, patience: Patience | None) -> B2BError | None:
+    """Return why the run is not in edX as asked; None when it is."""
     try:
-        studio.rerun(request, patience=patience)
+        studio.make_run(request, patience=patience)
     except B2BError as error:
         return error
     return None

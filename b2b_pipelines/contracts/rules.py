@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 from b2b_pipelines.errors import InvalidInput, Refused
 
@@ -109,6 +110,13 @@ def run_dates(starts_on: date | None, ends_on: date | None, now: datetime) -> Ru
     return RunDates(start, end)
 
 
+def ends_early(run_end: datetime | None, ends_on: date | None) -> bool:
+    """Return whether a run ends before its contract. None is open-ended."""
+    if run_end is None:
+        return False
+    return ends_on is None or run_end < datetime.combine(ends_on, time(23, 59, 59), UTC)
+
+
 def run_tag(year: int, contract_id: int, taken: Iterable[str]) -> str:
     """`<year>_C<contract>`, for a further run of the same course `<year>_C<contract>_2`, `_3`, … counted as numbers."""
     first = f"{year}_C{contract_id}"
@@ -182,26 +190,82 @@ def courses_of(program: str, requirements: Mapping[str, Any]) -> list[str]:
     return list(found)
 
 
-SHEET_URL = re.compile(r"https?://[^/\s]+/(?:.*/)?(?:spreadsheets/)(?:u/\d+/)?d/(?P<id>[A-Za-z0-9_-]{10,})(?:[/?#].*)?")
-SHEET_KEY_URL = re.compile(r"https?://\S+[?&#]key=(?P<id>[A-Za-z0-9_-]{10,})(?:[&#].*)?")
+GOOGLE_HOST = re.compile(r"(?:[a-z0-9-]+\.)*google\.com")
+OWN_HOST = re.compile(r"localhost|127(?:\.\d+){3}|\[::1\]|[a-z0-9_-]+")
+"""A stand-in's: this machine, or a name without a dot."""
+SHEET_PATH = re.compile(r"(?:/[^?#]*)?/spreadsheets/(?:u/\d+/)?d/(?P<id>[A-Za-z0-9_-]{10,})(?:/.*)?")
+SHEET_KEY = re.compile(r"(?:^|&)(?:key|id)=(?P<id>[A-Za-z0-9_-]{10,})(?:&|$)")
 SHEET_ID = re.compile(r"[A-Za-z0-9_-]{10,}")
+TAB_NUMBER = re.compile(r"(?:^|[&#?])gid=(?P<gid>\d{1,10})(?:&|$)")
+NO_SHEET = (
+    "the sheet is not a Google Sheet's address: copy it from the browser "
+    "(https://docs.google.com/spreadsheets/d/…/edit) or give the bare id"
+)
+OFFICE_FILE = (
+    "the address is that of an Excel file (rtpof=true), not of a Google Sheet: open it, choose File › Save as Google "
+    "Sheets, share that one, and give its address"
+)
 
 
 def spreadsheet_id(address: str) -> str:
-    """The id of the Google Sheet that a URL (`/spreadsheets/d/<id>/…` or `key=<id>`) or a bare id names.
+    """Return the id of the Google Sheet that a URL or a bare id names.
 
-    Raises `InvalidInput` for anything else.
+    URLs may lack `https://`, and may be `/spreadsheets/d/<id>/…`, `…?key=<id>` or `drive.google.com/open?id=<id>`; their
+    host is Google's, or a stand-in's. Raises `InvalidInput` for anything else.
     """
-    text = address.strip()
-    match = SHEET_URL.fullmatch(text) or SHEET_KEY_URL.fullmatch(text)
-    if match is not None:
-        return match["id"]
+    text = _address(address)
     if SHEET_ID.fullmatch(text):
         return text
-    raise InvalidInput(
-        "the sheet is not a Google Sheet's address: copy it from the browser "
-        "(https://docs.google.com/spreadsheets/d/…/edit) or give the bare id"
-    )
+    parts = _parts(text)
+    if parts is not None:
+        match = SHEET_PATH.fullmatch(parts.path) or SHEET_KEY.search(parts.query) or SHEET_KEY.search(parts.fragment)
+        if match is not None:
+            return match["id"]
+    raise InvalidInput(NO_SHEET)
+
+
+def tab_number(address: str) -> int | None:
+    """Return the number in the `gid=` of a sheet's URL, which is Google's numeric id of a tab; None without one."""
+    parts = _parts(_address(address))
+    if parts is None:
+        return None
+    match = TAB_NUMBER.search(parts.fragment) or TAB_NUMBER.search(parts.query)
+    return int(match["gid"]) if match else None
+
+
+def refuse_office_file(address: str) -> None:
+    """Raise `InvalidInput` for a URL that says that it is an Excel file opened in Drive."""
+    parts = _parts(_address(address))
+    if parts is not None and "rtpof=true" in f"{parts.query}&{parts.fragment}".lower():
+        raise InvalidInput(OFFICE_FILE)
+
+
+def tab_reference(address: str, tab: str | None) -> tuple[str, str]:
+    """Return how a contract names its tab: by title (or index), by the number in the URL, or not at all.
+
+    Equal references on one spreadsheet surely mean one tab.
+    """
+    if tab is not None:
+        return "title", tab.strip().casefold()
+    number = tab_number(address)
+    return ("none", "") if number is None else ("gid", str(number))
+
+
+def _address(text: str) -> str:
+    return text.strip().removeprefix("<").removesuffix(">").strip()
+
+
+def _parts(text: str) -> SplitResult | None:
+    """The parts of a URL on one of Google's hosts or a stand-in's; None for anything else."""
+    if any(character.isspace() for character in text):
+        return None
+    try:
+        parts = urlsplit(text if "://" in text else f"https://{text}")
+        host = parts.hostname or ""
+    except ValueError:
+        return None
+    known = GOOGLE_HOST.fullmatch(host) or ("://" in text and OWN_HOST.fullmatch(f"[{host}]" if ":" in host else host))
+    return parts if known and parts.scheme.lower() in ("http", "https") else None
 
 
 def same_tab(one: str, other: str) -> bool:

@@ -220,17 +220,16 @@ def _refuse_shared_tab(session: Session, contract: Contract) -> None:
     """Two contracts may not use one tab. What names do not show is found at the first sync."""
     assert contract.sheet_url is not None
     spreadsheet = rules.spreadsheet_id(contract.sheet_url)
-    tab = contract.sheet_tab or "Sheet1"
+    reference = rules.tab_reference(contract.sheet_url, contract.sheet_tab)
+    named = "the same tab" if contract.sheet_tab is None else f"the tab {contract.sheet_tab!r}"
     with session.no_autoflush:
         for other in store.contracts_with_sheet(session, spreadsheet):
             if (
                 other is not contract
                 and rules.spreadsheet_id(other.sheet_url or "") == spreadsheet
-                and rules.same_tab(other.sheet_tab, tab)
+                and rules.tab_reference(other.sheet_url or "", other.sheet_tab) == reference
             ):
-                raise Conflict(
-                    f"the tab {tab!r} of that sheet belongs to the contract {other.slug}: name another with --tab"
-                )
+                raise Conflict(f"{named} of that sheet belongs to the contract {other.slug}: name another with --tab")
 
 
 def _courses_meant(session: Session, readable_id: str) -> list[Course]:

@@ -43,6 +43,8 @@ INSTALLED = Path("/usr/lib/postgresql")
 PROGRAM_COPIES = Path("/var/cache/b2b-pipelines")
 SHORT_PATHS = Path("/tmp")  # noqa: S108 (the link's owner is verified)
 LOG_BYTES_KEPT = 5_000_000
+ANSWER_SECONDS = 5
+"""How long a server that lives may take to say anything."""
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # the one question that PostgreSQL answers before knowing who asks
 
 # Errors of statements are not logged: psycopg2 puts the values, e-mail addresses among them, into the text.
@@ -122,6 +124,7 @@ class EmbeddedPostgres:
         self._ensure_directory()
         if self.is_running():
             return
+        self._require_awake()
         with self._alone():
             if not self.is_running():
                 self._start()
@@ -129,9 +132,7 @@ class EmbeddedPostgres:
     def ensure_database(self, name: str) -> None:
         """Create the database `name` unless it is there. The server must be running."""
         try:
-            with closing(
-                psycopg2.connect(host=self._socket_folder, port=PORT, user=ROLE, dbname="postgres")
-            ) as connection:
+            with closing(self._connect()) as connection:
                 connection.autocommit = True
                 with connection.cursor() as cursor:
                     cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
@@ -142,10 +143,51 @@ class EmbeddedPostgres:
         except psycopg2.OperationalError as error:
             raise PostgresNotReady(f"the embedded PostgreSQL in {self.directory} does not answer: {error}") from None
 
+    def stop_if_unused(self) -> None:
+        """Shut the server down unless somebody is connected, or it is not there."""
+        if self._postmaster()[1] != "ready" or not self.is_running():
+            return
+        with closing(self._connect()) as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            )
+            [(others,)] = cursor.fetchall()
+        if not others:
+            self.stop()
+
+    def _connect(self) -> Any:
+        return psycopg2.connect(
+            host=self._socket_folder, port=PORT, user=ROLE, dbname="postgres", connect_timeout=ANSWER_SECONDS
+        )
+
+    def _require_awake(self) -> None:
+        """Raise `PostgresNotReady` for a server that is there and says nothing, instead of waiting for it."""
+        pid, status = self._postmaster()
+        if pid is None or status != "ready" or not self._is_alive():
+            return
+        if _is_stopped(pid):
+            raise PostgresNotReady(
+                f"the PostgreSQL in {self.directory} is frozen: continue it with `kill -CONT {pid}`, or end it"
+            )
+        try:
+            self._says_anything()
+        except TimeoutError:
+            raise PostgresNotReady(
+                f"the PostgreSQL in {self.directory} (process {pid}) does not answer within {ANSWER_SECONDS} s:"
+                " try again, or end it"
+            ) from None
+
+    def _is_alive(self) -> bool:
+        with self._opened(self.data) as folder:
+            if not _locked(folder):
+                return True
+        return False
+
     def stop(self) -> None:
         """Shut the server down, cutting its connections, and return when its last process is gone. Idempotent."""
         if self._postmaster()[1] == "absent" and not self.data.is_dir():
             return
+        self._require_awake()
         with self._alone(), self._opened(self.data) as folder:
             for how, seconds in ((signal.SIGINT, self._patience), (signal.SIGQUIT, 10.0)):
                 if _locked(folder):
@@ -204,12 +246,21 @@ class EmbeddedPostgres:
 
     def _answers(self) -> bool:
         """Whether a new connection finds someone at the other end: the kernel alone accepts for a dying server too."""
+        try:
+            return self._says_anything()
+        except TimeoutError:
+            return False
+
+    def _says_anything(self) -> bool:
+        """Whether the server answers at once. Raises `TimeoutError` for one that takes connections and is silent."""
         with socket.socket(socket.AF_UNIX) as probe:
-            probe.settimeout(5)
+            probe.settimeout(ANSWER_SECONDS)
             try:
                 probe.connect(f"{self._socket_folder}/.s.PGSQL.{PORT}")
                 probe.sendall(SSL_REQUEST)
                 return len(probe.recv(1)) == 1
+            except TimeoutError:
+                raise
             except OSError:
                 return False
 
@@ -247,7 +298,7 @@ class EmbeddedPostgres:
             self._own(self.data, account)
             for left in ("postmaster.pid", f".s.PGSQL.{PORT}.lock"):  # their process ids may be somebody else's by now
                 (self.data / left).unlink(missing_ok=True)
-            self._admit(account)
+            self._admit()
             self._launch(programs, account, folder)
 
     def _launch(self, programs: Programs, account: pwd.struct_passwd | None, folder: int) -> None:
@@ -307,9 +358,9 @@ class EmbeddedPostgres:
         with self._opened(self.directory) as folder:
             os.fsync(folder)
 
-    def _admit(self, account: pwd.struct_passwd | None) -> None:
+    def _admit(self) -> None:
         """Only root and the owner of this directory come in, and both as the role that owns everything."""
-        uids = {0, os.geteuid()} | ({account.pw_uid} if account else set())
+        uids = {0, self.directory.stat().st_uid}
         names = sorted(_account_name(uid) for uid in uids)
         (self.data / "pg_hba.conf").write_text(f"local all {ROLE} peer map=owner\n", encoding="utf-8")
         (self.data / "pg_ident.conf").write_text(
@@ -465,6 +516,14 @@ def _account_name(uid: int) -> str:
             f"user id {uid} has no name on this machine, and PostgreSQL wants one: add it to /etc/passwd,"
             " or set B2B_DATABASE_URL"
         ) from None
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether a process was stopped by a signal, as far as Linux tells."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "T"
+    except (OSError, IndexError):
+        return False
 
 
 def _locked(descriptor: int) -> bool:

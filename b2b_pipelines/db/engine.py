@@ -1,19 +1,25 @@
 """A database of the product: one engine, and sessions that commit when their block ends well."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg2
-from sqlalchemy import Engine, create_engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import InvalidatePoolError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from b2b_pipelines.errors import TransientError
+from b2b_pipelines.db.watchdog import watch
+from b2b_pipelines.errors import PermanentError, TransientError
 
+DISK_FULL = "53100"
 CONNECT_SECONDS = 5
 """How long one address of the server may take to let a connection in. A name may have two addresses."""
 # The tables fit into memory, and no statement runs long enough for compiling it to pay.
 SESSION_SETTINGS = ("-c timezone=UTC", "-c random_page_cost=1.1", "-c jit=off")
+TRIED_AFTER_SECONDS = 0.1
+"""How long a connection may lie idle and be used without a try. No server restarts faster."""
 SILENT_SECONDS = 10
 """After how long without an answer of its machine a connection over TCP is broken."""
 
@@ -24,6 +30,12 @@ class DatabaseUnavailable(TransientError):
     code = "database_unavailable"
 
 
+class DatabaseFull(PermanentError):
+    """PostgreSQL has no space left for what was to be written."""
+
+    code = "disk_full"
+
+
 @contextmanager
 def answering() -> Iterator[None]:
     """Turn a connection that is refused or breaks into `DatabaseUnavailable`; other errors pass."""
@@ -32,6 +44,8 @@ def answering() -> Iterator[None]:
     except psycopg2.OperationalError as error:  # of a connection that breaks as it is given back
         raise _unavailable(error) from error
     except OperationalError as error:
+        if getattr(error.orig, "pgcode", None) == DISK_FULL:
+            raise DatabaseFull("the disk of PostgreSQL is full: make room, and try again") from error
         words = str(error.orig)
         if error.statement is None or error.connection_invalidated or "connect" in words or "terminat" in words:
             raise _unavailable(error.orig) from error
@@ -41,6 +55,31 @@ def answering() -> Iterator[None]:
 def _unavailable(error: BaseException | None) -> DatabaseUnavailable:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     return DatabaseUnavailable(f"PostgreSQL does not answer: {reason}")
+
+
+def try_when_idle(engine: Engine) -> None:
+    """Have the pool try a connection that lay idle before it hands it out, and replace it when it is broken.
+
+    `pool_pre_ping` would try the busy ones too, one round trip for every request.
+    """
+    event.listen(engine, "checkin", _note_when)
+    event.listen(engine, "checkout", _try_if_idle)
+
+
+def _note_when(_connection: Any, record: Any) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _try_if_idle(connection: Any, record: Any, _pool: Any) -> None:
+    if time.monotonic() - record.info.get("used", time.monotonic()) < TRIED_AFTER_SECONDS:
+        return
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        if not connection.autocommit:
+            connection.rollback()
+    except psycopg2.Error as error:
+        raise InvalidatePoolError("the connection was lost while it lay idle") from error
 
 
 class Database:
@@ -68,7 +107,6 @@ class Database:
             pool_size=pool_size,
             max_overflow=max_overflow,
             pool_timeout=pool_timeout,
-            pool_pre_ping=True,
             hide_parameters=True,  # an error's text must not hold addresses or codes
             connect_args={
                 "connect_timeout": CONNECT_SECONDS,
@@ -79,6 +117,8 @@ class Database:
                 "options": " ".join(options),
             },
         )
+        try_when_idle(self.engine)
+        watch(self.engine)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         self._readings = sessionmaker(self.engine.execution_options(isolation_level="AUTOCOMMIT"))
 

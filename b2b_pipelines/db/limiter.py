@@ -5,6 +5,7 @@ waits for its turn at the row, computes the next free time from what the one bef
 are the database's, so the clocks of machines need not agree. A process that dies while it waits has wasted one permit.
 """
 
+import random
 import time
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -18,6 +19,7 @@ from b2b_pipelines.db.engine import answering
 from b2b_pipelines.errors import TransientError
 
 Kind = Literal["read", "write"]
+LOOK_AGAIN_SECONDS = 1.0
 
 _NEXT = (
     "greatest(clock_timestamp(), permits.paused_until, permits.slots[cardinality(permits.slots)],"
@@ -27,7 +29,7 @@ _RESERVE = text(f"""
     INSERT INTO request_permits AS permits (account, kind, slots)
     VALUES (:account, :kind, ARRAY[clock_timestamp()])
     ON CONFLICT (account, kind) DO UPDATE
-    SET slots = permits.slots[(CASE WHEN cardinality(permits.slots) < :most THEN 1 ELSE 2 END):] || {_NEXT}
+    SET slots = permits.slots[(CASE WHEN cardinality(permits.slots) < :kept THEN 1 ELSE 2 END):] || {_NEXT}
     WHERE {_NEXT} <= clock_timestamp() + :patience
     RETURNING extract(epoch FROM slots[cardinality(slots)] - clock_timestamp())
 """)
@@ -36,6 +38,13 @@ _PAUSE = text("""
     VALUES (:account, :kind, ARRAY[]::timestamptz[], clock_timestamp() + :pause)
     ON CONFLICT (account, kind) DO UPDATE
     SET paused_until = greatest(permits.paused_until, excluded.paused_until)
+""")
+_PAUSE_ONCE = text("""
+    INSERT INTO request_permits AS permits (account, kind, slots, paused_until)
+    VALUES (:account, :kind, ARRAY[]::timestamptz[], clock_timestamp() + :pause)
+    ON CONFLICT (account, kind) DO UPDATE
+    SET paused_until = CASE WHEN permits.paused_until > clock_timestamp() THEN permits.paused_until
+                            ELSE excluded.paused_until END
 """)
 _PAUSED = text("""
     SELECT paused_until > clock_timestamp() FROM request_permits WHERE account = :account AND kind = :kind
@@ -69,6 +78,9 @@ class Limiter:
     First come, first served. What is free is given at once, so a quiet installation never waits. `margin` seconds are
     added to the window because a request reaches the vendor a little after its permit, and not always equally late.
     `window` is for tests. Thread-safe.
+
+    Routine work sets `share` below 1: it takes a permit only while fewer than that share of the window's permits are
+    taken, by whoever, and reserves none in advance. So urgent work never queues behind it.
     """
 
     def __init__(
@@ -80,12 +92,15 @@ class Limiter:
         max_wait: float = 900,
         window: float = 60,
         margin: float = 1,
+        share: float = 1,
     ) -> None:
         if per_minute < 1:
             raise ValueError("a limiter must allow at least one request")
         self._engine = engine
         self._account = blake2b(account.encode(), digest_size=16).hexdigest()
-        self._most = per_minute
+        self._kept = per_minute
+        self._most = max(round(per_minute * share), 1)
+        self._yields = share < 1
         self._window = timedelta(seconds=window + margin)
         self._max_wait = max_wait
 
@@ -95,7 +110,11 @@ class Limiter:
         Raises `OutOfPermits`, at once and without spending a permit, when that would be in more than `max_wait` seconds.
         """
         began = time.monotonic()
-        while True:
+        while self._yields and not self._take(kind):
+            if time.monotonic() - began > self._max_wait:
+                raise self._out_of_permits(kind)
+            time.sleep(LOOK_AGAIN_SECONDS * (0.5 + random.random()))  # noqa: S311  so that threads do not ask in step
+        while not self._yields:
             delay = self._reserve(kind, self._max_wait - (time.monotonic() - began))
             if delay <= 0:
                 break
@@ -111,16 +130,40 @@ class Limiter:
         """
         self._run(_PAUSE, kind, pause=timedelta(seconds=seconds))
 
+    def pause_until_minute_ends(self, kind: Kind) -> None:
+        """Give no permits of this kind until a minute has passed since the vendor refused the first request.
+
+        A 429 without `Retry-After` means that the account's quota of this minute is spent. Requests that are refused
+        while the pause lasts, because they were on their way, do not make it longer.
+        """
+        self._run(_PAUSE_ONCE, kind, pause=self._window)
+
     def _reserve(self, kind: Kind, patience: float) -> float:
-        delay = self._run(
-            _RESERVE, kind, most=self._most, window=self._window, patience=timedelta(seconds=max(patience, 0))
-        )
+        delay = self._ask(kind, patience)
         if delay is None:
-            raise OutOfPermits(
-                f"the next {kind} request would have to wait more than {self._max_wait:.0f} s,"
-                f" at {self._most} a minute: try again later"
-            )
-        return float(delay)
+            raise self._out_of_permits(kind)
+        return delay
+
+    def _take(self, kind: Kind) -> bool:
+        """Take a permit that is free now, if there is one."""
+        return self._ask(kind, 0) is not None
+
+    def _ask(self, kind: Kind, patience: float) -> float | None:
+        delay = self._run(
+            _RESERVE,
+            kind,
+            most=self._most,
+            kept=self._kept,
+            window=self._window,
+            patience=timedelta(seconds=max(patience, 0)),
+        )
+        return None if delay is None else float(delay)
+
+    def _out_of_permits(self, kind: Kind) -> OutOfPermits:
+        return OutOfPermits(
+            f"the next {kind} request would have to wait more than {self._max_wait:.0f} s,"
+            f" at {self._most} a minute: try again later"
+        )
 
     def _paused(self, kind: Kind) -> bool:
         return bool(self._run(_PAUSED, kind))

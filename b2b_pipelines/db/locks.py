@@ -5,7 +5,7 @@ other for the same kind and name. None outlives the connection that took it, so 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from threading import Lock
@@ -24,6 +24,7 @@ LOCK_NOT_AVAILABLE = "55P03"
 
 _KEY = bindparam("key", type_=BigInteger)
 _TRANSACTION_LOCK = text("SELECT pg_advisory_xact_lock(:key)").bindparams(_KEY)
+_TRANSACTION_LOCKS = text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS wanted (key)")
 _LOCK = text("SELECT pg_advisory_lock(:key)").bindparams(_KEY)
 _UNLOCK = text("SELECT pg_advisory_unlock(:key)").bindparams(_KEY)
 _TRY = text(
@@ -85,6 +86,12 @@ def lock_key(kind: str, name: str | int) -> int:
 def transaction_lock(session: Session, kind: str, name: str | int) -> None:
     """Wait for our turn and keep it until the session's transaction ends, however it ends."""
     session.execute(_TRANSACTION_LOCK, {"key": lock_key(kind, name)})
+
+
+def transaction_locks(session: Session, kind: str, names: Iterable[str | int]) -> None:
+    """Wait for several locks of a kind, in an order that is the same for everybody, and keep them like `transaction_lock`."""
+    keys = sorted(lock_key(kind, name) for name in names)
+    session.execute(_TRANSACTION_LOCKS, {"keys": keys})
 
 
 @contextmanager

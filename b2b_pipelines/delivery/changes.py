@@ -21,6 +21,7 @@ from b2b_pipelines.learners import service as learners
 from b2b_pipelines.learners import store as learner_store
 from b2b_pipelines.learners.rules import Outcome
 from b2b_pipelines.learners.service import Attachment, Person
+from b2b_pipelines.sheets import service as sheets
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,8 @@ def change_contract(
     day = (today or datetime.now(UTC)).date()
     was_open = losses.was_open(contract, day)
     changed = service.change_terms(session, contract, patch)
+    if patch.names_a_sheet and contract.sheet_url is not None:
+        sheets.resume(session, contract.slug)
     lost = losses.about_to_delete(session, contract)
     followed = codes.ensure_codes(session, contract)
     closes = was_open and not losses.was_open(contract, day)

@@ -28,7 +28,7 @@ from b2b_pipelines.sheets.service import SyncResult
 from b2b_pipelines.vendors.google_sheets import GoogleSheets
 from b2b_pipelines.vendors.studio import Studio
 
-NOT_SYNCED = "the contract has no sheet, or does not require codes"
+NOT_SYNCED = "the contract has no sheet, does not require codes, or the customer's own cells were put back"
 
 
 class CodesDiffer(Refused):
@@ -70,7 +70,8 @@ class Delivered:
 class Delivery:
     """One delivery of one contract, in two steps that a caller may look between.
 
-    `sheets` is called for a client when a sheet has to be synced, so contracts without one need no credentials.
+    `sheets` is called for a client when a sheet has to be synced, so contracts without one need no credentials. With `ask`
+    every new target that holds something waits for consent.
     """
 
     database: Database
@@ -78,6 +79,7 @@ class Delivery:
     sheets: Callable[[], GoogleSheets]
     studio: Studio | None = None
     run_id: str | None = None
+    ask: bool = False
     _prepared: Prepared | None = field(init=False, default=None)
     _synced: SyncResult | None = field(init=False, default=None)
 
@@ -108,7 +110,7 @@ class Delivery:
         if not prepared.delivered:
             return None
         self._synced = sheets.sync(
-            self.database, self.sheets(), self.slug, run_id=self.run_id, contract=prepared.contract
+            self.database, self.sheets(), self.slug, run_id=self.run_id, ask=self.ask, contract=prepared.contract
         )
         return self._synced
 
@@ -143,12 +145,13 @@ def deliver(
     sheets: Callable[[], GoogleSheets],
     studio: Studio | None = None,
     run_id: str | None = None,
+    ask: bool = False,
 ) -> Delivered:
     """Bring a contract's runs, codes and sheet in line. Doing it again changes nothing.
 
     Raises `NotFound`, `CodesDiffer`, and what `sheets.service.sync` raises; everything until then is kept.
     """
-    delivery = Delivery(database, slug, sheets, studio, run_id)
+    delivery = Delivery(database, slug, sheets, studio, run_id, ask)
     return Delivered(delivery.prepare(), delivery.sync())
 
 
@@ -178,6 +181,4 @@ def _looked_at(
 
 def is_delivered(session: Session, contract: Contract) -> bool:
     """Return whether a contract's codes go to a sheet, or its sheet has to be brought up to date once more."""
-    if contract.sheet_url is None:
-        return False
-    return contract.requires_codes or bool(sheet_store.delivered(session, [contract.slug]))
+    return contract.sheet_url is not None and bool(sheet_store.delivered(session, [contract.slug]))

@@ -27,6 +27,13 @@ WHERE (CAST(:contracts AS bigint[]) IS NULL OR contract.id = ANY(:contracts))
 ORDER BY contract.id
 """
 
+OVERVIEW_OF_ONE = text(
+    OVERVIEW.partition("\nWHERE")[0]
+    + """
+WHERE contract.slug = :slug AND (CAST(:organization AS bigint) IS NULL OR organization.id = :organization)
+"""
+)
+
 STATS = """
 SELECT contract.slug AS contract, nullif(contract.max_learners, 0) AS seats,
        (SELECT count(*) FROM contract_learner attached WHERE attached.contract_id = contract.id) AS attached,
@@ -128,12 +135,19 @@ HAVING count(DISTINCT redemption.learner_id) > 1
 ORDER BY code.id
 """
 
-EXPORT = """
+
+def cell(text: str) -> str:
+    """Return SQL for a text of a CSV file, as `values.csv_cell` writes it."""
+    return f"CASE WHEN left({text}, 1) = ANY ({STARTS}) THEN '''' || ({text}) ELSE {text} END"
+
+
+STARTS = r"ARRAY['=', '+', '-', '@', E'\t', E'\r']"
+EXPORT = f"""
 COPY (
-    SELECT code.code AS "Code", product.description AS "Product",
+    SELECT {cell("code.code")} AS "Code", {cell("product.description")} AS "Product",
            CASE WHEN code.redemption_type = 'unlimited' THEN coalesce(used.learners, 0)::text
-                ELSE coalesce(used.email, 'No') END AS "Redeemed",
-           %(base)s || product.id AS "Product URL"
+                ELSE coalesce({cell("used.email")}, 'No') END AS "Redeemed",
+           {cell("%(base)s || product.id")} AS "Product URL"
     FROM enrollment_code code
     JOIN product ON product.id = code.product_id
     LEFT JOIN (
@@ -155,6 +169,12 @@ def contract_overview(
 ) -> Records:
     """Contracts as `b2b_list contracts` shows them: `codes` counts the active ones, `learners` the attached ones."""
     return _records(session, OVERVIEW, contracts=contract_ids, organization=organization_id)
+
+
+def contract_of_slug(session: Session, slug: str, organization_id: int | None = None) -> dict[str, Any] | None:
+    """Return the contract of that slug as `contract_overview` has it, if it is that organization's. One query."""
+    row = session.execute(OVERVIEW_OF_ONE, {"slug": slug, "organization": organization_id}).mappings().first()
+    return None if row is None else dict(row)
 
 
 def code_stats(session: Session, contract_ids: Sequence[int] | None = None) -> Records:

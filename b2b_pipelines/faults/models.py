@@ -1,8 +1,9 @@
-"""The table of faults that last."""
+"""Tables: faults that last, and what was last seen of Dagster itself."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import CheckConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from b2b_pipelines.db.base import Base
@@ -11,7 +12,8 @@ from b2b_pipelines.db.base import Base
 class Fault(Base):
     """Something that is wrong, from the run that showed it until one that shows it right again.
 
-    `kind` is `partition`, `step`, `run` or `check`; `partition` is empty for what has none.
+    `kind` is `partition`, `step`, `run` or `check`; `partition` is empty for what has none. `cause` is the code of the
+    error or its class. `alerted_at` is None until a message about it was handed to the webhook's outbox.
     """
 
     __tablename__ = "fault"
@@ -19,6 +21,22 @@ class Fault(Base):
     kind: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(primary_key=True)
     partition: Mapped[str] = mapped_column(primary_key=True)
+    cause: Mapped[str] = mapped_column(primary_key=True, default="", server_default="")
     words: Mapped[str]
     run_id: Mapped[str]
     since: Mapped[datetime] = mapped_column(server_default=func.now())
+    alerted_at: Mapped[datetime | None]
+
+
+class DagsterWatch(Base):
+    """The one row about Dagster itself, written every minute by the schedule `heartbeat`; stale when its daemon is down.
+
+    `facts` are those of `watch.Facts`.
+    """
+
+    __tablename__ = "dagster_watch"
+    __table_args__ = (CheckConstraint("id = 1", name="only_one"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, default=1)
+    watched_at: Mapped[datetime]
+    facts: Mapped[dict[str, Any]]

@@ -24,12 +24,27 @@ class Subject(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a run shows of a subject: right, or wrong and how. `words` hold no address and no code."""
+    """What a run shows of a subject: right, or wrong and how. `words` hold no address and no code.
+
+    `cause` is the code of the error, or the class of one that was not expected: another cause is another fault.
+    """
 
     subject: Subject
     right: bool
     words: str = ""
     warning: bool = False
+    cause: str = ""
+
+    @property
+    def fault(self) -> "Lasting":
+        return Lasting(self.subject, self.cause)
+
+
+class Lasting(NamedTuple):
+    """A fault: what is wrong, and by which cause."""
+
+    subject: Subject
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +65,16 @@ class News:
     over: tuple[Subject, ...]
 
 
-def news(known: Collection[Subject], seen: Sequence[Seen]) -> News:
-    """Faults that begin and faults that end. Of a subject that is seen several times the last time counts: what went
-    well at the second try was never wrong."""
+def news(known: Collection[Lasting], seen: Sequence[Seen]) -> News:
+    """Return the faults that begin and those that end.
+
+    Of a subject that is seen several times the last time counts: a failure that was retried with success is none. A
+    subject that fails for a new cause begins a new fault; one that is right ends all of its faults.
+    """
     last = {each.subject: each for each in seen}
-    begun = tuple(each for each in last.values() if not each.right and each.subject not in known)
-    over = tuple(each.subject for each in last.values() if each.right and each.subject in known)
+    wrong = {fault.subject for fault in known}
+    begun = tuple(each for each in last.values() if not each.right and each.fault not in known)
+    over = tuple(each.subject for each in last.values() if each.right and each.subject in wrong)
     return News(begun, over)
 
 
@@ -126,3 +145,20 @@ def _cut(words: str, length: int) -> str:
 
 def _more(all_of_them: Sequence[object]) -> str:
     return f"; and {len(all_of_them) - NAMED} more" if len(all_of_them) > NAMED else ""
+
+
+DEVELOPERS, OPERATORS, MANAGERS, CUSTOMERS = "developers", "operators", "contract managers", "customer"
+WHO_ACTS_ON_CHECKS = {
+    "sheet_is_synced": CUSTOMERS,
+    "sheet_has_no_conflicts": MANAGERS,
+    "no_code_redeemed_twice": DEVELOPERS,
+    "terminated_before_unlinked": DEVELOPERS,
+}
+
+
+def who_acts(fault: Lasting) -> str:
+    """Return who has to act: an unexpected error is for developers, the rest as `docs/operators.md` says."""
+    if fault.subject.kind == "check":
+        return WHO_ACTS_ON_CHECKS.get(fault.subject.name.split(" ", 1)[0], OPERATORS)
+    unexpected = fault.cause[:1].isupper() and fault.cause not in ("Failure", "DagsterExecutionInterruptedError")
+    return DEVELOPERS if unexpected else OPERATORS

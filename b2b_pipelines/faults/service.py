@@ -1,20 +1,49 @@
-"""Noticing what began and what is over, each once."""
+"""Notice what began and what is over, each once."""
+
+from dataclasses import replace
+
+from sqlalchemy.orm import Session
 
 from b2b_pipelines.alerts import outbox
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.locks import transaction_lock
 from b2b_pipelines.faults import rules, store
-from b2b_pipelines.faults.rules import Finished, News
+from b2b_pipelines.faults.models import Fault
+from b2b_pipelines.faults.rules import Finished, Lasting, News, Seen, Subject
+
+EARLIER = "an earlier run"
+"""The job of a message about faults from before a webhook was configured."""
 
 
-def take_in(database: Database, finished: Finished) -> News:
-    """Note what a finished run shows, and keep the messages about what changed for sending."""
+def take_in(database: Database, finished: Finished, *, tell: bool = True) -> News:
+    """Store what a finished run shows, and hand the messages about what changed to the outbox.
+
+    Without a webhook (`tell` is false) no message is made: the faults stay untold, and the first webhook that is
+    configured hears of them. A fault that nobody was told of ends without a message.
+    """
     with database.session() as session:
         transaction_lock(session, "faults", "all")
-        known = store.known(session)
-        changes = rules.news(known, finished.seen)
-        store.begin(session, changes.begun, finished.run_id)
+        lasting = store.every(session)
+        changes = rules.news([Lasting(store.subject(fault), fault.cause) for fault in lasting], finished.seen)
+        since = {store.subject(fault): fault.since.isoformat(timespec="seconds") for fault in lasting}
+        told = {store.subject(fault) for fault in lasting if fault.alerted_at is not None}
         store.end(session, changes.over)
-        since = {subject: at.isoformat(timespec="seconds") for subject, at in known.items()}
-        outbox.keep(session, list(rules.messages(finished, changes, since)))
+        store.begin(session, changes.begun, finished.run_id)
+        if tell:
+            ended = replace(changes, over=tuple(subject for subject in changes.over if subject in told))
+            _tell(session, finished, ended, since)
     return changes
+
+
+def _tell(session: Session, finished: Finished, changes: News, since: dict[Subject, str]) -> None:
+    begun = {each.fault for each in changes.begun}
+    older = [fault for fault in store.take_untold(session) if Lasting(store.subject(fault), fault.cause) not in begun]
+    if older:
+        seen = tuple(_seen(fault) for fault in older)
+        before = Finished(older[0].run_id, EARLIER, failed=True, seen=seen)
+        outbox.keep(session, list(rules.messages(before, News(seen, ()), {})))
+    outbox.keep(session, list(rules.messages(finished, changes, since)))
+
+
+def _seen(fault: Fault) -> Seen:
+    return Seen(store.subject(fault), False, fault.words, cause=fault.cause)

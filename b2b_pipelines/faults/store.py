@@ -3,29 +3,51 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select, tuple_
+from sqlalchemy import delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.faults.models import Fault
 from b2b_pipelines.faults.rules import Seen, Subject
 
+SYNCED = "sheet_is_synced (sheet_snapshots)"
+"""The check that fails while a customer has to act on their sheet."""
 _SUBJECT = tuple_(Fault.kind, Fault.name, Fault.partition)
 
 
 def known(session: Session) -> dict[Subject, datetime]:
-    """Every fault that lasts, and since when."""
-    query = select(Fault.kind, Fault.name, Fault.partition, Fault.since)
-    return {Subject(kind, name, partition): since for kind, name, partition, since in session.execute(query)}  # type: ignore[arg-type]
+    """Return everything that is wrong, and since when."""
+    found: dict[Subject, datetime] = {}
+    for fault in every(session):
+        found.setdefault(subject(fault), fault.since)
+    return found
+
+
+def every(session: Session) -> Sequence[Fault]:
+    """Return every fault that lasts, the oldest first."""
+    return session.scalars(select(Fault).order_by(Fault.since, Fault.kind, Fault.name, Fault.partition)).all()
+
+
+def subject(fault: Fault) -> Subject:
+    """Return what a fault is about."""
+    return Subject(fault.kind, fault.name, fault.partition)  # type: ignore[arg-type]
 
 
 def of_partition(session: Session, partition: str) -> Sequence[Fault]:
-    """What fails for a partition, whichever asset it is of; the oldest first."""
-    query = select(Fault).where(Fault.kind == "partition", Fault.partition == partition).order_by(Fault.since)
-    return session.scalars(query).all()
+    """Return what fails for a partition, whichever asset it is of; the oldest first."""
+    fails = or_(Fault.kind == "partition", Fault.name == SYNCED)
+    return session.scalars(select(Fault).where(fails, Fault.partition == partition).order_by(Fault.since)).all()
+
+
+def take_untold(session: Session) -> list[Fault]:
+    """Return the faults about which no message was made, and mark them."""
+    untold = [fault for fault in every(session) if fault.alerted_at is None]
+    if untold:
+        session.execute(update(Fault).where(Fault.alerted_at.is_(None)).values(alerted_at=func.now()))
+    return untold
 
 
 def begin(session: Session, begun: Iterable[Seen], run_id: str) -> None:
-    rows = [{**each.subject._asdict(), "words": each.words, "run_id": run_id} for each in begun]
+    rows = [{**each.subject._asdict(), "cause": each.cause, "words": each.words, "run_id": run_id} for each in begun]
     if rows:
         session.execute(insert(Fault), rows)
 

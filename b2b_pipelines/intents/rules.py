@@ -1,10 +1,12 @@
-"""What checkout intents decide: which state follows which, and what a payment does. Pure."""
+"""What checkout intents decide: which state follows which, and why. Pure.
 
-from collections.abc import Mapping
+`TRANSITIONS` is the whole table; `docs/checkout-intents.md` draws it.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
-from uuid import UUID
 
 from b2b_pipelines.errors import Conflict, InvalidInput
 
@@ -31,15 +33,53 @@ ERRORED = frozenset(
 ACTIVE = frozenset((IntentState.CREATED, IntentState.PAID, *ERRORED))
 """States that hold a place: the product for the learner, the enterprise's slug and name for everyone."""
 
-FOLLOWS: dict[IntentState, frozenset[IntentState]] = {
-    IntentState.CREATED: frozenset((IntentState.PAID, IntentState.EXPIRED)),
-    IntentState.PAID: frozenset((IntentState.FULFILLED, *ERRORED)),
-    IntentState.EXPIRED: frozenset((IntentState.CREATED, IntentState.PAID)),
-    IntentState.FULFILLED: frozenset(),
-    **dict.fromkeys(ERRORED, frozenset((IntentState.FULFILLED, IntentState.PAID))),
-}
-"""Which states may follow a state. A late payment whose place is taken goes from `expired` past `paid` to
-`errored_provisioning` in one step."""
+
+class Trigger(StrEnum):
+    """What moves an intent, in the words of the state diagram."""
+
+    PAYMENT = "the money came"
+    PAYMENT_WITHOUT_PLACE = "the money came, the place was taken"
+    PAYMENT_PENDING = "a slow payment began"
+    PAYMENT_FAILED = "the slow payment failed"
+    SESSION_EXPIRED = "Stripe's session expired"
+    RESERVATION_ENDED = "the reservation ended"
+    STALLED = "nothing was provisioned in time"
+    REPORTED_FULFILLED = "provisioning reported success"
+    REPORTED_ERRORED = "provisioning reported a failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A step from one state to another, and its trigger."""
+
+    before: IntentState
+    trigger: Trigger
+    after: IntentState
+
+
+def _transitions() -> tuple[Transition, ...]:
+    created, paid, expired = IntentState.CREATED, IntentState.PAID, IntentState.EXPIRED
+    errored = sorted(ERRORED)
+    return (
+        Transition(created, Trigger.PAYMENT, paid),
+        Transition(created, Trigger.PAYMENT_PENDING, created),
+        Transition(created, Trigger.PAYMENT_FAILED, IntentState.ERRORED_STRIPE_CHECKOUT),
+        Transition(created, Trigger.SESSION_EXPIRED, expired),
+        Transition(created, Trigger.RESERVATION_ENDED, expired),
+        Transition(expired, Trigger.PAYMENT, paid),
+        Transition(expired, Trigger.PAYMENT_WITHOUT_PLACE, IntentState.ERRORED_PROVISIONING),
+        Transition(expired, Trigger.PAYMENT_PENDING, created),
+        Transition(expired, Trigger.PAYMENT_FAILED, IntentState.ERRORED_STRIPE_CHECKOUT),
+        Transition(paid, Trigger.REPORTED_FULFILLED, IntentState.FULFILLED),
+        *(Transition(paid, Trigger.REPORTED_ERRORED, state) for state in errored),
+        Transition(paid, Trigger.STALLED, IntentState.ERRORED_FULFILLMENT_STALLED),
+        *(Transition(state, Trigger.PAYMENT, paid) for state in errored),
+        *(Transition(state, Trigger.REPORTED_FULFILLED, IntentState.FULFILLED) for state in errored),
+    )
+
+
+TRANSITIONS = _transitions()
+"""Every step there is. `expired` steps over `created` when a late fact arrives after the reservation ended."""
 
 
 class Effect(StrEnum):
@@ -49,84 +89,68 @@ class Effect(StrEnum):
     PLACE_TAKEN = "place_taken"
     PAID_AGAIN = "paid_again"
     ALREADY_PAID = "already_paid"
+    PENDING = "pending"
+    PENDING_PLACE_TAKEN = "pending_place_taken"
+    PAYMENT_FAILED = "payment_failed"
+    SESSION_EXPIRED = "session_expired"
+    MONEY_BACK = "money_back"
+    ALREADY_KNOWN = "already_known"
     NOT_PAID = "not_paid"
+    UNUSABLE = "unusable"
     UNKNOWN_INTENT = "unknown_intent"
     OTHER_TYPE = "other_type"
 
 
-@dataclass(frozen=True, slots=True)
-class Payment:
-    """What a completed checkout session says. `names` are the uuids that may be the intent's, the preferred one first."""
-
-    session_id: str
-    paid: bool
-    names: tuple[UUID, ...]
-    amount_total: int | None
-    currency: str | None
+def step(state: IntentState, trigger: Trigger) -> IntentState | None:
+    """Return the state that the trigger leads to, or None when it moves nothing. Not for `REPORTED_ERRORED`, which
+    leads to the reported state."""
+    return next((each.after for each in TRANSITIONS if (each.before, each.trigger) == (state, trigger)), None)
 
 
-class SessionMalformed(InvalidInput):
-    """A checkout session's id or currency holds characters that no such thing has, and that cannot be kept."""
-
-    code = "invalid_event"
-
-
-def errored_state(said: str) -> IntentState:
-    """The errored state that a word means. Raises `InvalidInput`."""
-    if said in ERRORED:
-        return IntentState(said)
+def errored_state(value: str) -> IntentState:
+    """Return the errored state of that name. Raises `InvalidInput`."""
+    if value in ERRORED:
+        return IntentState(value)
     raise InvalidInput(f"the state must be one of {', '.join(sorted(ERRORED))}")
 
 
-def require_step(now: IntentState, then: IntentState) -> bool:
-    """Whether there is a step to make: False when it was made already. Raises `Conflict` when it may not be."""
+def require_step(now: IntentState, then: IntentState, trigger: Trigger) -> bool:
+    """Return whether there is a step to make: False when it was made already. Raises `Conflict` when it may not be."""
     if now == then:
         return False
-    if then not in FOLLOWS[now]:
+    if Transition(now, trigger, then) not in TRANSITIONS:
         raise Conflict(f"the intent is {now}, and {then} cannot follow that")
     return True
 
 
-def payment_in(event: Mapping[str, Any]) -> Payment | None:
-    """The payment that a `checkout.session.completed` event tells of; None for any other event.
+def differences(
+    terms: Mapping[str, Any], offered: Sequence[Mapping[str, Any]], stripe_product_id: str, quantity: int
+) -> list[str]:
+    """Return how a session's terms differ from what the intent was for, one text for each difference.
 
-    Raises `SessionMalformed`.
+    `offered` are the published prices of the intent's product, each with `product`, `unit_amount` (minor units) and
+    `currency`; without any, amount and currency are not compared. The amount is the one before discounts and taxes.
     """
-    data = event.get("data")
-    session = data.get("object") if isinstance(data, Mapping) else None
-    if event.get("type") != "checkout.session.completed" or not isinstance(session, Mapping):
-        return None
-    metadata = session.get("metadata")
-    in_metadata = metadata.get("checkout_intent_uuid") if isinstance(metadata, Mapping) else None
-    named = (_uuid(session.get("client_reference_id")), _uuid(in_metadata))
-    amount = session.get("amount_total")
-    return Payment(
-        session_id=(_plain(session.get("id")) or "")[:255],
-        paid=session.get("payment_status") in ("paid", "no_payment_required"),
-        names=tuple(uuid for uuid in named if uuid is not None),
-        amount_total=amount if isinstance(amount, int) else None,
-        currency=_plain(session.get("currency")),
-    )
+    found = []
+    products = set(terms.get("products") or ())
+    ours = {stripe_product_id, *(price["product"] for price in offered)} - {""}
+    if stripe_product_id and products and not products & ours:
+        found.append(f"product {', '.join(sorted(products))}, expected {stripe_product_id}")
+    currency, amount = terms.get("currency"), terms.get("amount")
+    currencies = {price["currency"] for price in offered}
+    amounts = {price["unit_amount"] * quantity for price in offered if price["unit_amount"] is not None}
+    if currency and currencies and currency not in currencies:
+        found.append(f"currency {currency}, expected {' or '.join(sorted(currencies))}")
+    elif amount is not None and amounts and amount not in amounts:
+        found.append(f"amount {amount}, expected {' or '.join(map(str, sorted(amounts)))} (minor units)")
+    return found
 
 
-def _uuid(said: object) -> UUID | None:
-    try:
-        return UUID(said) if isinstance(said, str) else None
-    except ValueError:
-        return None
-
-
-def _plain(said: object) -> str | None:
-    """A text as it is; None for anything else."""
-    if not isinstance(said, str):
-        return None
-    if not said.isprintable():
-        raise SessionMalformed("The checkout session's id or currency is no plain text.")
-    return said
-
-
-def effect_on(state: IntentState, stored_session: str, payment: Payment) -> Effect:
-    """What a payment does to an intent that is there: `paid` asks for its place, which may turn out to be taken."""
-    if IntentState.PAID in FOLLOWS[state]:
-        return Effect.PAID
-    return Effect.ALREADY_PAID if stored_session == payment.session_id else Effect.PAID_AGAIN
+def state_diagram() -> str:
+    """Return `TRANSITIONS` as a Mermaid state diagram."""
+    labels: dict[tuple[IntentState, IntentState], list[Trigger]] = {}
+    for each in TRANSITIONS:
+        labels.setdefault((each.before, each.after), []).append(each.trigger)
+    steps = [f"    {before} --> {after}: {', or '.join(triggers)}" for (before, after), triggers in labels.items()]
+    ends = [f"    {state} --> [*]" for state in IntentState if not any(each.before is state for each in TRANSITIONS)]
+    return "\n".join(["stateDiagram-v2", "    [*] --> created: the learner reserved", *steps, *ends])

@@ -1,39 +1,29 @@
-"""What is done with checkout intents: reserve, find, move on by events and reports, clean up."""
+"""What is done with checkout intents: reserve, find, change, report on, clean up. `payments` receives Stripe's events."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
-from psycopg2.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from b2b_pipelines.academies import store as academy_store
 from b2b_pipelines.alerts import outbox
 from b2b_pipelines.errors import Conflict, InvalidInput, NotFound, Refused
-from b2b_pipelines.intents import store
+from b2b_pipelines.intents import alerts, store
 from b2b_pipelines.intents.models import CheckoutIntent
-from b2b_pipelines.intents.rules import (
-    ERRORED,
-    Effect,
-    IntentState,
-    Payment,
-    effect_on,
-    errored_state,
-    payment_in,
-    require_step,
-)
+from b2b_pipelines.intents.rules import ERRORED, IntentState, Trigger, errored_state, require_step
+from b2b_pipelines.learners import service as learners
 from b2b_pipelines.learners.service import Person
-from b2b_pipelines.learners.store import ensure_learner
 
 ATTEMPTS = 3
 STALLED = "paid, and nothing was provisioned in time"
-PLACES = {
-    "uq_checkout_intent_place_of_learner": "the learner has another intent for the product",
-    "uq_checkout_intent_place_of_slug": "the enterprise slug is reserved",
-    "uq_checkout_intent_place_of_name": "the enterprise name is reserved",
-}
+PENDING_FOR = timedelta(days=14)
+LARGEST_TERMS = 64 * 1024
+"""Bytes of `terms_metadata` as JSON, merged."""
 
 
 class PlaceTaken(Conflict):
@@ -62,11 +52,12 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class EventOutcome:
-    """What an event did, to which intent. No effect: it had come before, and did nothing now."""
+class Upkeep:
+    """What the upkeep did: how many reservations expired, which intents stalled, how many payments are overdue."""
 
-    effect: Effect | None
-    intent: UUID | None = None
+    expired: int
+    stalled: list[UUID]
+    overdue: int
 
 
 def reserve(session: Session, wish: Wish, now: datetime, reservation: timedelta) -> tuple[CheckoutIntent, bool]:
@@ -78,14 +69,17 @@ def reserve(session: Session, wish: Wish, now: datetime, reservation: timedelta)
     """
     if bool(wish.enterprise_name) != bool(wish.enterprise_slug):
         raise InvalidInput("enterprise_name and enterprise_slug come together: give both or neither")
-    learner = ensure_learner(session, wish.learner.email, wish.learner.name, wish.learner.lms_user_id)
+    terms = _merged_terms({}, wish.terms_metadata)
+    learner = learners.ensure(session, wish.learner)
     places = store.holding_places_of(learner.id, wish.stripe_product_id, wish.enterprise_slug, wish.enterprise_name)
     store.expire(session, now, places)
     for _ in range(ATTEMPTS):
         found = store.place_of_learner(session, learner.id, wish.stripe_product_id)
         if found is not None:
             return _renewed(session, found, wish, now + reservation), False
-        made = store.add(session, _values(wish, learner.id, now, now + reservation))
+        offered = academy_store.offered_prices(session, wish.stripe_product_id)
+        values = _values(wish, learner.id, now, now + reservation)
+        made = store.add(session, {**values, "terms_metadata": terms, "offered_prices": offered})
         if made is not None:
             return _known(session, made), True
     raise PlaceTaken("The enterprise slug or name is reserved.")
@@ -119,15 +113,15 @@ def amend(
     if country is not None:
         intent.country = country
     if terms_metadata:
-        intent.terms_metadata = {**intent.terms_metadata, **terms_metadata}
+        intent.terms_metadata = _merged_terms(intent.terms_metadata, terms_metadata)
     return intent
 
 
 def fulfill(session: Session, uuid: UUID, now: datetime) -> CheckoutIntent:
     """Note that what was bought is there. Again is no change; raises `Conflict` for one that is not paid or errored."""
     intent = _known(session, uuid, lock=True)
-    if require_step(intent.state, IntentState.FULFILLED):
-        _move(intent, IntentState.FULFILLED, now)
+    if require_step(intent.state, IntentState.FULFILLED, Trigger.REPORTED_FULFILLED):
+        intent.move(IntentState.FULFILLED, now)
     return intent
 
 
@@ -136,93 +130,19 @@ def fail(session: Session, uuid: UUID, state: str, reason: str, now: datetime) -
     intent that cannot go there."""
     errored = errored_state(state)
     intent = _known(session, uuid, lock=True)
-    if require_step(intent.state, errored):
-        _move(intent, errored, now)
+    if require_step(intent.state, errored, Trigger.REPORTED_ERRORED):
+        intent.move(errored, now)
         intent.last_error = reason
     return intent
 
 
-def receive_event(session: Session, event: Mapping[str, Any], now: datetime) -> EventOutcome:
-    """Let a verified event of Stripe have its effect, once for each event id, in this transaction.
-
-    What people must see to is kept for telling them (`outbox.send`).
-    """
-    payment = payment_in(event)
-    if not store.record_event(session, event["id"], event["type"], now, Effect.OTHER_TYPE):
-        return EventOutcome(None)
-    if payment is None:
-        return EventOutcome(Effect.OTHER_TYPE)
-    intent = _named(session, payment)
-    outcome = _received(session, intent, payment, now)
-    store.note_effect(session, event["id"], str(outcome.effect), outcome.intent, _note(payment, now))
-    return outcome
-
-
-def clean_up(session: Session, now: datetime, stalled_after: timedelta) -> tuple[int, list[UUID]]:
-    """Let reservations that have ended expire, and mark what was paid too long ago as stalled: how many, and which."""
-    return store.expire(session, now), store.stall(session, now, now - stalled_after, STALLED)
-
-
-def _received(session: Session, intent: CheckoutIntent | None, payment: Payment, now: datetime) -> EventOutcome:
-    if intent is None:
-        return EventOutcome(Effect.UNKNOWN_INTENT)
-    if not payment.paid:
-        return EventOutcome(Effect.NOT_PAID, intent.uuid)
-    effect = effect_on(intent.state, intent.stripe_checkout_session_id, payment)
-    if effect is Effect.PAID_AGAIN:
-        reason = (
-            f"the intent is {intent.state} already, by another session: one of the payments may have to be returned"
-        )
-        outbox.keep(session, [_alert(effect, "checkout intent paid twice", intent, payment, reason)])
-    if effect is not Effect.PAID:
-        return EventOutcome(effect, intent.uuid)
-    store.expire(session, now, _others_in_the_way(intent))
-    taken = _pay(session, intent, payment, now)
-    if taken is None:
-        return EventOutcome(Effect.PAID, intent.uuid)
-    intent.stripe_checkout_session_id, intent.payment = payment.session_id, _note(payment, now)
-    intent.last_error, intent.lost_place = f"paid when its place was taken: {taken}", True
-    if intent.state not in ERRORED:
-        _move(intent, IntentState.ERRORED_PROVISIONING, now)
-    session.flush()
-    subject = "payment for a checkout intent whose place is taken"
-    outbox.keep(session, [_alert(Effect.PLACE_TAKEN, subject, intent, payment, taken)])
-    return EventOutcome(Effect.PLACE_TAKEN, intent.uuid)
-
-
-def _pay(session: Session, intent: CheckoutIntent, payment: Payment, now: datetime) -> str | None:
-    """Move the intent to paid, which takes its place; what stands in the way, if the place is taken."""
-    try:
-        with session.begin_nested():
-            _move(intent, IntentState.PAID, now)
-            intent.lost_place = False
-            intent.stripe_checkout_session_id, intent.payment = payment.session_id, _note(payment, now)
-            session.flush()
-    except IntegrityError as error:
-        return _place_in(error)
-    return None
-
-
-def _place_in(error: IntegrityError) -> str:
-    """Which place the database says is taken. Any other violation is raised."""
-    constraint = error.orig.diag.constraint_name if isinstance(error.orig, UniqueViolation) else None
-    if constraint not in PLACES:
-        raise error
-    return PLACES[constraint]
-
-
-def _others_in_the_way(intent: CheckoutIntent) -> Any:
-    return (CheckoutIntent.uuid != intent.uuid) & store.holding_places_of(
-        intent.learner_id, intent.stripe_product_id, intent.enterprise_slug, intent.enterprise_name
-    )
-
-
-def _named(session: Session, payment: Payment) -> CheckoutIntent | None:
-    """The intent that a payment names, locked: the preferred name that there is an intent for."""
-    for uuid in payment.names:
-        if (found := store.intent(session, uuid, lock=True)) is not None:
-            return found
-    return None
+def clean_up(session: Session, now: datetime, stalled_after: timedelta) -> Upkeep:
+    """Let ended reservations expire, mark paid intents that were not provisioned in time, and alert about payments that
+    are pending for more than `PENDING_FOR`, once for each."""
+    overdue = store.overdue(session, now, now - PENDING_FOR)
+    outbox.keep(session, [alerts.overdue(each) for each in overdue])
+    expired = store.expire(session, now)
+    return Upkeep(expired, store.stall(session, now, now - stalled_after, STALLED), len(overdue))
 
 
 def _renewed(session: Session, intent: CheckoutIntent, wish: Wish, expires_at: datetime) -> CheckoutIntent:
@@ -233,16 +153,18 @@ def _renewed(session: Session, intent: CheckoutIntent, wish: Wish, expires_at: d
     try:
         with session.begin_nested():
             intent.expires_at = expires_at
-            intent.terms_metadata = {**intent.terms_metadata, **wish.terms_metadata}
-            if wish.enterprise_slug:
-                intent.enterprise_name, intent.enterprise_slug = wish.enterprise_name, wish.enterprise_slug
-            if wish.quantity is not None:
-                intent.quantity = wish.quantity
+            intent.terms_metadata = _merged_terms(intent.terms_metadata, wish.terms_metadata)
             if wish.country is not None:
                 intent.country = wish.country
+            if intent.pending_since is None:  # else it is being paid for as it is
+                if wish.enterprise_slug:
+                    intent.enterprise_name, intent.enterprise_slug = wish.enterprise_name, wish.enterprise_slug
+                if wish.quantity is not None:
+                    intent.quantity = wish.quantity
+                intent.offered_prices = academy_store.offered_prices(session, intent.stripe_product_id)
             session.flush()
     except IntegrityError as error:
-        _place_in(error)
+        store.place_in(error)
         raise PlaceTaken("The enterprise slug or name is reserved.") from None
     return intent
 
@@ -256,10 +178,19 @@ def _values(wish: Wish, learner_id: int, now: datetime, expires_at: datetime) ->
         "enterprise_slug": wish.enterprise_slug,
         "quantity": wish.quantity or 1,
         "country": wish.country or "",
-        "terms_metadata": dict(wish.terms_metadata),
         "expires_at": expires_at,
         "state_changed_at": now,
+        "created_at": now,
     }
+
+
+def _merged_terms(stored: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the terms merged. Raises `InvalidInput` when they are larger than `LARGEST_TERMS`."""
+    merged = {**stored, **given}
+    size = len(json.dumps(merged, ensure_ascii=False).encode()) if merged else 0
+    if size > LARGEST_TERMS:
+        raise InvalidInput(f"terms_metadata would be {size} bytes long in all: at most {LARGEST_TERMS} are kept")
+    return merged
 
 
 def _known(session: Session, uuid: UUID, *, lock: bool = False) -> CheckoutIntent:
@@ -267,30 +198,3 @@ def _known(session: Session, uuid: UUID, *, lock: bool = False) -> CheckoutInten
     if found is None:
         raise NotFound(f"no checkout intent {uuid}: `b2b intents list` shows those there are")
     return found
-
-
-def _move(intent: CheckoutIntent, state: IntentState, now: datetime) -> None:
-    intent.state, intent.state_changed_at = state, now
-
-
-def _note(payment: Payment, now: datetime) -> dict[str, Any]:
-    """A payment as it is kept with what it paid for."""
-    return {
-        "session": payment.session_id,
-        "amount_total": payment.amount_total,
-        "currency": payment.currency,
-        "at": now.isoformat(),
-    }
-
-
-def _alert(effect: Effect, subject: str, intent: CheckoutIntent, payment: Payment, reason: str) -> dict[str, Any]:
-    return {
-        "event": f"payment_{effect}",
-        "text": f"{subject}: {reason} (intent {intent.uuid}, session {payment.session_id})",
-        "subject": subject,
-        "reason": reason,
-        "intent": str(intent.uuid),
-        "session": payment.session_id,
-        "amount_total": payment.amount_total,
-        "currency": payment.currency,
-    }

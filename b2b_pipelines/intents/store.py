@@ -5,13 +5,31 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, true, update
-from sqlalchemy.dialects.postgresql import insert
+from psycopg2.errors import UniqueViolation
+from sqlalchemy import ColumnElement, Text, and_, cast, exists, func, or_, select, true, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
 from b2b_pipelines.contracts.models import Learner
-from b2b_pipelines.intents.models import CheckoutIntent, StripeEvent
+from b2b_pipelines.db.locks import transaction_lock
+from b2b_pipelines.intents.facts import SessionStatus
+from b2b_pipelines.intents.models import CheckoutIntent, CheckoutSession, StripeEvent
 from b2b_pipelines.intents.rules import ACTIVE, IntentState
+
+PLACES = {
+    "uq_checkout_intent_place_of_learner": "the learner has another intent for the product",
+    "uq_checkout_intent_place_of_slug": "the enterprise slug is reserved",
+    "uq_checkout_intent_place_of_name": "the enterprise name is reserved",
+}
+
+
+def place_in(error: IntegrityError) -> str:
+    """Return which place the database says is taken. Any other violation is raised."""
+    constraint = error.orig.diag.constraint_name if isinstance(error.orig, UniqueViolation) else None
+    if constraint not in PLACES:
+        raise error
+    return PLACES[constraint]
 
 
 def intent(session: Session, uuid: UUID, *, lock: bool = False) -> CheckoutIntent | None:
@@ -48,7 +66,8 @@ def add(session: Session, values: Mapping[str, Any]) -> UUID | None:
 def newest(
     session: Session, email: str, now: datetime, stripe_product_id: str | None, enterprise_slug: str | None
 ) -> CheckoutIntent | None:
-    """The learner's newest intent that is paid, or created and not past its reservation; None filters nothing."""
+    """The learner's newest intent that is paid, or created and not past its reservation, or with a payment on its way;
+    None filters nothing."""
     query = (
         select(CheckoutIntent)
         .join(CheckoutIntent.learner)
@@ -56,7 +75,10 @@ def newest(
             func.lower(Learner.email) == func.lower(email),
             or_(
                 CheckoutIntent.state == IntentState.PAID,
-                and_(CheckoutIntent.state == IntentState.CREATED, CheckoutIntent.expires_at > now),
+                and_(
+                    CheckoutIntent.state == IntentState.CREATED,
+                    or_(CheckoutIntent.expires_at > now, CheckoutIntent.pending_since.is_not(None)),
+                ),
             ),
             true() if stripe_product_id is None else CheckoutIntent.stripe_product_id == stripe_product_id,
             true() if not enterprise_slug else _same(CheckoutIntent.enterprise_slug, enterprise_slug),
@@ -103,13 +125,19 @@ def counts(session: Session) -> dict[str, int]:
 
 
 def expire(session: Session, now: datetime, *in_the_way: ColumnElement[bool]) -> int:
-    """Let reservations that have ended expire, all or those in the way; how many.
+    """Let reservations that have ended expire, all or those in the way, and return their number.
 
-    The state is asked for in the UPDATE itself: a payment that arrives meanwhile is not overwritten.
+    A pending payment holds its place. Both conditions are part of the UPDATE itself: a payment that arrives meanwhile
+    is not overwritten.
     """
     statement = (
         update(CheckoutIntent)
-        .where(CheckoutIntent.state == IntentState.CREATED, CheckoutIntent.expires_at <= now, *in_the_way)
+        .where(
+            CheckoutIntent.state == IntentState.CREATED,
+            CheckoutIntent.expires_at <= now,
+            CheckoutIntent.pending_since.is_(None),
+            *in_the_way,
+        )
         .values(state=IntentState.EXPIRED, state_changed_at=now)
         .execution_options(synchronize_session=False)
     )
@@ -140,20 +168,83 @@ def stall(session: Session, now: datetime, paid_before: datetime, reason: str) -
     return list(session.scalars(statement.returning(CheckoutIntent.uuid)))
 
 
+def overdue(session: Session, now: datetime, pending_before: datetime) -> Sequence[CheckoutSession]:
+    """Return the sessions of intents that are pending since before that moment, each once, and note that it was."""
+    statement = (
+        update(CheckoutSession)
+        .where(
+            CheckoutSession.status == SessionStatus.PENDING,
+            CheckoutSession.overdue_alerted_at.is_(None),
+            CheckoutSession.pending_since < pending_before,
+            CheckoutSession.intent_uuid.is_not(None),
+        )
+        .values(overdue_alerted_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    return session.scalars(statement.returning(CheckoutSession)).all()
+
+
 def record_event(session: Session, event_id: str, kind: str, now: datetime, effect: str) -> bool:
     """Note that an event came; False when it had come before."""
     statement = insert(StripeEvent).values(id=event_id, type=kind, received_at=now, effect=effect)
     return session.scalar(statement.on_conflict_do_nothing().returning(StripeEvent.id)) is not None
 
 
-def note_effect(
-    session: Session, event_id: str, effect: str, intent_uuid: UUID | None, payment: Mapping[str, Any] | None
-) -> None:
+def note_effect(session: Session, event_id: str, effect: str, intent_uuid: UUID | None, **values: Any) -> None:
+    """Note what an event did, and what it told."""
     session.execute(
         update(StripeEvent)
         .where(StripeEvent.id == event_id)
-        .values(effect=effect, intent_uuid=intent_uuid, payment=payment)
+        .values(effect=effect, intent_uuid=intent_uuid, **values)
+        .execution_options(synchronize_session=False)
     )
+
+
+def lock_facts(session: Session, session_id: str | None, links: Sequence[str]) -> None:
+    """Let others who tell of that checkout session, or of a payment linked with it, wait until we are done."""
+    for name in sorted({*links, *([f"session:{session_id}"] if session_id else [])}):
+        transaction_lock(session, "stripe fact", name)
+
+
+def checkout_session(session: Session, session_id: str) -> CheckoutSession | None:
+    return session.get(CheckoutSession, session_id, populate_existing=True)
+
+
+def has_other_payment(session: Session, intent_uuid: UUID, session_id: str) -> bool:
+    """Whether another session paid for the intent."""
+    paid = exists().where(
+        CheckoutSession.intent_uuid == intent_uuid,
+        CheckoutSession.status == SessionStatus.PAID,
+        CheckoutSession.id != session_id,
+    )
+    return bool(session.scalar(select(paid)))
+
+
+def linked_sessions(session: Session, links: Sequence[str]) -> Sequence[CheckoutSession]:
+    """The sessions of intents that share a link, those that were paid first, then the newest."""
+    return session.scalars(
+        select(CheckoutSession)
+        .where(CheckoutSession.intent_uuid.is_not(None), CheckoutSession.links.overlap(_texts(links)))
+        .order_by((CheckoutSession.status == SessionStatus.PAID).desc(), CheckoutSession.updated_at.desc())
+        .execution_options(populate_existing=True)
+    ).all()
+
+
+def unmatched_money_back(session: Session, links: Sequence[str]) -> Sequence[StripeEvent]:
+    """The refunds, disputes and failed invoices that share a link and lead to no intent yet, the oldest first."""
+    return session.scalars(
+        select(StripeEvent)
+        .where(
+            StripeEvent.intent_uuid.is_(None),
+            StripeEvent.money_back.is_not(None),
+            StripeEvent.links.overlap(_texts(links)),
+        )
+        .order_by(StripeEvent.received_at, StripeEvent.id)
+    ).all()
+
+
+def _texts(values: Sequence[str]) -> Any:
+    return cast(list(values), ARRAY(Text))
 
 
 def _same(column: Any, said: str) -> ColumnElement[bool]:

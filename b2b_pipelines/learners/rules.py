@@ -7,6 +7,8 @@ from email_validator import EmailNotValidError, validate_email
 
 from b2b_pipelines.errors import InvalidInput
 
+LEARNER_CONFLICT = "learner_conflict"
+
 
 class Outcome(StrEnum):
     """What comes of wanting to join. The first two are yes."""

@@ -4,15 +4,16 @@ Every change takes the contract's lock first, then writes the learner: capacity 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import ClassVar
+from datetime import UTC, date, datetime
+from typing import ClassVar, Protocol
 
 from sqlalchemy.orm import Session
 
+from b2b_pipelines.alerts import outbox
 from b2b_pipelines.contracts import store as contract_store
-from b2b_pipelines.contracts.models import Contract
+from b2b_pipelines.contracts.models import Contract, Learner
 from b2b_pipelines.contracts.service import is_open_on
 from b2b_pipelines.enrollment_codes import service as codes
 from b2b_pipelines.enrollment_codes.rules import RedemptionKind
@@ -20,6 +21,12 @@ from b2b_pipelines.errors import Conflict, NotFound
 from b2b_pipelines.learners import rules, store
 from b2b_pipelines.learners.rules import Outcome, Place
 from b2b_pipelines.learners.store import CodeFacts
+
+
+class Sessions(Protocol):
+    """What opens transactions: the database, or the API's connection to it."""
+
+    def session(self) -> AbstractContextManager[Session]: ...
 
 
 class InvalidCode(NotFound):
@@ -38,6 +45,22 @@ class ContractFull(Conflict):
     """Every seat of the contract is taken."""
 
     code: ClassVar[str] = Outcome.CONTRACT_FULL
+
+
+class LearnerConflict(Conflict):
+    """The LMS user id is that of one learner, and the address that of another: they may be one person.
+
+    Both stay as they are. The caller reports the pair (`reporting_conflicts`), because the refusal is rolled back.
+    """
+
+    code: ClassVar[str] = rules.LEARNER_CONFLICT
+
+    def __init__(self, learner_id: int, other_id: int, lms_user_id: int) -> None:
+        super().__init__(
+            f"LMS user {lms_user_id} is learner {learner_id}, and learner {other_id} has that e-mail address:"
+            " see `b2b learner conflicts`"
+        )
+        self.pair = (learner_id, other_id, lms_user_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,27 +89,114 @@ class SignOn:
     refused: list[tuple[str, Outcome]]
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Who a person is. `other` is another learner who has the person's address: they may be one person."""
+
+    learner: Learner | None
+    other: Learner | None = None
+
+    @property
+    def id(self) -> int | None:
+        return self.learner.id if self.learner else None
+
+    @property
+    def conflict(self) -> "LearnerConflict | None":
+        """The refusal of someone who is one learner by LMS user id and another by address."""
+        if self.learner is None or self.other is None or self.learner.lms_user_id is None:
+            return None
+        return LearnerConflict(self.learner.id, self.other.id, self.learner.lms_user_id)
+
+
+def find(session: Session, person: Person) -> Known:
+    """Return who a person is: a known LMS user id decides, whatever the address, else the address. Writes nothing."""
+    by_user, by_address = store.learners(session, person.email, person.lms_user_id)
+    if by_user is None:
+        return Known(by_address)
+    return Known(by_user, by_address if by_address is not by_user else None)
+
+
+def ensure(session: Session, person: Person) -> Learner:
+    """Return the learner that a person is, made if there is none; a known learner's address follows the one given.
+
+    Raises `LearnerConflict` when another learner has that address.
+    """
+    if person.lms_user_id is None:
+        return store.ensure_by_address(session, person.email, person.name)
+    store.lock_lms_user(session, person.lms_user_id)
+    known = find(session, person)
+    if known.learner is None or known.learner.lms_user_id != person.lms_user_id:
+        return store.ensure_by_address(session, person.email, person.name, person.lms_user_id)
+    _require_one(known)
+    moved = known.learner.email.lower() != person.email.lower()
+    if (moved or not known.learner.name) and not store.follow(
+        session, known.learner, person.email if moved else known.learner.email, person.name
+    ):
+        _require_one(find(session, person))
+    return known.learner
+
+
+def _require_one(known: Known) -> None:
+    """Raise `LearnerConflict` when a person is one learner by LMS user id and another by address."""
+    if known.conflict is not None:
+        raise known.conflict
+
+
+@contextmanager
+def reporting_conflicts(database: Sessions) -> Iterator[Session]:
+    """Open a transaction; when it is refused with `LearnerConflict`, report the pair in one of its own.
+
+    People are alerted about a pair once.
+    """
+    try:
+        with database.session() as session:
+            yield session
+    except LearnerConflict as conflict:
+        with database.session() as session:
+            report_conflict(session, conflict, datetime.now(UTC))
+        raise
+
+
+def report_conflict(session: Session, conflict: LearnerConflict, now: datetime) -> None:
+    """Note two learners who may be one person, and alert if that is new."""
+    learner_id, other_id, lms_user_id = conflict.pair
+    if store.note_conflict(session, learner_id, other_id, lms_user_id, now):
+        subject = "two learners may be one person"
+        message = {
+            "event": rules.LEARNER_CONFLICT,
+            "text": f"{subject}: {conflict.message}",
+            "subject": subject,
+            "reason": conflict.message,
+            "learners": [learner_id, other_id],
+            "lms_user_id": lms_user_id,
+        }
+        outbox.keep(session, [message])
+
+
 def attach(
     session: Session, code: str, person: Person, now: datetime, organization_id: int | None = None
 ) -> Attachment:
     """The learner joins the contract of that code, if the caller may see that contract's organization.
 
-    Raises `InvalidCode`, `ContractNotOpen`, `ContractFull`, in this order. A learner who is attached already keeps
-    their code.
+    Raises `InvalidCode`, `LearnerConflict`, `ContractNotOpen`, `ContractFull`, in this order. A learner who is attached
+    already keeps their code; their address follows the one given.
     """
     text = code.strip().lower()
     contract = store.lock_contract_of_code(session, text, organization_id)
     if contract is None:
         raise _refusal(Outcome.INVALID_CODE, "")
-    known = store.learner(session, person.email)
-    offered = store.codes(session, [text], known.id if known else None).get(text)
-    place = places_of(session, [contract], known.id if known else None, now.date())[contract.id]
+    known = find(session, person)
+    offered = store.codes(session, [text], known.id).get(text)
+    place = places_of(session, [contract], known.id, now.date())[contract.id]
     outcome = rules.join_with_code(offered.as_offered if offered else None, place)
+    if outcome == Outcome.INVALID_CODE or offered is None:
+        raise _refusal(Outcome.INVALID_CODE, contract.slug)
+    _require_one(known)
+    if outcome not in (Outcome.ATTACHED, Outcome.ALREADY_ATTACHED):
+        raise _refusal(outcome, contract.slug)
+    learner = ensure(session, person)
     if outcome == Outcome.ALREADY_ATTACHED:
         return Attachment(outcome, contract.slug)
-    if outcome != Outcome.ATTACHED or offered is None:
-        raise _refusal(outcome, contract.slug)
-    learner = store.ensure_learner(session, person.email, person.name, person.lms_user_id)
     with welcomed_back(session, [contract], learner.id):
         take_seat(session, contract, learner.id, offered)
     return Attachment(outcome, contract.slug)
@@ -119,12 +229,12 @@ def sign_on(
 
     Contracts that are not open today are not mentioned, whether the learner is attached to them or not.
 
-    Raises `NotFound` for an organization that does not exist or is not the caller's.
+    Raises `NotFound` for an organization that does not exist or is not the caller's, `LearnerConflict`.
     """
     contracts = store.lock_sign_on_contracts(session, org_key, organization_id)
     if contracts is None:
         raise NotFound("no such organization")
-    learner = store.ensure_learner(session, person.email, person.name, person.lms_user_id)
+    learner = ensure(session, person)
     places = places_of(session, contracts, learner.id, now.date())
     outcomes = {contract: rules.join(places[contract.id]) for contract in contracts if places[contract.id].open}
     joining = [contract for contract, outcome in outcomes.items() if outcome == Outcome.ATTACHED]
@@ -140,16 +250,17 @@ def sign_on(
 def add(session: Session, said: str, person: Person, now: datetime, *, forced: bool = False) -> Attachment:
     """An administrator adds a learner without a code. `forced` overlooks the contract's days and its cap.
 
-    Raises `NotFound`, `ContractNotOpen`, `ContractFull`.
+    Raises `NotFound`, `LearnerConflict`, `ContractNotOpen`, `ContractFull`.
     """
     contract = contract_store.contract(session, said, lock=True)
-    known = store.learner(session, person.email)
-    place = places_of(session, [contract], known.id if known else None, now.date())[contract.id]
+    known = find(session, person)
+    _require_one(known)
+    place = places_of(session, [contract], known.id, now.date())[contract.id]
     outcome = rules.join(place, forced=forced)
     if outcome not in (Outcome.ATTACHED, Outcome.ALREADY_ATTACHED):
         raise _refusal(outcome, contract.slug)
+    learner = ensure(session, person)
     if outcome == Outcome.ATTACHED:
-        learner = store.ensure_learner(session, person.email, person.name, person.lms_user_id)
         with welcomed_back(session, [contract], learner.id):
             store.attach(session, [contract.id], learner.id, "manual")
     return Attachment(outcome, contract.slug)

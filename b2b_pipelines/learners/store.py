@@ -2,14 +2,18 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import and_, delete, exists, func, literal, or_, select
+from psycopg2.errors import UniqueViolation
+from sqlalchemy import Row, and_, delete, exists, false, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, aliased
 
-from b2b_pipelines.contracts.models import Contract, ContractLearner, Learner, Organization
+from b2b_pipelines.contracts.models import Contract, ContractLearner, Learner, LearnerConflict, Organization
 from b2b_pipelines.contracts.rules import IntegrationType
+from b2b_pipelines.db.locks import transaction_lock
 from b2b_pipelines.enrollment_codes.models import CodeRedemption, EnrollmentCode
 from b2b_pipelines.enrollment_codes.rules import RedemptionKind, RedemptionType
 from b2b_pipelines.learners.rules import OfferedCode
@@ -44,7 +48,61 @@ def email_of(session: Session, learner_id: int) -> str | None:
     return session.scalar(select(Learner.email).where(Learner.id == learner_id))
 
 
-def ensure_learner(session: Session, email: str, name: str = "", lms_user_id: int | None = None) -> Learner:
+def learners(session: Session, email: str, lms_user_id: int | None) -> tuple[Learner | None, Learner | None]:
+    """Return the learner of that LMS user id and the learner of that address; they may be the same. One query."""
+    same_address = func.lower(Learner.email) == func.lower(email)
+    same_user = Learner.lms_user_id == lms_user_id if lms_user_id is not None else false()
+    found = session.execute(
+        select(Learner, same_user.label("same_user"), same_address.label("same_address"))
+        .where(or_(same_user, same_address))
+        .execution_options(populate_existing=True)
+    ).all()
+    by_user = next((row.Learner for row in found if row.same_user), None)
+    return by_user, next((row.Learner for row in found if row.same_address), None)
+
+
+def lock_lms_user(session: Session, lms_user_id: int) -> None:
+    """Let others who bring the same LMS user wait until the transaction ends."""
+    transaction_lock(session, "LMS user", lms_user_id)
+
+
+def follow(session: Session, known: Learner, email: str, name: str) -> bool:
+    """Give a learner a new address, and a name if none is known. Return False when another learner has the address."""
+    try:
+        with session.begin_nested():
+            known.email, known.name = email, known.name or name
+            session.flush()
+    except IntegrityError as error:
+        if isinstance(error.orig, UniqueViolation) and error.orig.diag.constraint_name == "uq_learner_lower_email":
+            return False
+        raise
+    return True
+
+
+def note_conflict(session: Session, learner_id: int, other_id: int, lms_user_id: int, now: datetime) -> bool:
+    """Note that two learners may be one person. Return whether that is new."""
+    noted = insert(LearnerConflict).values(
+        learner_id=learner_id, other_learner_id=other_id, lms_user_id=lms_user_id, first_seen_at=now, last_seen_at=now
+    )
+    again = noted.on_conflict_do_update(
+        index_elements=["learner_id", "other_learner_id"],
+        set_={"times": LearnerConflict.times + 1, "last_seen_at": now},
+    )
+    return session.scalar(again.returning(LearnerConflict.times)) == 1
+
+
+def conflicts(session: Session) -> Sequence[Row[LearnerConflict, str, str]]:
+    """Return the learners who may be one person, the latest first, with their addresses."""
+    one, other = aliased(Learner), aliased(Learner)
+    return session.execute(
+        select(LearnerConflict, one.email.label("email"), other.email.label("other_email"))
+        .join(one, one.id == LearnerConflict.learner_id)
+        .join(other, other.id == LearnerConflict.other_learner_id)
+        .order_by(LearnerConflict.last_seen_at.desc(), LearnerConflict.learner_id, LearnerConflict.other_learner_id)
+    ).all()
+
+
+def ensure_by_address(session: Session, email: str, name: str = "", lms_user_id: int | None = None) -> Learner:
     """The learner of that address, made if there is none. What is known of one stays; what is not is filled in."""
     insertion = insert(Learner).values(email=email, name=name, lms_user_id=lms_user_id)
     known, offered = Learner.__table__.c, insertion.excluded

@@ -13,7 +13,8 @@ from b2b_pipelines.licenses.rules import Decision, EventName, LicenseStatus
 class CustomerAgreement(Base):
     """An enterprise customer: `enterprise_customer_uuid` is the key of the Dagster partition.
 
-    `uuid` and `slug` are license-manager's, and unknown for a customer who came with a file.
+    `uuid` and `slug` are license-manager's, and unknown for a customer who came with a file. `purge_days` is how long after
+    a plan's expiration license-manager erases who held its licenses; None when it does not say.
     """
 
     __tablename__ = "customer_agreement"
@@ -23,14 +24,17 @@ class CustomerAgreement(Base):
     uuid: Mapped[UUID | None]
     name: Mapped[str] = mapped_column(default="", server_default="")
     slug: Mapped[str | None]
+    purge_days: Mapped[int | None]
 
 
 class SubscriptionPlan(Base):
     """A subscription that a customer bought. It is valid before `expiration_date`, and not at that instant any more.
 
     `imported_as_processed` is what the source last said of it. `processed_for` is the expiration date for which
-    the enrollments of all its licenses were ended, by us or as imported, and `processed_at` when: the plan is
-    processed as long as that is its expiration date.
+    the enrollments of all its licenses were ended, by this product or as imported, and `processed_at` when: the plan is
+    processed as long as that is its expiration date. `held_since` is when its date was moved into the past, `held_from`
+    the date before. `licenses_counted` are its assigned, activated and revoked licenses, as license-manager counted them at
+    the last reading.
     """
 
     __tablename__ = "subscription_plan"
@@ -51,10 +55,17 @@ class SubscriptionPlan(Base):
     processed_for: Mapped[datetime | None]
     processed_at: Mapped[datetime | None]
     unseen_since: Mapped[datetime | None]
+    plan_type: Mapped[str | None]
+    held_since: Mapped[datetime | None]
+    held_from: Mapped[datetime | None]
+    licenses_counted: Mapped[int | None]
 
 
 class PlanRenewal(Base):
-    """That a plan is, or will be, continued by another one. `renewed_plan_uuid` is None until that one is made."""
+    """The continuation of a plan by another one. `renewed_plan_uuid` is None until that one is made.
+
+    `listed` renewals came from license-manager, and go when a reading does not list them any more.
+    """
 
     __tablename__ = "plan_renewal"
     __table_args__ = (
@@ -66,14 +77,16 @@ class PlanRenewal(Base):
     renewed_plan_uuid: Mapped[UUID | None] = mapped_column(ForeignKey("subscription_plan.uuid"))
     effective_date: Mapped[datetime | None]
     processed: Mapped[bool]
+    listed: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
 
 
 class License(Base):
-    """One seat of a plan.
+    """One license of a plan.
 
-    `user_email` is kept as it came; `email_key` is what it is compared by and sent as: without case and surrounding
-    space, None when nothing is left. `unseen_since` is when license-manager stopped listing it: shown, and of no
-    effect on any decision.
+    `user_email` is kept as it came. `email_key` is the spelling without case that the LMS refuses or accepts, `person_key`
+    what its holder is recognized by (see `identity`). `unseen_since` is when license-manager stopped listing it,
+    `retired_at` when it was found to have erased the holder after the plan expired: such a license keeps its last status,
+    address and holder until it is unlinked.
     """
 
     __tablename__ = "license"
@@ -81,6 +94,7 @@ class License(Base):
         CheckConstraint("status IN ('unassigned', 'assigned', 'activated', 'revoked')", name="status_is_known"),
         Index("ix_license_plan_uuid", "plan_uuid"),
         Index("ix_license_email_key", "email_key", postgresql_where=text("email_key IS NOT NULL")),
+        Index("ix_license_person_key", "person_key", postgresql_where=text("person_key IS NOT NULL")),
         Index("ix_license_lms_user_id", "lms_user_id", postgresql_where=text("lms_user_id IS NOT NULL")),
     )
 
@@ -95,6 +109,8 @@ class License(Base):
     revoked_date: Mapped[datetime | None]
     renewed_to: Mapped[UUID | None] = mapped_column(ForeignKey("license.uuid"))
     unseen_since: Mapped[datetime | None]
+    person_key: Mapped[str | None]
+    retired_at: Mapped[datetime | None]
 
 
 class LicenseEvent(Base):

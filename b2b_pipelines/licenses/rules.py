@@ -1,26 +1,23 @@
-"""What is to be done about an expired license, in which order, and why. Pure: every time is an argument, and UTC.
+"""What is done about an expired license, in which order, and why. Pure: every time is an argument, and UTC.
 
-The database decides the same, set-based, in `store.decide`. `decide` here says it for one license at a time and reads
-like the table it comes from: the tests hold the two against each other.
+The database decides the same, set-based, in `verdicts.decide`. `decide` here decides about one license and reads like the
+table it comes from: a test compares the two on random facts.
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any
 from uuid import UUID
 
-T = TypeVar("T")
-
-BATCH = 100
-"""The most licenses, or addresses, that the LMS is sent at once."""
-
-ADDRESS = re.compile(r"[^@\s,;:<>()\[\]\"\\]+@[^@\s,;:<>()\[\]\"\\.]+(\.[^@\s,;:<>()\[\]\"\\.]+)+")
+from b2b_pipelines.licenses.identity import email_key, person_key
 
 FRESH = timedelta(hours=24)
 """How long after a plan's end the LMS may end enrollments that were changed since."""
+
+OVERDUE = timedelta(days=30)
+"""How long a renewal may stay unprocessed after it was to take effect; then it holds nothing."""
 
 
 class LicenseStatus(StrEnum):
@@ -44,8 +41,9 @@ class EventName(StrEnum):
 
 
 class Decision(StrEnum):
-    """What is to be done about an expired license; the first that fits, in this order."""
+    """What is done about an expired license; the first match in this order."""
 
+    HELD = "held"
     RENEWED = "renewed"
     PLAN_RENEWAL_PENDING = "plan_renewal_pending"
     TERMINATE = "terminate"
@@ -58,34 +56,67 @@ class Decision(StrEnum):
     UNLINK = "unlink"
 
 
+FIXED_REASONS = {
+    Decision.NO_EMAIL: "the license has no e-mail address to unlink by",
+    Decision.UNLINK_DISABLED: "the customer is not listed in B2B_UNLINK_CUSTOMERS",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The moment of decision and what the installation allows.
+    """The moment of decision and the settings of the installation.
 
-    A plan is past its grace when its expiration date is strictly before `now - grace`.
+    A plan is past its grace when its expiration date is strictly before `now - grace`. `hold` is how long a plan whose
+    date moved into the past is held, and how long after their termination learners stay linked. `internal_plan_types`
+    are in lower case.
     """
 
     now: datetime
     grace: timedelta = timedelta(days=90)
     unlinking: frozenset[UUID] = frozenset()
     include_internal: bool = False
+    hold: timedelta = timedelta(hours=24)
+    internal_plan_types: frozenset[str] = frozenset({"test"})
 
     @property
     def cutoff(self) -> datetime:
         return self.now - self.grace
 
+    @property
+    def hold_cutoff(self) -> datetime:
+        """What happened after this is too recent: a moved date holds its plan, a termination keeps its learner linked."""
+        return self.now - self.hold
+
+    @property
+    def margin(self) -> timedelta:
+        """The longest of the periods that are added to, or taken from, a time."""
+        return max(self.grace, self.hold, OVERDUE)
+
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """That a plan is continued by another one, which may not be made yet."""
+    """The continuation of a plan by another one, which may not be made yet."""
 
     renewed_plan: UUID | None
     processed: bool
+    effective_date: datetime | None = None
+
+    def is_overdue(self, prior: "Plan", now: datetime) -> bool:
+        """Unprocessed 30 days after it was to take effect: after its own date, or after the prior plan's expiration."""
+        return not self.processed and (self.effective_date or prior.expiration_date) <= now - OVERDUE
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A plan's expiration date was moved into the past: from which date, and when that became known."""
+
+    moved_from: datetime
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the rules know of a subscription plan. It is valid before `expiration_date`, and not at it."""
+    """The facts about a subscription plan. It is valid before `expiration_date`, and not at it."""
 
     uuid: UUID
     customer: UUID
@@ -93,24 +124,48 @@ class Plan:
     is_active: bool = True
     internal: bool = False
     renewal: Renewal | None = None
+    plan_type: str | None = None
+    hold: Hold | None = None
+
+    def trusted_end(self, policy: Policy) -> datetime:
+        """The expiration date; while it is on hold, the later one that it was moved from."""
+        is_held = self.hold is not None and self.hold.since > policy.hold_cutoff
+        return max(self.expiration_date, self.hold.moved_from) if self.hold and is_held else self.expiration_date
+
+    def is_internal(self, policy: Policy) -> bool:
+        return self.internal or (self.plan_type or "").lower() in policy.internal_plan_types - {""}
 
 
 @dataclass(frozen=True, slots=True)
 class HeldLicense:
-    """What the rules know of a license, of whatever status. `email_key` is None without an address."""
+    """The facts about a license, of whatever status. `address` is the e-mail address as it came, None without one.
+
+    `retired`: license-manager erased the holder after the plan expired; `status` and `address` are the last known ones.
+    `unseen`: the last complete reading does not list the license.
+    """
 
     uuid: UUID
     plan: UUID
     status: LicenseStatus
-    email_key: str | None = None
+    address: str | None = None
     lms_user_id: int | None = None
     renewed_to: UUID | None = None
+    retired: bool = False
+    unseen: bool = False
+
+    @property
+    def is_current(self) -> bool:
+        """Whether a person holds it upstream today: only then does it count for another license."""
+        return self.status in HELD and not self.retired and not self.unseen
 
 
 @dataclass(frozen=True)
-class World:
-    """Everything a decision may depend on. `events` are by license, name and the plan's expiration then: when it was done;
-    `refusals` by customer and address: when the LMS refused it."""
+class LicenseFacts:
+    """Everything that a decision depends on.
+
+    `events` are the times of what was done, by license, name and the plan's expiration then; `refusals` the times at
+    which the LMS refused an address, by customer and `email_key`.
+    """
 
     plans: Mapping[UUID, Plan]
     licenses: Mapping[UUID, HeldLicense]
@@ -122,8 +177,9 @@ class World:
 class Verdict:
     """A decision about one expired license.
 
-    `witness` is the license or plan that the decision rests on, `moment` the time that goes with it: the end of that
-    license's plan, or when the thing was done that is already done.
+    `witness` is the license or plan that the decision rests on. `moment` is the time that goes with the decision: the end
+    of the witness's plan, the time of what was already done, or the date that a held plan was moved from. `since` is
+    when the hold, or the 24 hours after the termination, began.
     """
 
     license_uuid: UUID
@@ -133,11 +189,22 @@ class Verdict:
     decision: Decision
     witness: UUID | None = None
     moment: datetime | None = None
+    since: datetime | None = None
+    retired: bool = False
 
     def reason(self, policy: Policy) -> str:
-        """Why, in words that name licenses and plans and nobody."""
-        moment = _said(self.moment)
+        """Return why, in words that name licenses and plans but no person."""
+        return self._cause(policy) + ("; retired upstream" if self.retired else "")
+
+    def _cause(self, policy: Policy) -> str:
+        moment, ended = _iso(self.moment), _iso(self.expiration_date)
+        until = _iso(self.since + policy.hold) if self.since else ""
         match self.decision:
+            case Decision.HELD:
+                return (
+                    f"the plan's expiration date was moved from {moment} to {ended}: held until {until}, "
+                    f"or until `b2b licenses confirm {self.plan_uuid}`"
+                )
             case Decision.RENEWED:
                 return f"renewed to license {self.witness}, whose plan ends {moment}"
             case Decision.PLAN_RENEWAL_PENDING if self.witness:
@@ -145,104 +212,141 @@ class Verdict:
             case Decision.PLAN_RENEWAL_PENDING:
                 return "the renewal of the plan is not processed yet"
             case Decision.TERMINATE:
-                return f"no enrollments were ended yet for the expiration of {_said(self.expiration_date)}"
+                return f"enrollments are not ended yet for the expiration of {ended}"
+            case Decision.IN_GRACE if self.since and self.expiration_date < policy.cutoff:
+                return f"enrollments ended {_iso(self.since)}; not unlinked before {until}"
             case Decision.IN_GRACE:
-                return f"enrollments ended; in grace through {_said(self.expiration_date + policy.grace)}"
+                return f"enrollments ended; in grace through {_iso(self.expiration_date + policy.grace)}"
             case Decision.ALREADY_UNLINKED:
                 return f"unlinked {moment}"
-            case Decision.NO_EMAIL:
-                return "the license has no e-mail address to unlink by"
+            case Decision.NO_EMAIL | Decision.UNLINK_DISABLED:
+                return FIXED_REASONS[self.decision]
             case Decision.REFUSED:
                 return f"the LMS refused the address {moment}, and it has not changed since"
             case Decision.PROTECTED:
                 return f"the same person holds license {self.witness}, whose plan ends {moment}"
-            case Decision.UNLINK_DISABLED:
-                return "the customer is not listed in B2B_UNLINK_CUSTOMERS"
             case Decision.UNLINK:
-                return f"enrollments ended, and the grace ended {_said(self.expiration_date + policy.grace)}"
+                return f"enrollments ended, and the grace ended {_iso(self.expiration_date + policy.grace)}"
 
     def is_due(self, policy: Policy) -> bool:
-        """Past its grace, and neither renewed nor unlinked: somebody who is unlinked, or whose reason not to be counts."""
-        done = {Decision.RENEWED, Decision.PLAN_RENEWAL_PENDING, Decision.IN_GRACE, Decision.ALREADY_UNLINKED}
+        """Return whether the license is past its grace, and neither held, renewed nor unlinked."""
+        done = {
+            Decision.HELD,
+            Decision.RENEWED,
+            Decision.PLAN_RENEWAL_PENDING,
+            Decision.IN_GRACE,
+            Decision.ALREADY_UNLINKED,
+        }
         return self.expiration_date < policy.cutoff and self.decision not in done
 
 
-def email_key(address: str | None) -> str | None:
-    """What an address is compared by, and sent as: without case and surrounding space; None when nothing is left."""
-    return (address or "").strip().lower() or None
-
-
-def is_plausible(address: str) -> bool:
-    """Whether a text looks like an e-mail address, so that one wonders why the LMS would refuse it."""
-    return ADDRESS.fullmatch(address) is not None
-
-
-def decide(expired: HeldLicense, world: World, policy: Policy) -> Verdict | None:
-    """The decision about a license; None when it is not an expired license that somebody holds.
+def decide(expired: HeldLicense, facts: LicenseFacts, policy: Policy) -> Verdict | None:
+    """Return the decision about a license; None unless it is assigned or activated and its plan has expired.
 
     Licenses of internal plans are left out unless the policy takes them in; they protect either way.
     """
-    plan = world.plans[expired.plan]
+    plan = facts.plans[expired.plan]
     if (
         plan.expiration_date > policy.now
         or expired.status not in HELD
-        or (plan.internal and not policy.include_internal)
+        or (plan.is_internal(policy) and not policy.include_internal)
     ):
         return None
-    decision, witness, moment = _first_match(expired, plan, world, policy)
-    return Verdict(expired.uuid, plan.uuid, plan.customer, plan.expiration_date, decision, witness, moment)
+    decision, evidence = _first_match(expired, plan, facts, policy)
+    return Verdict(
+        expired.uuid, plan.uuid, plan.customer, plan.expiration_date, decision, retired=expired.retired, **evidence
+    )
 
 
 def _first_match(
-    expired: HeldLicense, plan: Plan, world: World, policy: Policy
-) -> tuple[Decision, UUID | None, datetime | None]:
-    successor = world.licenses.get(expired.renewed_to) if expired.renewed_to else None
-    if successor and successor.status in HELD and world.plans[successor.plan].expiration_date > policy.now:
-        return Decision.RENEWED, successor.uuid, world.plans[successor.plan].expiration_date
-    if renewal := plan.renewal:
-        renewed = world.plans[renewal.renewed_plan] if renewal.renewed_plan else None
-        if renewed and renewed.expiration_date > policy.now:
-            return Decision.PLAN_RENEWAL_PENDING, renewed.uuid, renewed.expiration_date
+    expired: HeldLicense, plan: Plan, facts: LicenseFacts, policy: Policy
+) -> tuple[Decision, dict[str, Any]]:
+    if plan.hold and plan.hold.since > policy.hold_cutoff:
+        return Decision.HELD, {"moment": plan.hold.moved_from, "since": plan.hold.since}
+    successor = facts.licenses.get(expired.renewed_to) if expired.renewed_to else None
+    if successor and successor.is_current and (end := facts.plans[successor.plan].trusted_end(policy)) > policy.now:
+        return Decision.RENEWED, {"witness": successor.uuid, "moment": end}
+    for renewal, renewed in renewals_that_hold(plan, facts, policy):
+        if renewed and (end := renewed.trusted_end(policy)) > policy.now:
+            return Decision.PLAN_RENEWAL_PENDING, {"witness": renewed.uuid, "moment": end}
         if not renewal.processed:
-            return Decision.PLAN_RENEWAL_PENDING, None, None
-    if (expired.uuid, EventName.TERMINATED, plan.expiration_date) not in world.events:
-        return Decision.TERMINATE, None, None
-    if plan.expiration_date >= policy.cutoff:
-        return Decision.IN_GRACE, None, None
-    if unlinked_at := world.events.get((expired.uuid, EventName.UNLINKED, plan.expiration_date)):
-        return Decision.ALREADY_UNLINKED, None, unlinked_at
-    if expired.email_key is None:
-        return Decision.NO_EMAIL, None, None
-    if refused_at := world.refusals.get((plan.customer, expired.email_key)):
-        return Decision.REFUSED, None, refused_at
-    if protector := _protector(expired, plan.customer, world, policy):
-        return Decision.PROTECTED, protector.uuid, world.plans[protector.plan].expiration_date
-    return (Decision.UNLINK if plan.customer in policy.unlinking else Decision.UNLINK_DISABLED), None, None
+            return Decision.PLAN_RENEWAL_PENDING, {}
+    terminated_at = facts.events.get((expired.uuid, EventName.TERMINATED, plan.expiration_date))
+    if terminated_at is None:
+        return Decision.TERMINATE, {}
+    rests = terminated_at > policy.hold_cutoff
+    if plan.expiration_date >= policy.cutoff or rests:
+        return Decision.IN_GRACE, {"since": terminated_at if rests else None}
+    if unlinked_at := facts.events.get((expired.uuid, EventName.UNLINKED, plan.expiration_date)):
+        return Decision.ALREADY_UNLINKED, {"moment": unlinked_at}
+    key = email_key(expired.address)
+    if key is None:
+        return Decision.NO_EMAIL, {}
+    if refused_at := facts.refusals.get((plan.customer, key)):
+        return Decision.REFUSED, {"moment": refused_at}
+    if protector := _protector(expired, plan.customer, facts, policy):
+        return Decision.PROTECTED, {
+            "witness": protector.uuid,
+            "moment": facts.plans[protector.plan].trusted_end(policy),
+        }
+    return (Decision.UNLINK if plan.customer in policy.unlinking else Decision.UNLINK_DISABLED), {}
 
 
-def _protector(expired: HeldLicense, customer: UUID, world: World, policy: Policy) -> HeldLicense | None:
-    """Another license of the same person and customer, in an active plan that is current, upcoming or in its own grace;
-    of several the one that lasts longest."""
+def renewals_that_hold(plan: Plan, facts: LicenseFacts, policy: Policy) -> Iterator[tuple[Renewal, Plan | None]]:
+    """Yield the plan's renewal with the renewed plan, then that plan's own, and so on.
+
+    The chain ends at a renewal into an inactive plan (a cancelled trial) and at an overdue one: they hold nothing.
+    """
+    passed: set[UUID] = set()
+    while (renewal := plan.renewal) and plan.uuid not in passed:
+        passed.add(plan.uuid)
+        renewed = facts.plans[renewal.renewed_plan] if renewal.renewed_plan else None
+        if (renewed and not renewed.is_active) or renewal.is_overdue(plan, policy.now):
+            return
+        yield renewal, renewed
+        if renewed is None:
+            return
+        plan = renewed
+
+
+def _protector(expired: HeldLicense, customer: UUID, facts: LicenseFacts, policy: Policy) -> HeldLicense | None:
+    """Return another license of the same person and customer, in an active plan that is current, upcoming or in its own
+    grace; of several the one that lasts longest."""
 
     def protects(other: HeldLicense) -> bool:
-        plan = world.plans[other.plan]
+        plan = facts.plans[other.plan]
         return (
             other.uuid != expired.uuid
-            and other.status in HELD
+            and other.is_current
             and plan.customer == customer
             and plan.is_active
-            and plan.expiration_date >= policy.cutoff
+            and plan.trusted_end(policy) >= policy.cutoff
             and same_person(expired, other)
         )
 
-    protectors = sorted(filter(protects, world.licenses.values()), key=lambda other: other.uuid)
-    return max(protectors, key=lambda other: world.plans[other.plan].expiration_date, default=None)
+    protectors = sorted(filter(protects, facts.licenses.values()), key=lambda other: other.uuid)
+    return max(protectors, key=lambda other: facts.plans[other.plan].trusted_end(policy), default=None)
 
 
 def same_person(one: HeldLicense, other: HeldLicense) -> bool:
-    """The same address without case, or the same LMS user: what is unknown is like nobody's."""
-    by_address = one.email_key is not None and one.email_key == other.email_key
+    """Return whether the addresses are of one person, or the LMS user is the same; an unknown one equals no other."""
+    key = person_key(one.address)
+    by_address = key is not None and key == person_key(other.address)
     return by_address or (one.lms_user_id is not None and one.lms_user_id == other.lms_user_id)
+
+
+def moved_into_the_past(
+    known: datetime, hold: Hold | None, expiration: datetime, now: datetime, length: timedelta
+) -> Hold | None:
+    """Return the hold of a plan whose expiration date was `known` and is `expiration` now; None when it needs none.
+
+    A date counts as trusted once its hold, which lasts `length`, is over. A date earlier than the trusted one, and past, is
+    held from `now`; a date that did not move keeps its hold; any other ends it.
+    """
+    if expiration == known:
+        return hold
+    trusted = hold.moved_from if hold and hold.since > now - length else known
+    return Hold(trusted, now) if length and expiration < trusted and expiration <= now else None
 
 
 def is_newly_processed(
@@ -273,58 +377,5 @@ def ignore_enrollments_modified_after(expiration: datetime, now: datetime) -> da
     return expiration if now - expiration > FRESH else None
 
 
-def oldest_first(plans: Mapping[UUID, datetime], renewals: Mapping[UUID, UUID]) -> list[UUID]:
-    """Plans (with their expiration) in the order to process them: by expiration, but the plans of a renewal chain one
-    after the other, each before the one that renews it. `renewals` are prior → renewed and have no cycle."""
-    priors = {renewed: prior for prior, renewed in renewals.items()}
-
-    def place(plan: UUID) -> tuple[datetime, UUID, int]:
-        first, step, depth = plan, priors.get(plan), 0
-        while step is not None:
-            first, step, depth = (step if step in plans else first), priors.get(step), depth + 1
-        return plans[first], first, depth
-
-    return sorted(plans, key=place)
-
-
-def in_cycles(renewals: Mapping[UUID, UUID]) -> frozenset[UUID]:
-    """The plans that renew themselves in the end. `renewals` are prior → renewed."""
-    found: set[UUID] = set()
-    done: set[UUID] = set()
-    for start in renewals:
-        path: dict[UUID, None] = {}
-        plan: UUID | None = start
-        while plan is not None and plan not in done and plan not in path:
-            path[plan] = None
-            plan = renewals.get(plan)
-        if plan in path:
-            trail = list(path)
-            found.update(trail[trail.index(plan) :])
-        done.update(path)
-    return frozenset(found)
-
-
-def batches(items: Sequence[T], size: int = BATCH) -> list[Sequence[T]]:
-    """The items in their order, `size` at a time."""
-    return [items[start : start + size] for start in range(0, len(items), size)]
-
-
-def culprits(batch: Sequence[T], accepted: Callable[[Sequence[T]], bool], *, sent: bool = True) -> list[T]:
-    """What is refused when sent alone, out of a batch that was refused as a whole; all else gets accepted on the way.
-
-    `accepted` sends a part and says whether it went through. When the first half does, the culprit must be in the
-    second, which is then split without being sent: one culprit among 100 costs at most 13 calls. With `sent=False` the
-    batch itself has not been sent yet; only a single that was sent alone counts as a culprit.
-    """
-    if len(batch) == 1:
-        return [] if not sent and accepted(batch) else list(batch)
-    middle = len(batch) // 2
-    first, second = batch[:middle], batch[middle:]
-    if accepted(first):
-        return culprits(second, accepted, sent=False)
-    found = culprits(first, accepted)
-    return found if accepted(second) else found + culprits(second, accepted)
-
-
-def _said(moment: datetime | None) -> str:
+def _iso(moment: datetime | None) -> str:
     return moment.astimezone(UTC).isoformat() if moment else ""

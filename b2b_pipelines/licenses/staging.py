@@ -14,9 +14,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from b2b_pipelines.db.locks import transaction_lock
 from b2b_pipelines.licenses.files import LICENSE_COLUMNS, PLAN_COLUMNS, Record
-from b2b_pipelines.licenses.rules import email_key, in_cycles, is_newly_processed
+from b2b_pipelines.licenses.identity import address, email_key, person_key
+from b2b_pipelines.licenses.rules import is_newly_processed
 
 MANY = 10_000
 """Licenses from which on PostgreSQL is told anew how they are distributed, instead of finding out by itself later."""
@@ -30,90 +30,34 @@ PLAN_UPDATES = {
     "is_active": "coalesce(staged.is_active, true)",
     "expiration_processed": "coalesce(staged.expiration_processed, false)",
     "for_internal_use_only": "coalesce(staged.for_internal_use_only, false)",
+    "plan_type": "staged.plan_type",
+    "licenses_counted": "staged.licenses_counted",
 }
 PLAN_NAMES = {"expiration_processed": "imported_as_processed"}
 """Where the name of a table's column is not that of the file's."""
 
-LICENSE_NAMES = (*(column.name for column in LICENSE_COLUMNS if column.name != "uuid"), "email_key")
+COUNTED = "licenses_counted"
+"""A column that only license-manager has."""
+KEYS = ("email_key", "person_key")
+"""Columns that are computed from `user_email`."""
+LICENSE_NAMES = (*(column.name for column in LICENSE_COLUMNS if column.name != "uuid"), *KEYS)
 
 STAGED_PLAN = """
 CREATE TEMPORARY TABLE staged_plan (
     number bigint, silent text[], uuid uuid, enterprise_customer_uuid uuid, customer_name text, title text,
     start_date timestamptz, expiration_date timestamptz, is_active boolean, expiration_processed boolean,
-    for_internal_use_only boolean, renewed_plan_uuid uuid, renewal_effective_date timestamptz, renewal_processed boolean
+    for_internal_use_only boolean, renewed_plan_uuid uuid, renewal_effective_date timestamptz, renewal_processed boolean,
+    plan_type text, licenses_counted bigint
 ) ON COMMIT DROP
 """
 
 STAGED_LICENSE = """
 CREATE TEMPORARY TABLE staged_license (
     number bigint, silent text[], uuid uuid, plan_uuid uuid, status text, user_email text, lms_user_id bigint,
-    assigned_date timestamptz, activation_date timestamptz, revoked_date timestamptz, renewed_to uuid, email_key text
+    assigned_date timestamptz, activation_date timestamptz, revoked_date timestamptz, renewed_to uuid, email_key text,
+    person_key text, retired_at timestamptz
 ) ON COMMIT DROP
 """
-
-# Each names the records that may not come in, by number, and why. A value that cannot be read is NULL here, its fault is
-# named already, and it is not asked about again.
-PLAN_FAULTS = {
-    "the uuid comes twice": """
-        SELECT number FROM (
-            SELECT number, row_number() OVER (PARTITION BY uuid ORDER BY number) AS place FROM staged_plan
-            WHERE uuid IS NOT NULL
-        ) AS s WHERE place > 1
-    """,
-    "another plan of the customer has the same title": """
-        SELECT s.number FROM staged_plan AS s WHERE (
-            EXISTS (
-                SELECT FROM staged_plan AS other WHERE other.title = s.title AND other.uuid <> s.uuid
-                AND other.enterprise_customer_uuid = s.enterprise_customer_uuid AND other.number < s.number
-            ) OR EXISTS (
-                SELECT FROM subscription_plan AS known JOIN customer_agreement AS a ON a.id = known.customer_agreement_id
-                WHERE known.title = s.title AND known.uuid <> s.uuid AND a.enterprise_customer_uuid = s.enterprise_customer_uuid
-                AND NOT EXISTS (SELECT FROM staged_plan AS other WHERE other.uuid = known.uuid)
-            )
-        )
-    """,
-    "renewed_plan_uuid is the plan itself": """
-        SELECT number FROM staged_plan WHERE renewed_plan_uuid = uuid
-    """,
-    "renewed_plan_uuid names no plan, neither in the file nor known": """
-        SELECT s.number FROM staged_plan AS s WHERE s.renewed_plan_uuid IS NOT NULL
-        AND NOT EXISTS (SELECT FROM staged_plan AS other WHERE other.uuid = s.renewed_plan_uuid)
-        AND NOT EXISTS (SELECT FROM subscription_plan AS known WHERE known.uuid = s.renewed_plan_uuid)
-    """,
-    "renewed_plan_uuid names a plan that renews another one already": """
-        SELECT s.number FROM staged_plan AS s WHERE s.renewed_plan_uuid IS NOT NULL AND (
-            EXISTS (
-                SELECT FROM staged_plan AS other
-                WHERE other.renewed_plan_uuid = s.renewed_plan_uuid AND other.uuid <> s.uuid AND other.number < s.number
-            ) OR EXISTS (
-                SELECT FROM plan_renewal AS known WHERE known.renewed_plan_uuid = s.renewed_plan_uuid
-                AND NOT EXISTS (SELECT FROM staged_plan AS other WHERE other.uuid = known.prior_plan_uuid)
-            )
-        )
-    """,
-}
-
-LICENSE_FAULTS = {
-    "the uuid comes twice": """
-        SELECT number FROM (
-            SELECT number, row_number() OVER (PARTITION BY uuid ORDER BY number) AS place FROM staged_license
-            WHERE uuid IS NOT NULL
-        ) AS s WHERE place > 1
-    """,
-    "plan_uuid names no plan, neither in the file nor known": """
-        SELECT s.number FROM staged_license AS s WHERE s.plan_uuid IS NOT NULL
-        AND NOT EXISTS (SELECT FROM staged_plan AS other WHERE other.uuid = s.plan_uuid)
-        AND NOT EXISTS (SELECT FROM subscription_plan AS known WHERE known.uuid = s.plan_uuid)
-    """,
-    "renewed_to is the license itself": """
-        SELECT number FROM staged_license WHERE renewed_to = uuid
-    """,
-    "renewed_to names no license, neither in the file nor known": """
-        SELECT s.number FROM staged_license AS s WHERE s.renewed_to IS NOT NULL
-        AND NOT EXISTS (SELECT FROM staged_license AS other WHERE other.uuid = s.renewed_to)
-        AND NOT EXISTS (SELECT FROM license AS known WHERE known.uuid = s.renewed_to)
-    """,
-}
 
 
 @dataclass(frozen=True)
@@ -126,66 +70,51 @@ class Merged:
 
 
 def begin(session: Session) -> None:
-    """Empty staging tables, which end with the transaction. Imports take turns."""
-    transaction_lock(session, "licenses", "import")
+    """Make empty staging tables, which end with the transaction."""
     session.execute(text(STAGED_PLAN))
     session.execute(text(STAGED_LICENSE))
 
 
-def stage_plans(session: Session, records: Iterable[Record], given: frozenset[str]) -> None:
-    """Stage plans of a source that has the columns `given`. What one of them is silent about is staged as it is known, and
-    so is what the source is silent about of a renewal."""
-    names = [column.name for column in PLAN_COLUMNS]
+def stage_plans(session: Session, records: Iterable[Record]) -> None:
+    """Stage plans as their source has them."""
+    names = [*(column.name for column in PLAN_COLUMNS), COUNTED]
     rows = ([record.number, record.silent, *map(record.values.get, names)] for record in records)
     _copy(session, "staged_plan", ["number", "silent", *names], rows)
-    _complete(session, "staged_plan", "subscription_plan", {name: PLAN_NAMES.get(name, name) for name in PLAN_UPDATES})
-    if given & RENEWAL_COLUMNS:
-        _complete_renewals(session, given)
 
 
 def stage_licenses(session: Session, records: Iterable[Record]) -> None:
-    """Stage licenses. What one of them is silent about is staged as it is known."""
+    """Stage licenses as their source has them."""
     names = [column.name for column in LICENSE_COLUMNS]
-    rows = (
-        [
-            record.number,
-            record.silent,
-            *map(record.values.get, names),
-            email_key(record.values.get("user_email")),
-        ]
-        for record in records
-    )
-    _copy(session, "staged_license", ["number", "silent", *names, "email_key"], rows)
-    _complete(session, "staged_license", "license", {name: name for name in LICENSE_NAMES})
+    rows = (_license_row(record, names) for record in records)
+    _copy(session, "staged_license", ["number", "silent", *names, *KEYS], rows)
     session.execute(text("ANALYZE staged_license"))
 
 
-def plan_faults(session: Session) -> list[tuple[int, str]]:
-    """The staged plans that may not come in: number and why. Renewals must not come round to where they began."""
-    found = _faults(session, PLAN_FAULTS)
-    renewals: dict[UUID, UUID] = {
-        row.prior: row.renewed
-        for row in session.execute(
-            text(
-                "SELECT prior_plan_uuid AS prior, renewed_plan_uuid AS renewed FROM plan_renewal"
-                " WHERE renewed_plan_uuid IS NOT NULL AND prior_plan_uuid NOT IN"
-                " (SELECT uuid FROM staged_plan WHERE uuid IS NOT NULL)"
-                " UNION ALL SELECT uuid, renewed_plan_uuid FROM staged_plan"
-                " WHERE renewed_plan_uuid IS NOT NULL AND renewed_plan_uuid <> uuid"
-            )
-        )
-    }
-    if cycles := in_cycles(renewals):
-        rows = session.execute(
-            text("SELECT number FROM staged_plan WHERE uuid = ANY(CAST(:cycles AS uuid[]))"), {"cycles": list(cycles)}
-        )
-        found += [(row.number, "its renewals come round to the plan itself") for row in rows]
-    return found
+def complete(session: Session, given: frozenset[str]) -> None:
+    """Fill in the stored values that single records omit, and those that the plans' source, which has the columns
+    `given`, omits of a renewal."""
+    _complete(session, "staged_plan", "subscription_plan", {name: PLAN_NAMES.get(name, name) for name in PLAN_UPDATES})
+    if given & RENEWAL_COLUMNS:
+        _complete_renewals(session, given)
+    _complete(session, "staged_license", "license", {name: name for name in LICENSE_NAMES})
 
 
-def license_faults(session: Session) -> list[tuple[int, str]]:
-    """The staged licenses that may not come in: number and why."""
-    return _faults(session, LICENSE_FAULTS)
+def staged_customers(session: Session) -> list[UUID]:
+    """Return the customers of the staged plans and licenses, and those under whom any of them are known."""
+    return list(
+        session.scalars(
+            text("""
+                SELECT enterprise_customer_uuid FROM staged_plan WHERE enterprise_customer_uuid IS NOT NULL
+                UNION
+                SELECT agreement.enterprise_customer_uuid FROM customer_agreement AS agreement
+                JOIN subscription_plan AS plan ON plan.customer_agreement_id = agreement.id
+                WHERE plan.uuid IN (
+                    SELECT uuid FROM staged_plan UNION SELECT plan_uuid FROM staged_license
+                    UNION SELECT known.plan_uuid FROM license AS known JOIN staged_license AS staged USING (uuid)
+                )
+            """)
+        )
+    )
 
 
 def newly_processed(session: Session, given: frozenset[str], now: datetime) -> list[UUID]:
@@ -235,8 +164,9 @@ def merge_plans(session: Session, given: frozenset[str]) -> Merged:
 def merge_licenses(session: Session, given: frozenset[str]) -> Merged:
     """Bring the staged licenses in. `given` are the columns that the source has."""
     columns = {column.name: f"staged.{column.name}" for column in LICENSE_COLUMNS if column.name in given - {"uuid"}}
+    columns["retired_at"] = "staged.retired_at"
     if "user_email" in given:
-        columns["email_key"] = "staged.email_key"
+        columns |= {key: f"staged.{key}" for key in KEYS}
     # Inserted first: a license that is known may be renewed to one that is new.
     created = _count(session, _insert("license", columns, "staged_license AS staged"))
     updated = _count(session, _update("license", columns, "staged_license AS staged"))
@@ -246,24 +176,24 @@ def merge_licenses(session: Session, given: frozenset[str]) -> Merged:
     return Merged(created, updated, total - created - updated)
 
 
-def record_as_processed(session: Session, plans: list[UUID]) -> None:
-    """Note, for the licenses known now, that their enrollments were ended for the plan's expiration."""
+def record_as_processed(session: Session, plans: list[UUID], now: datetime) -> None:
+    """Record at `now`, for the licenses known now, that their enrollments were ended for the plan's expiration."""
     session.execute(
         text("""
-            INSERT INTO license_event (license_uuid, event_name, plan_expiration)
-            SELECT license.uuid, 'terminated', plan.expiration_date
+            INSERT INTO license_event (license_uuid, event_name, plan_expiration, at)
+            SELECT license.uuid, 'terminated', plan.expiration_date, :now
             FROM license JOIN subscription_plan AS plan ON plan.uuid = license.plan_uuid
             WHERE plan.uuid = ANY(CAST(:plans AS uuid[]))
             ON CONFLICT (license_uuid, event_name, plan_expiration) DO NOTHING
         """),
-        {"plans": plans},
+        {"plans": plans, "now": now},
     )
     session.execute(
         text("""
-            UPDATE subscription_plan SET processed_for = expiration_date, processed_at = now()
+            UPDATE subscription_plan SET processed_for = expiration_date, processed_at = :now
             WHERE uuid = ANY(CAST(:plans AS uuid[]))
         """),
-        {"plans": plans},
+        {"plans": plans, "now": now},
     )
 
 
@@ -279,7 +209,7 @@ def _complete(session: Session, staged: str, table: str, columns: Mapping[str, s
 
 
 def _said_or_known(name: str, known: str) -> str:
-    said = "user_email" if name == "email_key" else name
+    said = "user_email" if name in KEYS else name
     return f"CASE WHEN '{said}' = ANY(staged.silent) THEN known.{known} ELSE staged.{name} END"
 
 
@@ -351,10 +281,6 @@ def _count(session: Session, statement: str) -> int:
     return session.scalar(text(returned)) or 0
 
 
-def _faults(session: Session, checks: Mapping[str, str]) -> list[tuple[int, str]]:
-    return [(number, why) for why, query in checks.items() for number in session.scalars(text(query))]
-
-
 def _copy(session: Session, table: str, columns: list[str], rows: Iterable[list[Any]]) -> None:
     # Spooled first: the rows are complete, and every fault is known, before PostgreSQL gets the first one.
     with tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n") as spool:
@@ -366,6 +292,12 @@ def _copy(session: Session, table: str, columns: list[str], rows: Iterable[list[
             cursor.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", spool, 1 << 20)
 
 
+def _license_row(record: Record, names: list[str]) -> list[Any]:
+    values = {**record.values, "user_email": address(record.values.get("user_email"))}
+    keys = [email_key(values["user_email"]), person_key(values["user_email"])]
+    return [record.number, record.silent, *map(values.get, names), *keys]
+
+
 def _cell(value: object) -> str:
     if value is None:
         return r"\N"
@@ -374,56 +306,3 @@ def _cell(value: object) -> str:
     if isinstance(value, str):
         return value.replace("\\", r"\\").replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")
     return "t" if value is True else "f" if value is False else str(value)
-
-
-def mark_seen(session: Session, customer: UUID) -> int:
-    """After a complete reading of a customer's plans and licenses: what was not in it is no longer seen, what was is.
-
-    Unassigned licenses are never read, so nothing follows from their absence. Gives the number of licenses no longer seen.
-    """
-    seen = """
-        UPDATE {table} AS known SET unseen_since = CASE WHEN {seen} THEN NULL ELSE coalesce(known.unseen_since, now()) END
-        FROM customer_agreement AS agreement{plan}
-        WHERE agreement.enterprise_customer_uuid = :customer AND {joined} AND {seen} = (known.unseen_since IS NOT NULL)
-    """
-    session.execute(
-        text(
-            seen.format(
-                table="subscription_plan",
-                seen="EXISTS (SELECT FROM staged_plan AS staged WHERE staged.uuid = known.uuid)",
-                plan="",
-                joined="agreement.id = known.customer_agreement_id",
-            )
-        ),
-        {"customer": customer},
-    )
-    session.execute(
-        text(
-            seen.format(
-                table="license",
-                seen="EXISTS (SELECT FROM staged_license AS staged WHERE staged.uuid = known.uuid)",
-                plan=" JOIN subscription_plan AS plan ON plan.customer_agreement_id = agreement.id",
-                joined="plan.uuid = known.plan_uuid AND known.status <> 'unassigned'",
-            )
-        ),
-        {"customer": customer},
-    )
-    unseen = """
-        SELECT count(*) FROM customer_agreement AS agreement
-        JOIN subscription_plan AS plan ON plan.customer_agreement_id = agreement.id JOIN license ON license.plan_uuid = plan.uuid
-        WHERE agreement.enterprise_customer_uuid = :customer AND license.unseen_since IS NOT NULL
-    """
-    return session.scalar(text(unseen), {"customer": customer}) or 0
-
-
-def merge_agreement(session: Session, customer: UUID, *, uuid: UUID, slug: str | None, name: str | None) -> None:
-    """Note what license-manager calls a customer; a name it does not say is kept."""
-    session.execute(
-        text("""
-            INSERT INTO customer_agreement AS known (enterprise_customer_uuid, uuid, slug, name)
-            VALUES (:customer, :uuid, :slug, coalesce(:name, ''))
-            ON CONFLICT (enterprise_customer_uuid) DO UPDATE SET uuid = excluded.uuid,
-                slug = coalesce(excluded.slug, known.slug), name = coalesce(nullif(excluded.name, ''), known.name)
-        """),
-        {"customer": customer, "uuid": uuid, "slug": slug, "name": name},
-    )

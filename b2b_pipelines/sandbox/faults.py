@@ -13,6 +13,7 @@ import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import parse_qsl, urlencode
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -26,7 +27,10 @@ Manner = Literal["reset", "close", "partway"]
 """How a connection is cut: `reset` (RST, ECONNRESET), `close` (FIN without an answer, which httplib2 silently answers
 by sending the request again), `partway` (in the middle of the answer's body)."""
 
-Act = Literal["answer", "cut", "delay", "trickle", "malformed", "call"]
+FOREVER = 1_000_000
+PIECE = b" " * 65_536
+
+Act = Literal["answer", "cut", "delay", "trickle", "malformed", "call", "huge", "drip", "endless"]
 
 
 @dataclass(slots=True)
@@ -50,6 +54,7 @@ class Fault:
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    size: int = 0
     call: Callable[[], object] | None = None
 
     @property
@@ -100,6 +105,18 @@ class Faults:
     def malformed(self, **matching: Any) -> Fault:
         """Do the work, and answer with half of the JSON as if it were all."""
         return self.add(Fault("malformed", **matching))
+
+    def huge(self, size: int, **matching: Any) -> Fault:
+        """Answer with so many bytes of valid JSON, whose end is not announced."""
+        return self.add(Fault("huge", size=size, **matching))
+
+    def drip(self, seconds: float, **matching: Any) -> Fault:
+        """Answer byte by byte, one every so many seconds, without an end."""
+        return self.add(Fault("drip", seconds=seconds, **matching))
+
+    def endless(self, **matching: Any) -> Fault:
+        """Answer every page of a list with the same rows, and say that another page follows."""
+        return self.add(Fault("endless", times=FOREVER, **matching))
 
     def call(self, act: Callable[[], object], when: When = "after", **matching: Any) -> Fault:
         """Have something happen around a request: a person edits between our read and our write.
@@ -190,6 +207,9 @@ async def befall(fault: Fault, app: Application, channel: Channel, words: Callab
     if fault.act == "answer":
         await channel.drain()
         await channel.answer(*_error(fault, words(fault.status) if fault.body is None else fault.body))
+    elif fault.act in ("huge", "drip"):
+        await channel.drain()
+        await _flood(fault, channel)
     elif fault.act in ("cut", "delay", "call") and fault.when == "before":
         if fault.act == "cut":
             await channel.drain()
@@ -198,9 +218,51 @@ async def befall(fault: Fault, app: Application, channel: Channel, words: Callab
         await _pass_time(fault)
         await app(channel.scope, channel.receive, channel.send)
     else:
+        number = _ask_for_the_first_page(channel) if fault.act == "endless" else 0
         start, body = await channel.held_back(app)
         await _pass_time(fault)
-        await _spoil(fault, channel, start, body)
+        await _spoil(fault, channel, start, _with_another_page(number, body) if number else body)
+
+
+async def _flood(fault: Fault, channel: Channel) -> None:
+    """Send JSON that begins well and goes on until it is large enough, or until the client has had enough."""
+    headers = [(b"content-type", b"application/json")]
+    await channel.begin({"type": "http.response.start", "status": 200, "headers": headers}, b'{"results": [],')
+    gone = asyncio.ensure_future(_disconnected(channel))
+    try:
+        sent = 0
+        while not gone.done() and (fault.act == "drip" or sent < fault.size):
+            piece = b" " if fault.act == "drip" else PIECE
+            await asyncio.sleep(fault.seconds)
+            await channel.send({"type": "http.response.body", "body": piece, "more_body": True})
+            sent += len(piece)
+    finally:
+        gone.cancel()
+    await channel.send({"type": "http.response.body", "body": b'"count": 0, "next": null, "data": []}'})
+
+
+async def _disconnected(channel: Channel) -> None:
+    while (await channel.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _ask_for_the_first_page(channel: Channel) -> int:
+    """Have the vendor answer with its first page, and return the number of the page that was asked for."""
+    asked = dict(parse_qsl(channel.scope["query_string"].decode()))
+    number = int(asked.pop("page", "1"))
+    asked.pop("starting_after", None)
+    channel.scope["query_string"] = urlencode(asked).encode()
+    return number
+
+
+def _with_another_page(number: int, body: bytes) -> bytes:
+    """The page of a list, which now says that it is not the last one."""
+    page = json.loads(body)
+    if "has_more" in page:
+        page["has_more"] = True
+    else:
+        page |= {"next": f"http://elsewhere.test/?page={number + 1}", "count": FOREVER, "num_pages": FOREVER}
+    return json.dumps(page).encode()
 
 
 async def _pass_time(fault: Fault) -> None:
@@ -224,6 +286,8 @@ async def _spoil(fault: Fault, channel: Channel, start: Message, body: bytes) ->
             message = {"type": "http.response.body", "body": body[place : place + size], "more_body": True}
             await channel.send(message)
         await channel.send({"type": "http.response.body", "body": b""})
+    elif fault.act == "endless":
+        await channel.answer({**start, "headers": _headers(start, body)}, body)
     elif fault.act == "malformed":
         whole = gzip.decompress(body) if (b"content-encoding", b"gzip") in start["headers"] else body
         half = whole[: len(whole) // 2] or b"{"

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from b2b_pipelines.sheets.layout import HEADERS, Cell
+from b2b_pipelines.cells import Cell
+from b2b_pipelines.sheets.layout import HEADERS
 
 Held: TypeAlias = tuple[int, str, Sequence[Cell]]
 """A row number (from 1), the code that the row is about, and our six cells."""

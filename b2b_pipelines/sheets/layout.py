@@ -5,16 +5,19 @@ Pure: nothing here reads, writes or knows the time. Rows and columns are counted
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from b2b_pipelines.cells import Area, Cell, Formula, Spilled, Table, entered, is_blank
+
 HEADERS = ("Enrollment Code", "Use Type", "Total Redemptions", "Invalidated On", "Redeemed By", "Redeemed On")
 
-Cell: TypeAlias = str | int | float | bool | None
-"""A value as `UNFORMATTED_VALUE` reads it: numbers are numbers, text is text, blank is `""` or None."""
-
 _NAMES = tuple(header.casefold() for header in HEADERS)
+_NAME_SET = frozenset(_NAMES)
+_EXACT = frozenset(HEADERS)
+_TITLE_ROWS = 100
+"""Rows in which a header is looked for in any spelling; below them only as we write it."""
 _BLANK = {("", ""), ("", None), (None, ""), (None, None)}
 _CODE_LENGTH = 36
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -44,15 +47,17 @@ class CodeRow:
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """A tab as it was read: every column, rows without their trailing blanks, and the size of the grid."""
+    """A tab as it was read: every column, rows without their trailing blanks, the size of the grid, merges and tables."""
 
     values: Sequence[Sequence[Cell]]
     row_count: int
     column_count: int
+    merges: tuple[Area, ...] = ()
+    tables: tuple[Table, ...] = ()
 
     @property
     def is_blank(self) -> bool:
-        """Nothing is shown in any cell. A formula that shows `""` counts as blank."""
+        """Whether nothing was entered in any cell."""
         return all(is_blank(row) for row in self.values)
 
     def cell(self, row: int, column: int) -> Cell:
@@ -64,10 +69,14 @@ class Tab:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The columns of ours, in the order of `HEADERS`; `has_header`: one of their texts at least stands in row 1."""
+    """The columns of ours, in the order of `HEADERS`.
+
+    `has_header`: at least one of their texts stands in `header_row`, which is row 0 or where the customer pushed it.
+    """
 
     columns: tuple[int, ...]
     has_header: bool
+    header_row: int = 0
 
     @property
     def code(self) -> int:
@@ -80,9 +89,12 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class LayoutLost:
-    """Where our columns are cannot be told; `missing` are the headers whose column was not found."""
+    """Our columns cannot be found: `missing` are the headers whose column was not found, `misplaced` those whose text
+    stands over the contents of another one. `header_row` is where the header was looked for."""
 
-    missing: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+    misplaced: tuple[str, ...] = ()
+    header_row: int = 0
 
 
 class HeldRow(NamedTuple):
@@ -115,22 +127,29 @@ _RowThen: TypeAlias = tuple[Sequence[Cell], tuple[Cell, ...]]
 
 
 def normal(cell: Cell) -> str:
-    """How codes and headers compare: trimmed and without case. Blank is `""`."""
-    return "" if cell is None else str(cell).strip().casefold()
+    """Return the text by which codes compare: what the cell shows, trimmed and without case. Blank is `""`.
+
+    A value that spilled there from an array formula is blank: nothing was entered.
+    """
+    if isinstance(cell, Formula):
+        cell = cell.shown
+    return "" if cell is None or isinstance(cell, Spilled) else str(cell).strip().casefold()
 
 
-def is_blank(row: Iterable[Cell]) -> bool:
-    """No cell shows anything. A space is something; 0 and FALSE are too."""
-    return all(cell is None or cell == "" for cell in row)
+def typed(cell: Cell) -> str:
+    """Return `normal` of what was entered as a constant. A formula that shows a header or a code is not ours."""
+    return "" if isinstance(cell, Formula) else normal(cell)
 
 
 def same(held: Cell, wanted: Cell) -> bool:
-    """Whether a cell holds what it should: None is `""`, 3.0 is 3, but the text "3" is not, and no checkbox is a number.
+    """Whether a cell holds what it should, by what was entered: None is `""`, and 3.0 is 3.
 
-    Text in place of a number is put right once: what is written as a number is read as one.
+    A count that reads back as its text, as columns of plain text show it, is the count. A checkbox is not a number, and
+    a formula is not what it shows.
     """
-    if held is None:
-        held = ""
+    held = entered(held)
+    if isinstance(wanted, int) and not isinstance(wanted, bool) and held == str(wanted):
+        return True
     return held == ("" if wanted is None else wanted) and isinstance(held, bool) == isinstance(wanted, bool)
 
 
@@ -146,7 +165,7 @@ def codes_within(text: str) -> tuple[str, ...]:
 
 def present_codes(tab: Tab, layout: Layout) -> set[str]:
     """What stands in the code column, normalized: whole cells, and the codes in cells that hold something more."""
-    return texts_in(tab, layout.code)
+    return _texts((row[layout.code] for row in tab.values if len(row) > layout.code), normal)
 
 
 def holds_our_codes(tab: Tab, known: Collection[str], written: Written | None = None) -> bool:
@@ -162,23 +181,43 @@ def holds_our_codes(tab: Tab, known: Collection[str], written: Written | None = 
     )
 
 
-def find_layout(tab: Tab, known: Collection[str], written: Written | None) -> Layout | LayoutLost:
+def find_layout(
+    tab: Tab, known: Collection[str], written: Written | None, *, believe_headers: bool = False
+) -> Layout | LayoutLost:
     """Where our columns are now, wherever the customer moved them.
 
-    By the header texts in row 1; of two columns with one text, the one that holds our data. A text that is gone: where
-    the column was relative to the code column, if the cells there still hold what we wrote. The code column, when its
-    text is gone: by the codes in it, which are those of `written`, or, if nothing was written yet, the `known` ones, in
-    any spelling.
+    By the header texts, in row 1 or in the row that has most of them; of two columns with one text, the one that holds
+    our data. A text that is gone: where the column was relative to the code column, if the cells there still hold what
+    we wrote. The code column, when its text is gone: by the codes in it, which are those of `written`, or, if nothing
+    was written yet, the `known` ones, in any spelling. Texts that stand over the contents of another one are not
+    believed, unless `believe_headers`: just after a write, columns may have moved under it.
     """
     search = _Search(tab, known, written)
-    return search.by_names() or search.by_data()
+    layout = search.by_names() or search.by_data()
+    if isinstance(layout, Layout) and not believe_headers and (misplaced := search.misplaced(layout)):
+        return LayoutLost(misplaced=misplaced, header_row=search.header_row)
+    return layout
+
+
+def find_header(tab: Tab) -> int:
+    """Return the row that has most of our header texts, the topmost of several; row 0 if no row has two."""
+    best, row = 1, 0
+    for index, cells in enumerate(tab.values):
+        if not _EXACT.isdisjoint(cells) or (index < _TITLE_ROWS and any(typed(cell) in _NAME_SET for cell in cells)):
+            count = len({typed(cell) for cell in cells} & _NAME_SET)
+            if count > best or (count == best and index == 0):
+                best, row = count, index
+            if best == len(HEADERS):
+                break
+    return row
 
 
 class _Search:
     """One search for our columns: first by their names, then by the data in them."""
 
     def __init__(self, tab: Tab, known: Collection[str], written: Written | None) -> None:
-        titles = [normal(cell) for cell in tab.values[0]] if tab.values else []
+        self.header_row = find_header(tab)
+        titles = [typed(cell) for cell in tab.values[self.header_row]] if tab.values else []
         self.tab = tab
         self.known = known
         self.written = written
@@ -190,12 +229,13 @@ class _Search:
         """The ordinary case: each header text stands once."""
         if any(len(columns) != 1 for columns in self.named):
             return None
-        return Layout(tuple(columns[0] for columns in self.named), has_header=True)
+        return Layout(tuple(columns[0] for columns in self.named), has_header=True, header_row=self.header_row)
 
     def by_data(self) -> Layout | LayoutLost:
         code = self.code_column()
         if code is None:
-            return LayoutLost(tuple(HEADERS[i] for i, columns in enumerate(self.named) if i == 0 or not columns))
+            missing = tuple(HEADERS[i] for i, columns in enumerate(self.named) if i == 0 or not columns)
+            return LayoutLost(missing, header_row=self.header_row)
         rows = self.rows_of_ours(code)
         found = [code, *(self.status_column(header, code, rows) for header in range(1, len(HEADERS)))]
         unmoved = self.unmoved(found)
@@ -204,8 +244,56 @@ class _Search:
             for header, (column, place) in enumerate(zip(found, self.places(code), strict=True))
         ]
         if None in columns:
-            return LayoutLost(tuple(HEADERS[i] for i, column in enumerate(columns) if column is None))
-        return Layout(tuple(column for column in columns if column is not None), not self.taken.isdisjoint(columns))
+            missing = tuple(HEADERS[i] for i, column in enumerate(columns) if column is None)
+            return LayoutLost(missing, header_row=self.header_row)
+        found_all = tuple(column for column in columns if column is not None)
+        return Layout(found_all, not self.taken.isdisjoint(found_all), self.header_row)
+
+    def misplaced(self, layout: Layout) -> tuple[str, ...]:
+        """Return the headers whose texts changed places, by what we wrote, or by the codes that stand under another one.
+
+        Columns whose cells were cleared or edited fit nowhere: their headers did not change places.
+        """
+        rows = self.rows_wherever(layout)
+        fits = [self.fits(header, column, rows) for header, column in enumerate(layout.columns)]
+        wrong = [header for header, columns in enumerate(self.named) if columns and not fits[header]]
+        places = {
+            header: {
+                other
+                for other in wrong
+                if other != header and self.fits(header, layout.columns[other], rows, surely=True)
+            }
+            for header in wrong
+        }
+        if places.get(0):
+            return tuple(HEADERS[header] for header in sorted({0, *places[0]}))
+        exchanged = all(places.values()) and set().union(*places.values()) == set(wrong)
+        return tuple(HEADERS[header] for header in wrong) if exchanged else ()
+
+    def fits(self, header: int, column: int, rows: list[_RowThen], *, surely: bool = False) -> bool:
+        """Whether half of what we wrote under a header, or should have, stands in a column; `surely`: more than half."""
+        agreeing, telling = self.agreement(header, column, rows)
+        return 2 * agreeing > telling if surely else 2 * agreeing >= telling
+
+    def rows_wherever(self, layout: Layout) -> list[_RowThen]:
+        """The rows of the last sync, found by their codes in whichever of our columns these stand.
+
+        Before the first sync, rows that have a known code: of those only the code is known.
+        """
+        own = self.rows_of_ours(layout.code)
+        if own or not (texts := self.codes_of_ours() - {_NAMES[0]}):
+            return own
+        for column in layout.columns[1:]:
+            if self.written and (found := self.rows_of_ours(column)):
+                return found
+            codes = [
+                (row, (typed(row[column]), *[""] * (len(HEADERS) - 1)))
+                for row in self.tab.values
+                if len(row) > column and typed(row[column]) in texts
+            ]
+            if codes:
+                return [(row, tuple(row[column] if i == 0 else "" for i in range(len(HEADERS)))) for row, _ in codes]
+        return own
 
     def code_column(self) -> int | None:
         """The column named so, or else that our codes stand in.
@@ -276,7 +364,7 @@ class _Search:
             first = held.setdefault(text, row.cells)
             if first is not row.cells and (first is None or first[1:] != row.cells[1:]):
                 held[text] = None
-        return [(row, cells) for row in self.tab.values if len(row) > code and (cells := held.get(normal(row[code])))]
+        return [(row, cells) for row in self.tab.values if len(row) > code and (cells := held.get(typed(row[code])))]
 
     def places(self, code: int) -> tuple[int, ...]:
         """Where our columns are if none moved relative to the code column."""
@@ -339,8 +427,12 @@ class _Search:
 
 
 def texts_in(tab: Tab, column: int) -> set[str]:
-    """The texts of a column, normalized, and the codes in those that hold a code and something more."""
-    texts = {normal(cell) for cell in {row[column] for row in tab.values if len(row) > column}}
+    """The texts that were typed into a column, normalized, and the codes in those that hold a code and something more."""
+    return _texts((row[column] for row in tab.values if len(row) > column), typed)
+
+
+def _texts(cells: Iterable[Cell], text_of: Callable[[Cell], str]) -> set[str]:
+    texts = {text_of(cell) for cell in cells}
     texts.discard("")
     return texts.union(*(codes_within(text) for text in texts if len(text) > _CODE_LENGTH))
 

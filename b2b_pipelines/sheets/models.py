@@ -14,7 +14,9 @@ class SheetTarget(Base):
 
     `sheet_id` is Google's number of the tab: it outlives a renaming. `requested_url` and `requested_tab` are what
     the contract said when the tab was looked up; once it says something else, the tab is looked up anew.
-    `written_at` is None until the first write. `synced_revision` is the revision of the contract that the tab shows.
+    `written_at` is None until the first write. `restored_at` is when the customer's own cells were put back: then nothing
+    is written until the contract is given a sheet again, or a sync is told to replace them. `synced_revision` is the
+    revision of the contract that the tab shows.
     """
 
     __tablename__ = "sheet_target"
@@ -25,8 +27,9 @@ class SheetTarget(Base):
     sheet_id: Mapped[int]
     title: Mapped[str] = mapped_column(String(255))
     requested_url: Mapped[str] = mapped_column(String(1024))
-    requested_tab: Mapped[str] = mapped_column(String(255))
+    requested_tab: Mapped[str | None] = mapped_column(String(255))
     written_at: Mapped[datetime | None]
+    restored_at: Mapped[datetime | None]
     synced_revision: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
@@ -36,8 +39,10 @@ class SheetSnapshot(Base):
 
     `rows` of kind `after` list `[row number, code, [the six cells]]`, with `columns` the positions of ours (from 0) and
     `column_count` the width of the grid; those of kind `before` list the cells of A-F, row by row from row 1.
-    `conflicts` list `{kind, row, code}`. A sync that found nothing to write brings the last snapshot up to date, moves
-    its `verified_at` and adds none.
+    In a row of kind `before` a formula is `{formula}`, a text that begins with `=` is `{text}`, and a number that shows as
+    something else, such as a date, is `{number, shown}`. `cause` is `sync`, `rebuild` or `restore`: what wrote, or what
+    was about to. `conflicts` list `{kind, row, code}`. A sync that found nothing to write brings the
+    last snapshot up to date, moves its `verified_at` and adds none.
     """
 
     __tablename__ = "sheet_snapshot"
@@ -63,3 +68,4 @@ class SheetSnapshot(Base):
     writes: Mapped[int] = mapped_column(default=0)
     content_hash: Mapped[str] = mapped_column(String(64))
     run_id: Mapped[str | None]
+    cause: Mapped[str] = mapped_column(String(10), default="sync", server_default="sync")

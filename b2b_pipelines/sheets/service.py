@@ -1,20 +1,24 @@
 """A contract's codes and its customer's sheet: what a sync would do, a sync, and what earlier ones left behind."""
 
 import os
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.contracts import store as contract_store
 from b2b_pipelines.contracts.models import Contract
+from b2b_pipelines.contracts.rules import spreadsheet_id
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.locks import exclusive
-from b2b_pipelines.errors import NotFound
+from b2b_pipelines.errors import B2BError, NotFound
 from b2b_pipelines.sheets import store
 from b2b_pipelines.sheets.models import SheetSnapshot
+from b2b_pipelines.sheets.restore import restore
 from b2b_pipelines.sheets.results import Contended, LayoutIsLost, NotDelivered, SyncResult
-from b2b_pipelines.sheets.sync import Sync, written_of
-from b2b_pipelines.sheets.targets import TabMissing
-from b2b_pipelines.vendors.google_sheets import GoogleSheets, Requests
+from b2b_pipelines.sheets.sync import Order, Sync
+from b2b_pipelines.sheets.targets import TabMissing, tab_meant, tab_missing
+from b2b_pipelines.sheets.truth import written_of
+from b2b_pipelines.vendors.google_sheets import GoogleSheets, Requests, SheetUnshared
 
 __all__ = [
     "Contended",
@@ -24,6 +28,9 @@ __all__ = [
     "TabMissing",
     "find_snapshot",
     "plan",
+    "preview",
+    "restore",
+    "resume",
     "sync",
     "written_of",
 ]
@@ -31,9 +38,11 @@ __all__ = [
 LOCK_WAIT_SECONDS = 60.0
 
 
-def plan(database: Database, sheets: GoogleSheets, said: str, *, rebuild: bool = False) -> SyncResult:
-    """What a sync, or a `rebuild`, would write now. Reads the sheet and writes nothing, neither there nor here."""
-    work = Sync(database, sheets.counting(Requests()), said, rebuild=rebuild)
+def plan(
+    database: Database, sheets: GoogleSheets, said: str, *, rebuild: bool = False, ask: bool = False
+) -> SyncResult:
+    """What a sync, or a rebuild, would write now. Reads the sheet and writes nothing, neither there nor here."""
+    work = Sync(database, sheets.counting(Requests()), said, order=Order(rebuild=rebuild, ask=ask))
     work.look()
     return work.result(work.decide())
 
@@ -45,23 +54,60 @@ def sync(
     *,
     run_id: str | None = None,
     rebuild: bool = False,
+    replace: bool = False,
+    ask: bool = False,
     wait: float = LOCK_WAIT_SECONDS,
     contract: Contract | None = None,
 ) -> SyncResult:
     """Bring the sheet of a contract in line with its codes: one read and, if anything is to be changed, one write.
 
-    Waits `wait` seconds for another sync of the spreadsheet. With `rebuild` the tab's A-F are written anew, as for a new
-    target. A caller that has loaded the contract, and knows that it is delivered, passes it as `contract`. Raises
-    `NotDelivered`, `TabMissing`, `Conflict` (the tab is another contract's), `LayoutIsLost`, `Contended`, `Busy`
-    and what `vendors.google_sheets` raises; whatever was written until then is found and continued by the next
-    sync.
+    Waits `wait` seconds for another sync of the spreadsheet. With `rebuild` our columns are written to A-F again, beside
+    the customer's notes. `replace` agrees that what a new target holds is replaced; with `ask` every new target that
+    holds something needs that, else those whose tab was not named. A caller that has loaded the contract, and knows that
+    it is delivered, passes it as `contract`. Raises `NotDelivered`, `TabMissing`, `Conflict` (the
+    tab is another contract's), `TargetNotEmpty`, `TargetTaken`, `SheetMerged`, `LayoutIsLost`, `CellNotKept`,
+    `Contended`, `Busy` and what `vendors.google_sheets` raises; whatever was written until then is found and continued by
+    the next sync.
     """
-    work = Sync(database, sheets.counting(Requests()), said, run_id=run_id, rebuild=rebuild, loaded=contract)
+    order = Order(rebuild=rebuild, replace=replace, ask=ask)
+    work = Sync(database, sheets.counting(Requests()), said, run_id=run_id, order=order, loaded=contract)
     holder = f"b2b sheet sync {work.slug}"[:40] + f" (process {os.getpid()})"
     with exclusive(database.engine, "spreadsheet", work.spreadsheet, holder=holder, wait=wait) as lock:
         work.look()
         work.claim()
         return work.carry_out(lock)
+
+
+def preview(database: Database, sheets: GoogleSheets, said: str, *, ask: bool = False) -> dict[str, Any]:
+    """What a person who gives a contract a sheet wants to know: can it be opened, which tab is it, what is replaced.
+
+    Never raises for what the sheet or Google refuses: the message is in the answer.
+    """
+    counted = sheets.counting(Requests())
+    answer: dict[str, Any] = {"shared": False, "title": None, "tab": None, "replaced": None, "share_with": None}
+    try:
+        with database.session() as session:
+            contract = contract_store.contract(session, said)
+        info = counted.open(spreadsheet_id(contract.sheet_url or ""))
+        answer |= {"shared": True, "title": info.title}
+        tab = tab_meant(info, contract.sheet_url or "", contract.sheet_tab)
+        if tab is None:
+            raise tab_missing(contract.sheet_url or "", contract.sheet_tab, info)
+        answer["tab"] = tab.title
+        if not contract.requires_codes:
+            return answer | {"message": "the contract does not require codes: nothing is written"}
+        planned = plan(database, sheets, said, ask=ask)
+        answer |= {"tab": planned.target.tab, "replaced": planned.replaced, "needs_consent": planned.needs_consent}
+    except SheetUnshared as error:
+        answer |= {"share_with": sheets.account.share_with, "message": error.message, "error": error.code}
+    except B2BError as error:
+        answer |= {"message": error.message, "error": error.code}
+    return answer
+
+
+def resume(session: Session, said: str) -> None:
+    """Let syncs write to the sheet again after the customer's own cells were put back: it was given again."""
+    store.resume(session, contract_store.contract(session, said).id)
 
 
 def find_snapshot(session: Session, said: str, number: int | None = None, *, before: bool = False) -> SheetSnapshot:

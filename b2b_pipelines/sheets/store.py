@@ -80,8 +80,18 @@ OURS = text("""
 SELECT code FROM enrollment_code WHERE contract_id = :contract AND lower(code) = ANY(CAST(:texts AS text[]))
 """)
 
+KNOWN = text("""
+SELECT EXISTS (SELECT FROM enrollment_code WHERE lower(code) = ANY(CAST(:codes AS text[])))
+    OR EXISTS (SELECT FROM sheet_snapshot WHERE spreadsheet_id = :spreadsheet AND sheet_id = :sheet AND kind = 'after')
+""")
+
 DELIVERED = """
-contract.sheet_url IS NOT NULL AND (
+contract.sheet_url IS NOT NULL
+AND NOT EXISTS (SELECT FROM sheet_target restored
+                WHERE restored.contract_id = contract.id AND restored.restored_at IS NOT NULL
+                  AND (restored.requested_url, restored.requested_tab) IS NOT DISTINCT FROM
+                      (contract.sheet_url, contract.sheet_tab))
+AND (
     contract.integration_type = 'non-sso' OR coalesce(contract.price, 0) > 0
     OR EXISTS (SELECT FROM sheet_target target
                WHERE target.contract_id = contract.id AND target.written_at IS NOT NULL
@@ -157,8 +167,37 @@ def mark_synced(session: Session, contract_id: int, revision: int, *, wrote: boo
         .values(
             synced_revision=func.greatest(SheetTarget.synced_revision, revision),
             written_at=func.now() if wrote else func.coalesce(SheetTarget.written_at, func.now()),
+            restored_at=None,
         )
     )
+
+
+def mark_restored(session: Session, contract_id: int) -> None:
+    """Note that the customer's own cells were put back: no sync writes there by itself."""
+    session.execute(update(SheetTarget).where(SheetTarget.contract_id == contract_id).values(restored_at=func.now()))
+
+
+def resume(session: Session, contract_id: int) -> None:
+    """Let syncs write again to a tab in which the customer's own cells were put back."""
+    session.execute(update(SheetTarget).where(SheetTarget.contract_id == contract_id).values(restored_at=None))
+
+
+def restored_since(session: Session, snapshot: SheetSnapshot) -> bool:
+    """Whether the customer's own cells were put back in that tab after a snapshot of what we wrote."""
+    query = select(SheetSnapshot.id).where(
+        SheetSnapshot.contract_id == snapshot.contract_id,
+        SheetSnapshot.spreadsheet_id == snapshot.spreadsheet_id,
+        SheetSnapshot.sheet_id == snapshot.sheet_id,
+        SheetSnapshot.kind == "before",
+        SheetSnapshot.cause == "restore",
+        SheetSnapshot.id > snapshot.id,
+    )
+    return session.scalars(query.limit(1)).first() is not None
+
+
+def knows_any(session: Session, spreadsheet_id: str, sheet_id: int, codes: Collection[str]) -> bool:
+    """Whether this installation has any of these codes (in lower case), or ever wrote to that tab."""
+    return bool(session.scalar(KNOWN, {"spreadsheet": spreadsheet_id, "sheet": sheet_id, "codes": list(codes)}))
 
 
 def last_snapshot(session: Session, contract_id: int) -> SheetSnapshot | None:

@@ -4,10 +4,8 @@ The steps lie in several short transactions, because between them Google is aske
 second sync out meanwhile. Nothing here relies on what an earlier sync believed: the tab is read each time.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy.orm import Session
 
@@ -16,53 +14,51 @@ from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.contracts.rules import spreadsheet_id
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.locks import Held
-from b2b_pipelines.sheets import store, targets
-from b2b_pipelines.sheets.astray import is_as_meant, repairs, with_cells, withdrawal
+from b2b_pipelines.sheets import refusals, snapshots, store, targets
+from b2b_pipelines.sheets.displaced import differing, is_as_meant, repairs, with_cells, withdrawal
 from b2b_pipelines.sheets.layout import (
     HEADERS,
     CodeRow,
-    HeldRow,
     Layout,
     Tab,
     Written,
-    codes_within,
     find_layout,
     holds_our_codes,
-    is_blank,
     normal,
     present_codes,
 )
 from b2b_pipelines.sheets.links import link
-from b2b_pipelines.sheets.models import SheetSnapshot
-from b2b_pipelines.sheets.plan import CellRun, Plan, pieces, plan_new_target, plan_update
-from b2b_pipelines.sheets.results import (
-    Contended,
-    LayoutIsLost,
-    NotDelivered,
-    SheetChanged,
-    SyncResult,
-    Target,
-    content_hash,
-)
-from b2b_pipelines.vendors.google_sheets import (
-    CountedSheets,
-    GoogleUnavailable,
-    TabContent,
-    TabInfo,
-    TabMoved,
-    append_dimension,
-    clear_cells,
-    column_letters,
-    quoted,
-    update_cells,
-)
+from b2b_pipelines.sheets.models import SheetSnapshot, SheetTarget
+from b2b_pipelines.sheets.operations import CellRun, Plan
+from b2b_pipelines.sheets.plan import plan_update
+from b2b_pipelines.sheets.results import Contended, LayoutIsLost, NotDelivered, SheetChanged, SyncResult, Target
+from b2b_pipelines.sheets.results import sync_result as as_result
+from b2b_pipelines.sheets.takeover import plan_new_target, plan_rebuild
+from b2b_pipelines.sheets.truth import codes_in, gone, moment_shown, shows, truth, written_of
+from b2b_pipelines.sheets.writing import write
+from b2b_pipelines.vendors.google_sheets import CountedSheets, GoogleUnavailable, TabContent, TabMoved
 
-ATOMIC_BYTES = 2_000_000
-PIECE_BYTES = 2_000_000
 REPLANS = 2
 LONG_WAIT_SECONDS = 2.0
 """When pacing holds up a write for longer, somebody may have edited since the tab was read: it is read again."""
 TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a sync is asked to do.
+
+    `rebuild`: write our columns anew. `replace`: somebody agreed that what a new target holds is replaced. `ask`: without
+    that, no new target that holds something is replaced, whether its tab was named or not.
+    """
+
+    rebuild: bool = False
+    replace: bool = False
+    ask: bool = False
+
+    @property
+    def agreed(self) -> bool:
+        return self.rebuild or self.replace
 
 
 @dataclass
@@ -76,12 +72,13 @@ class Sync:
 
     database: Database
     sheets: CountedSheets
-    said: str
+    reference: str
     run_id: str | None = None
-    rebuild: bool = False
     loaded: Contract | None = None
+    order: Order = Order()
     contract: Contract = field(init=False)
     seen: TabContent = field(init=False)
+    target: SheetTarget | None = field(init=False, default=None)
     claimed: bool = field(init=False, default=False)
     snapshot: SheetSnapshot | None = field(init=False, default=None)
     written: Written | None = field(init=False, default=None)
@@ -93,6 +90,7 @@ class Sync:
     applied: list[Plan] = field(init=False, default_factory=list)
     unsettled: Plan | None = field(init=False, default=None)
     repairs: tuple[CellRun, ...] = field(init=False, default=())
+    not_kept: list[tuple[int, int]] = field(init=False, default_factory=list)
     failures: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
@@ -100,14 +98,18 @@ class Sync:
             self.contract = self.loaded
             return
         with self.database.session() as session:
-            contract = contract_store.contract(session, self.said)
+            contract = contract_store.contract(session, self.reference)
             if contract.sheet_url is None:
                 raise NotDelivered(f"{contract.slug} has no sheet: give it one with `b2b_contract modify … --sheet`")
-            if not contract.requires_codes and not store.delivered(session, [contract.slug]):
-                raise NotDelivered(
-                    f"{contract.slug} does not require codes (it is sso and free): its sheet is left as it is"
-                )
+            self.check(session, contract)
         self.contract = contract
+
+    def check(self, session: Session, contract: Contract) -> None:
+        """Raise `NotDelivered` for a contract that does not require codes, and whose sheet says so already."""
+        if not contract.requires_codes and not store.delivered(session, [contract.slug]):
+            raise NotDelivered(
+                f"{contract.slug} does not require codes (it is sso and free): its sheet is left as it is"
+            )
 
     @property
     def slug(self) -> str:
@@ -129,10 +131,14 @@ class Sync:
     def look(self) -> None:
         """Find the tab, what is in it, and what we know of it. Raises `Conflict` if it is another contract's."""
         with self.database.session() as session:
-            target = store.target_of(session, self.contract.id)
+            self.target = store.target_of(session, self.contract.id)
             snapshot = store.last_snapshot(session, self.contract.id)
-        self.seen = targets.read_tab(self.sheets, self.contract, target)
-        self.claimed = targets.is_claimed(self.contract, target, self.seen.info)
+            if snapshot is not None and store.restored_since(session, snapshot):
+                snapshot = None
+        known = snapshot is not None and targets.still_says_so(self.contract, self.target)
+        texts = len(HEADERS) if not known or self.order.agreed else 0
+        self.seen = targets.read_tab(self.sheets, self.contract, self.target, text_columns=texts)
+        self.claimed = targets.is_claimed(self.contract, self.target, self.seen.info)
         if not self.claimed:
             targets.refuse_if_taken(self.database, self.sheets, self.contract, self.seen.info)
         if snapshot is not None and targets.is_of(snapshot, self.spreadsheet, self.seen.info):
@@ -148,48 +154,85 @@ class Sync:
 
     @property
     def tab(self) -> Tab:
-        return Tab(self.seen.values, self.seen.info.row_count, self.seen.info.column_count)
+        seen = self.seen
+        return Tab(seen.values, seen.info.row_count, seen.info.column_count, seen.merges, seen.tables)
+
+    @property
+    def is_restored(self) -> bool:
+        """Whether the customer's own cells were put back, and nobody agreed to replace them again."""
+        target = self.target
+        return (
+            target is not None
+            and target.restored_at is not None
+            and targets.is_of(target, self.spreadsheet, self.seen.info)
+            and targets.still_says_so(self.contract, target)
+            and not self.order.agreed
+        )
 
     def decide(self) -> Plan:
-        """The plan for what the tab holds now and what is true now."""
+        """The plan for what the tab holds now and what is true now.
+
+        Raises `TargetTaken` and `SheetMerged`; whether a tab may be replaced is asked before it is written.
+        """
         tab = self.tab
         with self.database.session() as session:
             contract = self.contract_now(session)
             self.revision = contract.revision
-            known = store.codes_among(session, contract, _codes_in(tab))
-            if self.rebuild or (self.new and not holds_our_codes(tab, known, self.written)):
-                anew = plan_new_target(_truth(store.wanted(session, contract, ()), {}), tab)
-                if not _shows(tab, anew):
-                    return anew
+            codes = codes_in(tab)
+            known = store.codes_among(session, contract, codes)
+            plan = self.take_over(session, contract, tab, known, codes)
+            if plan is not None:
+                if plan.merged is not None:
+                    raise refusals.sheet_merged(self.seen.info.title, plan.merged)
+                return plan
             layout = find_layout(tab, known, self.written)
             present = present_codes(tab, layout) if isinstance(layout, Layout) else set()
-            wanted = _truth(store.wanted(session, contract, present), self.gone(session, known, present))
+            wanted = self.wanted(session, contract, present, known)
         return plan_update(wanted, tab, layout, self.written)
 
-    def gone(self, session: Session, known: Iterable[str], present: set[str]) -> Mapping[str, CodeRow]:
-        """Codes that stand in the tab and were deleted since we wrote them: invalid since we first found them so."""
-        alive = {normal(code) for code in known}
-        missing = present - alive
-        rows = [
-            row
-            for row in (self.written.rows if self.written else ())
-            if normal(row.code) in missing and row.row not in self.strangers
-        ]
-        if not rows:
-            return {}
-        rows.sort(key=lambda row: row.is_exact)  # what stands by itself counts most
-        now = _shown(contract_store.transaction_time(session))
-        return {normal(row.code): _deleted(row, now) for row in rows}
+    def take_over(
+        self, session: Session, contract: Contract, tab: Tab, known: Collection[str], codes: set[str]
+    ) -> Plan | None:
+        """The plan for a tab that is rebuilt or new; None for one that is updated, or that is as it should be."""
+        if self.order.rebuild and not self.applied:
+            plan = plan_rebuild(self.wanted(session, contract, codes, known), tab)
+            return None if plan.is_empty else plan
+        if not self.new or holds_our_codes(tab, known, self.written):
+            return None
+        refusals.refuse_other_installations(session, contract, self.spreadsheet, self.seen.info, tab)
+        plan = plan_new_target(self.wanted(session, contract, set(), known), tab)
+        return None if shows(tab, plan) else plan
+
+    def wanted(self, session: Session, contract: Contract, present: set[str], known: Collection[str]) -> list[CodeRow]:
+        """The rows that the tab is to show, in which the codes `present` stand."""
+        missing = present - {normal(code) for code in known}
+        now = moment_shown(contract_store.transaction_time(session))
+        return truth(store.wanted(session, contract, present), gone(self.written, self.strangers, missing, now))
+
+    def needs_consent(self, plan: Plan) -> bool:
+        """Whether a plan replaces something of the customer's to which nobody agreed."""
+        foreign = self.is_restored or (plan.kind == "new" and plan.replaced > 0 and not self.order.agreed)
+        return foreign and (self.is_restored or self.order.ask or not refusals.is_named(self.contract))
+
+    def consent(self, plan: Plan) -> None:
+        """Raise `TargetNotEmpty` if a plan needs consent."""
+        if self.is_restored:
+            raise refusals.target_restored(self.contract, self.seen.info.title)
+        if self.needs_consent(plan):
+            tabs = targets.titles_of(self.sheets.open(self.spreadsheet))
+            raise refusals.target_not_empty(self.contract, self.seen.info.title, plan.replaced, tabs)
 
     def carry_out(self, lock: Held) -> SyncResult:
         """Write what is missing until the tab holds it: once, unless somebody edits meanwhile or Google fails."""
         plan = self.decide()
+        self.consent(plan)
         while self.repairs or not plan.is_empty:
             if len(self.applied) > REPLANS:
                 raise Contended(f"the sheet of {self.slug} is being edited while it is written: try again in a minute")
             if self.sheets.take_turn_to_write() > LONG_WAIT_SECONDS and not self.repairs:
-                self.seen = targets.read_again(self.sheets, self.spreadsheet, self.seen.info)
+                self.seen = targets.read_again(self.sheets, self.spreadsheet, self.seen)
                 plan = self.decide()
+                self.consent(plan)
                 continue
             self.first = self.first or plan
             self.keep_before(plan)
@@ -199,19 +242,19 @@ class Sync:
         if self.unsettled is not None:  # it had been applied after all
             self.settle(self.unsettled)
         if plan.kind == "layout_lost":
-            raise LayoutIsLost(self.result(plan))
+            raise LayoutIsLost(self.result(plan), plan.lost)
         return self.remember(plan)
 
     def attempt(self, plan: Plan) -> None:
         """Write, once. Whatever becomes of it, what the tab holds afterwards has been seen.
 
-        After a failure nobody knows whether it was applied: the plan of what is there then tells.
+        After a failure it is unknown whether the write was applied: the plan of what is there then tells.
         """
-        before, put_back, held = self.tab, self.repairs, None
+        before, put_back, held, failed = self.tab, self.repairs, None, False
         try:
-            held = self.write(plan)
+            held = write(self.sheets, self.spreadsheet, self.seen.info, plan, self.repairs)
         except (GoogleUnavailable, TabMoved) as error:
-            self.unsettled = plan
+            self.unsettled, failed = plan, True
             self.failures += 1
             if self.failures == TRIES:
                 raise
@@ -220,204 +263,77 @@ class Sync:
         else:
             self.settle(plan)
             put_back = ()
-        self.seen = held or targets.read_again(self.sheets, self.spreadsheet, self.seen.info)
+        self.seen = held or targets.read_again(self.sheets, self.spreadsheet, self.seen)
+        if not failed:
+            self.refuse_what_is_not_kept(before, plan)
         self.repairs = put_back or self.hit(before, plan)
         if self.repairs:
             mended = [list(row) for row in with_cells(self.tab, self.repairs).values]
-            self.seen = TabContent(self.seen.info, mended)
+            self.seen = replace(self.seen, values=mended)
+
+    def refuse_what_is_not_kept(self, before: Tab, plan: Plan) -> None:
+        """Raise `CellNotKept` if, for the second time, cells do not hold what was written while nothing else changed."""
+        if plan.clear or self.repairs:
+            return
+        cells = differing(before, plan, self.tab)
+        written = {
+            (run.row + y, run.column + x)
+            for run in plan.writes
+            for y, values in enumerate(run.values)
+            for x in range(len(values))
+        }
+        alone = cells if cells and written.issuperset(cells) else []
+        if alone and self.not_kept:
+            raise refusals.cell_not_kept(alone)
+        self.not_kept = alone
 
     def hit(self, before: Tab, plan: Plan) -> tuple[CellRun, ...]:
         """What is to be put back after a write, because somebody moved or cleared rows or columns under it."""
         if is_as_meant(before, plan, self.tab):
             return ()
         with self.database.session() as session:
-            known = store.codes_among(session, self.contract, _codes_in(self.tab))
-        layout = find_layout(self.tab, known, plan.written)
+            known = store.codes_among(session, self.contract, codes_in(self.tab))
+        layout = find_layout(self.tab, known, plan.written, believe_headers=True)
         return repairs(before, plan, self.tab, layout) if isinstance(layout, Layout) else withdrawal(plan, self.tab)
 
     def settle(self, plan: Plan) -> None:
         """After a write that was applied: the target is no longer new, and what was planned is what was written."""
         self.applied.append(plan)
         self.unsettled = None
-        self.new = self.rebuild = False
+        self.new = False
         self.written = plan.written
         self.strangers = {found.row for found in plan.conflicts if found.kind == "unknown_code"}
 
-    def write(self, plan: Plan) -> TabContent | None:
-        """Apply a plan; the tab as it then is, or None if that has to be read."""
-        tab = self.seen.info
-        changes = _growth(plan, tab)
-        changes += [update_cells(tab.sheet_id, run.row, run.column, run.values) for run in self.repairs]
-        writes = plan.writes
-        if plan.estimated_bytes > ATOMIC_BYTES:
-            if changes:
-                self.sheets.grow(self.spreadsheet, changes)
-            *parts, last = _with_last_row_apart(pieces(plan, PIECE_BYTES))
-            for part in parts:
-                self.sheets.write_values(self.spreadsheet, [_range(tab, run) for run in part])
-            changes, writes = [], last
-        changes += [update_cells(tab.sheet_id, run.row, run.column, run.values) for run in writes]
-        return self.sheets.update(self.spreadsheet, changes, tab)
-
     def keep_before(self, plan: Plan) -> None:
-        """Keep what A-F hold before a new target replaces them, formulas as formulas. Once: what a second try finds there
-        is ours."""
-        if plan.kind != "new" or self.kept_before or all(is_blank(row[: len(HEADERS)]) for row in self.seen.values):
-            return
-        rows = [row[: len(HEADERS)] for row in self.sheets.entered(self.spreadsheet, self.seen.info.title)]
-        with self.database.session() as session:
-            store.keep_before(session, self.new_snapshot("before", rows=rows, row_count=len(rows)))
-        self.kept_before = True
+        """Keep what A-F hold before they are replaced, as it was entered. Once: what a second try finds there is ours."""
+        if plan.kind == "new" and not self.kept_before:
+            with self.database.session() as session:
+                snapshots.keep_before(session, self.work)
+            self.kept_before = True
+
+    @property
+    def work(self) -> snapshots.Work:
+        """What a snapshot says of the sync itself."""
+        cause = "rebuild" if self.order.rebuild else "sync"
+        return snapshots.Work(self.contract.id, self.spreadsheet, self.seen, self.sheets.requests, self.run_id, cause)
 
     def remember(self, plan: Plan) -> SyncResult:
         """Note what the tab holds: a new snapshot if something was written, else the last one, verified again."""
         result = self.result(plan)
-        held = plan.written
-        assert held is not None
-        contents: dict[str, Any] = {
-            "title": self.seen.info.title,
-            "columns": list(held.columns),
-            "column_count": held.column_count,
-            "rows": [[row.row, row.code, list(row.cells)] for row in held.rows],
-            "row_count": len(held.rows),
-            "conflicts": [conflict._asdict() for conflict in plan.conflicts],
-            "content_hash": result.content_hash,
-        }
         with self.database.session() as session:
-            if self.applied or self.snapshot is None:
-                counts = {"updated": result.updated, "appended": result.appended, "unchanged": result.unchanged}
-                session.add(self.new_snapshot("after", **contents, **counts))
-            else:
-                last = self.snapshot
-                changed = {key: value for key, value in contents.items() if getattr(last, key) != value}
-                store.verify_snapshot(session, last.id, changed)
+            snapshots.remember(session, self.work, plan, result, None if self.applied else self.snapshot)
             store.locate(session, self.contract.id, result.target.key, plan.row_by_code)
             store.mark_synced(session, self.contract.id, self.revision, wrote=bool(self.applied))
             store.forget_old(session)
         return result
 
-    def new_snapshot(self, kind: str, **values: Any) -> SheetSnapshot:
-        common: dict[str, Any] = {
-            "title": self.seen.info.title,
-            "columns": list(range(len(HEADERS))),
-            "column_count": len(HEADERS),
-            "conflicts": [],
-            "content_hash": "",
-            "reads": self.sheets.requests.reads,
-            "writes": self.sheets.requests.writes,
-        }
-        return SheetSnapshot(
-            contract_id=self.contract.id,
-            kind=kind,
-            spreadsheet_id=self.spreadsheet,
-            sheet_id=self.seen.info.sheet_id,
-            run_id=self.run_id,
-            **common | values,
-        )
-
     def result(self, last: Plan) -> SyncResult:
-        """What was done; of a sync that applied nothing, what `last` would do.
-
-        A write that failed half-way was planned again for the rest: then the first plan says how much it was.
-        """
+        """What was done; of a sync that applied nothing, what `last` would do."""
         first = self.first or last
-        updated = max(first.updated, sum(plan.updated for plan in self.applied))
-        appended = max(first.appended, sum(plan.appended for plan in self.applied))
-        return SyncResult(
-            contract=self.slug,
-            target=Target(
-                self.spreadsheet,
-                self.seen.info.sheet_id,
-                self.seen.info.title,
-                first.kind == "new",
-                link(self.contract.sheet_url or self.spreadsheet),
-            ),
-            header=first.header or any(plan.header for plan in self.applied),
-            updated=updated,
-            appended=appended,
-            unchanged=max(last.unchanged - updated - appended, 0) if self.applied else last.unchanged,
-            conflicts=last.conflicts,
-            requests=self.sheets.requests,
-            content_hash=content_hash(last.written),
-            rows=len(last.written.rows) if last.written else 0,
+        page = link(self.contract.sheet_url or self.spreadsheet)
+        info = self.seen.info
+        target = Target(self.spreadsheet, info.sheet_id, info.title, first.kind == "new", page)
+        waits = not self.applied and self.needs_consent(last)
+        return as_result(
+            self.slug, target, self.sheets.requests, first=first, applied=self.applied, last=last, needs_consent=waits
         )
-
-
-def written_of(snapshot: SheetSnapshot) -> Written:
-    """What a snapshot says that our columns held."""
-    rows = tuple(HeldRow(row, code, tuple(cells)) for row, code, cells in snapshot.rows)
-    return Written(tuple(snapshot.columns), snapshot.column_count, rows)
-
-
-def _codes_in(tab: Tab) -> set[str]:
-    """Everything in the tab that has the form of a code, in lower case."""
-    texts = {cell.casefold() for row in tab.values for cell in row if isinstance(cell, str) and len(cell) >= 36}
-    return {code for text in texts for code in codes_within(text)}
-
-
-def _shows(tab: Tab, anew: Plan) -> bool:
-    """Whether A-F hold exactly what the plan of a new target would write: it was applied already."""
-    block = anew.writes[0].values
-    rows = max(len(block), len(tab.values))
-    wanted = [block[row] if row < len(block) else ("",) * len(HEADERS) for row in range(rows)]
-    return all(
-        tuple(tab.cell(row, column) for column in range(len(HEADERS))) == cells for row, cells in enumerate(wanted)
-    )
-
-
-def _truth(wanted: list[store.WantedCode], gone: Mapping[str, CodeRow]) -> list[CodeRow]:
-    rows = [
-        CodeRow(
-            code=code.code,
-            use_type=code.redemption_type,
-            total_redemptions=code.total_redemptions,
-            invalidated_on=_shown(code.invalidated_at),
-            redeemed_by=code.email or "",
-            redeemed_on=_shown(code.redeemed_at),
-        )
-        for code in wanted
-    ]
-    return rows + list(gone.values())
-
-
-def _shown(moment: datetime | None) -> str:
-    return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _deleted(row: HeldRow, now: str) -> CodeRow:
-    _, use_type, total, invalidated_on, redeemed_by, redeemed_on = row.cells
-    return CodeRow(
-        code=row.code,
-        use_type=str(use_type or ""),
-        total_redemptions=total if isinstance(total, int) else 0,
-        invalidated_on=str(invalidated_on or "") or now,
-        redeemed_by=str(redeemed_by or ""),
-        redeemed_on=str(redeemed_on or ""),
-    )
-
-
-def _growth(plan: Plan, tab: TabInfo) -> list[dict[str, Any]]:
-    changes = []
-    if plan.grow_rows:
-        changes.append(append_dimension(tab.sheet_id, "ROWS", plan.grow_rows))
-    if plan.grow_columns:
-        changes.append(append_dimension(tab.sheet_id, "COLUMNS", plan.grow_columns))
-    if plan.clear:
-        area = plan.clear
-        changes.append(clear_cells(tab.sheet_id, area.row, area.column, area.rows, area.columns))
-    return changes
-
-
-def _with_last_row_apart(parts: list[tuple[CellRun, ...]]) -> list[tuple[CellRun, ...]]:
-    """The pieces, and the last row of the last one as a piece by itself: its answer shows what became of them all."""
-    *others, (*runs, run) = parts
-    head = CellRun(run.row, run.column, run.values[:-1])
-    tail = CellRun(run.row + len(head.values), run.column, run.values[-1:])
-    before_it = (*runs, head) if head.values else tuple(runs)
-    return [*others, *([before_it] if before_it else []), (tail,)]
-
-
-def _range(tab: TabInfo, run: CellRun) -> dict[str, Any]:
-    first = f"{column_letters(run.column + 1)}{run.row + 1}"
-    last = f"{column_letters(run.column + len(run.values[0]))}{run.row + len(run.values)}"
-    return {"range": f"{quoted(tab.title)}!{first}:{last}", "values": run.values}

@@ -3,13 +3,14 @@
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.contracts.models import Contract
-from b2b_pipelines.contracts.rules import same_tab, spreadsheet_id
+from b2b_pipelines.contracts.rules import same_tab, spreadsheet_id, tab_number
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import Conflict, PermanentError
 from b2b_pipelines.sheets import store
 from b2b_pipelines.sheets.models import SheetSnapshot, SheetTarget
 from b2b_pipelines.vendors.google_sheets import CountedSheets, SpreadsheetInfo, TabContent, TabInfo, TabMoved
 
+USUAL_TITLE = "Sheet1"
 TAB_HELP = "name the tab with `b2b_contract modify … --tab`"
 
 
@@ -19,35 +20,43 @@ class TabMissing(PermanentError):
     code = "tab_missing"
 
 
-def read_tab(sheets: CountedSheets, contract: Contract, target: SheetTarget | None) -> TabContent:
-    """The tab that the contract means, with all that is in it. One read if it is where it was.
+def read_tab(
+    sheets: CountedSheets, contract: Contract, target: SheetTarget | None, *, text_columns: int = 0
+) -> TabContent:
+    """The tab that the contract means, with all that is in it. One read if it is where it was, and at most two.
 
-    That is the tab it was found to mean as long as it says the same, whatever its title is by now; else the one with
-    the title it says; else, for a whole number, the one at that place. Raises `TabMissing`.
+    That is the tab it was found to mean as long as it says the same, whatever its title is by now; else what `tab_meant`
+    finds. With `text_columns` the content has the texts that the first columns show. Raises `TabMissing`.
     """
-    spreadsheet = spreadsheet_id(contract.sheet_url or "")
+    address = contract.sheet_url or ""
+    spreadsheet, said = spreadsheet_id(address), contract.sheet_tab
+    number = tab_number(address) if said is None else None
     content = None
     if still_says_so(contract, target):
         assert target is not None
-        content = sheets.read(spreadsheet, target.title, target.sheet_id)
-    elif not contract.sheet_tab.strip().isdecimal():
-        content = sheets.read(spreadsheet, contract.sheet_tab.strip())
+        content = sheets.read(spreadsheet, target.title, target.sheet_id, text_columns=text_columns)
+    elif number is not None:
+        content = sheets.read_number(spreadsheet, number, text_columns=text_columns)
+    elif said is not None and not said.strip().isdecimal():
+        content = sheets.read(spreadsheet, said.strip(), text_columns=text_columns)
     if content is None:
         found = sheets.open(spreadsheet)
-        tab = tab_named(found, contract.sheet_tab)
+        tab = tab_meant(found, address, said)
         if tab is None:
-            raise tab_missing(contract.sheet_tab, found)
-        content = sheets.read(spreadsheet, tab.title, tab.sheet_id)
+            raise tab_missing(address, said, found)
+        content = sheets.read(spreadsheet, tab.title, tab.sheet_id, text_columns=text_columns)
     if content is None:
-        raise TabMoved(f"the tab {contract.sheet_tab!r} was renamed or deleted while it was looked for: try again")
+        raise TabMoved("the tab was renamed or deleted while it was looked for: try again")
     return content
 
 
-def read_again(sheets: CountedSheets, spreadsheet: str, tab: TabInfo) -> TabContent:
+def read_again(sheets: CountedSheets, spreadsheet: str, seen: TabContent) -> TabContent:
     """The same tab as it is now. Raises `TabMissing` if it was deleted meanwhile."""
-    content = sheets.read(spreadsheet, tab.title, tab.sheet_id)
+    tab = seen.info
+    columns = max(map(len, seen.texts), default=1) if seen.texts is not None else 0
+    content = sheets.read(spreadsheet, tab.title, tab.sheet_id, text_columns=columns)
     if content is None:
-        raise tab_missing(tab.title, sheets.open(spreadsheet))
+        raise tab_missing("", tab.title, sheets.open(spreadsheet))
     return content
 
 
@@ -74,6 +83,19 @@ def is_claimed(contract: Contract, target: SheetTarget | None, tab: TabInfo) -> 
     )
 
 
+def tab_meant(spreadsheet: SpreadsheetInfo, address: str, said: str | None) -> TabInfo | None:
+    """The tab that a contract means by its URL and its tab.
+
+    The title or index it gives; else the number in the URL; else the only tab there is; else `Sheet1`.
+    """
+    if said is not None:
+        return tab_named(spreadsheet, said)
+    number = tab_number(address)
+    if number is not None:
+        return next((tab for tab in spreadsheet.tabs if tab.sheet_id == number), None)
+    return spreadsheet.tabs[0] if len(spreadsheet.tabs) == 1 else tab_named(spreadsheet, USUAL_TITLE)
+
+
 def tab_named(spreadsheet: SpreadsheetInfo, said: str) -> TabInfo | None:
     """The tab of that title or else, for a whole number, at that place from 0."""
     titled = next((tab for tab in spreadsheet.tabs if same_tab(tab.title, said)), None)
@@ -82,9 +104,22 @@ def tab_named(spreadsheet: SpreadsheetInfo, said: str) -> TabInfo | None:
     return titled
 
 
-def tab_missing(said: str, spreadsheet: SpreadsheetInfo) -> TabMissing:
-    there = ", ".join(repr(tab.title) for tab in spreadsheet.tabs) or "no tab with cells"
-    return TabMissing(f"the spreadsheet has no tab {said!r}, but {there}: {TAB_HELP}")
+def tab_missing(address: str, said: str | None, spreadsheet: SpreadsheetInfo) -> TabMissing:
+    """The error for a tab that a spreadsheet does not have; it lists those it has."""
+    there = titles_of(spreadsheet)
+    number = tab_number(address)
+    if said is not None:
+        missing = f"no tab {said!r}"
+    elif number is not None:
+        missing = f"no tab with the number of the address (gid={number})"
+    else:
+        missing = f"several tabs and none named {USUAL_TITLE!r}"
+    return TabMissing(f"the spreadsheet has {missing}, but {there}: {TAB_HELP}")
+
+
+def titles_of(spreadsheet: SpreadsheetInfo) -> str:
+    """The titles of the tabs there are, for a message."""
+    return ", ".join(repr(tab.title) for tab in spreadsheet.tabs) or "no tab with cells"
 
 
 def refuse_if_taken(database: Database, sheets: CountedSheets, contract: Contract, tab: TabInfo) -> None:
@@ -98,14 +133,14 @@ def refuse_if_taken(database: Database, sheets: CountedSheets, contract: Contrac
     if not still_says_so(other, target):
         if spreadsheet_id(other.sheet_url) != spreadsheet:
             return
-        named = tab_named(sheets.open(spreadsheet), other.sheet_tab)
+        named = tab_meant(sheets.open(spreadsheet), other.sheet_url, other.sheet_tab)
         if named is None or named.sheet_id != tab.sheet_id:
             return
     raise Conflict(f"the tab {tab.title!r} belongs to the contract {other.slug}: {TAB_HELP}")
 
 
 def claim(session: Session, contract: Contract, tab: TabInfo) -> None:
-    """Make a tab the contract's, who had it before and means another by now notwithstanding."""
+    """Make a tab the contract's. A contract that had it before and means another tab by now loses it."""
     spreadsheet = spreadsheet_id(contract.sheet_url or "")
     target = store.target_of(session, contract.id)
     same = target is not None and is_of(target, spreadsheet, tab)
@@ -121,5 +156,6 @@ def claim(session: Session, contract: Contract, tab: TabInfo) -> None:
             "requested_tab": contract.sheet_tab,
             "written_at": target.written_at if same and target else None,
             "synced_revision": target.synced_revision if same and target else 0,
+            "restored_at": target.restored_at if same and still_says_so(contract, target) and target else None,
         },
     )

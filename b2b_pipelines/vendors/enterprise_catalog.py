@@ -9,9 +9,12 @@ from typing import Any, Self
 from uuid import UUID
 
 from b2b_pipelines.errors import TransientError
+from b2b_pipelines.vendors.bounds import bounded_listing
 from b2b_pipelines.vendors.http import AnswerMalformed, Authorization, HttpClient, Patience, VendorRefused
 
 PAGE_SIZE = 100
+ROLE_FOR_CATALOGS = "catalogs take the role enterprise_openedx_operator; academies take none"
+REFUSED_TO_THE_USER = (401, 403, 404)
 QUIET_PASSES = 8
 """After so many readings of the whole list that brought nothing new, what is missing is missing."""
 
@@ -26,12 +29,14 @@ class ListUnsettled(TransientError):
 class CatalogAnswer:
     """What enterprise-catalog said about a customer, each row as it came, in an order that does not depend on its own.
 
-    `content_hash` is the same whenever it said the same. `catalogs` keep the order in which they were listed.
+    `content_hash` is the same whenever it said the same. `catalogs` keep the order in which they were listed. `notes`
+    say what a person may want to know about an answer that is complete without it.
     """
 
     academies: list[Any]
     catalogs: list[Any]
     content_hash: str
+    notes: tuple[str, ...] = ()
 
 
 class EnterpriseCatalog:
@@ -61,13 +66,32 @@ class EnterpriseCatalog:
     def close(self) -> None:
         self._client.close()
 
+    @bounded_listing
     def read(self, customer: UUID) -> CatalogAnswer:
-        """Every academy and every catalog of the customer. Raises `ListUnsettled` when the academies stay incomplete."""
-        academies = sorted(self.academies(customer), key=_canonical)
-        catalogs = self.catalogs(customer)
-        digest = sha256(f"{_canonical(academies)}\n{_canonical(catalogs)}".encode()).hexdigest()
-        return CatalogAnswer(academies, catalogs, digest)
+        """Every academy and every catalog of the customer. Raises `ListUnsettled` when the academies stay incomplete.
 
+        Standard servers refuse the list of catalogs, or show it empty, to a user without a role in the customer whom
+        they let read the academies: that is a note.
+        """
+        academies = sorted(self.academies(customer), key=_canonical)
+        catalogs, notes = self._catalogs_if_allowed(customer)
+        digest = sha256(f"{_canonical(academies)}\n{_canonical(catalogs)}".encode()).hexdigest()
+        return CatalogAnswer(academies, catalogs, digest, notes)
+
+    def _catalogs_if_allowed(self, customer: UUID) -> tuple[list[Any], tuple[str, ...]]:
+        try:
+            catalogs = self.catalogs(customer)
+        except VendorRefused as error:
+            if error.status not in REFUSED_TO_THE_USER:
+                raise
+            what = f"refuses enterprise-catalogs/ ({error.status})"
+        else:
+            if catalogs:
+                return catalogs, ()
+            what = "lists no catalogs for the customer"
+        return [], (f"enterprise-catalog {what}: no catalog query ids come from there ({ROLE_FOR_CATALOGS})",)
+
+    @bounded_listing
     def academies(self, customer: UUID) -> list[Any]:
         """Every row of `/academies/`, as it came, each academy once.
 
@@ -88,6 +112,7 @@ class EnterpriseCatalog:
             f"enterprise-catalog counts {count} academies and lists {len(collected)}, however often it is read"
         )
 
+    @bounded_listing
     def catalogs(self, customer: UUID) -> list[Any]:
         """Every row of `/enterprise-catalogs/`, as it came, in its order (that of creation)."""
         return [row for page in self._pages("/api/v1/enterprise-catalogs/", customer) for row in page["results"]]

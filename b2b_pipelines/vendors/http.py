@@ -4,6 +4,7 @@ An answer is either one of the statuses the caller expects, or a typed error. 40
 connections may pass by themselves and are tried again within the caller's `Patience`; everything else is raised at once.
 """
 
+import html
 import json
 import logging
 import re
@@ -19,6 +20,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, Protocol, Self
+from urllib.parse import unquote
 
 import httpx
 from tenacity import (
@@ -30,8 +32,17 @@ from tenacity import (
 )
 
 from b2b_pipelines.errors import PermanentError, TransientError
+from b2b_pipelines.vendors import bounds
+from b2b_pipelines.vendors.bounds import BoundExceeded
+from b2b_pipelines.vendors.throttle import Throttle
 
 WORDS_SHOWN = 300
+WORDS_READ = 10_000
+"""Characters of an answer that are looked through for words to show."""
+ENCODINGS = 3
+"""How many encodings inside each other are undone."""
+CODE = re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE)
+_ESCAPE = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
 ADDRESS = re.compile(r"[^\s\"'<>,;:(){}\[\]]+@[^\s\"'<>,;:(){}\[\]]+")
 
 
@@ -87,7 +98,7 @@ class AnswerMalformed(PermanentError):
     code = "answer_malformed"
 
 
-VENDOR_ERRORS = (VendorUnavailable, VendorRefused, AnswerMalformed)
+VENDOR_ERRORS = (VendorUnavailable, VendorRefused, AnswerMalformed, BoundExceeded)
 """Whatever may come of a request to a vendor."""
 
 
@@ -148,7 +159,8 @@ class HttpClient:
     """One vendor behind one base URL (which may have a path). Thread-safe; connections are kept.
 
     `vendor` is the name that errors say ("the LMS"). `timeout` is in seconds and bounds connecting, and every wait for
-    the vendor's next bytes. With an `Authorization`, a 401 gets a new token once per request.
+    the vendor's next bytes. With an `Authorization`, a 401 gets a new token once per request. With a `Throttle`, every
+    attempt waits for its turn.
     """
 
     def __init__(
@@ -159,12 +171,14 @@ class HttpClient:
         timeout: float = 30.0,
         patience: Patience | None = None,
         authorization: Authorization | None = None,
+        throttle: Throttle | None = None,
     ) -> None:
         self.vendor = vendor
         self.patience = patience or Patience()
         self.tally = RequestTally()
         self._authorization = authorization
-        self._client = httpx.Client(base_url=base_url, timeout=float(timeout), verify=_trusted())
+        self._throttle = throttle or Throttle()
+        self._client = bounds.client(base_url=base_url, timeout=float(timeout), verify=_trusted())
 
     def __enter__(self) -> Self:
         return self
@@ -239,11 +253,17 @@ class HttpClient:
 
     def _send(self, call: "_Call", authorization: str | None) -> httpx.Response:
         headers = call.headers | ({"Authorization": authorization} if authorization else {})
+        self._throttle.wait()
         self.tally.add(call.method)
         if tally := _tally.get():
             tally.add(call.method)
         try:
-            return self._client.request(call.method, call.path, headers=headers, **call.arguments)
+            with (
+                bounds.answer(self.vendor) as came,
+                self._client.stream(call.method, call.path, headers=headers, **call.arguments) as response,
+            ):
+                bounds.read(response, came)
+                return response
         except httpx.TimeoutException:
             raise VendorUnavailable(f"{self.vendor} did not answer {call} in time") from None
         except httpx.TransportError as error:
@@ -254,9 +274,9 @@ class HttpClient:
         except httpx.DecodingError:
             raise AnswerMalformed(f"{self.vendor} answered {call} with bytes that cannot be decoded") from None
 
-    def refused(self, method: str, path: str, response: httpx.Response) -> VendorRefused:
-        """The refusal that an answer is, for a caller who expected its status and found that it is no good."""
-        status, words = response.status_code, _without(_words(response), ())
+    def refused(self, method: str, path: str, response: httpx.Response, private: Iterable[str] = ()) -> VendorRefused:
+        """Return the refusal for an answer whose status the caller expected and whose content is a refusal."""
+        status, words = response.status_code, _without(_words(response), private)
         return VendorRefused(self._told(f"{method} {path}", status, words), status=status, words=words)
 
     def _told(self, call: object, status: int, words: str) -> str:
@@ -322,12 +342,23 @@ def _quoted(text: str, ascii_only: bool) -> str:
     return json.dumps(text.strip(), ensure_ascii=ascii_only)[1:-1]
 
 
+def decoded(words: str) -> str:
+    """Return the words with percent, HTML and JSON escapes turned into the letters they stand for."""
+    for _ in range(ENCODINGS):
+        plain = unquote(html.unescape(_ESCAPE.sub(lambda found: chr(int(found[1] or found[2], 16)), words)))
+        if plain == words:
+            break
+        words = plain
+    return words.encode(errors="replace").decode()
+
+
 def _without(words: str, private: Iterable[str]) -> str:
-    """The words on one line, not too long, and without anything that is, or looks like, somebody's address; also where
-    that is quoted as in JSON."""
+    """The words on one line, not too long, and without anything that is, or looks like, somebody's address or a code;
+    also where that is encoded."""
+    words = decoded(words[:WORDS_READ])
     said = {" ".join(form.split()) for text in private for form in (text, _quoted(text, False), _quoted(text, True))}
     words = " ".join(words.split())
     for text in sorted(said - {""}, key=len, reverse=True):
         words = re.sub(re.escape(text), "(address)", words, flags=re.IGNORECASE)
-    words = ADDRESS.sub("(address)", words)
+    words = CODE.sub("(code)", ADDRESS.sub("(address)", words))
     return words if len(words) <= WORDS_SHOWN else words[:WORDS_SHOWN] + "…"

@@ -2,20 +2,23 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
-import requests
+import httpx
 import stripe
 
 from b2b_pipelines.errors import InvalidInput, PermanentError, TransientError
+from b2b_pipelines.vendors import bounds
+from b2b_pipelines.vendors.bounds import bounded_listing
 
 KEYS_A_CALL = 10
 PAGE_SIZE = 100
 TRIES = 3
 PASSING = (408, 429)
 SIGNATURE_AGE = 300
-"""Seconds after which a signature is too old to be believed."""
+"""Seconds by which the time of a signature may differ from ours."""
 
 
 class StripeUnavailable(TransientError):
@@ -42,20 +45,38 @@ class EventMalformed(InvalidInput):
     code = "invalid_event"
 
 
-class _CountedHttp(stripe.RequestsClient):
-    """The package's own HTTP client over one session, counting the requests; it also asks again what Stripe gave up
-    (408) or asks to slow down (429)."""
+class _CountedHttp(stripe.HTTPClient):
+    """The package's HTTP client over httpx, within the bounds of every vendor, counting the requests.
+
+    It also asks again what Stripe gave up (408) or asks to slow down (429).
+    """
+
+    name = "httpx"
 
     def __init__(self, timeout: float) -> None:
-        self.session = requests.Session()
-        super().__init__(timeout=timeout, session=self.session)
+        super().__init__()
+        self._client = bounds.client(timeout=timeout, follow_redirects=False)
         self.count = 0
         self._counting = threading.Lock()
 
-    def request(self, *args: Any, **kwargs: Any) -> Any:
+    def request(
+        self, method: str, url: str, headers: Any, post_data: Any = None, *, _usage: Any = None
+    ) -> tuple[Any, int, Any]:
         with self._counting:
             self.count += 1
-        return super().request(*args, **kwargs)
+        try:
+            with (
+                bounds.answer("Stripe") as came,
+                self._client.stream(method, url, headers=headers, content=post_data) as response,
+            ):
+                bounds.read(response, came)
+        except httpx.HTTPError as error:
+            failure: Any = stripe.APIConnectionError
+            raise failure("Stripe could not be reached", should_retry=True) from error
+        return response.content, response.status_code, response.headers
+
+    def close(self) -> None:
+        self._client.close()
 
     def _should_retry(self, response: Any, error: Any, tried: int, most: int | None) -> bool:
         if response is not None and tried < (most or 0):
@@ -92,8 +113,9 @@ class Stripe:
         self.close()
 
     def close(self) -> None:
-        self._http.session.close()
+        self._http.close()
 
+    @bounded_listing
     def prices(self, lookup_keys: Sequence[str]) -> list[dict[str, Any]]:
         """Every price with one of those lookup keys, active or not, as Stripe has it, its product within it.
 
@@ -132,7 +154,7 @@ def _asked(ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 
 def verified_event(body: bytes, signature: str | None, secret: str) -> dict[str, Any]:
-    """The event in a webhook's raw body, if Stripe signed it within the last five minutes.
+    """The event in a webhook's raw body, if the time of Stripe's signature is within five minutes of ours.
 
     Raises `EventRefused`, and for what Stripe signed and is no event `EventMalformed`. The event's own age does not
     matter: Stripe delivers again for days, signing each time anew.
@@ -143,6 +165,8 @@ def verified_event(body: bytes, signature: str | None, secret: str) -> dict[str,
         stripe.WebhookSignature.verify_header(body, signature, secret, tolerance=SIGNATURE_AGE)
     except (stripe.SignatureVerificationError, UnicodeDecodeError):
         raise EventRefused("The Stripe-Signature header does not fit the body and the secret, or is too old.") from None
+    if _signed_at(signature or "") > time.time() + SIGNATURE_AGE:  # which the package accepts
+        raise EventRefused("The Stripe-Signature header is from the future: set the clock of this machine right.")
     try:
         event = json.loads(body)
     except (ValueError, RecursionError):
@@ -150,6 +174,12 @@ def verified_event(body: bytes, signature: str | None, secret: str) -> dict[str,
     if not isinstance(event, dict) or not _is_name(event.get("id")) or not _is_name(event.get("type")):
         raise EventMalformed("The body is no event: its id or its type is missing, longer than 255 or no plain text.")
     return event
+
+
+def _signed_at(signature: str) -> int:
+    """The time in a header that was verified, found as the package finds it."""
+    parts = (part.split("=", 2) for part in signature.split(","))
+    return int(next(part[1] for part in parts if part[0] == "t"))
 
 
 def _is_name(said: object) -> bool:

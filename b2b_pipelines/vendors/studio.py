@@ -1,31 +1,53 @@
-"""Open edX Studio: asking for re-runs of courses."""
+"""Open edX Studio: course runs that are made as clones of others, under a key that we name.
 
-import re
+`rerun/` is not used: it takes the organization of the source run, whatever it is asked for (recorded:
+`rerun-with-another-org`), and refuses a schedule without an end.
+"""
+
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
-from b2b_pipelines.vendors.http import Authorization, HttpClient, Patience
+from b2b_pipelines.errors import PermanentError
+from b2b_pipelines.vendors.http import AnswerMalformed, Authorization, HttpClient, Patience
 
-ALREADY_THERE = re.compile(r"\balready\b.*\bexists?\b|\bexists?\b.*\balready\b", re.IGNORECASE | re.DOTALL)
+CLONE = "/api/v1/course_runs/clone/"
+RUN = "/api/v1/course_runs/{key}/"
+ALREADY_THERE = "Destination course already exists."
+NO_SUCH_RUN = "course-v1:B2B+DOCTOR+NONE"
+SELF_PACED = "self_paced"
+
+
+class RunKeyDiffers(PermanentError):
+    """Studio answered with another key than the one of the run that was asked for."""
+
+    code = "run_key_differs"
 
 
 @dataclass(frozen=True, slots=True)
-class RerunRequest:
-    """What Studio is asked for: a copy of the run `source` (a courseware id) under the key `org`, `number`, `run`.
-    Times are UTC; None is open-ended."""
+class RunRequest:
+    """A copy of the run `source` under `key` (both courseware ids). Times are UTC; None is open-ended."""
 
     source: str
-    org: str
-    number: str
-    run: str
+    key: str
     title: str
     start: datetime | None = None
     end: datetime | None = None
     enrollment_start: datetime | None = None
     enrollment_end: datetime | None = None
+
+    @property
+    def schedule(self) -> dict[str, str]:
+        """The times that are known. Studio refuses `"end": null` (recorded: `patch-null-end`), and keeps what is left out."""
+        times = {
+            "start": self.start,
+            "end": self.end,
+            "enrollment_start": self.enrollment_start,
+            "enrollment_end": self.enrollment_end,
+        }
+        return {name: f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" for name, time in times.items() if time is not None}
 
 
 class Studio:
@@ -34,7 +56,7 @@ class Studio:
     def __init__(
         self, base_url: str, authorization: Authorization, *, timeout: float = 30.0, patience: Patience | None = None
     ) -> None:
-        self._client = HttpClient(
+        self.http = HttpClient(
             base_url, vendor="Studio", timeout=timeout, patience=patience, authorization=authorization
         )
 
@@ -45,42 +67,45 @@ class Studio:
         self.close()
 
     def close(self) -> None:
-        self._client.close()
+        self.http.close()
 
-    def rerun(self, wanted: RerunRequest, *, patience: Patience | None = None) -> bool:
-        """Have a re-run made; False when it was there already, which is as good.
+    def make_run(self, run: RunRequest, *, patience: Patience | None = None) -> None:
+        """Clone the source and set title, pacing and times. Repeating it converges: an existing clone is only changed.
 
-        Raises `VendorUnavailable` after the attempts allowed, `VendorRefused` when Studio says no.
+        Raises `VendorUnavailable` after the attempts allowed, `VendorRefused` when Studio refuses one of the two,
+        `RunKeyDiffers` when the changed run has another key.
         """
-        path = f"/api/v1/course_runs/{wanted.source}/rerun/"
-        body = {
-            "org": wanted.org,
-            "number": wanted.number,
-            "run": wanted.run,
-            "title": wanted.title,
-            "schedule": {
-                "start": _moment(wanted.start),
-                "end": _moment(wanted.end),
-                "enrollment_start": _moment(wanted.enrollment_start),
-                "enrollment_end": _moment(wanted.enrollment_end),
-            },
-        }
-        answer = self._client.request("POST", path, body=body, expect=(200, 201, 400), patience=patience)
-        if answer.status_code != httpx.codes.BAD_REQUEST:
-            return True
-        if _already_there(answer):
-            return False
-        raise self._client.refused("POST", path, answer)
+        self._clone(run, patience)
+        self._describe(run, patience)
+
+    def admits_us(self) -> None:
+        """Ask for a run that does not exist. Raises `VendorRefused` (403) when the user is not Django staff.
+
+        Studio checks the permission before it looks for the run, so 404 means that the user may work with runs.
+        """
+        self.http.request("GET", RUN.format(key=NO_SUCH_RUN), expect=(200, 404))
+
+    def _clone(self, run: RunRequest, patience: Patience | None) -> None:
+        body = {"source_course_id": run.source, "destination_course_id": run.key}
+        answer = self.http.request("POST", CLONE, body=body, expect=(200, 201, 400), patience=patience)
+        if answer.status_code == httpx.codes.BAD_REQUEST and not _says_already_there(answer):
+            raise self.http.refused("POST", CLONE, answer)
+
+    def _describe(self, run: RunRequest, patience: Patience | None) -> None:
+        path = RUN.format(key=run.key)
+        body: dict[str, Any] = {"title": run.title, "pacing_type": SELF_PACED}
+        if run.schedule:
+            body["schedule"] = run.schedule
+        answer = self.http.json("PATCH", path, body=body, patience=patience)
+        key = answer.get("id") if isinstance(answer, dict) else None
+        if not isinstance(key, str):
+            raise AnswerMalformed(f"Studio answered PATCH {path} without the run's id")
+        if key != run.key:
+            raise RunKeyDiffers(f"Studio has the run under the key {key[:255]}, and not under {run.key}")
 
 
-def _already_there(answer: httpx.Response) -> bool:
-    """Whether a refusal says, of the field `run`, that there is such a run."""
+def _says_already_there(answer: httpx.Response) -> bool:
     try:
-        said = answer.json()
-    except ValueError:
+        return ALREADY_THERE in answer.json()["non_field_errors"]
+    except (ValueError, KeyError, TypeError):
         return False
-    return isinstance(said, dict) and ALREADY_THERE.search(str(said.get("run", ""))) is not None
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return None if moment is None else f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -83,6 +83,60 @@ def test_the_chain_publishes_what_the_catalog_and_stripe_say(materialize, sandbo
     assert "data:image/svg+xml" in metadata(result)["price states"].value
 
 
+def test_a_refused_or_empty_list_of_catalogs_is_a_note_and_changes_no_stored_query_id(materialize, sandbox, database):
+    sandbox.enterprise_catalog.put(CUSTOMER, [academy("Data")], [catalog("All", CUSTOMER, catalog_query_id=12)])
+    assert "notes" not in metadata(materialize(), "academy_catalogs")
+    sandbox.faults.answer(403, times=1, vendor="enterprise_catalog", path="/api/v1/enterprise-catalogs/")
+    refused = materialize()
+    assert refused.success
+    assert "(403)" in metadata(refused, "academy_catalogs")["notes"].value
+    sandbox.enterprise_catalog.put(CUSTOMER, [academy("Data")])
+    empty = materialize()
+    assert "lists no catalogs" in metadata(empty, "academy_catalogs")["notes"].value
+    assert shown(database)["Data"].catalog_query_id == 12
+
+
+def test_the_metadata_says_once_that_without_overrides_nothing_has_a_price(materialize, sandbox):
+    sandbox.enterprise_catalog.put(CUSTOMER, [academy("Data"), academy("Art")])
+    assert metadata(materialize())["notes"].value == service.NOTHING_IS_PRICED
+    sandbox.enterprise_catalog.put(CUSTOMER, [academy("Data", stripe_price_lookup_key="usd"), academy("Art")])
+    assert "notes" not in metadata(materialize())
+
+
+def test_an_unknown_field_of_a_price_is_noted_and_the_price_shown(materialize, sandbox, database):
+    sandbox.enterprise_catalog.put(CUSTOMER, [academy("Data", stripe_price_lookup_key="usd")])
+    sandbox.stripe.price("usd", surge={"factor": 2})
+    result = materialize()
+    assert metadata(result, "stripe_prices")["fields unknown to this version"].value == "price.surge"
+    assert shown(database)["Data"].price_state == "priced"
+
+
+def test_prices_that_would_mislead_are_refused_with_their_reason_over_http(materialize, sandbox, database):
+    shapes = {
+        "custom": {"custom_unit_amount": {"minimum": 500, "maximum": None, "preset": None}},
+        "package": {"transform_quantity": {"divide_by": 10, "round": "up"}},
+        "archived": {"product": {"id": "prod_1", "object": "product", "active": False, "name": "Old"}},
+        "deleted": {"product": {"id": "prod_2", "object": "product", "deleted": True}},
+        "once": {"type": "one_time", "recurring": None},
+    }
+    rows = [academy(key, stripe_price_lookup_key=key) for key in (*shapes, "shown")]
+    sandbox.enterprise_catalog.put(CUSTOMER, rows)
+    for key, fields in shapes.items():
+        sandbox.stripe.price(key, **fields)
+    sandbox.stripe.price("shown", 500, "ugx")
+    assert materialize().success
+    found = shown(database)
+    assert {name: product.price_state for name, product in found.items()} == {
+        "custom": "unsupported: custom_unit_amount",
+        "package": "unsupported: transform_quantity",
+        "archived": "inactive: the product is archived",
+        "deleted": "inactive: the product is deleted",
+        "once": "unsupported: one_time",
+        "shown": "priced",
+    }
+    assert found["shown"].price["unit_amount_decimal"] == "5.00"
+
+
 def test_250_academies_in_unstable_pages_with_25_lookup_keys(materialize, sandbox, database):
     rows = [academy(f"Academy {number:03}", stripe_price_lookup_key=f"key_{number % 25}") for number in range(250)]
     sandbox.enterprise_catalog.put(CUSTOMER, rows)

@@ -40,6 +40,8 @@ def stripe_price(**fields):
         pytest.param("9900", "usd", "99.00", id="two-digits"),
         pytest.param("9900", "JPY", "9900", id="no-digits"),
         pytest.param("9900", "kwd", "9.900", id="three-digits"),
+        pytest.param("500", "UGX", "5.00", id="ugx-has-two-at-stripe"),
+        pytest.param("500", "isk", "5.00", id="isk-has-two-at-stripe"),
         pytest.param("0", "usd", "0.00", id="free"),
         pytest.param("0", "jpy", "0", id="free-without-digits"),
         pytest.param("5", "usd", "0.05", id="less-than-one"),
@@ -55,7 +57,12 @@ def test_major_units(minor, currency, shown):
     assert major_units(Decimal(minor), currency) == shown
 
 
-@given(st.integers(0, 10**15), st.sampled_from(["usd", "eur", "isk", *sorted(NO_DIGITS), *sorted(THREE_DIGITS)]))
+def test_the_currencies_without_digits_and_with_three_are_stripes():
+    assert " ".join(sorted(NO_DIGITS)).upper() == "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF"
+    assert " ".join(sorted(THREE_DIGITS)).upper() == "BHD JOD KWD OMR TND"
+
+
+@given(st.integers(0, 10**15), st.sampled_from(["usd", "eur", "isk", "ugx", *sorted(NO_DIGITS), *sorted(THREE_DIGITS)]))
 def test_major_units_have_the_digits_of_the_currency_and_lose_nothing(minor, currency):
     shown = major_units(Decimal(minor), currency)
     digits = currency_digits(currency)

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.commands import Run
 from tests.shop import LONG_AGO, Shop
 
 JANE = {"email": "jane@example.com", "name": "Jane", "lms_user_id": 42}
@@ -129,6 +130,58 @@ def test_a_full_contract_refuses_those_who_are_not_in_it(api: httpx.Client, shop
     wanted = basket(second, codes=sold.codes[second])
     assert refusals(api, wanted) == [{"error_code": "contract_full", "product": second}]
     assert api.post("/checkout/", json={**wanted, "learner": JOHN}).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "enrollment_end = now() - interval '1 second'",
+        "enrollment_start = now() + interval '1 hour'",
+        "\"end\" = now() - interval '1 day', enrollment_end = now() - interval '1 day'",
+    ],
+    ids=["over", "not-begun", "run-over"],
+)
+@pytest.mark.parametrize("attached", [True, False])
+def test_nothing_is_spent_on_a_run_that_nobody_can_enter(api: httpx.Client, shop: Shop, when: str, attached: bool):
+    sold = shop.sell(cap=2)
+    if attached:
+        shop.attach(sold.every_code[0], JANE["email"])
+    before = (shop.redemptions(sold.slug), shop.attached(sold.slug))
+    shop.run(f"UPDATE course_run SET {when} WHERE contract_id IS NOT NULL")
+    for codes in ([sold.every_code[0]], []) if attached else ([sold.every_code[0]],):
+        found = refusals(api, basket(sold.product, codes=codes))
+        assert found == [{"error_code": "run_not_open", "product": sold.product}]
+    assert nothing_recorded(shop)
+    assert (shop.redemptions(sold.slug), shop.attached(sold.slug)) == before
+
+
+def test_one_who_is_enrolled_in_a_run_that_closed_is_told_that_they_are(api: httpx.Client, shop: Shop):
+    sold = shop.sell(cap=2)
+    assert api.post("/checkout/", json=basket(sold.product, codes=sold.every_code[:1])).status_code == 201
+    shop.run("UPDATE course_run SET enrollment_end = now() - interval '1 second'")
+    assert refusals(api, basket(sold.product, codes=sold.every_code[:1]))[0]["error_code"] == "already_enrolled"
+
+
+def test_a_contract_extended_beyond_its_runs_sells_nothing_until_it_has_new_ones(
+    api: httpx.Client, shop: Shop, run: Run, monkeypatch: pytest.MonkeyPatch, database_url: str
+):
+    sold = shop.sell(cap=2, end=LONG_AGO)
+    shop.change(sold.slug, ends_on=None)
+    wanted = basket(sold.product, codes=sold.every_code[:1])
+    assert refusals(api, wanted) == [{"error_code": "run_not_open", "product": sold.product}]
+    assert nothing_recorded(shop)
+    assert shop.redemptions(sold.slug) == shop.attached(sold.slug) == []
+    monkeypatch.setenv("B2B_DATABASE_URL", database_url)
+    assert run("b2b_contract", "courseware", sold.slug, "course-v1:MITx+1.00", "--rerun").status == 0
+    again = shop.sold(sold.slug)
+    product = again.products[-1]
+    assert api.post("/checkout/", json=basket(product, codes=again.codes[product][:1])).status_code == 201
+
+
+def test_a_product_without_a_contract_may_be_bought_whenever(api: httpx.Client, shop: Shop):
+    sold = shop.sell(cap=2)
+    shop.run("UPDATE course_run SET contract_id = NULL, enrollment_end = now() - interval '1 day'")
+    assert api.post("/checkout/", json=basket(sold.product)).status_code == 201
 
 
 def test_at_zero_total_it_completes_at_once_and_attaches(api: httpx.Client, shop: Shop):

@@ -7,6 +7,7 @@ from itertools import product
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.tokens import service as tokens
@@ -158,6 +159,20 @@ def test_a_bound_token_shows_its_organization_only(visitor, database, sold, shop
     assert visitor.get(f"/contracts/{sold.slug}/compare?earlier={other}&later={newest}").status_code == 404
 
 
+def test_the_status_page_says_what_is_wrong_to_a_token_that_sees_everything(visitor, database, sold):
+    assert visitor.get("/status/").headers["location"].endswith("/sign-in?next=%2Fstatus%2F")
+    sign_in(visitor, token(database))
+    page = visitor.get("/status/").text
+    assert "daemon has not reported yet" in page
+    assert "operators" in page
+
+
+def test_the_status_page_is_not_shown_to_a_token_of_one_organization(visitor, database, sold):
+    sign_in(visitor, token(database, organization="ACME"))
+    assert visitor.get("/status/").status_code == 404
+    assert "Status" not in visitor.get("/").text
+
+
 def test_addresses_are_shown_to_a_token_that_may_see_them(visitor, database, sold, shop: Shop):
     sign_in(visitor, token(database, "emails"))
     first, _, third = shop.run("SELECT id FROM sheet_snapshot ORDER BY id")
@@ -259,3 +274,17 @@ def test_every_type_that_a_field_names_is_linked_and_explained_once(visitor):
     assert {anchor for anchor in anchors if anchor.startswith("type-")} <= linked
     assert 'list of <a href="#type-CodeOut">CodeOut</a>' in page
     assert re.search(r'id="type-CodeOut".*?attached_by.*?</section>', page, re.DOTALL)
+
+
+def test_a_run_that_failed_in_edx_shows_on_its_contracts_page_and_why_to_unbound_tokens(
+    visitor, database, sold, shop: Shop
+):
+    run = shop.run("SELECT courseware_id FROM course_run WHERE contract_id = 1")[0]
+    with database.session() as session:
+        session.execute(text("UPDATE course_run SET edx_state = 'failed', edx_error = 'Studio answered 403'"))
+    sign_in(visitor, token(database, "read"))
+    page = visitor.get("/contracts/acme-2026").text
+    assert run in page and "Studio answered 403" in page
+    sign_in(visitor, token(database, "read", organization=shop.run("SELECT org_key FROM organization WHERE id = 1")[0]))
+    page = visitor.get("/contracts/acme-2026").text
+    assert run in page and ">failed<" in page and "Studio answered 403" not in page

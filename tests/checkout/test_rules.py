@@ -21,7 +21,9 @@ def baskets(draw):
     """`(products, codes, items, offers, standings)`, mostly such as might be allowed: for most products a code of theirs
     is offered. Product 4 and code z are not known."""
     items = {
-        product: Item(product, draw(money), draw(likely), draw(st.sampled_from([None, *CONTRACTS])), draw(seldom))
+        product: Item(
+            product, draw(money), draw(likely), draw(st.sampled_from([None, *CONTRACTS])), draw(seldom), draw(likely)
+        )
         for product in (1, 2, 3)
     }
     offers, offered = {}, []
@@ -56,6 +58,7 @@ def test_an_allowed_basket_breaks_no_rule(basket):
         item = items[line.product]
         assert item.active
         assert not item.enrolled
+        assert item.run_open or item.contract_id is None
         if line.code is not None:
             offer = offers[line.code]
             assert (offer.product_id, offer.contract_id, offer.valid) == (item.product_id, item.contract_id, True)

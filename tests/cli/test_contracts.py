@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from b2b_pipelines.db.engine import Database
 from tests.commands import Run
 
 SHEET = "https://docs.google.com/spreadsheets/d/1AbCdEfGhIjKlMnOpQrStUvWxYz0123456789/edit#gid=0"
@@ -364,3 +366,53 @@ def test_the_doctor_says_that_the_database_does_not_answer(run: Run, monkeypatch
     assert ran.status == 1
     assert not database["on"]
     assert "PostgreSQL does not answer" in database["says"]
+
+
+def test_a_later_end_tells_how_many_runs_end_before_it_and_names_rerun(run: Run) -> None:
+    create(run, "--end", "2027-01-31")
+    for number in (1, 2):
+        run(f"b2b_contract courseware 1 course-v1:UAI+C{number}")
+    changed = run("b2b_contract modify 1 --end 2027-06-30")
+    assert changed.status == 0
+    assert "2 runs end before the contract acme-2026 does" in " ".join(changed.out.split())
+    assert "--rerun" in changed.out
+    listed = run("b2b_contract modify 1 --end 2027-07-31 --json").json["runs_ending_early"]
+    assert listed == [f"course-v1:UAI_ACMECORP+C{number}+2026_C1" for number in (1, 2)]
+
+
+def test_runs_that_end_early_are_a_note_of_validate_until_there_is_a_further_run(run: Run) -> None:
+    create(run, "--end", "2027-01-31")
+    run("b2b_contract courseware 1 course-v1:UAI+C1")
+    assert "runs_ending_early" not in run("b2b_contract modify 1 --price 5 --json").json
+    assert "runs_ending_early" not in run("b2b_contract modify 1 --end 2027-01-15 --json").json
+    assert run("b2b_codes validate --json").json == []
+    for changes in ("--end 2027-06-30", "--no-end-date"):
+        run(f"b2b_contract modify 1 {changes}")
+        validated = run("b2b_codes validate")
+        assert validated.status == 0
+        assert "1 run ends before the contract acme-2026 does" in " ".join(validated.out.split())
+        (note,) = run("b2b_codes validate --json").json
+        assert (note["contract"], note["runs"]) == ("acme-2026", ["course-v1:UAI_ACMECORP+C1+2026_C1"])
+    run("b2b_contract courseware 1 course-v1:UAI+C1 --rerun")
+    assert run("b2b_codes validate --json").json == []
+
+
+def test_a_dry_run_tells_of_the_runs_that_would_end_early(run: Run) -> None:
+    create(run, "--end", "2027-01-31")
+    run("b2b_contract courseware 1 course-v1:UAI+C1")
+    planned = run("b2b_contract modify 1 --end 2027-06-30 --dry-run --json")
+    assert planned.status == 0, planned.err
+    assert planned.json["runs_ending_early"] == ["course-v1:UAI_ACMECORP+C1+2026_C1"]
+    assert run("b2b_codes validate --json").json == []
+
+
+def test_the_listing_says_why_a_run_failed_in_edx(run: Run, database: Database) -> None:
+    create(run)
+    run("b2b_contract courseware 1 course-v1:UAI+C1")
+    with database.session() as session:
+        session.execute(
+            text("UPDATE course_run SET edx_state = 'failed', edx_error = 'Studio answered 403' WHERE id = 3")
+        )
+    (row,) = run("b2b_list courseware --json").json
+    assert (row["edx_state"], row["edx_error"]) == ("failed", "Studio answered 403")
+    assert "failed in edX: Studio answered 403" in " ".join(run("b2b_list courseware").out.split())

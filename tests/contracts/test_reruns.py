@@ -23,9 +23,11 @@ def test_studio_is_asked_for_every_run_of_the_contract(shop: Shop, sandbox: Sand
     report = reruns.ask_for_reruns(shop.database, studio, sold.slug)
     assert report == reruns.RerunReport(created=[RUN_1, RUN_2])
     assert states(shop) == ["created", "created"]
-    first = sandbox.studio.reruns[0]
-    assert (first.run, first.source, first.title) == (RUN_1, "course-v1:MITx+1.00+SOURCE", "Course 1")
-    assert first.schedule == {
+    first = sandbox.studio.clones[0]
+    assert (first.run, first.source) == (RUN_1, "course-v1:MITx+1.00+SOURCE")
+    run = sandbox.studio.runs[RUN_1]
+    assert (run["title"], run["pacing_type"]) == ("Course 1", "self_paced")
+    assert run["schedule"] == {
         "start": "2026-09-01T00:00:00Z",
         "end": "2027-06-30T23:59:59Z",
         "enrollment_start": "2026-09-01T00:00:00Z",
@@ -52,7 +54,7 @@ def test_500_twice_and_then_fine_is_created(shop: Shop, sandbox: Sandbox, studio
     sold = shop.sell()
     sandbox.faults.answer(500, vendor="studio", times=2)
     assert reruns.ask_for_reruns(shop.database, studio, sold.slug).created == [RUN_1]
-    assert len(sandbox.log.entries(vendor="studio")) == 3
+    assert len(sandbox.log.entries(vendor="studio")) == 2 + 2
 
 
 def test_a_run_that_edx_has_already_counts_as_created(shop: Shop, sandbox: Sandbox, studio: Studio):
@@ -84,12 +86,14 @@ def test_one_course_failing_leaves_the_others(shop: Shop, sandbox: Sandbox, stud
     assert list(report.failed) == [RUN_2]
     assert len(report.created) == 2
     assert states(shop) == ["created", "failed", "created"]
-    assert "404" in shop.run("SELECT edx_error FROM course_run WHERE edx_error IS NOT NULL")[0]
+    assert (
+        "Source course does not exist." in shop.run("SELECT edx_error FROM course_run WHERE edx_error IS NOT NULL")[0]
+    )
 
 
 def test_a_400_about_anything_else_is_a_failure(shop: Shop, sandbox: Sandbox, studio: Studio):
     sold = shop.sell()
-    sandbox.faults.answer(400, {"run": ["Enter a valid value."]}, vendor="studio")
+    sandbox.faults.answer(400, {"non_field_errors": ["Enter a valid value."]}, vendor="studio")
     assert "Enter a valid value" in reruns.ask_for_reruns(shop.database, studio, sold.slug).failed[RUN_1]
 
 
@@ -112,7 +116,41 @@ def test_an_answer_that_is_cut_off_after_the_work_counts_as_created(shop: Shop, 
     sold = shop.sell()
     sandbox.faults.cut("after", vendor="studio")
     assert reruns.ask_for_reruns(shop.database, studio, sold.slug).created == [RUN_1]
-    assert len(sandbox.studio.reruns) == 1
+    assert len(sandbox.studio.clones) == 1
+
+
+def test_an_open_ended_contract_sends_no_end_and_is_created(shop: Shop, sandbox: Sandbox, studio: Studio):
+    sold = shop.sell(start=date(2026, 9, 1))
+    assert reruns.ask_for_reruns(shop.database, studio, sold.slug).failed == {}
+    assert sandbox.studio.runs[RUN_1]["schedule"] == {
+        "start": "2026-09-01T00:00:00Z",
+        "end": None,
+        "enrollment_start": "2026-09-01T00:00:00Z",
+        "enrollment_end": None,
+    }
+
+
+def test_a_clone_whose_times_could_not_be_set_is_failed_and_set_the_next_time(
+    shop: Shop, sandbox: Sandbox, studio: Studio
+):
+    sold = shop.sell(end=date(2027, 6, 30))
+    sandbox.faults.answer(403, vendor="studio", method="PATCH")
+    assert "403" in reruns.ask_for_reruns(shop.database, studio, sold.slug).failed[RUN_1]
+    assert states(shop) == ["failed"]
+    assert sandbox.studio.runs[RUN_1]["schedule"]["end"] is None
+    assert reruns.ask_for_reruns(shop.database, studio, sold.slug).created == [RUN_1]
+    assert sandbox.studio.runs[RUN_1]["schedule"]["end"] == "2027-06-30T23:59:59Z"
+    assert len(sandbox.studio.clones) == 1
+
+
+def test_a_run_that_studio_has_under_another_key_is_failed_and_both_are_named(
+    shop: Shop, sandbox: Sandbox, studio: Studio
+):
+    sold = shop.sell()
+    sandbox.faults.answer(200, {"id": "course-v1:MITx+1.00+2026_C1"}, vendor="studio", method="PATCH")
+    failed = reruns.ask_for_reruns(shop.database, studio, sold.slug).failed[RUN_1]
+    assert "course-v1:MITx+1.00+2026_C1" in failed and RUN_1 in failed
+    assert states(shop) == ["failed"]
 
 
 def test_an_unknown_contract_is_refused(shop: Shop, studio: Studio):

@@ -201,3 +201,21 @@ def test_first_permits_of_an_account_asked_for_at_once_are_counted_too(engine: E
 def test_a_limit_below_one_makes_no_sense(engine: Engine) -> None:
     with pytest.raises(ValueError, match="at least one"):
         Limiter(engine, ACCOUNT, 0)
+
+
+def test_routine_work_leaves_its_rest_of_the_window_to_urgent_work_and_reserves_nothing(engine: Engine) -> None:
+    routine = Limiter(engine, ACCOUNT, 8, window=2, margin=0, share=0.75)
+    urgent = limiter(engine, 8, window=2)
+    assert sum(routine.wait("read") for _ in range(6)) < 0.5
+    with ThreadPoolExecutor(4) as threads:
+        waiting = [threads.submit(routine.wait, "read") for _ in range(4)]
+        assert urgent.wait("read") + urgent.wait("read") < 0.5
+        assert all(each.result() > 0.5 for each in waiting)
+
+
+def test_routine_work_gives_up_when_no_permit_is_free_in_time(engine: Engine) -> None:
+    routine = Limiter(engine, ACCOUNT, 4, window=30, margin=0, share=0.5, max_wait=0.2)
+    routine.wait("read")
+    routine.wait("read")
+    with pytest.raises(OutOfPermits, match="at 2 a minute"):
+        routine.wait("read")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from b2b_pipelines.faults.rules import NAMED, Finished, Seen, Subject, messages, news
+from b2b_pipelines.faults.rules import NAMED, Finished, Lasting, Seen, Subject, messages, news, who_acts
 
 SHEET = Subject("partition", "sheet_snapshots", "acme")
 CHECK = Subject("check", "sheet_has_no_conflicts (sheet_snapshots)", "acme")
@@ -31,8 +31,21 @@ def right(subject: Subject) -> Seen:
     ],
 )
 def test_news(known: list[Subject], seen: list[Seen], begun: int, over: int) -> None:
-    changes = news(known, seen)
+    changes = news([Lasting(subject) for subject in known], seen)
     assert (len(changes.begun), len(changes.over)) == (begun, over)
+
+
+def test_a_new_cause_is_a_new_fault_and_what_is_right_ends_all_of_them() -> None:
+    unshared, defect = Seen(SHEET, False, cause="sheet_unshared"), Seen(SHEET, False, cause="KeyError")
+    assert news([unshared.fault], [defect]).begun == (defect,)
+    assert news([unshared.fault, defect.fault], [defect]).begun == ()
+    assert news([unshared.fault, defect.fault], [right(SHEET)]).over == (SHEET,)
+
+
+def test_an_unexpected_error_is_for_developers_and_an_unsynced_sheet_for_the_customer() -> None:
+    assert who_acts(Lasting(SHEET, "KeyError")) == "developers"
+    assert who_acts(Lasting(SHEET, "google_unavailable")) == "operators"
+    assert who_acts(Lasting(Subject("check", "sheet_is_synced (sheet_snapshots)", "acme"))) == "customer"
 
 
 subjects = st.builds(Subject, st.just("partition"), st.sampled_from("ab"), st.sampled_from("xyz"))
@@ -43,7 +56,7 @@ runs = st.lists(st.lists(st.builds(Seen, subjects, st.booleans(), st.just("words
 def test_every_beginning_is_followed_by_one_end_before_the_next_beginning(seen: list[list[Seen]]) -> None:
     known: set[Subject] = set()
     for shown in seen:
-        changes = news(known, shown)
+        changes = news([Lasting(subject) for subject in known], shown)
         assert not known & {each.subject for each in changes.begun}
         assert known >= set(changes.over)
         known = (known | {each.subject for each in changes.begun}) - set(changes.over)
@@ -53,7 +66,11 @@ def test_every_beginning_is_followed_by_one_end_before_the_next_beginning(seen: 
 
 def told(failed: bool, seen: list[Seen], known: tuple[Subject, ...] = ()) -> list[dict[str, object]]:
     finished = Finished("1f", "sheet_refresh_job", failed, seen)
-    return list(messages(finished, news(known, seen), dict.fromkeys(known, "2026-11-01T10:00:00+00:00")))
+    return list(
+        messages(
+            finished, news([Lasting(each) for each in known], seen), dict.fromkeys(known, "2026-11-01T10:00:00+00:00")
+        )
+    )
 
 
 def test_a_failed_run_is_one_message_that_names_what_failed_and_why() -> None:

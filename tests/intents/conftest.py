@@ -96,6 +96,20 @@ class StripeSide:
         body, headers = signed(event, secret, at=at)
         return httpx.post(self.url, content=body, headers=headers, timeout=30)
 
+    def tell(self, event: dict[str, Any], **options: Any) -> str:
+        """Deliver an event; the effect."""
+        answer = self.deliver(event, **options)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["effect"])
+
+    def session(self, kind: str, intent: dict[str, Any] | None, session_id: str = "cs_1", **session: Any) -> str:
+        """Tell a new event `checkout.session.…` of a session; the effect."""
+        uuid = intent["uuid"] if intent else None
+        event_id = f"evt_session_{next(self._numbers)}"
+        kind = f"checkout.session.{kind}"
+        event = checkout_event(event_id, kind=kind, client_reference_id=uuid, **{"id": session_id, **session})
+        return self.tell(event)
+
     def pays(self, intent: dict[str, Any] | str, **session: Any) -> str:
         """Tell that the intent was paid; the effect."""
         uuid = intent if isinstance(intent, str) else intent["uuid"]

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from b2b_pipelines.intents import service
+from b2b_pipelines.intents import payments, service
 from b2b_pipelines.intents.service import Wish
 from b2b_pipelines.learners.service import Person
 from b2b_pipelines.sandbox.stripe import checkout_event
@@ -28,7 +28,7 @@ def paid(database):
     with database.session() as session:
         intent, _ = service.reserve(session, Wish(Person("jane@example.com")), now, timedelta(hours=24))
         event = checkout_event("evt_1", client_reference_id=str(intent.uuid))
-        service.receive_event(session, event, now)
+        payments.receive_event(session, event, now)
         return str(intent.uuid)
 
 

@@ -13,8 +13,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from assets.checkout import checkout_intents
-from b2b_pipelines.intents import service, store
+from b2b_pipelines.intents import payments, service, store
 from b2b_pipelines.intents.rules import ERRORED, IntentState
+from b2b_pipelines.intents.service import Upkeep
 from b2b_pipelines.sandbox.stripe import checkout_event, signed
 from resources.database import DatabaseResource
 from tests.intents.conftest import EVENTS, PATH
@@ -42,7 +43,7 @@ def clean_up(database, stalled_after=timedelta(seconds=180), now=None):
 def expired(database, intents, *args, **wish):
     made = intents.make(*args, **wish)
     end_reservation(database, made)
-    assert clean_up(database)[0] == 1
+    assert clean_up(database).expired == 1
     return made
 
 
@@ -358,10 +359,10 @@ class TestEvents:
     @pytest.mark.parametrize(
         ("event", "effect"),
         [
-            ({"payment_status": "unpaid"}, "not_paid"),
+            ({"mode": "setup", "payment_status": "no_payment_required"}, "not_paid"),
             ({"client_reference_id": str(uuid4())}, "unknown_intent"),
             ({"client_reference_id": None}, "unknown_intent"),
-            ({"kind": "invoice.paid"}, "other_type"),
+            ({"kind": "invoice.paid", "object": "invoice"}, "other_type"),
         ],
     )
     def test_what_pays_nothing_is_recorded_and_has_no_effect(self, intents, stripe, database, event, effect):
@@ -533,7 +534,7 @@ class TestUpkeep:
         assert (materialization.metadata["expired"].value, materialization.metadata["stalled"].value) == (1, 1)
         states = [intents.get(intent)["state"] for intent in (open_one, ended, fresh, stale)]
         assert states == ["created", "expired", "paid", "errored_fulfillment_stalled"]
-        assert clean_up(database) == (0, [])
+        assert clean_up(database) == Upkeep(0, [], 0)
         assert intents.get(stale)["last_error"]
 
     def test_a_payment_during_the_upkeep_wins(self, intents, stripe, database):
@@ -543,10 +544,10 @@ class TestUpkeep:
         event = checkout_event("evt_1", client_reference_id=made["uuid"])
         with ThreadPoolExecutor(1) as pool:
             with database.session() as payment:
-                service.receive_event(payment, event, datetime.now(UTC))
+                payments.receive_event(payment, event, datetime.now(UTC))
                 upkeep = pool.submit(clean_up, database)
                 wait_for_a_lock(database)
-            assert upkeep.result(10) == (0, [])
+            assert upkeep.result(10) == Upkeep(0, [], 0)
         assert intents.get(made)["state"] == "paid"
 
     def test_a_payment_that_comes_while_the_upkeep_has_not_committed_is_paid_too(self, intents, stripe, database):

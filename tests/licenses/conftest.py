@@ -1,12 +1,14 @@
 """Worlds of plans and licenses, put into the database as they are."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
 from sqlalchemy import insert, text
 
 from b2b_pipelines.db.engine import Database
+from b2b_pipelines.licenses.identity import email_key, person_key
 from b2b_pipelines.licenses.models import (
     CustomerAgreement,
     License,
@@ -15,13 +17,15 @@ from b2b_pipelines.licenses.models import (
     RefusedAddress,
     SubscriptionPlan,
 )
-from b2b_pipelines.licenses.rules import World
+from b2b_pipelines.licenses.rules import LicenseFacts
 from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
+from b2b_pipelines.sandbox.open_edx.rest import Throttles
 from b2b_pipelines.vendors.http import Patience
 from b2b_pipelines.vendors.license_manager import LicenseManager
 from b2b_pipelines.vendors.open_edx import ClientCredentials, EnterpriseLms
 
+SOME_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 TABLES = (
     "license_event",
     "refused_address",
@@ -32,14 +36,14 @@ TABLES = (
     "customer_agreement",
 )
 
-Put = Callable[[World], None]
+Put = Callable[[LicenseFacts], None]
 
 
 @pytest.fixture
 def put(database: Database) -> Put:
     """Replaces what the database knows of licenses by a world of the rules."""
 
-    def replace(world: World) -> None:
+    def replace(world: LicenseFacts) -> None:
         customers = sorted(
             {plan.customer for plan in world.plans.values()} | {customer for customer, _ in world.refusals}
         )
@@ -58,6 +62,9 @@ def put(database: Database) -> Put:
                     "expiration_date": plan.expiration_date,
                     "is_active": plan.is_active,
                     "for_internal_use_only": plan.internal,
+                    "plan_type": plan.plan_type,
+                    "held_since": plan.hold.since if plan.hold else None,
+                    "held_from": plan.hold.moved_from if plan.hold else None,
                 }
                 for plan in world.plans.values()
             ],
@@ -66,6 +73,7 @@ def put(database: Database) -> Put:
                     "prior_plan_uuid": plan.uuid,
                     "renewed_plan_uuid": plan.renewal.renewed_plan,
                     "processed": plan.renewal.processed,
+                    "effective_date": plan.renewal.effective_date,
                 }
                 for plan in world.plans.values()
                 if plan.renewal
@@ -75,10 +83,13 @@ def put(database: Database) -> Put:
                     "uuid": held.uuid,
                     "plan_uuid": held.plan,
                     "status": held.status,
-                    "user_email": held.email_key,
-                    "email_key": held.email_key,
+                    "user_email": held.address,
+                    "email_key": email_key(held.address),
+                    "person_key": person_key(held.address),
                     "lms_user_id": held.lms_user_id,
                     "renewed_to": held.renewed_to,
+                    "retired_at": SOME_TIME if held.retired else None,
+                    "unseen_since": SOME_TIME if held.unseen else None,
                 }
                 for held in world.licenses.values()
             ],
@@ -118,8 +129,12 @@ def lms(sandbox: Sandbox) -> Iterator[EnterpriseLms]:
 
 @pytest.fixture
 def license_manager(sandbox: Sandbox) -> Iterator[LicenseManager]:
+    """A client that does not pace itself, and a license-manager without limits."""
+    sandbox.license_manager.throttles = Throttles()
     credentials = ClientCredentials(sandbox.lms.url, CLIENT_ID, CLIENT_SECRET)
-    client = LicenseManager(sandbox.license_manager.url, credentials, timeout=5, patience=Patience(first_wait=0.005))
+    client = LicenseManager(
+        sandbox.license_manager.url, credentials, timeout=5, patience=Patience(first_wait=0.005), rates=()
+    )
     yield client
     client.close()
     credentials.close()

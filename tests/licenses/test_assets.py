@@ -15,7 +15,7 @@ from b2b_pipelines.db.engine import Database
 from b2b_pipelines.faults.rules import Subject
 from b2b_pipelines.faults.store import known
 from b2b_pipelines.licenses.models import ExpiredLicense, License, LicenseEvent
-from b2b_pipelines.licenses.rules import EventName, HeldLicense, LicenseStatus, Plan, World
+from b2b_pipelines.licenses.rules import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan
 from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.sandbox.license_manager import license_row, plan
 from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
@@ -37,6 +37,7 @@ def surroundings(monkeypatch: pytest.MonkeyPatch, database_url: str, sandbox: Sa
     monkeypatch.setenv("B2B_OAUTH_CLIENT_ID", CLIENT_ID)
     monkeypatch.setenv("B2B_OAUTH_CLIENT_SECRET", CLIENT_SECRET)
     monkeypatch.setenv("B2B_UNLINK_CUSTOMERS", f"{ONE},{TWO}")
+    monkeypatch.setenv("B2B_LICENSE_HOLD_HOURS", "0")
 
 
 @pytest.fixture(scope="module")
@@ -121,13 +122,15 @@ def test_the_chain_goes_from_license_manager_to_the_unlinked_learners(
     definitions: dg.Definitions, instance: DagsterInstance, database: Database, sandbox: Sandbox
 ) -> None:
     list_customer(sandbox, ONE)
+    sandbox.lms.link(ONE, ["another@example.com"])
     result = run(definitions, instance, [ONE])
     assert result.success
     assert [asset for asset, _ in made(result)] == CHAIN
-    assert sandbox.lms.linked(ONE) == set()
+    assert sandbox.lms.linked(ONE) == {"another@example.com"}
     assert len(sandbox.lms.ended()) == 3
     assert checked(result) == {
         "import_is_complete": True,
+        "renewals_are_kept": True,
         "terminated_before_unlinked": True,
         "unlink_confirmed": True,
     }
@@ -168,7 +171,7 @@ def test_one_customers_failure_touches_nobody_else(
     assert len(sandbox.lms.linked(ONE)) == 3
     failure = result.filter_events(lambda event: event.event_type is DagsterEventType.STEP_FAILURE)[0]
     description = str(failure.step_failure_data.user_failure_data.description)  # type: ignore[union-attr]
-    assert "3 × 422" in description
+    assert "1 × 422" in description
     assert str(UUID(int=1000)) in description
     assert "@" not in description
 
@@ -241,7 +244,7 @@ def test_internal_plans_are_taken_in_when_the_config_says_so(
 ) -> None:
     internal = Plan(UUID(int=10), ONE, datetime.now(UTC).replace(microsecond=0) - timedelta(days=1), internal=True)
     seat = HeldLicense(UUID(int=1000), internal.uuid, LicenseStatus.ACTIVATED, "jane@example.com")
-    put(World({internal.uuid: internal}, {seat.uuid: seat}))
+    put(LicenseFacts({internal.uuid: internal}, {seat.uuid: seat}))
     run(definitions, instance, [ONE], ["enrollment_terminations"])
     assert events(database, EventName.TERMINATED) == 0
     run(definitions, instance, [ONE], ["enrollment_terminations"], include_internal=True)
@@ -286,7 +289,7 @@ def test_without_license_manager_the_chain_works_with_what_files_brought_in(
     monkeypatch.delenv("B2B_LICENSE_MANAGER_URL")
     end = datetime.now(UTC).replace(microsecond=0) - timedelta(days=100)
     seat = HeldLicense(UUID(int=1000), UUID(int=10), LicenseStatus.ACTIVATED, "jane@example.com")
-    put(World({UUID(int=10): Plan(UUID(int=10), ONE, end)}, {seat.uuid: seat}))
+    put(LicenseFacts({UUID(int=10): Plan(UUID(int=10), ONE, end)}, {seat.uuid: seat}))
     sandbox.lms.link(ONE, ["jane@example.com"])
     assert run(definitions, instance, [ONE]).success
     assert sandbox.lms.linked(ONE) == set()
@@ -302,7 +305,7 @@ def test_without_an_lms_the_failure_says_what_to_set(
     monkeypatch.delenv("B2B_LMS_URL")
     end = datetime.now(UTC).replace(microsecond=0) - timedelta(days=100)
     seat = HeldLicense(UUID(int=1000), UUID(int=10), LicenseStatus.ACTIVATED, "jane@example.com")
-    put(World({UUID(int=10): Plan(UUID(int=10), ONE, end)}, {seat.uuid: seat}))
+    put(LicenseFacts({UUID(int=10): Plan(UUID(int=10), ONE, end)}, {seat.uuid: seat}))
     result = run(definitions, instance, [ONE])
     failure = result.filter_events(lambda event: event.event_type is DagsterEventType.STEP_FAILURE)[0]
     assert "set B2B_LMS_URL" in str(failure.step_failure_data.user_failure_data.description)  # type: ignore[union-attr]
@@ -339,7 +342,7 @@ def test_the_sensor_adds_the_customers_that_are_known(
     instance: DagsterInstance, put: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("B2B_UNLINK_CUSTOMERS")
-    put(World({UUID(int=10): Plan(UUID(int=10), TWO, datetime(2026, 1, 1, tzinfo=UTC))}, {}))
+    put(LicenseFacts({UUID(int=10): Plan(UUID(int=10), TWO, datetime(2026, 1, 1, tzinfo=UTC))}, {}))
     with dg.build_sensor_context(instance=instance, resources={"database": DatabaseResource()}) as context:
         data = customer_partitions.evaluate_tick(context)
     assert [request.partition_keys for request in data.dynamic_partitions_requests or []] == [[str(TWO)]]

@@ -27,6 +27,7 @@ def surroundings(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
     monkeypatch.setenv("B2B_OAUTH_CLIENT_ID", CLIENT_ID)
     monkeypatch.setenv("B2B_OAUTH_CLIENT_SECRET", CLIENT_SECRET)
     monkeypatch.setenv("B2B_UNLINK_CUSTOMERS", str(ONE))
+    monkeypatch.setenv("B2B_LICENSE_HOLD_HOURS", "0")
 
 
 @pytest.fixture
@@ -76,6 +77,7 @@ def test_an_import_says_what_it_changed(b2b: Run, imported: tuple[Path, Path]) -
         "plans": {"created": 0, "updated": 0, "unchanged": 2},
         "licenses": {"created": 0, "updated": 0, "unchanged": 6},
         "ignored": {},
+        "held": [],
     }
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.licenses.models import LicenseEvent
-from b2b_pipelines.licenses.rules import EventName, HeldLicense, LicenseStatus, Plan, World
+from b2b_pipelines.licenses.rules import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan
 from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 
@@ -95,14 +95,14 @@ def commands(database_url: str, sandbox: Sandbox, tmp_path: Path) -> Iterator[Co
     started.process.stdout.close()
 
 
-def lapsed_world(*, terminated: bool) -> World:
+def lapsed_world(*, terminated: bool) -> LicenseFacts:
     expiration = datetime.now(UTC).replace(microsecond=0) - timedelta(days=100)
     licenses = [
         HeldLicense(UUID(int=1000 + number), PLAN, LicenseStatus.ACTIVATED, f"p{number:03}@example.com")
         for number in range(PEOPLE)
     ]
     events = {(each.uuid, EventName.TERMINATED, expiration): expiration for each in licenses} if terminated else {}
-    return World({PLAN: Plan(PLAN, CUSTOMER, expiration)}, {each.uuid: each for each in licenses}, events)
+    return LicenseFacts({PLAN: Plan(PLAN, CUSTOMER, expiration)}, {each.uuid: each for each in licenses}, events)
 
 
 def recorded(database: Database, name: EventName) -> int:
@@ -122,7 +122,7 @@ def test_killed_at_random_points_it_converges(
         sandbox.reset()
         there = lapsed_world(terminated=verb == "unlink")
         put(there)
-        sandbox.lms.link(CUSTOMER, [each.email_key for each in there.licenses.values() if each.email_key])
+        sandbox.lms.link(CUSTOMER, [each.address for each in there.licenses.values() if each.address])
         victim = Victim()
         delay = dice.choice([0.0, 0.0, dice.uniform(0, 0.01)])
         act = victim.kill if delay == 0 else threading.Timer(delay, victim.kill).start
@@ -151,7 +151,7 @@ def test_two_processes_at_once_have_one_effect(
 ) -> None:
     there = lapsed_world(terminated=True)
     put(there)
-    sandbox.lms.link(CUSTOMER, [each.email_key for each in there.licenses.values() if each.email_key])
+    sandbox.lms.link(CUSTOMER, [each.address for each in there.licenses.values() if each.address])
     sandbox.faults.delay(0.3, "before", vendor="lms", kind="write")
     other = Commands(commands.environment, tmp_path / "other")
     commands.start("unlink", "--json")

@@ -12,7 +12,7 @@ import pytest
 from b2b_pipelines.api.app import create_app
 from b2b_pipelines.contracts.models import Organization
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.licenses.rules import EventName, HeldLicense, LicenseStatus, Plan, World
+from b2b_pipelines.licenses.rules import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan
 from b2b_pipelines.settings import read_settings
 from b2b_pipelines.tokens import service as tokens
 from tests.api.conftest import serving
@@ -30,9 +30,9 @@ def url(database: Database, put: Any, monkeypatch: pytest.MonkeyPatch) -> Iterat
         for plan in plans
         for number in range(plan.uuid.int, plan.uuid.int + 5)
     ]
-    seats[0] = replace(seats[0], email_key="no address")
+    seats[0] = replace(seats[0], address="no address")
     put(
-        World(
+        LicenseFacts(
             {plan.uuid: plan for plan in plans},
             {seat.uuid: seat for seat in seats},
             {(seats[0].uuid, EventName.TERMINATED, EXPIRED): EXPIRED},

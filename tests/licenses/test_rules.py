@@ -10,24 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from b2b_pipelines.licenses.batches import batches, find_rejected
+from b2b_pipelines.licenses.identity import email_key, is_plausible
+from b2b_pipelines.licenses.renewals import in_cycles, oldest_first
 from b2b_pipelines.licenses.rules import (
     Decision,
     EventName,
     HeldLicense,
+    LicenseFacts,
     LicenseStatus,
     Plan,
     Policy,
     Renewal,
-    World,
-    batches,
-    culprits,
     decide,
-    email_key,
     ignore_enrollments_modified_after,
-    in_cycles,
     is_newly_processed,
-    is_plausible,
-    oldest_first,
 )
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -48,7 +45,7 @@ def world(
     other: dict | None = None,
     events: Sequence[EventName] = (EventName.TERMINATED,),
     refusals: Sequence[str] = (),
-) -> World:
+) -> LicenseFacts:
     """One expired plan with one license of jane's, and another plan that may hold a second license."""
     plans = [
         replace(Plan(EXPIRED, CUSTOMER, expiration), **(plan or {})),
@@ -59,7 +56,7 @@ def world(
     ]
     if second is not None:
         licenses.append(replace(HeldLicense(SECOND, OTHER, LicenseStatus.ACTIVATED, "joe@example.com", 8), **second))
-    return World(
+    return LicenseFacts(
         {each.uuid: each for each in plans},
         {each.uuid: each for each in licenses},
         {(LICENSE, name, expiration): LONG_AGO for name in events},
@@ -68,7 +65,7 @@ def world(
 
 
 SUCCESSOR = {"license": {"renewed_to": SECOND}}
-JANE = {"email_key": "jane@example.com"}
+JANE = {"address": "jane@example.com"}
 ENDED, UNLINKED = EventName.TERMINATED, EventName.UNLINKED
 
 CASES = [
@@ -105,13 +102,13 @@ CASES = [
         id="the-renewed-plan-is-not-expired",
     ),
     pytest.param(
-        world(plan={"renewal": Renewal(None, False)}),
+        world(plan={"renewal": Renewal(None, False, NOW)}),
         Decision.PLAN_RENEWAL_PENDING,
         None,
         id="the-renewal-is-not-processed-and-has-no-plan",
     ),
     pytest.param(
-        world(plan={"renewal": Renewal(OTHER, False)}, other={"expiration_date": NOW}),
+        world(plan={"renewal": Renewal(OTHER, False, NOW)}, other={"expiration_date": NOW}),
         Decision.PLAN_RENEWAL_PENDING,
         None,
         id="the-renewal-is-not-processed-though-its-plan-expired",
@@ -132,9 +129,9 @@ CASES = [
     ),
     pytest.param(world(NOW - timedelta(days=90) - INSTANT), Decision.UNLINK, None, id="a-microsecond-more-is-not"),
     pytest.param(world(events=(ENDED, UNLINKED)), Decision.ALREADY_UNLINKED, None, id="unlinked-for-this-expiration"),
-    pytest.param(world(license={"email_key": None}), Decision.NO_EMAIL, None, id="no-address"),
+    pytest.param(world(license={"address": None}), Decision.NO_EMAIL, None, id="no-address"),
     pytest.param(
-        world(license={"email_key": None}, second={"lms_user_id": 7}),
+        world(license={"address": None}, second={"lms_user_id": 7}),
         Decision.NO_EMAIL,
         None,
         id="no-address-comes-before-protected",
@@ -188,7 +185,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("given_world", "decision", "witness"), CASES)
-def test_the_first_row_that_fits_decides(given_world: World, decision: Decision | None, witness: UUID | None) -> None:
+def test_the_first_row_that_fits_decides(
+    given_world: LicenseFacts, decision: Decision | None, witness: UUID | None
+) -> None:
     verdict = decide(given_world.licenses[LICENSE], given_world, POLICY)
     assert (verdict and verdict.decision) == decision
     if verdict:
@@ -313,7 +312,7 @@ def test_one_culprit_among_a_hundred_costs_at_most_two_log2_of_a_hundred_calls(c
         calls.append(part)
         return culprit not in part
 
-    assert culprits(range(100), accepted) == [culprit]
+    assert find_rejected(range(100), accepted) == [culprit]
     assert len(calls) <= 2 * math.log2(100)
 
 
@@ -331,7 +330,7 @@ def test_culprits_are_found_and_everything_else_goes_through_once(case: tuple[in
         through.extend(part)
         return True
 
-    found = culprits(range(size), accepted)
+    found = find_rejected(range(size), accepted)
     assert set(found) == bad
     assert sorted(through) == [item for item in range(size) if item not in bad]
     assert size == 1 or sent_alone == bad

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from assets.partition_results import Event, work_through
+from assets.partitioned import Event, work_through
 from b2b_pipelines.alerts import outbox
 from b2b_pipelines.alerts.models import UnsentAlert
 from b2b_pipelines.db.engine import Database
@@ -231,6 +231,31 @@ def test_without_a_webhook_nothing_waits_for_one(database: Database) -> None:
         assert set(store.known(session)) == {FAULT.subject}
 
 
+def test_a_webhook_that_is_configured_later_hears_of_the_faults_that_last(database: Database, webhook: Webhook) -> None:
+    gone = Seen(Subject("step", "stripe_prices"), False, "Stripe does not answer")
+    service.take_in(database, run_that_showed(FAULT, gone), tell=False)
+    service.take_in(database, run_that_showed(Seen(gone.subject, True)), tell=False)
+    service.take_in(database, run_that_showed())
+    service.take_in(database, run_that_showed())
+    assert outbox.send(database, webhook.url) == 1
+    assert [failure["what"] for failure in webhook.posted[0]["failures"]] == ["academy_catalogs"]
+    service.take_in(database, run_that_showed(Seen(FAULT.subject, True)))
+    outbox.send(database, webhook.url)
+    assert webhook.events() == ["run_failed", "recovered"]
+
+
+def test_a_known_fault_of_a_contract_does_not_hide_a_defect_in_the_same_place(
+    here: Installation, webhook: Webhook
+) -> None:
+    here.place.broken["a"] = PermanentError("share the sheet")
+    here.run()
+    here.place.broken["a"] = KeyError("jo@example.com")
+    here.run()
+    here.run()
+    assert webhook.events() == ["run_failed", "run_failed"]
+    assert webhook.posted[1]["failures"][0]["reason"] == "KeyError (see the log of the run)"
+
+
 def test_two_senders_send_a_message_once(database: Database, webhook: Webhook) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
@@ -256,15 +281,22 @@ def test_a_running_daemon_tells_of_a_sheet_that_is_not_shared_once_and_once_that
 
         processes.daemon("--quick-sensors")
         wait_until(lambda: len(deliveries()) == 1, processes)
-        hidden.modify(max_learners=6)  # another run, and it fails as well
-        wait_until(lambda: len(deliveries()) == 2 and looked_at("alert_on_failure") >= {*deliveries()}, processes)
-        assert webhook.events() == ["run_failed"]
+        hidden.modify(max_learners=6)  # another run, which is green: its customer's state is known
+        wait_until(
+            lambda: (
+                len(deliveries()) == 2
+                and looked_at("alert_on_failure") | looked_at("alert_on_recovery") >= {*deliveries()}
+            ),
+            processes,
+        )
+        assert webhook.events() == ["check_failed"]
+        assert webhook.posted[0]["check"] == "sheet_is_synced (sheet_snapshots)"
         assert [failure["partition"] for failure in webhook.posted[0]["failures"]] == [hidden.slug]
         assert sorted(shared.shown()) == sorted(shared.codes())
         hidden.spreadsheet.share(ACCOUNT)
         hidden.modify(max_learners=7)
         wait_until(lambda: bool(looked_at("alert_on_recovery") & {*deliveries()}), processes)
-        assert webhook.events() == ["run_failed", "recovered"]
+        assert webhook.events() == ["check_failed", "recovered"]
         assert [recovered["partition"] for recovered in webhook.posted[1]["recovered"]] == [hidden.slug]
     assert sorted(hidden.shown()) == sorted(hidden.codes())
     assert len(hidden.shown()) == 7

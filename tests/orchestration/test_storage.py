@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import event, text
 
 from b2b_pipelines import dagster_storage
+from b2b_pipelines.db import engine as database_engine
 from b2b_pipelines.db.embedded import EmbeddedPostgres
 from tests.orchestration.processes import Processes
 
@@ -36,7 +37,7 @@ def test_a_connection_that_was_lost_while_it_lay_idle_is_made_again(
     instance: dg.DagsterInstance, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instance.add_dynamic_partitions("contracts", ["a"])
-    monkeypatch.setattr(dagster_storage, "TRIED_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(database_engine, "TRIED_AFTER_SECONDS", 0.0)
     engine = dagster_storage.pooled(postgres.url("postgres"))
     with engine.connect() as connection:
         others = (

@@ -12,6 +12,7 @@ import pytest
 from google.oauth2 import service_account
 
 from b2b_pipelines.sandbox import Sandbox
+from b2b_pipelines.sandbox.google import Tab
 
 SCOPES = ["https://www.googleapis.com/auth/spreadsheets", "https://www.googleapis.com/auth/drive"]
 
@@ -64,3 +65,50 @@ def rest(sandbox: Sandbox) -> Iterator[httpx.Client]:
         client.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
         sandbox.log.reset()
         yield client
+
+
+@pytest.fixture
+def codes(sandbox: Sandbox) -> str:
+    """A spreadsheet that the service account may edit."""
+    return sandbox.google.create_spreadsheet("Codes", tabs={"Sheet1": [["a", 1], [None, True], ["c"]], "It's": []})
+
+
+@pytest.fixture
+def tab(sandbox: Sandbox, codes: str) -> Tab:
+    return sandbox.google.spreadsheet(codes).tab()
+
+
+@pytest.fixture
+def get(rest: httpx.Client, codes: str) -> Callable[..., Any]:
+    def read(path: str = "", status: int = 200, **params: Any) -> Any:
+        answer = rest.get(f"/v4/spreadsheets/{codes}{path}", params=params)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    return read
+
+
+@pytest.fixture
+def batch_update(rest: httpx.Client, codes: str) -> Callable[..., Any]:
+    def update(*requests: Any, status: int = 200, fields: str | None = None, **body: Any) -> Any:
+        params = {"fields": fields} if fields else {}
+        body["requests"] = list(requests)
+        answer = rest.post(f"/v4/spreadsheets/{codes}:batchUpdate", json=body, params=params)
+        assert answer.status_code == status, answer.text
+        return answer.json() if status == 200 else answer.json()["error"]["message"]
+
+    return update
+
+
+@pytest.fixture
+def put(rest: httpx.Client, codes: str) -> Callable[..., Any]:
+    def write(cells: str, values: Any, status: int = 200, how: str = "RAW", **params: Any) -> Any:
+        answer = rest.put(
+            f"/v4/spreadsheets/{codes}/values/{cells}",
+            json={"values": values},
+            params={"valueInputOption": how, **params},
+        )
+        assert answer.status_code == status, answer.text
+        return answer.json() if status == 200 else answer.json()["error"]["message"]
+
+    return write

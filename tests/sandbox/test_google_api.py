@@ -9,52 +9,6 @@ from b2b_pipelines.sandbox.google import Formula, Quota
 ROBOT = "b2b-pipelines@sandbox-project.iam.gserviceaccount.com"
 
 
-@pytest.fixture
-def codes(sandbox):
-    return sandbox.google.create_spreadsheet("Codes", tabs={"Sheet1": [["a", 1], [None, True], ["c"]], "It's": []})
-
-
-@pytest.fixture
-def tab(sandbox, codes):
-    return sandbox.google.spreadsheet(codes).tab()
-
-
-@pytest.fixture
-def get(rest, codes):
-    def read(path="", status=200, **params):
-        answer = rest.get(f"/v4/spreadsheets/{codes}{path}", params=params)
-        assert answer.status_code == status, answer.text
-        return answer.json()
-
-    return read
-
-
-@pytest.fixture
-def batch_update(rest, codes):
-    def update(*requests, status=200, fields=None, **body):
-        params = {"fields": fields} if fields else {}
-        body["requests"] = list(requests)
-        answer = rest.post(f"/v4/spreadsheets/{codes}:batchUpdate", json=body, params=params)
-        assert answer.status_code == status, answer.text
-        return answer.json() if status == 200 else answer.json()["error"]["message"]
-
-    return update
-
-
-@pytest.fixture
-def put(rest, codes):
-    def write(cells, values, status=200, how="RAW", **params):
-        answer = rest.put(
-            f"/v4/spreadsheets/{codes}/values/{cells}",
-            json={"values": values},
-            params={"valueInputOption": how, **params},
-        )
-        assert answer.status_code == status, answer.text
-        return answer.json() if status == 200 else answer.json()["error"]["message"]
-
-    return write
-
-
 def update_cells(values, start=(0, 0), sheet_id=0, fields="userEnteredValue"):
     rows = [{"values": [{"userEnteredValue": value} for value in line]} for line in values]
     place = {"sheetId": sheet_id, "rowIndex": start[0], "columnIndex": start[1]}
@@ -118,7 +72,7 @@ def test_a_read_that_makes_no_sense_is_refused_in_googles_words(rest, codes, pat
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["status"]) == (400, 400, "INVALID_ARGUMENT")
     assert words in error["message"]
-    assert error["errors"][0]["message"] == error["message"]
+    assert "errors" not in error
 
 
 def test_several_ranges_are_one_read(rest, get, sandbox):

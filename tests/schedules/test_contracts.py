@@ -7,7 +7,9 @@ import dagster as dg
 import pytest
 
 from b2b_pipelines.db.engine import Database
-from schedules.contracts import contract_changes, cron, is_due, partition_changes
+from b2b_pipelines.definitions import defs
+from b2b_pipelines.settings import read_settings
+from schedules.contracts import contract_changes, cron, is_due, partition_changes, sheet_refresh
 from tests.sheets.conftest import Delivery, deliver, sheets
 
 __all__ = ["deliver", "sheets"]
@@ -16,24 +18,30 @@ __all__ = ["deliver", "sheets"]
 def test_new_contracts_become_partitions_and_one_run() -> None:
     decision = partition_changes({"a": 1, "b": 4}, ["a", "b"], [])
     assert decision.added == ("a", "b")
-    assert [run[:2] for run in decision.runs] == [("a", "b")]
+    assert [slugs for slugs, _ in decision.runs] == [("a", "b")]
 
 
 def test_a_further_change_of_the_same_contract_has_another_run_key() -> None:
     [once] = partition_changes({"a": 4}, ["a"], ["a"]).runs
     [again] = partition_changes({"a": 5}, ["a"], ["a"]).runs
     [same] = partition_changes({"a": 4}, ["a"], ["a"]).runs
-    assert once[2] == same[2] != again[2]
+    assert once[1] == same[1] != again[1]
 
 
 def test_partitions_of_contracts_are_never_taken_away() -> None:
     assert partition_changes({}, ["b"], ["a", "b"]).added == ()
 
 
-def test_contracts_far_apart_are_run_apart() -> None:
-    slugs = [f"c{number}" for number in range(500)]
-    decision = partition_changes({"c0": 2, "c3": 2, "c400": 2}, slugs, slugs)
-    assert [run[:2] for run in decision.runs] == [("c0", "c3"), ("c400", "c400")]
+def test_contracts_far_apart_share_one_run() -> None:
+    slugs = [f"c{number:03}" for number in range(500)]
+    decision = partition_changes({"c000": 2, "c003": 2, "c400": 2}, slugs, slugs)
+    assert [slugs for slugs, _ in decision.runs] == [("c000", "c003", "c400")]
+
+
+def test_more_contracts_than_a_run_takes_are_split_evenly() -> None:
+    slugs = [f"c{number:03}" for number in range(600)]
+    decision = partition_changes(dict.fromkeys(slugs, 1), slugs, slugs)
+    assert [len(slugs) for slugs, _ in decision.runs] == [300, 300]
 
 
 def look(database: Database, instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult:
@@ -53,7 +61,10 @@ def test_the_sensor_starts_one_run_for_many_changes_and_none_when_nothing_change
         one.modify(max_learners=9)
         one.modify(max_learners=3)
         first = look(database, instance, None)
-        assert [request.tags["dagster/asset_partition_range_end"] for request in first.run_requests or []] == [two.slug]
+        [request] = first.run_requests or []
+        config = request.run_config["ops"]["contract_delivery"]["config"]
+        assert config == {"contracts": [one.slug, two.slug]}
+        assert (request.tags["dagster/priority"], request.tags["b2b/urgency"]) == ("10", "urgent")
         assert not look(database, instance, first.cursor).run_requests
         two.modify(max_learners=6)
         second = look(database, instance, first.cursor)
@@ -81,12 +92,34 @@ def test_a_change_that_is_not_committed_yet_is_found_by_the_next_look(
             two.modify(max_learners=6)
             meanwhile = look(database, instance, first.cursor)
         after = look(database, instance, meanwhile.cursor)
-        requested = {
-            request.partition_key or request.tags["dagster/asset_partition_range_start"]
-            for result in (meanwhile, after)
-            for request in result.run_requests or []
-        }
+        requested = {request.partition_key for result in (meanwhile, after) for request in result.run_requests or []}
         assert one.slug in requested
+
+
+def refresh(database: Database, instance: dg.DagsterInstance) -> list[dg.RunRequest | dg.SkipReason]:
+    schedule = sheet_refresh(read_settings())
+    at = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+    context = dg.build_schedule_context(instance, scheduled_execution_time=at, resources={"database": database})
+    return list(schedule(context))  # type: ignore[arg-type]
+
+
+def test_a_refresh_is_one_quiet_routine_run_and_none_is_put_on_top_of_one_that_waits(
+    deliver: Callable[..., Delivery], database: Database
+) -> None:
+    with dg.instance_for_test() as instance:
+        slugs = [deliver(name=name).slug for name in ("One", "Two")]
+        instance.add_dynamic_partitions("contracts", slugs)
+        [request] = refresh(database, instance)
+        assert isinstance(request, dg.RunRequest)
+        assert request.run_config["ops"]["contract_delivery"]["config"] == {"contracts": slugs, "quiet": True}
+        assert request.tags["b2b/urgency"] == "routine"
+        job = defs.resolve_job_def("sheet_refresh_job")
+        waiting = instance.create_run_for_job(
+            job, status=dg.DagsterRunStatus.NOT_STARTED, tags={"dagster/partition": "one"}
+        )
+        [skipped] = refresh(database, instance)
+        assert isinstance(skipped, dg.SkipReason)
+        assert waiting.run_id in str(skipped.skip_message)
 
 
 @pytest.mark.parametrize(

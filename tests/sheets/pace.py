@@ -9,3 +9,6 @@ class NoPace:
 
     def pause(self, kind: str, seconds: float) -> None:
         pass
+
+    def pause_until_minute_ends(self, kind: str) -> None:
+        pass

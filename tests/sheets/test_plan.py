@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from b2b_pipelines.cells import Area, Cell, Formula, Spilled, Table
 from b2b_pipelines.sheets.layout import (
     HEADERS,
-    Cell,
     CodeRow,
     HeldRow,
     Layout,
@@ -26,6 +26,7 @@ from b2b_pipelines.sheets.plan import (
     Plan,
     pieces,
     plan_new_target,
+    plan_rebuild,
     plan_update,
 )
 
@@ -198,7 +199,7 @@ class TestExistingRows:
         }
         assert plan.writes[0] == CellRun(2, 1, (("", B),)), "the code first"
 
-    @pytest.mark.parametrize("shown", ["1", True, "", None, 1.5, "x", 2], ids=repr)
+    @pytest.mark.parametrize("shown", ["one", True, "", None, 1.5, "x", 2], ids=repr)
     def test_a_count_that_is_not_the_number_is_put_right_once(self, shown):
         seen = tab(HEADERS, (A, "one-time", shown, DAY, "ada@example.com", DAY))
         plan = update([TAKEN[A]], seen)
@@ -230,17 +231,49 @@ class TestMissingCodes:
         assert plan.writes == (CellRun(2, 0, (FREE[B].cells, FREE[C].cells, FREE[D].cells)),)
         assert (plan.appended, plan.updated, plan.unchanged) == (3, 0, 1)
 
-    def test_a_deleted_code_is_written_into_the_first_blank_row(self):
+    def test_a_deleted_code_is_written_below_the_last_code_and_never_between_blocks(self):
         plan = update(ABC, tab(HEADERS, row(A), (), row(C)))
-        assert plan.writes == (CellRun(2, 0, (FREE[B].cells,)),)
+        assert plan.writes == (CellRun(4, 0, (FREE[B].cells,)),)
+        assert (plan.rows_added, plan.last_code) == ((5,), 4)
+
+    @pytest.mark.parametrize("header_row", [0, 1, 3])
+    def test_nothing_is_written_above_the_header(self, header_row):
+        seen = tab(*[()] * header_row, HEADERS)
+        assert update([FREE[A]], seen).rows_after == {header_row + 2: A}
+
+    def test_rows_prepared_for_more_codes_are_used(self):
+        note = ("",) * 6
+        given, box = Formula('=IF(A2="","","given")', ""), False
+        seen = tab(HEADERS, row(A, box, given), (*note, box, Formula('=IF(A3="","","given")')), (*note, box, given))
+        assert update(ABC, seen).rows_after == {2: A, 3: B, 4: C}
+
+    def test_a_formula_where_our_rows_have_none_is_the_customers(self):
+        seen = tab(HEADERS, row(A), (*[""] * 6, Formula("=SUM(C2:C3)", 0)), ())
+        assert update([FREE[A], FREE[B]], seen).rows_after == {2: A, 4: B}
+
+    @pytest.mark.parametrize(
+        ("cell", "taken"),
+        [
+            pytest.param(Formula("=IMAGE(1)", ""), 4, id="an-image"),
+            pytest.param(Formula("=SPARKLINE({1})", ""), 4, id="a-sparkline"),
+            pytest.param(Spilled("x"), 4, id="a-value-that-spilled-into-our-cells"),
+            pytest.param(Spilled(""), 4, id="nothing-that-spilled-into-our-cells"),
+        ],
+    )
+    def test_a_cell_of_ours_that_shows_nothing_need_not_be_blank(self, cell, taken):
+        assert update([FREE[A], FREE[B]], tab(HEADERS, row(A), ("", "", cell))).rows_after == {2: A, taken: B}
+
+    def test_a_value_that_spilled_beside_leaves_a_row_free(self):
+        seen = tab(HEADERS, row(A), (*[""] * 6, Spilled("x"), Spilled("")))
+        assert update([FREE[A], FREE[B]], seen).rows_after == {2: A, 3: B}
 
     def test_a_row_with_a_note_is_not_blank(self):
         note = ("",) * 6
         plan = update(ABC, tab(HEADERS, row(A), (*note, "call Bob"), (*note, 0), (*note, False), (*note, " "), row(C)))
         assert plan.writes == (CellRun(7, 0, (FREE[B].cells,)),)
 
-    def test_a_formula_that_shows_nothing_leaves_a_row_blank(self):
-        assert update(ABC, tab(HEADERS, row(A), ("", "", None, "", "", "", ""), row(C))).rows_after[3] == B
+    def test_empty_texts_leave_a_row_blank(self):
+        assert update(ABC, tab(HEADERS, row(A), row(C), ("", "", None, "", "", "", ""))).rows_after[4] == B
 
     def test_a_row_whose_code_was_emptied_is_not_blank(self):
         plan = update(ABC, tab(HEADERS, row(A), row(""), row(C)))
@@ -273,6 +306,71 @@ class TestMissingCodes:
 
     def test_a_code_given_twice_is_written_once(self):
         assert update([FREE[A], FREE[A]], tab(HEADERS)).rows_after == {2: A}
+
+
+def merged(seen: Tab, *areas: tuple[int, int, int, int]) -> Tab:
+    return replace(seen, merges=tuple(Area(*area) for area in areas))
+
+
+class TestMerges:
+    def test_a_row_with_a_covered_cell_of_ours_is_never_used(self):
+        seen = merged(tab(HEADERS, row(A)), (2, 0, 3, 6), (3, 4, 5, 5), (6, 6, 7, 9))
+        assert update(ABC, seen).rows_after == {2: A, 4: B, 6: C}
+
+    def test_covered_cells_are_neither_written_nor_verified(self):
+        seen = merged(tab(HEADERS, row(A), row(B)), (1, 3, 3, 4))
+        plan = update([TAKEN[A], TAKEN[B]], seen)
+        assert {cell for cell in cells(plan) if cell[1] == 3} == {(1, 3)}
+        assert plan.conflicts == (Conflict("merged", 3, B),)
+        assert (plan.updated, plan.appended) == (2, 0)
+        after = merged(applied(plan, seen), (1, 3, 3, 4))
+        again = plan_update([TAKEN[A], TAKEN[B]], after, find_layout(after, [], plan.written), plan.written)
+        assert again.is_empty
+        assert again.written == plan.written
+
+    @pytest.mark.parametrize(
+        ("area", "refused"), [((0, 0, 1, 6), True), ((2, 5, 4, 6), True), ((0, 5, 1, 9), False), ((4, 0, 6, 6), False)]
+    )
+    def test_a_new_target_is_refused_where_a_merge_covers_its_cells(self, area, refused):
+        assert (plan_new_target(ABC, merged(tab(), area)).merged is not None) is refused
+
+
+class TestTables:
+    def test_a_table_that_holds_our_header_grows_by_the_rows_directly_below_it(self):
+        seen = replace(tab(HEADERS, row(A), ()), tables=(Table("t", Area(0, 0, 3, 6)),))
+        plan = update([*ABC, FREE[D]], seen)
+        assert plan.rows_after == {2: A, 3: B, 4: C, 5: D}
+        assert plan.table == Table("t", Area(0, 0, 5, 6))
+
+    def test_a_table_never_swallows_what_stands_below_it(self):
+        seen = replace(tab(HEADERS, row(A), ("Total",)), tables=(Table("t", Area(0, 0, 2, 6)),))
+        plan = update(ABC, seen)
+        assert (plan.rows_after, plan.table) == ({2: A, 4: B, 5: C}, None)
+
+    def test_another_table_is_left_alone(self):
+        seen = replace(tab(HEADERS, row(A)), tables=(Table("t", Area(0, 8, 2, 9)),))
+        assert update(ABC, seen).table is None
+
+
+class TestRebuild:
+    def test_a_code_keeps_the_row_in_which_it_stands_wherever_that_is(self):
+        seen = tab(
+            ("Codes of Acme",),
+            ("", "", "", "", "", "", "a note", A),
+            ("red", "", "", "", "", "", "a stray note"),
+            (f"for Bob: {C}", "x", "", "", "", "", "Bob's note"),
+        )
+        plan = plan_rebuild(ABC, seen)
+        assert plan.rows_after == {2: A, 4: C, 5: B}
+        after = applied(plan, seen)
+        assert [after.cell(n, 0) for n in range(5)] == ["Enrollment Code", A, "", C, B]
+        assert [after.cell(n, 6) for n in range(4)] == ["", "a note", "a stray note", "Bob's note"]
+        assert (plan.replaced, plan.replaced_cells) == (2, ("Codes of Acme", "red"))
+        assert plan_rebuild(ABC, after).is_empty
+
+    def test_the_others_go_below_where_no_note_stands(self):
+        seen = tab(HEADERS, row(A), (*[""] * 6, "note"), ())
+        assert plan_rebuild(ABC, seen).rows_after == {2: A, 4: B, 5: C}
 
 
 class TestConflicts:
@@ -396,7 +494,8 @@ class TestConflicts:
 class TestLayout:
     def test_a_lost_layout_writes_nothing_and_forgets_nothing(self):
         plan = update(ABC, tab(("Name",), ("Ada",)))
-        assert plan == Plan("layout_lost", None, WRITTEN, conflicts=(Conflict("layout_lost", 1, None),))
+        lost = LayoutLost(HEADERS)
+        assert plan == Plan("layout_lost", None, WRITTEN, conflicts=(Conflict("layout_lost", 1, None),), lost=lost)
         assert plan.is_empty
 
     def test_a_wholly_empty_tab_is_filled_as_a_new_target(self):

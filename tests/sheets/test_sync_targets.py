@@ -6,6 +6,8 @@ from b2b_pipelines.errors import Conflict, InvalidInput
 from b2b_pipelines.sheets.service import TabMissing
 from b2b_pipelines.vendors.google_sheets import SheetUnshared
 
+DOCS = "https://docs.google.com/spreadsheets"
+
 
 @pytest.mark.parametrize(
     "form",
@@ -133,11 +135,20 @@ def test_a_deleted_tab_is_missing_until_one_of_that_title_is_there(deliver):
     assert acme.sync().target.new
 
 
-def test_a_second_contract_on_a_tab_is_refused_when_the_names_show_it(deliver):
-    acme = deliver(cap=2)
-    beta = deliver(name="Beta")
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(("{id}", "Sheet1"), ("{id}", "sheet1"), id="equal-titles"),
+        pytest.param((f"{DOCS}/d/{{id}}/edit#gid=0", None), (f"{DOCS}/d/{{id}}/edit?gid=0", None), id="equal-numbers"),
+        pytest.param(("{id}", None), (f"{DOCS}/d/{{id}}/edit", None), id="both-not-named"),
+    ],
+)
+def test_a_second_contract_on_a_tab_is_refused_when_the_names_show_it(deliver, one, other):
+    acme, beta = deliver(cap=2), deliver(name="Beta")
+    sheet = acme.spreadsheet.spreadsheet_id
+    acme.modify(sheet_url=one[0].format(id=sheet), sheet_tab=one[1])
     with pytest.raises(Conflict, match="belongs to the contract acme"):
-        beta.modify(sheet_url=acme.spreadsheet.spreadsheet_id, sheet_tab="sheet1")
+        beta.modify(sheet_url=other[0].format(id=sheet), sheet_tab=other[1])
 
 
 def test_a_second_contract_on_a_tab_is_refused_at_its_first_sync_otherwise(deliver):

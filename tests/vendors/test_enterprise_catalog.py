@@ -7,7 +7,7 @@ import pytest
 
 from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.sandbox.enterprise_catalog import academy, catalog
-from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
+from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET, callers
 from b2b_pipelines.vendors.enterprise_catalog import QUIET_PASSES, EnterpriseCatalog, ListUnsettled
 from b2b_pipelines.vendors.http import AnswerMalformed, Patience, VendorRefused, VendorUnavailable
 from b2b_pipelines.vendors.open_edx import ClientCredentials
@@ -142,3 +142,27 @@ def test_a_token_that_was_revoked_is_renewed(sandbox, client):
     client.academies(CUSTOMER)
     sandbox.lms.forget_tokens()
     assert titles(client.academies(CUSTOMER)) == ["Data"]
+
+
+@pytest.mark.parametrize(
+    ("caller", "note"),
+    [
+        (callers.NO_ROLE, "403"),
+        (callers.STAFF_WITHOUT_ROLE, "lists no catalogs"),
+        (callers.learner_of(str(CUSTOMER)), "403"),
+    ],
+    ids=["no-role", "staff-without-role", "learner"],
+)
+def test_catalogs_that_a_user_may_not_see_are_a_note_beside_the_academies(sandbox, client, caller, note):
+    sandbox.enterprise_catalog.put(CUSTOMER, [academy("Data")], [catalog("All", CUSTOMER)])
+    sandbox.lms.accounts.act_as(caller)
+    answer = client.read(CUSTOMER)
+    assert (len(answer.academies), answer.catalogs) == (1, [])
+    assert note in answer.notes[0] and "enterprise_openedx_operator" in answer.notes[0]
+
+
+def test_catalogs_that_fail_otherwise_fail_the_reading(sandbox, client):
+    sandbox.enterprise_catalog.put(CUSTOMER, [academy("Data")], [catalog("All", CUSTOMER)])
+    sandbox.faults.answer(500, vendor="enterprise_catalog", path="enterprise-catalogs", times=10)
+    with pytest.raises(VendorUnavailable):
+        client.read(CUSTOMER)

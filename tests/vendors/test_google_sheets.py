@@ -45,6 +45,9 @@ class Pace:
     def pause(self, kind: str, seconds: float) -> None:
         self.paused.append((kind, seconds))
 
+    def pause_until_minute_ends(self, kind: str) -> None:
+        self.paused.append((kind, 60))
+
 
 @pytest.fixture
 def pace() -> Pace:

@@ -1,6 +1,7 @@
 """License-manager's listings: whole, or an error."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.sandbox.license_manager import license_row, plan
 from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 from b2b_pipelines.vendors.http import AnswerMalformed, Patience, VendorRefused, VendorUnavailable
-from b2b_pipelines.vendors.license_manager import LicenseManager, ListingIncomplete
+from b2b_pipelines.vendors.license_manager import LicenseManager, ListedRenewal, ListingIncomplete
 from b2b_pipelines.vendors.open_edx import ClientCredentials
 
 CUSTOMER, PLAN = UUID(int=1), UUID(int=10)
@@ -20,7 +21,7 @@ START, END = "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z"
 @pytest.fixture
 def license_manager(sandbox: Sandbox) -> Iterator[LicenseManager]:
     credentials = ClientCredentials(sandbox.lms.url, CLIENT_ID, CLIENT_SECRET)
-    client = LicenseManager(sandbox.license_manager.url, credentials, patience=Patience(first_wait=0.005))
+    client = LicenseManager(sandbox.license_manager.url, credentials, patience=Patience(first_wait=0.005), rates=())
     yield client
     client.close()
     credentials.close()
@@ -127,13 +128,71 @@ def test_a_malformed_answer_never_reads_as_no_licenses(
         {"is_active": "yes"},
         {"start_date": END},
         {"expiration_date": None},
-        {"uuid": 7},
+        {"plan_type": 7},
+        {"days_until_expiration": "7"},
     ],
 )
-def test_a_malformed_plan_is_an_error(sandbox: Sandbox, license_manager: LicenseManager, wrong: dict[str, Any]) -> None:
+def test_a_malformed_plan_is_refused_by_itself_with_its_reason(
+    sandbox: Sandbox, license_manager: LicenseManager, wrong: dict[str, Any]
+) -> None:
+    sound = plan(UUID(int=11), "B", START, END)
+    sandbox.license_manager.put_agreement(CUSTOMER, [{**plan(PLAN, "A", START, END), **wrong}, sound])
+    (agreement,) = license_manager.agreements(CUSTOMER)
+    assert [each.title for each in agreement.plans] == ["B"]
+    ((uuid, reason),) = [(each.uuid, each.reason) for each in agreement.refused]
+    assert uuid == PLAN
+    assert next(iter(wrong)).replace("is_active", "boolean") in reason or "expires" in reason
+
+
+RENEWAL = {
+    "prior_subscription_plan_id": str(PLAN),
+    "prior_subscription_plan_start_date": "2025-01-01 00:00:00+00:00",
+    "renewed_subscription_plan_id": str(UUID(int=11)),
+    "renewed_subscription_plan_start_date": "2026-01-01 00:00:00.123456+00:00",
+}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"uuid": 7},
+        {"uuid": "x"},
+        {"licenses": {"assigned": 1}},
+        {"licenses": {"assigned": "1", "activated": 1, "revoked": 0}},
+        {"prior_renewals": {}},
+        {"prior_renewals": [{**RENEWAL, "prior_subscription_plan_id": None}]},
+        {"prior_renewals": [{**RENEWAL, "renewed_subscription_plan_start_date": "2026-01-01 00:00:00"}]},
+        {"prior_renewals": [{}]},
+    ],
+)
+def test_a_plan_whose_uuid_counts_or_renewals_cannot_be_read_is_an_error(
+    sandbox: Sandbox, license_manager: LicenseManager, wrong: dict[str, Any]
+) -> None:
     sandbox.license_manager.put_agreement(CUSTOMER, [{**plan(PLAN, "A", START, END), **wrong}])
     with pytest.raises(AnswerMalformed):
         license_manager.agreements(CUSTOMER)
+
+
+def test_the_renewals_of_a_refused_plan_are_still_listed(sandbox: Sandbox, license_manager: LicenseManager) -> None:
+    renewing = plan(UUID(int=11), "B", END, END, prior_renewals=[RENEWAL])
+    sandbox.license_manager.put_agreement(CUSTOMER, [plan(PLAN, "A", START, END, prior_renewals=[]), renewing])
+    (agreement,) = license_manager.agreements(CUSTOMER)
+    assert agreement.lists_renewals
+    assert agreement.renewals == (
+        ListedRenewal(PLAN, UUID(int=11), datetime(2026, 1, 1, microsecond=123456, tzinfo=UTC)),
+    )
+
+
+def test_an_answer_without_renewals_does_not_say_that_there_are_none(
+    sandbox: Sandbox, license_manager: LicenseManager
+) -> None:
+    omitted = {"prior_renewals": None, "licenses": None, "plan_type": None}
+    bare = plan(PLAN, "A", START, END, **omitted)
+    sandbox.license_manager.put_agreement(CUSTOMER, [bare])
+    (agreement,) = license_manager.agreements(CUSTOMER)
+    assert not agreement.lists_renewals
+    assert (agreement.plans[0].plan_type, agreement.plans[0].counts) == (None, None)
+    assert agreement.plans[0].is_held, "a plan without counts was taken for one that nobody holds"
 
 
 def test_half_a_page_is_an_error(sandbox: Sandbox, license_manager: LicenseManager) -> None:

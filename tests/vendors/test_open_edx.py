@@ -54,7 +54,7 @@ def test_one_token_serves_all_threads(sandbox: Sandbox, lms: EnterpriseLms) -> N
 def test_a_token_is_used_until_five_seconds_before_its_end(
     sandbox: Sandbox, credentials: ClientCredentials, seconds: int, asked: int
 ) -> None:
-    sandbox.lms.token_seconds = seconds
+    sandbox.lms.accounts.token_seconds = seconds
     credentials.header()
     credentials.header()
     assert sign_ins(sandbox) == asked

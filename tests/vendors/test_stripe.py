@@ -154,6 +154,23 @@ class TestEvents:
         body, headers = signed(checkout_event("evt_1"), SECRET, at=time.time() - 240)
         assert verified_event(body, headers["Stripe-Signature"], SECRET)["id"] == "evt_1"
 
+    def test_a_signature_from_more_than_five_minutes_ahead_is_refused(self):
+        body, headers = signed(checkout_event("evt_1"), SECRET, at=time.time() + 360)
+        with pytest.raises(EventRefused, match="future"):
+            verified_event(body, headers["Stripe-Signature"], SECRET)
+        body, headers = signed(checkout_event("evt_1"), SECRET, at=time.time() + 240)
+        assert verified_event(body, headers["Stripe-Signature"], SECRET)["id"] == "evt_1"
+
+    @pytest.mark.parametrize("offset", [0, 360])
+    def test_of_several_times_in_a_header_the_one_that_was_signed_counts(self, offset):
+        body, headers = signed(checkout_event("evt_1"), SECRET, at=time.time() + offset)
+        header = f"{headers['Stripe-Signature']},t={int(time.time()) + 360 - offset},v0=x"
+        if offset:
+            with pytest.raises(EventRefused, match="future"):
+                verified_event(body, header, SECRET)
+        else:
+            assert verified_event(body, header, SECRET)["id"] == "evt_1"
+
     @pytest.mark.parametrize(
         "event",
         [

@@ -1,4 +1,8 @@
-"""A stand-in of enterprise-catalog: academies and catalogs of customers, in pages without a stable order."""
+"""A stand-in of enterprise-catalog: academies and catalogs of customers, in pages without a stable order.
+
+Its answers are those recorded in `tests/recordings/enterprise-catalog.json`; comments name the exchange that a
+behaviour comes from.
+"""
 
 import copy
 import random
@@ -10,18 +14,31 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from b2b_pipelines.sandbox.asked import Body, body_of, refusing
 from b2b_pipelines.sandbox.open_edx import Lms
+from b2b_pipelines.sandbox.open_edx.callers import ADMIN_ROLE, CATALOG_ADMIN_ROLE, OPERATOR_ROLE, PROVISIONING_ROLE
+from b2b_pipelines.sandbox.open_edx.rest import Page, broken, forbidden, route, uuid_of
 from b2b_pipelines.sandbox.vendor import Vendor
 
+PAGE_SIZE = 10
 MOST_PER_PAGE = 100
+CATALOG_ROLES = (OPERATOR_ROLE, CATALOG_ADMIN_ROLE, PROVISIONING_ROLE, ADMIN_ROLE)
+API = "/sandbox/api/enterprise-catalog"
+
+
+class RowsBody(Body):
+    """A customer's academies and catalogs, as they are to be answered; what is left out stays."""
+
+    academies: list[dict[str, Any]] | None = None
+    catalogs: list[dict[str, Any]] | None = None
 
 
 class EnterpriseCatalog(Vendor):
     """What `GET /api/v1/academies/` and `/api/v1/enterprise-catalogs/` answer, for each customer.
 
     Each page of academies is cut from an order of its own (`unstable`), as a database without `ORDER BY` may do. Rows
-    are answered as they were put in, sound or not. Only bearers of an Open edX token are let in. `asked` holds the
-    parameters of every request, in their order.
+    are answered as they were put in, sound or not. `asked` holds the parameters of every request, in their order.
+    Every user may read academies; catalogs take a role.
     """
 
     name = "enterprise_catalog"
@@ -56,45 +73,60 @@ class EnterpriseCatalog(Vendor):
 
     def routes(self) -> Sequence[BaseRoute]:
         return [
-            Route("/api/v1/academies/", self._list_academies, methods=["GET"]),
-            Route("/api/v1/enterprise-catalogs/", self._list_catalogs, methods=["GET"]),
+            route("/api/v1/academies/", get=self._list_academies),
+            route("/api/v1/enterprise-catalogs/", get=self._list_catalogs),
         ]
 
-    async def _list_academies(self, request: Request) -> Response:
+    def admin_routes(self) -> Sequence[BaseRoute]:
+        """`GET, PUT /sandbox/api/enterprise-catalog/{customer}`: a customer's academies and catalogs."""
+        return [Route(API + "/{customer}", refusing(self._door), methods=["GET", "PUT"])]
+
+    async def _door(self, request: Request) -> Response:
+        customer = request.path_params["customer"]
         with self.world.lock:
-            rows = list(self.academies.get(request.query_params.get("enterprise_customer", ""), []))
+            academies, catalogs = self.academies.get(customer, []), self.catalogs.get(customer, [])
+        if request.method == "PUT":
+            body = await body_of(request, RowsBody)
+            academies = academies if body.academies is None else body.academies
+            catalogs = catalogs if body.catalogs is None else body.catalogs
+            self.put(customer, academies, catalogs)
+        return JSONResponse({"academies": academies, "catalogs": catalogs})
+
+    async def _list_academies(self, request: Request) -> Response:
+        self.asked.append(dict(request.query_params))
+        self._lms.accounts.caller(request)  # any signed-in user: academies-no-role
+        customer = _customer(request)
+        with self.world.lock:
+            # Without enterprise_customer an EMPTY 200: academies-without-customer.
+            rows = list(self.academies.get(customer or "", []))
             if self.unstable:
                 self._random.shuffle(rows)
-        return self._page(request, rows, in_detail=True)
+        page = Page(request, len(rows), size=PAGE_SIZE, most=MOST_PER_PAGE)
+        return JSONResponse(page.in_detail(rows[page.start : page.end]))
 
     async def _list_catalogs(self, request: Request) -> Response:
-        with self.world.lock:
-            rows = list(self.catalogs.get(request.query_params.get("enterprise_customer", ""), []))
-        return self._page(request, rows, in_detail=False)
-
-    def _page(self, request: Request, rows: list[Any], *, in_detail: bool) -> Response:
         self.asked.append(dict(request.query_params))
-        if not self._lms.knows(request):
-            return JSONResponse({"detail": "Authentication credentials were not provided."}, 401)
-        try:
-            number = int(request.query_params.get("page", "1"))
-            size = min(int(request.query_params.get("page_size", "10")), MOST_PER_PAGE)
-        except ValueError:
-            number = 0
-            size = 1
-        pages = max(-(-len(rows) // size), 1)
-        if not 1 <= number <= pages:
-            return JSONResponse({"detail": "Invalid page."}, 404)
-        start = (number - 1) * size
-        answer = {
-            "next": str(request.url.include_query_params(page=number + 1)) if number < pages else None,
-            "previous": str(request.url.include_query_params(page=number - 1)) if number > 1 else None,
-            "count": len(rows),
-            "results": rows[start : start + size],
-        }
-        if in_detail:
-            answer |= {"num_pages": pages, "current_page": number, "start": start}
-        return JSONResponse(answer)
+        caller = self._lms.accounts.caller(request)
+        if not caller.is_staff and not caller.holds(*CATALOG_ROLES):
+            raise forbidden()
+        customer = _customer(request)
+        with self.world.lock:
+            rows = [
+                row
+                for each, catalogs in self.catalogs.items()
+                # Staff without a role, and another customer's admin, get an EMPTY 200.
+                if customer in (None, each) and caller.reaches(each, *CATALOG_ROLES)
+                for row in catalogs
+            ]
+        page = Page(request, len(rows), size=PAGE_SIZE, most=MOST_PER_PAGE)
+        return JSONResponse(page.envelope(rows[page.start : page.end]))
+
+
+def _customer(request: Request) -> str | None:
+    customer = request.query_params.get("enterprise_customer")
+    if customer and uuid_of(customer) is None:  # academies-bad-uuid, catalogs-bad-uuid
+        raise broken()
+    return customer or None
 
 
 def academy(title: str, **fields: Any) -> dict[str, Any]:
@@ -111,12 +143,15 @@ def academy(title: str, **fields: Any) -> dict[str, Any]:
 
 
 def catalog(title: str, customer: UUID | str, **fields: Any) -> dict[str, Any]:
-    """A row of `/enterprise-catalogs/`; `fields` replace or add to it."""
+    """A row of `/enterprise-catalogs/` as today's servers send it; `fields` replace or add to it."""
     return {
         "uuid": str(uuid5(NAMESPACE_URL, f"catalog:{title}")),
         "title": title,
         "enterprise_customer": str(customer),
-        "catalog_query_uuid": str(uuid5(NAMESPACE_URL, f"query:{title}")),
+        "catalog_query_uuid": None,
+        "content_last_modified": None,
+        "catalog_modified": "2026-11-28T08:14:38.931555Z",
+        "query_title": None,
         **fields,
     }
 

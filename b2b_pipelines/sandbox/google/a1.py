@@ -58,6 +58,10 @@ class Box(NamedTuple):
             min(self.right, column_count),
         )
 
+    def within(self, other: "Box") -> bool:
+        rows = other.top <= self.top and self.bottom <= other.bottom
+        return rows and other.left <= self.left and self.right <= other.right
+
     def touches(self, other: "Box") -> bool:
         return (
             self.top < other.bottom and other.top < self.bottom and self.left < other.right and other.left < self.right

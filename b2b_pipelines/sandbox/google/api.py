@@ -14,9 +14,9 @@ from starlette.routing import BaseRoute, Route
 
 from b2b_pipelines.sandbox.google import batch, masks, values
 from b2b_pipelines.sandbox.google.a1 import Area, range_name
+from b2b_pipelines.sandbox.google.errors import MISSING_TOKEN, ApiError, bad_field, insufficient_scope, quota_exceeded
 from b2b_pipelines.sandbox.google.masks import BadMask, Mask
 from b2b_pipelines.sandbox.google.model import SheetError, Spreadsheet
-from b2b_pipelines.sandbox.google.quota import exceeded
 from b2b_pipelines.sandbox.google.resource import spreadsheet_resource
 from b2b_pipelines.sandbox.google.tokens import TokenRefused
 from b2b_pipelines.sandbox.google.values import Target
@@ -38,61 +38,11 @@ _DRIVE_SCOPES = _READING_SCOPES - {_SCOPE + "spreadsheets", _SCOPE + "spreadshee
 _STANDARD_QUERY = frozenset(
     ("alt", "fields", "prettyPrint", "key", "quotaUser", "access_token", "oauth_token", "uploadType", "upload_protocol")
 )
-_STATUS = {
-    400: ("INVALID_ARGUMENT", "badRequest"),
-    401: ("UNAUTHENTICATED", "authError"),
-    403: ("PERMISSION_DENIED", "forbidden"),
-    404: ("NOT_FOUND", "notFound"),
-    405: ("UNIMPLEMENTED", "methodNotAllowed"),
-    409: ("ABORTED", "aborted"),
-    429: ("RESOURCE_EXHAUSTED", "rateLimitExceeded"),
-    500: ("INTERNAL", "backendError"),
-    502: ("UNAVAILABLE", "backendError"),
-    503: ("UNAVAILABLE", "backendError"),
-    504: ("DEADLINE_EXCEEDED", "backendError"),
-}
-_MESSAGES = {
-    401: (
-        "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid "
-        "authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project."
-    ),
-    403: "The caller does not have permission",
-    404: "Requested entity was not found.",
-    500: "Internal error encountered.",
-    502: "The service is currently unavailable.",
-    503: "The service is currently unavailable.",
-    504: "Deadline expired before operation could complete.",
-}
-MISSING_TOKEN = (
-    "Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or other valid "
-    "authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project."
-)
 COMPRESSED_FROM = 4096
+SHEET_TYPE = "application/vnd.google-apps.spreadsheet"
+OFFICE_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _RENDER = ("FORMATTED_VALUE", "UNFORMATTED_VALUE", "FORMULA")
 _DATES = ("SERIAL_NUMBER", "FORMATTED_STRING")
-
-
-class ApiError(Exception):
-    """An answer in Google's form, other than 200."""
-
-    def __init__(self, status: int, message: str | None = None) -> None:
-        super().__init__(message or _MESSAGES.get(status, "The request failed."))
-        self.status = status
-
-
-def error_body(status: int, message: str | None = None, kind: str = "read") -> dict[str, Any]:
-    """Google's JSON for an error, in its own words if none are given."""
-    name, reason = _STATUS.get(status, ("UNKNOWN", "backendError"))
-    if message is None:
-        message = exceeded(kind) if status == 429 else _MESSAGES.get(status, "The request failed.")
-    return {
-        "error": {
-            "code": status,
-            "message": message,
-            "errors": [{"message": message, "domain": "global", "reason": reason}],
-            "status": name,
-        }
-    }
 
 
 @dataclass(slots=True)
@@ -108,10 +58,9 @@ class Call:
         """Refuse any other query parameter, as Google does."""
         for name in self.query:
             if name not in _STANDARD_QUERY and name not in names and not name.startswith("$."):
-                raise ApiError(
-                    400,
+                raise bad_field(
                     f'Invalid JSON payload received. Unknown name "{name}": Cannot bind query parameter. '
-                    f"Field '{name}' could not be found in request message.",
+                    f"Field '{name}' could not be found in request message."
                 )
 
     def text(self, name: str, default: str = "") -> str:
@@ -121,7 +70,7 @@ class Call:
         """A parameter (or a body's field) that is one of these words; the first when it is missing."""
         found = self.text(name, choices[0]) if source is None else source.get(name, choices[0])
         if found not in choices:
-            raise ApiError(400, f"Invalid value at '{name}', \"{found}\"")
+            raise bad_field(f"Invalid value at '{name}', \"{found}\"", name)
         return found
 
     def flag(self, name: str) -> bool:
@@ -130,7 +79,11 @@ class Call:
     def check_body(self, schema: str) -> None:
         found = masks.complaint(self.body, schema, skip=frozenset(("rows",)))
         if found:
-            raise ApiError(400, found)
+            raise bad_field(found)
+
+    @property
+    def is_pretty(self) -> bool:
+        return wants_pretty(self.query)
 
     def render(self, source: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
         """How values are to be shown, said in the query or in the body."""
@@ -173,7 +126,13 @@ def _get(call: Call) -> Answer:
     call.allow("ranges", "includeGridData", "excludeTablesInBandedRanges")
     mask = _mask(call, "Spreadsheet")
     ranges = call.ranges(call.query.get("ranges", []))
-    return spreadsheet_resource(call.spreadsheet, ranges, mask, include_grid_data=call.flag("includeGridData"))
+    return spreadsheet_resource(
+        call.spreadsheet,
+        ranges,
+        mask,
+        include_grid_data=call.flag("includeGridData"),
+        indent=0 if call.is_pretty else None,
+    )
 
 
 def _get_by_data_filter(call: Call) -> Answer:
@@ -185,6 +144,7 @@ def _get_by_data_filter(call: Call) -> Answer:
         targets,
         _mask(call, "Spreadsheet"),
         include_grid_data=call.body.get("includeGridData", False),
+        indent=0 if call.is_pretty else None,
     )
 
 
@@ -201,11 +161,30 @@ def _batch_update(call: Call) -> Answer:
         if body.get("includeSpreadsheetInResponse"):
             answer["updatedSpreadsheet"] = spreadsheet_resource(
                 spreadsheet,
-                call.ranges(body.get("responseRanges", [])),
+                _response_ranges(call),
                 masks.below(mask, "updatedSpreadsheet") or None,
                 include_grid_data=body.get("responseIncludeGridData", False),
+                indent=1 if call.is_pretty else None,
             )
     return answer
+
+
+def _response_ranges(call: Call) -> list[Target]:
+    """The ranges that the answer to a write shows. One whose tab is gone is one of two `Hypotheses`."""
+    ranges = []
+    for text in call.body.get("responseRanges", []):
+        try:
+            ranges.append(call.spreadsheet.resolve(text))
+        except SheetError:
+            if call.spreadsheet.hypotheses.vanished_tab == "refuse":
+                raise
+    return ranges
+
+
+def wants_pretty(query: Mapping[str, Sequence[str]]) -> bool:
+    """Whether an answer is to be indented: yes, unless the request says `prettyPrint=false`."""
+    found = query.get("prettyPrint") or query.get("$.prettyPrint") or query.get("$prettyPrint") or ["true"]
+    return found[-1].lower() not in ("false", "0")
 
 
 def _values_get(call: Call, text: str) -> Answer:
@@ -402,7 +381,8 @@ def _read_mask(text: str, schema: str) -> Mask | None:
         mask = masks.parse(text)
         masks.check_mask(mask, schema)
     except BadMask as error:
-        raise ApiError(400, f"Request contains an invalid argument. Invalid field selection {error}") from None
+        # r-lib/gargle recorded both parts: the message, and the violated field in the details.
+        raise bad_field(f"Request contains an invalid argument. Invalid field selection {error}", str(error)) from None
     return mask
 
 
@@ -421,7 +401,7 @@ def routes(google: "Google") -> list[BaseRoute]:
         return _answered(request, lambda body: _sheets(google, request, body), await request.body())
 
     async def drive(request: Request) -> Response:
-        return _answered(request, lambda _: _drive(google, request), b"")
+        return _answered(request, lambda _: _drive(google, request), b"", drive=True)
 
     return [
         Route("/token", token, methods=["POST"]),
@@ -432,22 +412,19 @@ def routes(google: "Google") -> list[BaseRoute]:
     ]
 
 
-def _answered(request: Request, act: Callable[[bytes], Answer], body: bytes) -> Response:
+def _answered(request: Request, act: Callable[[bytes], Answer], body: bytes, *, drive: bool = False) -> Response:
     headers = {"vary": "Origin, X-Origin, Referer"}
     status = 200
     try:
         answer = act(body)
     except SheetError as error:
-        status, answer = 400, error_body(400, str(error))
+        status, answer = 400, ApiError(400, str(error)).body
     except ApiError as error:
-        status, answer = error.status, error_body(error.status, str(error))
+        status, answer = error.status, error.drive_body if drive else error.body
         if status == 401:
             headers["www-authenticate"] = 'Bearer realm="https://accounts.google.com/", error="invalid_token"'
-    pretty = request.query_params.get("prettyPrint") == "true"
-    text = json.dumps(
-        answer, ensure_ascii=False, indent=2 if pretty else None, separators=None if pretty else (",", ":")
-    )
-    content = text.encode()
+    query = parse_qs(request.scope["query_string"].decode(), keep_blank_values=True)
+    content = masks.as_json(answer, pretty=wants_pretty(query)).encode()
     if len(content) >= COMPRESSED_FROM and "gzip" in request.headers.get("accept-encoding", ""):
         content = gzip.compress(content, 1)
         headers["content-encoding"] = "gzip"
@@ -464,7 +441,7 @@ def _authorize(google: "Google", request: Request, scopes: frozenset[str]) -> st
         raise ApiError(401)
     request.state.account = token.account
     if not token.scopes & scopes:
-        raise ApiError(403, "Request had insufficient authentication scopes.")
+        raise insufficient_scope()
     return token.account
 
 
@@ -474,12 +451,12 @@ def _sheets(google: "Google", request: Request, raw_body: bytes) -> Answer:
     with google.world.lock:
         account = _authorize(google, request, _READING_SCOPES if kind == "read" else _WRITING_SCOPES)
         if not google.quota.admits(account, kind):
-            raise ApiError(429, exceeded(kind))
+            raise quota_exceeded(kind)
         query = parse_qs(request.scope["query_string"].decode(), keep_blank_values=True)
         if raw_path.rstrip("/") == SHEETS and request.method == "POST":
             return _create(google, query, _json(raw_body), account)
         spreadsheet_id, operation = _operation(request.method, raw_path)
-        spreadsheet = google.opened(spreadsheet_id, account)
+        spreadsheet = google.opened(spreadsheet_id, account, writes=kind == "write")
         call = Call(query, _json(raw_body), account, spreadsheet)
         answer = operation(call)
         mask = masks.parse(call.text("fields")) if call.text("fields") else None
@@ -495,13 +472,13 @@ def _json(raw_body: bytes) -> Any:
     try:
         return json.loads(raw_body)
     except ValueError:
-        raise ApiError(400, "Invalid JSON payload received. Unexpected token.") from None
+        raise bad_field("Invalid JSON payload received. Unexpected token.") from None
 
 
 def _create(google: "Google", query: dict[str, list[str]], body: Any, account: str) -> Answer:
     found = masks.complaint(body, "Spreadsheet", skip=frozenset(("data",)))
     if found:
-        raise ApiError(400, found)
+        raise bad_field(found)
     mask = _read_mask(query.get("fields", [""])[-1], "Spreadsheet")
     spreadsheet = google.new(body.get("properties", {}).get("title") or "Untitled spreadsheet", owner=account)
     wanted = [sheet.get("properties", {}) for sheet in body.get("sheets", [])]
@@ -536,7 +513,8 @@ def _file(google: "Google", spreadsheet: Spreadsheet) -> Answer:
         "kind": "drive#file",
         "id": spreadsheet.spreadsheet_id,
         "name": spreadsheet.title,
-        "mimeType": "application/vnd.google-apps.spreadsheet",
+        "mimeType": OFFICE_TYPE if spreadsheet.office_file else SHEET_TYPE,
+        "trashed": spreadsheet.trashed,
         "version": str(version),
         "modifiedTime": datetime.fromtimestamp(modified, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
     }

@@ -38,7 +38,26 @@ class Formatted:
     is_date: bool = False
 
 
-Cell = str | bool | int | float | Formula | Formatted
+@dataclass(frozen=True, slots=True)
+class Spilled:
+    """What an array formula in another cell shows here: nothing was entered, and `userEnteredValue` is missing.
+
+    Source: https://support.google.com/docs/answer/6208276 (array results, "Array result was not expanded").
+    """
+
+    value: Scalar
+
+
+class ErrorValue(str):
+    """The value of a formula that failed, such as `#DIV/0!`."""
+
+    __slots__ = ()
+
+
+Cell = str | bool | int | float | Formula | Formatted | Spilled
+Matrix = list[list[Scalar | None]]
+Value = Scalar | Matrix | None
+"""What a formula comes out as."""
 
 
 def number(value: float) -> Number:

@@ -2,13 +2,16 @@
 
 | below `/sandbox/api` | |
 |---|---|
-| `GET, POST /spreadsheets` | all of them; a new one: `title, shared_with, public, tabs` |
+| `GET, POST /spreadsheets` | all of them; a new one: `title, shared_with, public, locale, sheet_id, tabs` |
 | `GET, DELETE /spreadsheets/{id}` | what it is; delete it |
 | `POST /spreadsheets/{id}/edits` | `{"edits": [{"op": "type", "tab": "Sheet1", "where": "G2", "text": "a note"}, …]}`: edits.py |
 | `GET /spreadsheets/{id}/tabs/{sheet_id}` | what a tab shows |
 | `GET /spreadsheets/{id}/pulse?since=&sheet_id=` | the version, and the cells that the API changed since another one |
 | `POST /faults/edit` | an edit that happens around a request: fields of a fault, `spreadsheet`, `edits` |
 | `PUT /quota` | `{"reads": 60, "writes": 60, "window": 60}`, null for no limit |
+| `POST /quota/exhausted` | `{"kind": "read", "seconds": 45}`: 429 until then |
+| `POST /faults/refusal` | `{"reason": "SERVICE_DISABLED", "times": 1, "kind": null}`: a 403 of errors.py |
+| `GET, PUT /hypotheses` | what Google does where no recording says so: `{"covered_cells": "hide"}`; regions.py |
 | `POST /service-accounts`, `/authorized-users` | a key, or a refresh token, for `{"email": …}` |
 | `DELETE /tokens` | every access token is past its time |
 """
@@ -26,11 +29,11 @@ from starlette.routing import BaseRoute, Route
 from b2b_pipelines.sandbox.admin import API, FaultBody
 from b2b_pipelines.sandbox.asked import AdminRefused, Body, body_of, refusing
 from b2b_pipelines.sandbox.faults import Fault, When
-from b2b_pipelines.sandbox.google.cells import Cell, Formatted, Formula
+from b2b_pipelines.sandbox.google import switches
+from b2b_pipelines.sandbox.google.cells import Cell, Formatted, Formula, Spilled
 from b2b_pipelines.sandbox.google.edits import apply_edit
 from b2b_pipelines.sandbox.google.model import Spreadsheet, Tab
-from b2b_pipelines.sandbox.google.quota import Quota
-from b2b_pipelines.sandbox.google.resource import grid_range
+from b2b_pipelines.sandbox.google.resource import grid_range, table_resource
 from b2b_pipelines.sandbox.google.tokens import SERVICE_ACCOUNT
 
 if TYPE_CHECKING:
@@ -46,6 +49,8 @@ class NewSpreadsheet(Body):
     title: str = "Codes"
     shared_with: list[str] = Field(default_factory=lambda: [SERVICE_ACCOUNT])
     public: bool = False
+    locale: str = "en_US"
+    sheet_id: int = Field(0, ge=0)
     tabs: dict[str, list[list[str | int | float | bool | None]]] | list[str] | None = None
 
 
@@ -62,14 +67,6 @@ class EditFault(FaultBody):
     when: When = "after"
     spreadsheet: str
     edits: list[dict[str, Any]] = Field(min_length=1)
-
-
-class QuotaBody(Body):
-    """Requests allowed in a window of seconds, for each account."""
-
-    reads: int | None = Field(None, ge=0)
-    writes: int | None = Field(None, ge=0)
-    window: float = Field(60.0, gt=0)
 
 
 class Account(Body):
@@ -90,7 +87,7 @@ def routes(google: "Google") -> list[BaseRoute]:
     async def spreadsheets(request: Request) -> Response:
         if request.method == "POST":
             body = await body_of(request, NewSpreadsheet)
-            made = google.create_spreadsheet(body.title, body.shared_with, body.tabs, public=body.public)
+            made = google.create_spreadsheet(**body.model_dump())
             return JSONResponse(_described(google, google.spreadsheet(made)), 201)
         return JSONResponse([_described(google, spreadsheet) for spreadsheet in google.spreadsheets()])
 
@@ -149,11 +146,6 @@ def routes(google: "Google") -> list[BaseRoute]:
         google.world.faults.add(Fault("call", call=act, **fields))
         return JSONResponse({})
 
-    async def quota(request: Request) -> Response:
-        body = await body_of(request, QuotaBody)
-        google.quota = Quota(body.reads, body.writes, body.window)
-        return JSONResponse(body.model_dump())
-
     async def service_account(request: Request) -> Response:
         return JSONResponse(google.make_service_account((await body_of(request, Account)).email))
 
@@ -171,10 +163,10 @@ def routes(google: "Google") -> list[BaseRoute]:
         Route(f"{API}/spreadsheets/{{id}}/tabs/{{sheet_id}}", refusing(tab)),
         Route(f"{API}/spreadsheets/{{id}}/pulse", refusing(pulse)),
         Route(f"{API}/faults/edit", refusing(edit_fault), methods=["POST"]),
-        Route(f"{API}/quota", refusing(quota), methods=["PUT"]),
         Route(f"{API}/service-accounts", refusing(service_account), methods=["POST"]),
         Route(f"{API}/authorized-users", refusing(authorized_user), methods=["POST"]),
         Route(f"{API}/tokens", tokens, methods=["DELETE"]),
+        *switches.routes(google),
         Route("/sandbox/", _home),
         Route("/sandbox/sheets/{id}", _sheet_page(google)),
         Route("/spreadsheets/d/{id}/edit", _sheet_page(google)),
@@ -212,12 +204,16 @@ def _described(google: "Google", spreadsheet: Spreadsheet) -> dict[str, Any]:
             "page": google.page(spreadsheet.spreadsheet_id),
             "owner": spreadsheet.owner,
             "shared_with": sorted(spreadsheet.shared_with),
+            "viewers": sorted(spreadsheet.viewers),
             "public": spreadsheet.public,
+            "trashed": spreadsheet.trashed,
+            "office_file": spreadsheet.office_file,
             "version": spreadsheet.version,
             "tabs": [
                 {
                     "sheet_id": tab.sheet_id,
                     "title": tab.title,
+                    "url": spreadsheet.url_of(tab),
                     "row_count": tab.row_count,
                     "column_count": tab.column_count,
                     "used_rows": tab.used()[0],
@@ -236,14 +232,30 @@ def _shown(tab: Tab) -> dict[str, Any]:
         "row_count": tab.row_count,
         "column_count": tab.column_count,
         "protected": [grid_range(tab.sheet_id, protection.area) for protection in tab.protections],
-        "rows": [[_shown_cell(tab, cell) for cell in line] for line in tab.lines(tab.box)],
+        "merges": [grid_range(tab.sheet_id, merge.area) for merge in tab.regions_of("merge")],
+        "checkboxes": [grid_range(tab.sheet_id, region.area) for region in tab.regions_of("checkbox")],
+        "hidden_rows": sorted(
+            row
+            for region in tab.regions_of("hidden_by_filter", "hidden_by_user")
+            for row in range(*region.box(tab.row_count, tab.column_count)[0:3:2])
+        ),
+        "tables": [table_resource(tab, table) for table in tab.regions_of("table")],
+        "rows": [
+            [_shown_cell(tab, row, column, cell) for column, cell in enumerate(line)]
+            for row, line in enumerate(tab.lines(tab.box))
+        ],
     }
 
 
-def _shown_cell(tab: Tab, cell: Cell | None) -> Any:
+def _shown_cell(tab: Tab, row: int, column: int, cell: Cell | None) -> Any:
+    if tab.is_covered(row, column):
+        return None
     if isinstance(cell, Formula):
-        number = isinstance(tab.computed(cell), int | float)
-        return {"shown": tab.shown_as(cell), "entered": cell.text, "number": number}
+        value = tab.value_at(row, column)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return {"shown": tab.shown_at(row, column), "entered": cell.text, "number": number}
     if isinstance(cell, Formatted):
         return {"shown": cell.shown, "entered": cell.shown, "number": True}
+    if isinstance(cell, Spilled):
+        return {"shown": tab.shown_at(row, column), "entered": "", "number": isinstance(cell.value, int | float)}
     return cell

@@ -13,6 +13,16 @@ OF_TAB = frozenset(
         "type",
         "paste",
         "fill_down",
+        "merge",
+        "unmerge",
+        "checkbox",
+        "tick",
+        "plain_text",
+        "make_table",
+        "filter",
+        "remove_filter",
+        "hide_rows",
+        "show_rows",
         "clear",
         "sort",
         "insert_rows",
@@ -29,8 +39,19 @@ OF_TAB = frozenset(
         "unprotect",
     )
 )
-OF_TAB_STRIP = frozenset(("rename_tab", "delete_tab", "move_tab"))
-OF_SPREADSHEET = frozenset(("rename", "add_tab", "share", "unshare", "share_with_everyone"))
+OF_TAB_STRIP = frozenset(("rename_tab", "copy_tab", "delete_tab", "move_tab"))
+OF_SPREADSHEET = frozenset(
+    (
+        "rename",
+        "add_tab",
+        "share",
+        "unshare",
+        "share_with_everyone",
+        "trash",
+        "restore_from_trash",
+        "make_office_file",
+    )
+)
 
 
 def apply_edit(spreadsheet: Spreadsheet, edit: Mapping[str, Any]) -> None:

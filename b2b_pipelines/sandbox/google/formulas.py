@@ -1,79 +1,187 @@
-"""The little arithmetic a customer puts beside our columns, and how references follow the cells they name.
+"""The formulas that customers put beside our columns: read once, computed from the values of other cells.
 
-What is not understood has the value `""`: this is a stand-in, not a spreadsheet program.
+The functions are in `functions.py`. A formula that this stand-in cannot read has the value `""`; a circular one and one
+whose result does not fit have the value `#REF!`, as in Google Sheets.
+Source: https://support.google.com/docs/table/25273 (function list).
 """
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from typing import Any, NamedTuple, Protocol
 
-from b2b_pipelines.sandbox.google.a1 import Unparsable, cell_name, column_index, column_letters, parse_cell, parse_cells
-from b2b_pipelines.sandbox.google.cells import Scalar, number, shown_number
+from b2b_pipelines.sandbox.google.a1 import Box, Unparsable, parse_cell, parse_cells
+from b2b_pipelines.sandbox.google.cells import ErrorValue, Matrix, Scalar, Value, number
+from b2b_pipelines.sandbox.google.functions import (
+    FUNCTIONS,
+    LAZY,
+    SHOWS_NOTHING,
+    Unknown,
+    as_number,
+    as_text,
+    compare,
+    elementwise,
+)
 
-Lookup = Callable[[int, int], Scalar | None]
+SPILLS = re.compile(r"ARRAYFORMULA|UNIQUE|FILTER|SEQUENCE|TRANSPOSE|SORT|SPLIT|FLATTEN|\{", re.IGNORECASE)
+"""Formulas whose result may fill more cells than their own."""
 
 _TOKEN = re.compile(
     r"""\s*(?:
       (?P<text>"(?:[^"]|"")*")
-    | (?P<range>\$?[A-Za-z]{1,3}\$?[0-9]+:\$?[A-Za-z]{1,3}(?:\$?[0-9]+)?|\$?[A-Za-z]{1,3}:\$?[A-Za-z]{1,3})
+    | (?P<error>\#REF!|\#N/A)
+    | (?P<range>\$?[A-Za-z]{1,3}\$?[0-9]+:\$?[A-Za-z]{1,3}(?:\$?[0-9]+)?|\$?[A-Za-z]{1,3}:\$?[A-Za-z]{1,3}
+        |\$?[0-9]+:\$?[0-9]+)
     | (?P<cell>\$?[A-Za-z]{1,3}\$?[0-9]+)(?![A-Za-z0-9_(])
     | (?P<number>\d+\.?\d*|\.\d+)
     | (?P<name>[A-Za-z_.][A-Za-z0-9_.]*)
-    | (?P<sign><=|>=|<>|[-+*/&=<>(),])
+    | (?P<sign><=|>=|<>|[-+*/^&=<>(),;{}%])
     )""",
     re.VERBOSE,
 )
-_REFERENCE = re.compile(
-    r"""(?P<text>"(?:[^"]|"")*")|
-    (?<![A-Za-z0-9_!.'$])
-    (?P<fixed_column>\$?)(?P<column>[A-Z]{1,3})(?:(?P<fixed_row>\$?)(?P<row>[0-9]+)|(?=:)|(?<=:[A-Z]))
-    (?![A-Za-z0-9_(])""",
-    re.VERBOSE,
-)
+_COMPARISONS = ("=", "<>", "<", ">", "<=", ">=")
+_OPERATORS: dict[str, Callable[..., Scalar]] = {
+    "+": lambda a, b: number(as_number(a) + as_number(b)),
+    "-": lambda a, b: number(as_number(a) - as_number(b)),
+    "*": lambda a, b: number(as_number(a) * as_number(b)),
+    "^": lambda a, b: number(as_number(a) ** as_number(b)),
+    "/": lambda a, b: number(as_number(a) / as_number(b)) if as_number(b) else ErrorValue("#DIV/0!"),
+    "&": lambda a, b: as_text(a) + as_text(b),
+    **{sign: partial(compare, sign) for sign in _COMPARISONS},
+}
+_LEVELS = (_COMPARISONS, ("&",), ("+", "-"), ("*", "/"), ("^",))
 
 
-class _Unknown(Exception):
-    """A formula, or a part of one, that this stand-in does not compute."""
+class Sheet(Protocol):
+    """The cells that a formula looks at, zero-based."""
+
+    @property
+    def box(self) -> Box: ...
+
+    def value_at(self, row: int, column: int) -> Scalar | None: ...
+
+    def block(self, box: Box) -> Matrix: ...
 
 
-class SheetValueError(Exception):
-    """A formula whose value is an error, such as `#DIV/0!`."""
+class Node(NamedTuple):
+    """A part of a formula: its kind, its own datum, and the parts below it."""
+
+    kind: str
+    datum: Any = None
+    below: tuple["Node", ...] = ()
 
 
-def evaluate(formula: str, lookup: Lookup, extent: tuple[int, int]) -> Scalar:
-    """The value of a formula, given the values of other cells (zero-based row and column) and the grid's size.
+def evaluate(formula: str, sheet: Sheet, at: tuple[int, int] | None = None) -> Value:
+    """Return what a formula comes out as: a value, a matrix of values, or None for an image or a sparkline.
 
-    Errors come out as their text (`#DIV/0!`, `#REF!`), what is not understood as `""`.
+    `at` is the formula's own cell, for `ROW()` and for ranges in the place of one cell.
     """
     try:
-        return _Reader(formula[1:], lookup, extent).whole()
-    except SheetValueError as error:
-        return str(error)
-    except (_Unknown, Unparsable):
+        node = _read(formula[1:])
+        value = _Evaluation(sheet, at).value(node)
+    except (Unknown, Unparsable, TypeError):
         return ""
+    if node.kind == "range":
+        value = _intersected(value, node, sheet, at)
+    return "" if value is None and node.datum not in SHOWS_NOTHING else value
+
+
+def _intersected(value: Value, node: Node, sheet: Sheet, at: tuple[int, int] | None) -> Value:
+    """The cell of a bare range that is in the formula's own row: a range alone does not spill."""
+    if at is None or not isinstance(value, list):
+        return value
+    box: Box = node.datum.box(sheet.box.bottom, sheet.box.right)
+    if box.right - box.left == 1 and box.top <= at[0] < box.bottom:
+        return value[at[0] - box.top][0]
+    return ErrorValue("#VALUE!")
+
+
+class _Evaluation:
+    """One evaluation; `spreads` inside of a function that works through ranges cell by cell."""
+
+    def __init__(self, sheet: Sheet, at: tuple[int, int] | None) -> None:
+        self.sheet, self.at, self.spreads = sheet, at, False
+
+    def value(self, node: Node) -> Value:
+        if node.kind == "constant":
+            constant: Value = node.datum
+            return constant
+        if node.kind == "cell":
+            return self.sheet.value_at(*node.datum)
+        if node.kind == "range":
+            box = node.datum.box(self.sheet.box.bottom, self.sheet.box.right)
+            return self.sheet.block(box.clipped(self.sheet.box.bottom, self.sheet.box.right))
+        if node.kind == "rows":
+            return [[self.single(cell) for cell in row.below] for row in node.below]
+        if node.kind == "operator":
+            return elementwise(_OPERATORS[node.datum], *(self.operand(part) for part in node.below))
+        return self.call(node.datum, node.below)
+
+    def operand(self, node: Node) -> Value:
+        value = self.value(node)
+        return value if self.spreads or not isinstance(value, list) else _intersected(value, node, self.sheet, self.at)
+
+    def single(self, node: Node) -> Scalar | None:
+        value = self.value(node)
+        return value[0][0] if isinstance(value, list) else value
+
+    def call(self, name: str, arguments: Sequence[Node]) -> Value:
+        if name in SHOWS_NOTHING:
+            return None
+        if name == "ARRAYFORMULA" and len(arguments) == 1:
+            self.spreads = True
+            return self.value(arguments[0])
+        if name in ("ROW", "COLUMN"):
+            return self.place(name, arguments)
+        if name in LAZY:
+            return LAZY[name]([lambda part=part: self.operand(part) for part in arguments])  # type: ignore[misc]
+        if name not in FUNCTIONS:
+            raise Unknown(name)
+        function = FUNCTIONS[name]
+        if name in ("FILTER", "SORT"):
+            self.spreads = True
+        values = [self.value(part) for part in arguments]
+        if function.whole:
+            return function.compute(*values)
+        return elementwise(function.compute, *(self.operand(part) for part in arguments))
+
+    def place(self, name: str, arguments: Sequence[Node]) -> Value:
+        axis = 0 if name == "ROW" else 1
+        if not arguments:
+            if self.at is None:
+                raise Unknown(name)
+            return self.at[axis] + 1
+        node = arguments[0]
+        if node.kind == "cell":
+            return int(node.datum[axis]) + 1
+        if node.kind == "range" and self.spreads and axis == 0:
+            box = node.datum.box(self.sheet.box.bottom, self.sheet.box.right)
+            return [[row + 1] for row in range(box.top, box.bottom)]
+        raise Unknown(name)
+
+
+@lru_cache(maxsize=20_000)
+def _read(text: str) -> Node:
+    tokens: list[tuple[str, str]] = []
+    position, text = 0, text.rstrip()
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None or match.lastgroup is None:
+            raise Unknown(text)
+        tokens.append((match.lastgroup, match[match.lastgroup]))
+        position = match.end()
+    reader = _Reader(tokens)
+    node = reader.binary()
+    if reader.at < len(tokens):
+        raise Unknown(text)
+    return node
 
 
 class _Reader:
-    """Reads one formula from left to right, computing as it goes."""
+    """Reads the tokens of one formula from left to right."""
 
-    def __init__(self, text: str, lookup: Lookup, extent: tuple[int, int]) -> None:
-        self.tokens: list[tuple[str, str]] = []
-        self.at = 0
-        self.lookup = lookup
-        self.extent = extent
-        position = 0
-        text = text.rstrip()
-        while position < len(text):
-            match = _TOKEN.match(text, position)
-            if match is None or match.lastgroup is None:
-                raise _Unknown(text)
-            self.tokens.append((match.lastgroup, match[match.lastgroup]))
-            position = match.end()
-
-    def whole(self) -> Scalar:
-        value = self.comparison()
-        if self.at < len(self.tokens):
-            raise _Unknown(self.tokens[self.at][1])
-        return "" if value is None else value
+    def __init__(self, tokens: list[tuple[str, str]]) -> None:
+        self.tokens, self.at = tokens, 0
 
     def sign(self, *signs: str) -> str | None:
         if self.at < len(self.tokens):
@@ -85,167 +193,71 @@ class _Reader:
 
     def expect(self, sign: str) -> None:
         if self.sign(sign) is None:
-            raise _Unknown(sign)
+            raise Unknown(sign)
 
-    def comparison(self) -> Scalar | None:
-        left = self.joined()
-        while sign := self.sign("=", "<>", "<", ">", "<=", ">="):
-            left = _compare(sign, left, self.joined())
+    def binary(self, level: int = 0) -> Node:
+        if level == len(_LEVELS):
+            return self.unary()
+        left = self.binary(level + 1)
+        while sign := self.sign(*_LEVELS[level]):
+            left = Node("operator", sign, (left, self.binary(level + 1)))
         return left
 
-    def joined(self) -> Scalar | None:
-        left = self.sum()
-        while self.sign("&"):
-            left = _text(left) + _text(self.sum())
-        return left
-
-    def sum(self) -> Scalar | None:
-        left = self.product()
-        while sign := self.sign("+", "-"):
-            right = self.product()
-            left = number(_number(left) + _number(right) * (1 if sign == "+" else -1))
-        return left
-
-    def product(self) -> Scalar | None:
-        left = self.single()
-        while sign := self.sign("*", "/"):
-            right = _number(self.single())
-            if sign == "/" and right == 0:
-                raise SheetValueError("#DIV/0!")
-            left = number(_number(left) * right if sign == "*" else _number(left) / right)
-        return left
-
-    def single(self) -> Scalar | None:
+    def unary(self) -> Node:
         if sign := self.sign("-", "+"):
-            return number(_number(self.single()) * (-1 if sign == "-" else 1))
+            return Node("operator", sign, (Node("constant", 0), self.unary()))
+        node = self.single()
+        while self.sign("%"):
+            node = Node("operator", "/", (node, Node("constant", 100)))
+        return node
+
+    def single(self) -> Node:
         if self.sign("("):
-            value = self.comparison()
+            node = self.binary()
             self.expect(")")
-            return value
+            return node
+        if self.sign("{"):
+            return self.rows()
         if self.at >= len(self.tokens):
-            raise _Unknown("end")
+            raise Unknown("end")
         kind, text = self.tokens[self.at]
         self.at += 1
         if kind == "text":
-            return text[1:-1].replace('""', '"')
+            return Node("constant", text[1:-1].replace('""', '"'))
         if kind == "number":
-            return number(float(text))
+            return Node("constant", number(float(text)))
+        if kind == "error":
+            return Node("constant", ErrorValue(text))
         if kind == "cell":
-            return self.lookup(*parse_cell(text))
+            return Node("cell", parse_cell(text))
+        if kind == "range":
+            return Node("range", parse_cells(text))
         if kind == "name":
             return self.named(text.upper())
-        raise _Unknown(text)
+        raise Unknown(text)
 
-    def named(self, name: str) -> Scalar | None:
-        if name in ("TRUE", "FALSE") and self.sign("(") is None:
-            return name == "TRUE"
-        if self.tokens[self.at - 1][1] != "(":
-            self.expect("(")
-        arguments: list[list[Scalar | None]] = []
+    def named(self, name: str) -> Node:
+        if self.sign("(") is None:
+            if name in ("TRUE", "FALSE"):
+                return Node("constant", name == "TRUE")
+            raise Unknown(name)
+        arguments: list[Node] = []
         while self.sign(")") is None:
             if arguments:
                 self.expect(",")
-            arguments.append(self.argument())
-        return _call(name, arguments)
+            blank = self.at < len(self.tokens) and self.tokens[self.at] == ("sign", ",")
+            arguments.append(Node("constant") if blank else self.binary())
+        if name in ("TRUE", "FALSE"):
+            return Node("constant", name == "TRUE")
+        return Node("call", name, tuple(arguments))
 
-    def argument(self) -> list[Scalar | None]:
-        if self.at < len(self.tokens) and self.tokens[self.at][0] == "range":
-            box = parse_cells(self.tokens[self.at][1]).box(*self.extent).clipped(*self.extent)
-            self.at += 1
-            return [
-                self.lookup(row, column) for row in range(box.top, box.bottom) for column in range(box.left, box.right)
-            ]
-        return [self.comparison()]
-
-
-def _text(value: Scalar | None) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).upper()
-    return value if isinstance(value, str) else shown_number(value)
-
-
-def _number(value: Scalar | None) -> float:
-    if value is None:
-        return 0
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            raise SheetValueError("#VALUE!") from None
-    return float(value)
-
-
-def _compare(sign: str, left: Scalar | None, right: Scalar | None) -> bool:
-    if isinstance(left, str) or isinstance(right, str):
-        one, other = _text(left).casefold(), _text(right).casefold()
-        order = (one > other) - (one < other)
-    else:
-        a, b = _number(left), _number(right)
-        order = (a > b) - (a < b)
-    return {"=": order == 0, "<>": order != 0, "<": order < 0, ">": order > 0, "<=": order <= 0, ">=": order >= 0}[sign]
-
-
-def _call(name: str, arguments: Sequence[Sequence[Scalar | None]]) -> Scalar | None:
-    flat = [value for values in arguments for value in values]
-    if name == "COUNTA":
-        return sum(value is not None for value in flat)
-    if name == "COUNT":
-        return sum(isinstance(value, int | float) and not isinstance(value, bool) for value in flat)
-    if name == "SUM":
-        return number(sum(float(value) for value in flat if isinstance(value, int | float)))
-    if name in ("CONCATENATE", "CONCAT"):
-        return "".join(_text(value) for value in flat)
-    if name == "IF" and len(flat) in (2, 3):
-        return flat[1] if _number(flat[0]) else (flat[2] if len(flat) == 3 else False)
-    if len(flat) == 1:
-        text = _text(flat[0])
-        known: dict[str, Callable[[], Scalar]] = {
-            "UPPER": text.upper,
-            "LOWER": text.lower,
-            "TRIM": lambda: " ".join(text.split()),
-            "LEN": lambda: len(text),
-            "ISBLANK": lambda: flat[0] is None,
-        }
-        if name in known:
-            return known[name]()
-    raise _Unknown(name)
-
-
-def moved(formula: str, rows: int, columns: int) -> str:
-    """The formula as it reads after it was copied so many rows down and columns to the right."""
-
-    def follow(match: re.Match[str]) -> str:
-        if match["text"] is not None:
-            return match[0]
-        column = column_index(match["column"]) + (0 if match["fixed_column"] else columns)
-        row = int(match["row"]) - 1 + (0 if match["fixed_row"] else rows) if match["row"] else 0
-        return "#REF!" if row < 0 or column < 0 else _reference(match, row, column)
-
-    return _REFERENCE.sub(follow, formula)
-
-
-def following(formula: str, dimension: str, places: Callable[[int], int | None]) -> str:
-    """The formula after its tab's rows or columns changed place: `places` says where each now is, None if deleted."""
-
-    def follow(match: re.Match[str]) -> str:
-        if match["text"] is not None:
-            return match[0]
-        row: int | None = int(match["row"]) - 1 if match["row"] else 0
-        column: int | None = column_index(match["column"])
-        if dimension == "COLUMNS" and column is not None:
-            column = places(column)
-        elif row is not None and match["row"]:
-            row = places(row)
-        return "#REF!" if row is None or column is None else _reference(match, row, column)
-
-    return _REFERENCE.sub(follow, formula)
-
-
-def _reference(match: re.Match[str], row: int, column: int) -> str:
-    if not match["row"]:
-        return match["fixed_column"] + column_letters(column)
-    name = cell_name(row, column)
-    letters = column_letters(column)
-    return f"{match['fixed_column']}{letters}{match['fixed_row']}{name.removeprefix(letters)}"
+    def rows(self) -> Node:
+        rows, cells = [], [self.binary()]
+        while sign := self.sign(",", ";"):
+            if sign == ";":
+                rows.append(Node("row", None, tuple(cells)))
+                cells = []
+            cells.append(self.binary())
+        self.expect("}")
+        rows.append(Node("row", None, tuple(cells)))
+        return Node("rows", None, tuple(rows))

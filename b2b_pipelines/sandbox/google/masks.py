@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pygsheets
+from googleapiclient import discovery_cache
 
 Mask = dict[str, Any]
 
@@ -69,19 +69,49 @@ def _merge(into: Mask, other: Mask) -> None:
             into[name] = below
 
 
-class Cut(list[Any]):
-    """A list that was made to the mask already: the many cells of a grid are not built only to be thrown away."""
+class Prepared:
+    """JSON text that stands in an answer as it is, made to the mask already: the many cells of a grid."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
 
 
 def pick(answer: Any, mask: Mask) -> Any:
     """The parts of an answer that the mask names."""
-    if not mask or "*" in mask or isinstance(answer, Cut):
+    if not mask or "*" in mask or isinstance(answer, Prepared):
         return answer
     if isinstance(answer, list):
         return [pick(item, mask) for item in answer]
     if not isinstance(answer, dict):
         return answer
     return {name: pick(answer[name], below) for name, below in mask.items() if name in answer}
+
+
+def as_json(answer: Any, *, pretty: bool) -> str:
+    """The answer as JSON text, indented as Google does unless `prettyPrint=false` asks it not to.
+
+    Source: https://cloud.google.com/apis/docs/system-parameters (`$prettyPrint`, by default true); every body in
+    gspread's cassettes is indented by two blanks.
+    """
+    prepared: list[str] = []
+
+    def stand_in(value: Any) -> str:
+        if not isinstance(value, Prepared):
+            raise TypeError(type(value).__name__)
+        prepared.append(value.text)
+        return "\0prepared\0"
+
+    text = json.dumps(
+        answer,
+        ensure_ascii=False,
+        indent=2 if pretty else None,
+        separators=None if pretty else (",", ":"),
+        default=stand_in,
+    )
+    if prepared:
+        head, *tails = text.split('"\\u0000prepared\\u0000"')
+        text = "".join([head, *(part for pair in zip(prepared, tails, strict=True) for part in pair)])
+    return text + "\n" if pretty else text
 
 
 def below(mask: Mask | None, *path: str) -> Mask | None:
@@ -99,8 +129,8 @@ def below(mask: Mask | None, *path: str) -> Mask | None:
 
 @cache
 def schemas() -> dict[str, Any]:
-    """Google's own description of the API, as pygsheets carries it."""
-    path = Path(pygsheets.__file__).parent / "data" / "sheets_discovery.json"
+    """Google's own description of the API: the discovery document that the installed google-api-python-client carries."""
+    path = Path(discovery_cache.__file__).parent / "documents" / "sheets.v4.json"
     found: dict[str, Any] = json.loads(path.read_text("utf-8"))["schemas"]
     return found
 

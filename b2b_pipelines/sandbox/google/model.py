@@ -7,56 +7,32 @@ speaks as the API does: zero-based indexes, the end excluded.
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import wraps
 from itertools import count
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
+from typing import Any, Literal
 
 from b2b_pipelines.sandbox.google import cells as content
-from b2b_pipelines.sandbox.google.a1 import (
-    Area,
-    Box,
-    Unparsable,
-    column_index,
-    parse_cell,
-    parse_cells,
-    quoted,
-    range_name,
-    split_range,
-)
-from b2b_pipelines.sandbox.google.cells import Cell, Formatted, Formula, Scalar, shown_number
-from b2b_pipelines.sandbox.google.formulas import evaluate, following, moved
+from b2b_pipelines.sandbox.google.a1 import Area, Unparsable, parse_cells, quoted, split_range
+from b2b_pipelines.sandbox.google.grid import MAX_CELLS, Dimension, Line, Protection, SheetError
+from b2b_pipelines.sandbox.google.regions import Hypotheses, Region
+from b2b_pipelines.sandbox.google.tab import Tab, edit
 
-Dimension = Literal["ROWS", "COLUMNS"]
-Line = list[Cell | None]
-P = ParamSpec("P")
-R = TypeVar("R")
+__all__ = ["Dimension", "Line", "Protection", "SheetError", "Spreadsheet", "Tab", "dump", "load", "new_spreadsheet"]
 
-MAX_CELLS = 10_000_000
-MAX_COLUMNS = 18_278
 OWNER = "customer@example.com"
-
 TOO_MANY_CELLS = f"This action would increase the number of cells in the workbook above the limit of {MAX_CELLS} cells."
-PROTECTED = (
-    "You are trying to edit a protected cell or object. Please contact the spreadsheet owner to remove protection "
-    "if you need to edit."
-)
-
-
-class SheetError(Exception):
-    """What Google answers with 400 and these words."""
-
-
-@dataclass(slots=True)
-class Protection:
-    """Cells that only its editors, and the owner of the spreadsheet, may change."""
-
-    protection_id: int
-    area: Area
-    description: str = ""
-    editors: frozenset[str] = frozenset()
+TAB_TITLES = {
+    "en_US": "Sheet{}",
+    "ja_JP": "シート{}",
+    "es_ES": "Hoja {}",
+    "de_DE": "Tabellenblatt{}",
+    "fr_FR": "Feuille {}",
+    "pt_BR": "Página{}",
+}
+"""How Google names a tab that is not named, by the spreadsheet's locale."""
+Role = Literal["writer", "reader"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,422 +41,6 @@ class Change:
 
     version: int
     cells: tuple[tuple[int, int, int], ...]
-
-
-def _edit(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
-    """An edit by a person: all of it under the spreadsheet's lock, and a new version after it."""
-
-    @wraps(method)
-    def edit(self: Any, *args: P.args, **kwargs: P.kwargs) -> R:
-        spreadsheet: Spreadsheet = self.spreadsheet
-        with spreadsheet.lock:
-            try:
-                result = method(self, *args, **kwargs)
-            except Unparsable as error:
-                raise SheetError(f"Unable to parse range: {error}") from None
-            spreadsheet.version += 1
-            return result
-
-    return cast(Callable[Concatenate[Any, P], R], edit)
-
-
-class Tab:
-    """One sheet of a spreadsheet.
-
-    `rows` is ragged: a row ends after its last filled cell or later, and the rows after the last filled one may be
-    missing. `row_count` and `column_count` are the grid.
-    """
-
-    def __init__(self, spreadsheet: "Spreadsheet", sheet_id: int, title: str, row_count: int, column_count: int):
-        self.spreadsheet = spreadsheet
-        self.sheet_id = sheet_id
-        self.title = title
-        self.row_count = row_count
-        self.column_count = column_count
-        self.frozen_rows = 0
-        self.frozen_columns = 0
-        self.hidden = False
-        self.rows: list[Line] = []
-        self.protections: list[Protection] = []
-
-    def __repr__(self) -> str:
-        return f"<Tab {self.title!r} {self.row_count}x{self.column_count}>"
-
-    @property
-    def index(self) -> int:
-        return self.spreadsheet.tabs.index(self)
-
-    @property
-    def box(self) -> Box:
-        """The whole grid."""
-        return Box(0, 0, self.row_count, self.column_count)
-
-    # What is in it
-
-    def cell(self, where: str) -> Cell | None:
-        """What a cell holds: text, number, boolean, `Formula`, `Formatted`, or None."""
-        return self.at(*parse_cell(where))
-
-    def at(self, row: int, column: int) -> Cell | None:
-        if row < len(self.rows):
-            line = self.rows[row]
-            if column < len(line):
-                return line[column]
-        return None
-
-    def value(self, where: str) -> Scalar | None:
-        """What a cell comes out as: a formula's value, a date's serial number."""
-        return self.computed(self.cell(where))
-
-    def shown(self, where: str) -> str:
-        """What a cell shows. Empty cells show nothing, as may formulas."""
-        return self.shown_as(self.cell(where))
-
-    def grid(self, cells: str | None = None) -> list[list[str]]:
-        """What the cells show, row by row, without what is empty at the end of rows and of the range."""
-        box = self._box(cells).clipped(self.row_count, self.column_count)
-        return [[self.shown_as(cell) for cell in line] for line in self.lines(box)]
-
-    def column(self, letters: str) -> list[str]:
-        """What a column shows from row 1 to its last filled cell."""
-        return [line[0] if line else "" for line in self.grid(f"{letters}:{letters}")]
-
-    def lines(self, box: Box) -> list[Line]:
-        """The cells of a box, without empty ones at the ends of rows, and without empty rows at the end."""
-        lines: list[Line] = []
-        for line in self.rows[box.top : box.bottom]:
-            cut = line[box.left : box.right]
-            while cut and cut[-1] is None:
-                cut.pop()
-            lines.append(cut)
-        while lines and not lines[-1]:
-            lines.pop()
-        return lines
-
-    def used(self) -> tuple[int, int]:
-        """Rows and columns up to the last filled ones."""
-        lines = self.lines(self.box)
-        return len(lines), max(map(len, lines), default=0)
-
-    def computed(self, cell: Cell | None, depth: int = 0) -> Scalar | None:
-        if isinstance(cell, Formula):
-            if cell.value is not None:
-                return cell.value
-            if depth > 50:
-                return "#REF!"
-            return evaluate(
-                cell.text,
-                lambda row, column: self.computed(self.at(row, column), depth + 1),
-                (self.row_count, self.column_count),
-            )
-        return cell.value if isinstance(cell, Formatted) else cell
-
-    def shown_as(self, cell: Cell | None) -> str:
-        if isinstance(cell, str):
-            return cell
-        if isinstance(cell, Formatted):
-            return cell.shown
-        value = self.computed(cell)
-        if value is None:
-            return ""
-        if isinstance(value, bool):
-            return str(value).upper()
-        return value if isinstance(value, str) else shown_number(value)
-
-    # What the API does to it, and every edit comes down to
-
-    def put(self, row: int, column: int, cell: Cell | None) -> None:
-        """Fill or empty one cell of the grid."""
-        if isinstance(cell, str) and len(cell) > content.CELL_CHARACTERS:
-            raise SheetError(
-                f"Your input contains more than the maximum of {content.CELL_CHARACTERS} characters in a single cell."
-            )
-        rows = self.rows
-        while len(rows) <= row:
-            rows.append([])
-        line = rows[row]
-        if column >= len(line):
-            if cell is None:
-                return
-            line.extend([None] * (column + 1 - len(line)))
-        recorded = self.spreadsheet.recorded
-        if recorded is not None and line[column] != cell:
-            recorded.append((self.sheet_id, row, column))
-        line[column] = cell
-
-    def empty(self, box: Box) -> None:
-        """Empty the cells of a box."""
-        recorded = self.spreadsheet.recorded
-        for row in range(box.top, min(box.bottom, len(self.rows))):
-            line = self.rows[row]
-            for column in range(box.left, min(box.right, len(line))):
-                if recorded is not None and line[column] is not None:
-                    recorded.append((self.sheet_id, row, column))
-                line[column] = None
-
-    def guard(self, box: Box, account: str | None) -> None:
-        """Raise `SheetError` if the account may not change these cells. None is a person who owns the spreadsheet."""
-        if account in (None, self.spreadsheet.owner):
-            return
-        for protection in self.protections:
-            if account not in protection.editors and protection.area.box(self.row_count, self.column_count).touches(
-                box
-            ):
-                raise SheetError(PROTECTED)
-
-    def resize(self, row_count: int, column_count: int) -> None:
-        """Give the grid another size. What stands outside of a smaller one is gone."""
-        if row_count < 1 or column_count < 1:
-            raise SheetError("You can't delete all the rows or columns on the sheet.")
-        self.spreadsheet.check_size(row_count * column_count - self.row_count * self.column_count)
-        if column_count > MAX_COLUMNS:
-            raise SheetError(
-                f"This action would increase the number of columns in the sheet above the limit of {MAX_COLUMNS}."
-            )
-        del self.rows[row_count:]
-        for line in self.rows:
-            del line[column_count:]
-        self.row_count, self.column_count = row_count, column_count
-
-    def size(self, dimension: Dimension) -> int:
-        return self.row_count if dimension == "ROWS" else self.column_count
-
-    def append_dimension(self, dimension: Dimension, length: int) -> None:
-        rows, columns = (length, 0) if dimension == "ROWS" else (0, length)
-        self.resize(self.row_count + rows, self.column_count + columns)
-
-    def insert_dimension(self, dimension: Dimension, start: int, length: int) -> None:
-        """Push what stands from `start` on down (or to the right)."""
-        self.append_dimension(dimension, length)
-        if dimension == "ROWS":
-            if start < len(self.rows):
-                self.rows[start:start] = [[] for _ in range(length)]
-        else:
-            for line in self.rows:
-                if start < len(line):
-                    line[start:start] = [None] * length
-        self._follow(dimension, lambda place: place + length if place >= start else place)
-
-    def delete_dimension(self, dimension: Dimension, start: int, end: int) -> None:
-        size = self.size(dimension)
-        if end - start >= size:
-            raise SheetError(f"You can't delete all the {dimension.lower()} on the sheet.")
-        if dimension == "ROWS":
-            del self.rows[start:end]
-            self.row_count -= end - start
-        else:
-            for line in self.rows:
-                del line[start:end]
-            self.column_count -= end - start
-        self._follow(
-            dimension, lambda place: place if place < start else (None if place < end else place - (end - start))
-        )
-
-    def move_dimension(self, dimension: Dimension, start: int, end: int, destination: int) -> None:
-        """Move rows or columns to stand before what is now at `destination`."""
-        if start <= destination <= end:
-            return
-        order = list(range(self.size(dimension)))
-        block = order[start:end]
-        del order[start:end]
-        target = destination if destination < start else destination - (end - start)
-        order[target:target] = block
-        if dimension == "ROWS":
-            self.rows = [self.rows[place] if place < len(self.rows) else [] for place in order]
-        else:
-            self.rows = [[line[place] if place < len(line) else None for place in order] for line in self.rows]
-        places = {old: new for new, old in enumerate(order)}
-        self._follow(dimension, lambda place: places.get(place, place))
-
-    def sort_box(self, box: Box, columns: Sequence[tuple[int, bool]]) -> None:
-        """Sort the rows of a box by columns, each with whether it is descending. Empty cells always come last."""
-        box = box.clipped(*self.used())
-        rows = [[self.at(row, column) for column in range(box.left, box.right)] for row in range(box.top, box.bottom)]
-        order = list(range(len(rows)))
-        for column, descending in reversed(columns):
-            keys = {row: self._sort_key(self.at(box.top + row, column)) for row in order}
-            filled = [row for row in order if keys[row] is not None]
-            filled.sort(key=lambda row: keys[row] or (0, 0), reverse=descending)
-            order = filled + [row for row in order if keys[row] is None]
-        for place, row in enumerate(order):
-            for offset, cell in enumerate(rows[row]):
-                self.put(box.top + place, box.left + offset, _carried(cell, place - row, 0))
-
-    def _sort_key(self, cell: Cell | None) -> tuple[int, Any] | None:
-        """Numbers before text before booleans, as Google sorts; None for what is empty."""
-        value = self.computed(cell)
-        if value is None or value == "":
-            return None
-        if isinstance(value, bool):
-            return 2, value
-        return (1, value.casefold()) if isinstance(value, str) else (0, value)
-
-    def _follow(self, dimension: Dimension, places: Callable[[int], int | None]) -> None:
-        """Let references and protections follow rows or columns that changed place."""
-        for line in self.rows:
-            for column, cell in enumerate(line):
-                if isinstance(cell, Formula):
-                    line[column] = Formula(following(cell.text, dimension, places), cell.value)
-        kept = []
-        for protection in self.protections:
-            first, after = (
-                (protection.area.top, protection.area.bottom)
-                if dimension == "ROWS"
-                else (protection.area.left, protection.area.right)
-            )
-            new = [
-                place
-                for old in range(first or 0, after if after is not None else self.size(dimension))
-                if (place := places(old)) is not None
-            ]
-            if not new:
-                continue
-            start = None if first is None else min(new)
-            end = None if after is None else max(new) + 1
-            area = protection.area
-            protection.area = (
-                area._replace(top=start, bottom=end) if dimension == "ROWS" else area._replace(left=start, right=end)
-            )
-            kept.append(protection)
-        self.protections = kept
-
-    # What a person does to it
-
-    @_edit
-    def type(self, where: str, text: str, *, value: Scalar | None = None) -> None:
-        """Type into a cell as a person does: `=…` is a formula, `12` a number, `'12` text, nothing empties the cell.
-
-        `value` is what a formula comes out as where the stand-in cannot compute it.
-        """
-        row, column = parse_cell(where)
-        self._inside(row, column)
-        cell = content.typed(text)
-        self.put(row, column, Formula(cell.text, value) if isinstance(cell, Formula) and value is not None else cell)
-
-    @_edit
-    def paste(self, where: str, rows: Sequence[Sequence[str]]) -> None:
-        """Paste a block of texts with its first cell here. The grid grows where it must."""
-        top, left = parse_cell(where)
-        self.resize(max(self.row_count, top + len(rows)), max(self.column_count, left + max(map(len, rows), default=0)))
-        for row, line in enumerate(rows, top):
-            for column, text in enumerate(line, left):
-                self.put(row, column, content.typed(text))
-
-    @_edit
-    def fill_down(self, where: str, to_row: int) -> None:
-        """Drag a cell down to a row: values repeat, and the references of a formula follow."""
-        row, column = parse_cell(where)
-        self._inside(to_row - 1, column)
-        cell = self.at(row, column)
-        for target in range(row + 1, to_row):
-            self.put(target, column, _carried(cell, target - row, 0))
-
-    @_edit
-    def clear(self, cells: str) -> None:
-        """Select cells and press Delete."""
-        self.empty(self._box(cells).clipped(self.row_count, self.column_count))
-
-    @_edit
-    def sort(self, column: str, *, descending: bool = False, header: bool = True, cells: str | None = None) -> None:
-        """Sort rows by a column: of the whole tab, or of some cells only. The header row keeps its place."""
-        box = self._box(cells)
-        self.sort_box(box._replace(top=box.top + 1) if header else box, [(column_index(column), descending)])
-
-    @_edit
-    def insert_rows(self, row: int, number: int = 1) -> None:
-        """Insert rows above this one."""
-        self._inside(row - 1, 0)
-        self.insert_dimension("ROWS", row - 1, number)
-
-    @_edit
-    def append_rows(self, number: int) -> None:
-        """Add empty rows at the bottom of the grid."""
-        self.append_dimension("ROWS", number)
-
-    @_edit
-    def delete_rows(self, first: int, last: int | None = None) -> None:
-        """Delete a row, or the rows from first to last."""
-        last = first if last is None else last
-        self._inside(first - 1, 0)
-        self._inside(last - 1, 0)
-        self.delete_dimension("ROWS", first - 1, last)
-
-    @_edit
-    def move_rows(self, first: int, last: int | None = None, *, before: int) -> None:
-        """Drag rows to stand above the row `before`."""
-        last = first if last is None else last
-        self._inside(last - 1, 0)
-        self.move_dimension("ROWS", first - 1, last, before - 1)
-
-    @_edit
-    def duplicate_row(self, row: int) -> None:
-        """Insert a copy of a row below it."""
-        self._inside(row - 1, 0)
-        line = [_carried(self.at(row - 1, column), 1, 0) for column in range(self.column_count)]
-        self.insert_dimension("ROWS", row, 1)
-        for column, cell in enumerate(line):
-            self.put(row, column, cell)
-
-    @_edit
-    def insert_columns(self, column: str, number: int = 1) -> None:
-        """Insert columns to the left of this one."""
-        self._inside(0, column_index(column))
-        self.insert_dimension("COLUMNS", column_index(column), number)
-
-    @_edit
-    def append_columns(self, number: int) -> None:
-        """Add empty columns at the right of the grid."""
-        self.append_dimension("COLUMNS", number)
-
-    @_edit
-    def delete_columns(self, first: str, last: str | None = None) -> None:
-        """Delete a column, or the columns from first to last."""
-        self._inside(0, column_index(last or first))
-        self.delete_dimension("COLUMNS", column_index(first), column_index(last or first) + 1)
-
-    @_edit
-    def move_columns(self, first: str, last: str | None = None, *, before: str) -> None:
-        """Drag columns to stand to the left of the column `before` (which may be the one after the last)."""
-        self._inside(0, column_index(last or first))
-        self.move_dimension("COLUMNS", column_index(first), column_index(last or first) + 1, column_index(before))
-
-    @_edit
-    def shrink(self, row_count: int, column_count: int) -> None:
-        """Give the grid this size, as if rows and columns beyond it were deleted."""
-        self.resize(row_count, column_count)
-
-    @_edit
-    def protect(self, cells: str | None = None, *, editors: Iterable[str] = (), description: str = "") -> int:
-        """Protect cells, or the whole tab, from everyone but the owner and these editors. Answers its id."""
-        area = parse_cells(cells) if cells else Area()
-        return self.add_protection(area, editors, description).protection_id
-
-    @_edit
-    def unprotect(self) -> None:
-        """Lift every protection of this tab."""
-        self.protections.clear()
-
-    def add_protection(self, area: Area, editors: Iterable[str], description: str) -> Protection:
-        protection = Protection(secrets.randbelow(2**31), area, description, frozenset(editors))
-        self.protections.append(protection)
-        return protection
-
-    def _box(self, cells: str | None) -> Box:
-        return (parse_cells(cells) if cells else Area()).box(self.row_count, self.column_count)
-
-    def _inside(self, row: int, column: int) -> None:
-        if not (0 <= row < self.row_count and 0 <= column < self.column_count):
-            raise SheetError(
-                f"Range ({range_name(self.title, Box(row, column, row + 1, column + 1))}) exceeds grid limits. "
-                f"Max rows: {self.row_count}, max columns: {self.column_count}"
-            )
-
-
-def _carried(cell: Cell | None, rows: int, columns: int) -> Cell | None:
-    """A cell as it is after it was copied or sorted to another place."""
-    if isinstance(cell, Formula) and (rows or columns):
-        return Formula(moved(cell.text, rows, columns), cell.value)
-    return cell
 
 
 @dataclass(slots=True)
@@ -492,6 +52,7 @@ class _TabState:
     frozen: tuple[int, int, bool]
     rows: list[Line]
     protections: list[Protection]
+    regions: list[Region]
 
 
 @dataclass(eq=False)
@@ -506,7 +67,13 @@ class Spreadsheet:
     owner: str = OWNER
     shared_with: set[str] = field(default_factory=set)
     public: bool = False
+    viewers: set[str] = field(default_factory=set)
+    locale: str = "en_US"
+    trashed: bool = False
+    office_file: bool = False
+    """An Excel file opened in Drive: it has an address like a spreadsheet's, and the API refuses it."""
     version: int = 1
+    hypotheses: Hypotheses = field(default_factory=Hypotheses, repr=False)
     tabs: list[Tab] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     changes: deque[Change] = field(default_factory=lambda: deque(maxlen=200), repr=False)
@@ -518,11 +85,25 @@ class Spreadsheet:
 
     @property
     def url(self) -> str:
-        """The URL as a customer copies it out of the browser."""
-        return f"https://docs.google.com/spreadsheets/d/{self.spreadsheet_id}/edit#gid={self.tabs[0].sheet_id}"
+        """The URL as a customer copies it out of the browser, who looks at the first tab."""
+        return self.url_of(self.tabs[0])
+
+    def url_of(self, tab: Tab) -> str:
+        """The URL as the browser shows it while a person looks at this tab: `gid` is the tab's number."""
+        if self.office_file:
+            return f"https://docs.google.com/spreadsheets/d/{self.spreadsheet_id}/edit?rtpof=true&sd=true"
+        return (
+            f"https://docs.google.com/spreadsheets/d/{self.spreadsheet_id}/edit?gid={tab.sheet_id}#gid={tab.sheet_id}"
+        )
 
     def opens_for(self, account: str) -> bool:
-        """Whether this account may read and edit it."""
+        """Whether this account may read it. In the bin it is there for its owner alone."""
+        if self.trashed:
+            return account == self.owner
+        return self.public or account in (self.owner, *self.shared_with, *self.viewers)
+
+    def may_edit(self, account: str) -> bool:
+        """Whether this account may write to it."""
         return self.public or account in (self.owner, *self.shared_with)
 
     # Finding
@@ -599,7 +180,8 @@ class Spreadsheet:
         """Add a tab, by default `SheetN`. Raises `SheetError` for a title or an id that is taken."""
         if title is None:
             taken = {tab.title.casefold() for tab in self.tabs}
-            title = next(name for n in count(len(self.tabs) + 1) if (name := f"Sheet{n}").casefold() not in taken)
+            pattern = TAB_TITLES.get(self.locale, TAB_TITLES["en_US"])
+            title = next(name for n in count(len(self.tabs) + 1) if (name := pattern.format(n)).casefold() not in taken)
         self._check_title(title, None)
         self.check_size(row_count * column_count)
         if sheet_id is None:
@@ -614,6 +196,31 @@ class Spreadsheet:
         if len(self.tabs) == 1:
             raise SheetError("You can't remove all the sheets in a document.")
         self.tabs.remove(tab)
+
+    def duplicate(
+        self, tab: Tab, title: str | None = None, *, sheet_id: int | None = None, index: int | None = None
+    ) -> Tab:
+        """Add a copy of a tab, by default `Copy of …` after it, with all that is in it.
+
+        Source: https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheets/request#duplicatesheetrequest
+        """
+        if title is None:
+            taken = {each.title.casefold() for each in self.tabs}
+            first = f"Copy of {tab.title}"
+            names = (first if n == 1 else f"{first} {n}" for n in count(1))
+            title = next(name for name in names if name.casefold() not in taken)
+        place = tab.index + 1 if index is None else index
+        copy = self.new_tab(
+            title, sheet_id=sheet_id, row_count=tab.row_count, column_count=tab.column_count, index=place
+        )
+        copy.frozen_rows, copy.frozen_columns = tab.frozen_rows, tab.frozen_columns
+        copy.rows = [line[:] for line in tab.rows]
+        copy.regions = [region.copy() for region in tab.regions]
+        for region in copy.regions:
+            if region.kind == "table":
+                region.properties["tableId"] = str(secrets.randbelow(2**31))
+        copy.values.look_for_arrays()
+        return copy
 
     def retitle(self, tab: Tab, title: str) -> None:
         self._check_title(title, tab)
@@ -635,6 +242,7 @@ class Spreadsheet:
                 (tab.frozen_rows, tab.frozen_columns, tab.hidden),
                 [line[:] for line in tab.rows],
                 [Protection(p.protection_id, p.area, p.description, p.editors) for p in tab.protections],
+                [region.copy() for region in tab.regions],
             )
             for tab in self.tabs
         ]
@@ -646,51 +254,81 @@ class Spreadsheet:
             tab = kept.tab
             tab.title, tab.row_count, tab.column_count = kept.title, kept.row_count, kept.column_count
             tab.frozen_rows, tab.frozen_columns, tab.hidden = kept.frozen
-            tab.rows, tab.protections = kept.rows, kept.protections
+            tab.rows, tab.protections, tab.regions = kept.rows, kept.protections, kept.regions
+            tab.changed(regions=True)
 
     # What a person does
 
-    @_edit
+    @edit
     def rename(self, title: str) -> None:
         self.title = title
 
-    @_edit
+    @edit
     def add_tab(self, title: str | None = None) -> Tab:
         return self.new_tab(title)
 
-    @_edit
+    @edit
     def rename_tab(self, which: str | int, title: str) -> None:
         self.retitle(self.tab(which), title)
 
-    @_edit
+    @edit
     def delete_tab(self, which: str | int) -> None:
         self.remove_tab(self.tab(which))
 
-    @_edit
+    @edit
     def move_tab(self, which: str | int, index: int) -> None:
         """Drag a tab to another place in the strip."""
         tab = self.tab(which)
         self.tabs.remove(tab)
         self.tabs.insert(index, tab)
 
-    @_edit
-    def share(self, email: str) -> None:
-        self.shared_with.add(email)
+    @edit
+    def copy_tab(self, which: str | int, title: str | None = None) -> Tab:
+        """Duplicate a tab: `Copy of …`."""
+        return self.duplicate(self.tab(which), title)
 
-    @_edit
+    @edit
+    def share(self, email: str, role: Role = "writer") -> None:
+        """Share it with an account, as an editor or (`reader`) for viewing only."""
+        self.shared_with.discard(email)
+        self.viewers.discard(email)
+        (self.shared_with if role == "writer" else self.viewers).add(email)
+
+    @edit
     def unshare(self, email: str) -> None:
         self.shared_with.discard(email)
+        self.viewers.discard(email)
 
-    @_edit
+    @edit
     def share_with_everyone(self, public: bool = True) -> None:
         """Let anyone with the link edit it, or no longer."""
         self.public = public
 
+    @edit
+    def trash(self) -> None:
+        """Move it to the bin: whom it was shared with does not find it any more."""
+        self.trashed = True
 
-def new_spreadsheet(title: str = "Untitled spreadsheet", *, owner: str = OWNER) -> Spreadsheet:
-    """An empty spreadsheet as Google makes it: one tab `Sheet1`, sheet id 0, 1000 rows and 26 columns."""
-    spreadsheet = Spreadsheet("1" + secrets.token_urlsafe(33)[:43].replace("~", "-"), title, owner)
-    spreadsheet.new_tab("Sheet1", sheet_id=0)
+    @edit
+    def restore_from_trash(self) -> None:
+        self.trashed = False
+
+    @edit
+    def make_office_file(self, office_file: bool = True) -> None:
+        """Let it be an Excel file that is edited in the browser without having been converted, or a spreadsheet again."""
+        self.office_file = office_file
+
+
+def new_spreadsheet(
+    title: str = "Untitled spreadsheet", *, owner: str = OWNER, locale: str = "en_US", sheet_id: int = 0
+) -> Spreadsheet:
+    """An empty spreadsheet as Google makes it: one tab, 1000 rows and 26 columns.
+
+    The tab is `Sheet1`, or what that is in the locale (`シート1`, `Hoja 1`), its number 0, or another where the first tab
+    was made by a template or deleted.
+    """
+    spreadsheet = Spreadsheet("1" + secrets.token_urlsafe(33)[:43].replace("~", "-"), title, owner, locale=locale)
+    spreadsheet.new_tab(sheet_id=sheet_id)
     return spreadsheet
 
 
@@ -705,6 +343,10 @@ def dump(spreadsheet: Spreadsheet) -> dict[str, Any]:
             "owner": spreadsheet.owner,
             "shared_with": sorted(spreadsheet.shared_with),
             "public": spreadsheet.public,
+            "viewers": sorted(spreadsheet.viewers),
+            "locale": spreadsheet.locale,
+            "trashed": spreadsheet.trashed,
+            "office_file": spreadsheet.office_file,
             "version": spreadsheet.version,
             "tabs": [
                 {
@@ -715,7 +357,11 @@ def dump(spreadsheet: Spreadsheet) -> dict[str, Any]:
                     "frozen_rows": tab.frozen_rows,
                     "frozen_columns": tab.frozen_columns,
                     "hidden": tab.hidden,
-                    "rows": [[content.as_json(cell) for cell in line] for line in tab.lines(tab.box)],
+                    "rows": [[content.as_json(cell) for cell in line] for line in tab.lines(tab.box, spilled=False)],
+                    "regions": [
+                        {"kind": region.kind, "area": list(region.area), "properties": region.properties}
+                        for region in tab.regions
+                    ],
                     "protections": [
                         {
                             "id": protection.protection_id,
@@ -739,6 +385,10 @@ def load(state: dict[str, Any]) -> Spreadsheet:
         state["owner"],
         set(state["shared_with"]),
         state["public"],
+        set(state.get("viewers", ())),
+        state.get("locale", "en_US"),
+        state.get("trashed", False),
+        state.get("office_file", False),
         state["version"],
     )
     for kept in state["tabs"]:
@@ -749,5 +399,9 @@ def load(state: dict[str, Any]) -> Spreadsheet:
             Protection(item["id"], Area(*item["area"]), item["description"], frozenset(item["editors"]))
             for item in kept["protections"]
         ]
+        tab.regions = [
+            Region(item["kind"], Area(*item["area"]), item["properties"]) for item in kept.get("regions", ())
+        ]
+        tab.values.look_for_arrays()
         spreadsheet.tabs.append(tab)
     return spreadsheet

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from b2b_pipelines.sandbox.google.a1 import Area, Box
-from b2b_pipelines.sandbox.google.cells import Cell, Formula, Scalar
-from b2b_pipelines.sandbox.google.masks import Cut, Mask, below, pick
-from b2b_pipelines.sandbox.google.model import Line, Protection, Spreadsheet, Tab
+from b2b_pipelines.sandbox.google.griddata import row_data
+from b2b_pipelines.sandbox.google.masks import Mask, below
+from b2b_pipelines.sandbox.google.model import Protection, Spreadsheet, Tab
+from b2b_pipelines.sandbox.google.regions import Region
 
 Ranges = Sequence[tuple[Tab, Area]]
 
@@ -25,22 +26,15 @@ DEFAULT_FORMAT = {
         "underline": False,
     },
 }
-ERRORS = {
-    "#DIV/0!": "DIVIDE_BY_ZERO",
-    "#VALUE!": "VALUE",
-    "#REF!": "REF",
-    "#NAME?": "NAME",
-    "#N/A": "N_A",
-    "#NUM!": "NUM",
-}
 
 
 def spreadsheet_resource(
-    spreadsheet: Spreadsheet, ranges: Ranges, mask: Mask | None, *, include_grid_data: bool
+    spreadsheet: Spreadsheet, ranges: Ranges, mask: Mask | None, *, include_grid_data: bool, indent: int | None = None
 ) -> dict[str, Any]:
     """The spreadsheet, or the tabs that the ranges are in. The answer still is to be cut to the mask.
 
     Grid data come with `include_grid_data`, or when the mask names `sheets.data`; a mask of `*` names nothing.
+    `indent`: how deep the resource stands in a pretty answer, None in one that is not.
     """
     tabs = [tab for tab in spreadsheet.tabs if not ranges or any(tab is of for of, _ in ranges)]
     wants_data = below(mask, "sheets", "data") if _explicit(mask) else ({} if include_grid_data else None)
@@ -48,12 +42,12 @@ def spreadsheet_resource(
         "spreadsheetId": spreadsheet.spreadsheet_id,
         "properties": {
             "title": spreadsheet.title,
-            "locale": "en_US",
+            "locale": spreadsheet.locale,
             "autoRecalc": "ON_CHANGE",
             "timeZone": "America/New_York",
             "defaultFormat": DEFAULT_FORMAT,
         },
-        "sheets": [_sheet(tab, ranges, wants_data) for tab in tabs],
+        "sheets": [_sheet(tab, ranges, wants_data, indent) for tab in tabs],
         "spreadsheetUrl": f"https://docs.google.com/spreadsheets/d/{spreadsheet.spreadsheet_id}/edit",
     }
 
@@ -64,19 +58,47 @@ def _explicit(mask: Mask | None) -> bool:
     return bool(mask) and (sheets is None or (bool(sheets) and "*" not in sheets))
 
 
-def _sheet(tab: Tab, ranges: Ranges, wants_data: Mask | None) -> dict[str, Any]:
+def _sheet(tab: Tab, ranges: Ranges, wants_data: Mask | None, indent: int | None) -> dict[str, Any]:
     sheet: dict[str, Any] = {"properties": sheet_properties(tab)}
     if wants_data is not None:
         areas = [area for of, area in ranges if of is tab] or [Area()]
         sheet["data"] = [
             _grid_data(
-                tab, area.box(tab.row_count, tab.column_count).clipped(tab.row_count, tab.column_count), wants_data
+                tab,
+                area.box(tab.row_count, tab.column_count).clipped(tab.row_count, tab.column_count),
+                wants_data,
+                indent,
             )
             for area in areas
         ]
     if tab.protections:
         sheet["protectedRanges"] = [protected_range(tab, protection) for protection in tab.protections]
+    if merges := tab.regions_of("merge"):
+        sheet["merges"] = [_whole_range(tab, merge) for merge in merges]
+    if tables := tab.regions_of("table"):
+        sheet["tables"] = [table_resource(tab, table) for table in tables]
+    for found in tab.regions_of("filter"):
+        sheet["basicFilter"] = {"range": _whole_range(tab, found), **found.properties}
     return sheet
+
+
+def _whole_range(tab: Tab, region: Region) -> dict[str, int]:
+    """A region as a `GridRange` with all of its sides, as Google answers (gspread's cassettes of merges and filters)."""
+    return grid_range(tab.sheet_id, Area(*region.box(tab.row_count, tab.column_count)))
+
+
+def table_resource(tab: Tab, table: Region) -> dict[str, Any]:
+    """A `Table`. Source: https://developers.google.com/workspace/sheets/api/guides/tables"""
+    columns = [
+        {name: value for name, value in column.items() if not (name == "columnIndex" and value == 0)}
+        for column in table.properties.get("columnProperties", ())
+    ]
+    return {
+        "tableId": table.properties["tableId"],
+        "name": table.properties.get("name", ""),
+        "range": _whole_range(tab, table),
+        "columnProperties": columns,
+    }
 
 
 def sheet_properties(tab: Tab) -> dict[str, Any]:
@@ -119,55 +141,30 @@ def grid_range(sheet_id: int, area: Area) -> dict[str, int]:
     return {"sheetId": sheet_id, **{name: side for name, side in sides.items() if side is not None}}
 
 
-def _grid_data(tab: Tab, box: Box, mask: Mask) -> dict[str, Any]:
+def _grid_data(tab: Tab, box: Box, mask: Mask, indent: int | None) -> dict[str, Any]:
     data: dict[str, Any] = {}
     if box.top:
         data["startRow"] = box.top
     if box.left:
         data["startColumn"] = box.left
-    values = below(mask, "rowData", "values")
-    if below(mask, "rowData") is not None and (lines := tab.lines(box)):
-        data["rowData"] = Cut(_row_data(tab, line, values) for line in lines)
+    rows = below(mask, "rowData")
+    if rows is not None:
+        prepared = row_data(tab, box, rows, None if indent is None else indent + 6)
+        if prepared is not None:
+            data["rowData"] = prepared
     if below(mask, "rowMetadata") is not None:
-        data["rowMetadata"] = [{"pixelSize": 21}] * (box.bottom - box.top)
+        data["rowMetadata"] = _row_metadata(tab, box)
     if below(mask, "columnMetadata") is not None:
         data["columnMetadata"] = [{"pixelSize": 100}] * (box.right - box.left)
     return data
 
 
-def _row_data(tab: Tab, line: Line, mask: Mask | None) -> dict[str, Any]:
-    if not line or mask is None:
-        return {}
-    if mask == {"userEnteredValue": {}}:
-        return {"values": [_entered(tab, cell) for cell in line]}
-    return {"values": [pick(_cell_data(tab, cell), mask) for cell in line]}
-
-
-def _entered(tab: Tab, cell: Cell | None) -> dict[str, Any]:
-    if isinstance(cell, str):
-        return {"userEnteredValue": {"stringValue": cell}}
-    if cell is None:
-        return {}
-    if isinstance(cell, Formula):
-        return {"userEnteredValue": {"formulaValue": cell.text}}
-    return {"userEnteredValue": extended_value(tab.computed(cell))}
-
-
-def _cell_data(tab: Tab, cell: Cell | None) -> dict[str, Any]:
-    if cell is None:
-        return {}
-    data = _entered(tab, cell)
-    data["effectiveValue"] = extended_value(tab.computed(cell), computed=isinstance(cell, Formula))
-    if shown := tab.shown_as(cell):
-        data["formattedValue"] = shown
-    return data
-
-
-def extended_value(value: Scalar | None, *, computed: bool = False) -> dict[str, Any]:
-    if isinstance(value, bool):
-        return {"boolValue": value}
-    if isinstance(value, str):
-        if computed and value in ERRORS:
-            return {"errorValue": {"type": ERRORS[value], "message": value}}
-        return {"stringValue": value}
-    return {"numberValue": value}
+def _row_metadata(tab: Tab, box: Box) -> list[dict[str, Any]]:
+    """The rows' properties. Hidden ones say by what (gspread's cassettes test_hide_columns_rows, test_basic_filters)."""
+    rows: list[dict[str, Any]] = [{"pixelSize": 21} for _ in range(box.top, box.bottom)]
+    for region in tab.regions_of("hidden_by_filter", "hidden_by_user"):
+        name = "hiddenByFilter" if region.kind == "hidden_by_filter" else "hiddenByUser"
+        area = region.box(tab.row_count, tab.column_count)
+        for row in range(max(area.top, box.top), min(area.bottom, box.bottom)):
+            rows[row - box.top] = {name: True, **rows[row - box.top]}
+    return rows

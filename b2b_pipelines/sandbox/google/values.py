@@ -5,8 +5,9 @@ from typing import Any, Literal
 
 from b2b_pipelines.sandbox.google import cells as content
 from b2b_pipelines.sandbox.google.a1 import Area, Box, column_letters, range_name
-from b2b_pipelines.sandbox.google.cells import Cell, Formatted, Formula
+from b2b_pipelines.sandbox.google.cells import Cell, Formatted, Formula, Scalar, Spilled
 from b2b_pipelines.sandbox.google.model import SheetError, Spreadsheet, Tab
+from b2b_pipelines.sandbox.google.results import as_shown
 
 Render = Literal["FORMATTED_VALUE", "UNFORMATTED_VALUE", "FORMULA"]
 Dates = Literal["SERIAL_NUMBER", "FORMATTED_STRING"]
@@ -28,7 +29,10 @@ def read(target: Target, render: Render, dates: Dates, major: Major) -> dict[str
         raise beyond_grid(tab, box)
     box = box.clipped(tab.row_count, tab.column_count)
     answer: dict[str, Any] = {"range": range_name(tab.title, box), "majorDimension": major}
-    values = [[_rendered(tab, cell, render, dates) for cell in line] for line in _lines(tab, box, major)]
+    values = [
+        [_rendered(tab, _place(box, line, place, major), cell, render, dates) for place, cell in enumerate(cells)]
+        for line, cells in enumerate(_lines(tab, box, major))
+    ]
     if values:
         answer["values"] = values
     return answer
@@ -48,18 +52,30 @@ def _lines(tab: Tab, box: Box, major: Major) -> list[list[Cell | None]]:
     return columns
 
 
-def _rendered(tab: Tab, cell: Cell | None, render: Render, dates: Dates) -> Any:
+def _place(box: Box, line: int, place: int, major: Major) -> tuple[int, int]:
+    """Row and column of the cell at a place in a line of the answer."""
+    return (box.top + line, box.left + place) if major == "ROWS" else (box.top + place, box.left + line)
+
+
+def _rendered(tab: Tab, place: tuple[int, int], cell: Cell | None, render: Render, dates: Dates) -> Any:
     if isinstance(cell, str):
         return cell
     if cell is None:
         return ""
     if render == "FORMATTED_VALUE":
-        return tab.shown_as(cell)
+        return tab.shown_at(*place)
     if isinstance(cell, Formatted):
         return cell.shown if cell.is_date and dates == "FORMATTED_STRING" else cell.value
     if isinstance(cell, Formula):
-        return cell.text if render == "FORMULA" else tab.computed(cell)
+        return cell.text if render == "FORMULA" else _or_nothing(tab.value_at(*place))
+    if isinstance(cell, Spilled):
+        return "" if render == "FORMULA" else cell.value
     return cell
+
+
+def _or_nothing(value: Scalar | None) -> Any:
+    """The value; of a picture the empty text."""
+    return "" if value is None else value
 
 
 def write(target: Target, values: Sequence[Sequence[Any]], how: Input, major: Major, account: str) -> Box:
@@ -90,8 +106,17 @@ def write(target: Target, values: Sequence[Sequence[Any]], how: Input, major: Ma
     for row, line in enumerate(rows, taken.top):
         for column, cell in enumerate(line, taken.left):
             if cell is not UNTOUCHED:
-                tab.put(row, column, cell)
+                tab.write(row, column, _in_plain_text(tab, row, column, cell) if how == "USER_ENTERED" else cell)
     return taken
+
+
+def _in_plain_text(tab: Tab, row: int, column: int, cell: Cell | None) -> Cell | None:
+    """What typing leaves in a cell that is formatted as plain text: text, formulas and numbers too."""
+    if cell is None or not tab.regions or not tab.region_at("plain_text", row, column):
+        return cell
+    if isinstance(cell, Formula):
+        return cell.text
+    return cell.shown if isinstance(cell, Formatted) else as_shown(tab.computed(cell))
 
 
 UNTOUCHED: Any = object()

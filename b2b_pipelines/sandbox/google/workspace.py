@@ -6,10 +6,13 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
+from b2b_pipelines.sandbox.faults import Fault
 from b2b_pipelines.sandbox.google import api, desk, model
 from b2b_pipelines.sandbox.google.cells import user_entered
+from b2b_pipelines.sandbox.google.errors import REFUSALS, ApiError, error_body, office_file
 from b2b_pipelines.sandbox.google.model import OWNER, Spreadsheet
 from b2b_pipelines.sandbox.google.quota import Quota
+from b2b_pipelines.sandbox.google.regions import Hypotheses
 from b2b_pipelines.sandbox.google.tokens import SERVICE_ACCOUNT, Accounts
 from b2b_pipelines.sandbox.vendor import Vendor
 from b2b_pipelines.sandbox.world import World
@@ -31,6 +34,7 @@ class Google(Vendor):
         super().__init__(world)
         self.accounts = Accounts()
         self.quota = Quota()
+        self.hypotheses = Hypotheses()
         self._spreadsheets: dict[str, Spreadsheet] = {}
         self._told_by_drive: dict[str, tuple[int, float]] = {}
 
@@ -53,13 +57,16 @@ class Google(Vendor):
         tabs: Mapping[str, Sequence[Sequence[object]]] | Sequence[str] | None = None,
         *,
         public: bool = False,
+        locale: str = "en_US",
+        sheet_id: int = 0,
     ) -> str:
         """A customer's new spreadsheet, shared with some accounts; its id.
 
         `tabs` are titles, or titles with rows of values as a person would type them (None leaves a cell empty). The
-        first takes the place of `Sheet1`. A grid is 1000 rows and 26 columns, or as large as the rows need.
+        first takes the place of `Sheet1`. A grid is 1000 rows and 26 columns, or as large as the rows need. `locale`
+        names the first tab (`シート1` in `ja_JP`), and `sheet_id` is its number.
         """
-        spreadsheet = self.new(title, owner=OWNER)
+        spreadsheet = self.new(title, owner=OWNER, locale=locale, sheet_id=sheet_id)
         spreadsheet.shared_with.update(shared_with)
         spreadsheet.public = public
         content = tabs if isinstance(tabs, Mapping) else dict.fromkeys(tabs or (), ())
@@ -98,36 +105,52 @@ class Google(Vendor):
         """Where a person sees and edits it."""
         return f"{self.url}/sandbox/sheets/{spreadsheet_id}"
 
+    def refuse(self, reason: str, **matching: Any) -> Fault:
+        """Have requests refused with 403 for a reason of `errors.REFUSALS`, as a fault does: `times`, `kind`, `path`."""
+        refusal = REFUSALS[reason]
+        body = refusal if isinstance(refusal, str) else refusal.body
+        return self.world.faults.answer(403, body, **{"vendor": self.name, "path": "^/v4/", **matching})
+
     def counts(self) -> dict[str, int]:
         """Requests since the log was last reset, by kind: `read`, `write`, and when there were any `token`, `drive`."""
         return self.world.log.counts(vendor=self.name)
 
     # What the API does
 
-    def new(self, title: str, *, owner: str) -> Spreadsheet:
+    def new(self, title: str, *, owner: str, locale: str = "en_US", sheet_id: int = 0) -> Spreadsheet:
         """A new spreadsheet, not yet found by its id."""
-        spreadsheet = model.new_spreadsheet(title, owner=owner)
+        spreadsheet = model.new_spreadsheet(title, owner=owner, locale=locale, sheet_id=sheet_id)
         spreadsheet.lock = self.world.lock
         return spreadsheet
 
     def keep(self, spreadsheet: Spreadsheet) -> None:
         with self.world.lock:
+            spreadsheet.hypotheses = self.hypotheses
             self._spreadsheets[spreadsheet.spreadsheet_id] = spreadsheet
 
-    def opened(self, spreadsheet_id: str, account: str) -> Spreadsheet:
-        """A spreadsheet for an account. Raises `ApiError`: 404 if there is none, 403 if it is not shared."""
+    def opened(self, spreadsheet_id: str, account: str, *, writes: bool) -> Spreadsheet:
+        """A spreadsheet for an account. Raises `ApiError`: 404 if there is none, 403 if it is not shared.
+
+        Recorded (gspread's cassettes): 404 "Requested entity was not found." and 403 "The caller does not have
+        permission". A viewer reads, and a write of theirs is that 403. A file in the bin is not found by whom it was
+        shared with (https://support.google.com/drive/answer/2375102).
+        """
         spreadsheet = self._spreadsheets.get(spreadsheet_id)
-        if spreadsheet is None:
-            raise api.ApiError(404)
+        if spreadsheet is None or (spreadsheet.trashed and account != spreadsheet.owner):
+            raise ApiError(404)
         if not spreadsheet.opens_for(account):
-            raise api.ApiError(403)
+            raise ApiError(403)
+        if spreadsheet.office_file:
+            raise office_file()
+        if writes and not spreadsheet.may_edit(account):
+            raise ApiError(403)
         return spreadsheet
 
     def file(self, file_id: str, account: str) -> Spreadsheet:
         """A spreadsheet as a file of Drive, which says of a file that is not shared that it is not found."""
         spreadsheet = self._spreadsheets.get(file_id)
         if spreadsheet is None or not spreadsheet.opens_for(account):
-            raise api.ApiError(404, f"File not found: {file_id}.")
+            raise ApiError(404, f"File not found: {file_id}.")
         return spreadsheet
 
     def as_drive_knows_it(self, spreadsheet: Spreadsheet) -> tuple[int, float]:
@@ -152,12 +175,13 @@ class Google(Vendor):
         return "read" if method == "GET" or path.endswith(api.READING_VERBS) else "write"
 
     def error_body(self, status: int) -> Any:
-        return api.error_body(status)
+        return error_body(status)
 
     def clear(self) -> None:
         self._spreadsheets.clear()
         self._told_by_drive.clear()
         self.quota = Quota()
+        self.hypotheses = Hypotheses()
 
     def dump(self) -> Any:
         return {

@@ -8,7 +8,8 @@ import dagster as dg
 import pytest
 from dagster import DagsterEventType as Type
 
-from assets.partition_results import Event, Terminated, _pool, consecutive, work_through
+from assets.partitioned import Event, consecutive, work_through
+from assets.partitioned.runner import pool
 from b2b_pipelines.errors import PermanentError, TransientError
 
 places = dg.DynamicPartitionsDefinition(name="places")
@@ -86,8 +87,15 @@ def test_an_error_that_nobody_foresaw_fails_its_partition_and_hides_its_text() -
     result, done = materialize(chain(first, made), ["a", "b"])
     assert not result.success
     assert done["second"] == {"b"}
-    [failed] = [event for event in result.all_events if event.event_type is Type.ASSET_OBSERVATION]
-    assert failed.asset_observation_data.asset_observation.description == "KeyError (see the log of the run)"
+    reasons = {
+        event.asset_key.to_user_string(): event.asset_observation_data.asset_observation.description
+        for event in result.all_events
+        if event.event_type is Type.ASSET_OBSERVATION and event.asset_key
+    }
+    assert reasons == {
+        "first": "KeyError (see the log of the run)",
+        "second": "not made, because first failed: KeyError (see the log of the run)",
+    }
 
 
 def test_a_step_that_is_interrupted_begins_no_other_partition() -> None:
@@ -97,9 +105,9 @@ def test_a_step_that_is_interrupted_begins_no_other_partition() -> None:
         time.sleep(0.01)
         made[number] += 1
 
-    with pytest.raises(Terminated), _pool(2) as pool:
+    with pytest.raises(KeyboardInterrupt), pool(2, (KeyboardInterrupt,)) as executor:
         for number in range(200):
-            pool.submit(make, number)
+            executor.submit(make, number)
         raise KeyboardInterrupt
     assert len(made) < 100
 

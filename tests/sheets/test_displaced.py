@@ -6,7 +6,7 @@ import pytest
 from hypothesis import event, given, note, settings
 from hypothesis import strategies as st
 
-from b2b_pipelines.sheets.astray import is_as_meant, repairs, with_cells, withdrawal
+from b2b_pipelines.sheets.displaced import is_as_meant, repairs, with_cells, withdrawal
 from b2b_pipelines.sheets.layout import HEADERS, Cell, CodeRow, Layout, Tab, find_layout
 from b2b_pipelines.sheets.plan import Plan, plan_update
 

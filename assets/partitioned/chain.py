@@ -1,0 +1,193 @@
+"""Work through the partitions of a run: each goes through the chain of assets by itself and has its own result."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import dagster as dg
+from sqlalchemy.exc import OperationalError
+
+from assets.partitioned import recorder as recording
+from assets.partitioned.recorder import Failing, Recorder
+from assets.partitioned.retry import Earlier
+from assets.partitioned.runner import Chain, Check, Link, attempts, pool, selected
+from b2b_pipelines.errors import B2BError, TransientError
+
+RETRIED_WHEN_PASSING = dg.RetryPolicy(max_retries=2, delay=60)
+"""Two more tries of an asset without partitions that failed with something that may pass."""
+CHAIN_RETRIES = 2
+"""Later runs that try the partitions of a chain again which failed with something that may pass."""
+SIBLINGS = 499
+"""Queued runs of the same backfill whose partitions one run takes over."""
+
+Event = recording.Event | dg.MaterializeResult[Any] | dg.Output[Any]
+"""What a chain's step yields: the events of each partition, and at the end the outputs for downstream."""
+INTERRUPTS = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
+
+
+class Terminated(dg.DagsterError, KeyboardInterrupt):
+    """The run was terminated.
+
+    Dagster retries an interrupted step by its retry policy unless the error is one of Dagster's own; as an interrupt, it
+    cancels the run.
+    """
+
+
+def work_through(
+    context: dg.AssetExecutionContext,
+    links: Mapping[str, Link],
+    checks: Mapping[str, Mapping[str, Check]] | None = None,
+    *,
+    concurrency: int = 1,
+    dry_run: bool = False,
+    quiet: bool = False,
+    keys: Sequence[str] = (),
+    state_checks: Mapping[str, str] | None = None,
+    is_customers: Callable[[Exception], bool] = lambda _: False,
+    later_retries: int = 0,
+) -> Iterator[Event]:
+    """Take every partition of the run through the selected assets of the chain, several at a time.
+
+    `links` maps asset keys, in the order of the chain, to what makes one partition; `checks` maps asset keys to their
+    checks by name. A link returns a `MaterializeResult` with metadata and data version. Each partition is recorded as
+    soon as it is ready: materialization, then checks, or at each asset that was not made the reason. In a dry run
+    observations take the place of materializations. In a `quiet` run a partition in which nothing changed adds one line
+    to the log and no event.
+
+    `keys` are the partitions of a run that names them in its configuration; without them the run's own are taken.
+    `state_checks` maps an asset to a check that this function evaluates: whether the last attempt went through.
+    `is_customers` tells the errors that the customer has to act on. They fail that check, and the run only the first
+    time. `later_retries` is how many later runs try a passing failure again.
+
+    Yields events, and at the end the outputs for downstream. Raises `dagster.Failure` when a partition failed with
+    something new or with a defect; retried only where the failure may pass (`TransientError`, or PostgreSQL did not answer).
+    """
+    run = _Run(context, links, checks or {}, keys, states=state_checks or {}, dry_run=dry_run, quiet=quiet)
+    waiting = run.earlier.left(run.keys, run.assets)
+    failed: dict[str, str] = dict(run.earlier.refused)
+    alarming, may_pass, known = bool(failed), False, 0
+    retry_follows = recording.attempt_of(context.run) <= later_retries
+    try:
+        with pool(concurrency, INTERRUPTS) as executor:
+            for attempt in attempts(executor, run.chain, waiting):
+                if attempt.error is None:
+                    yield from run.recorder.succeed(attempt)
+                    continue
+                failing = _failing(attempt.error, is_customers, retry_follows)
+                news = run.recorder.is_news(attempt, failing)
+                yield from run.recorder.fail(attempt, failing)
+                failed[attempt.key] = failing.reason
+                known += failing.customer and not news
+                alarming |= news or not failing.customer
+                may_pass |= not failing.permanent
+    except INTERRUPTS as interrupt:
+        raise Terminated from interrupt
+    if alarming:
+        raise _failure(failed, len(run.keys), known, may_pass)
+    if failed:
+        context.log.warning(f"{len(failed)} of {len(run.keys)} partitions wait for their customers, as before")
+    yield from run.recorder.outputs()
+
+
+class _Run:
+    """The selection of one run, and its recorder."""
+
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        links: Mapping[str, Link],
+        checks: Mapping[str, Mapping[str, Check]],
+        keys: Sequence[str],
+        *,
+        states: Mapping[str, str],
+        dry_run: bool,
+        quiet: bool,
+    ) -> None:
+        keys, announced = partitions_of(context, keys)
+        names = {key.to_user_string() for key in context.selected_asset_keys}
+        self.assets = [asset for asset in links if asset in names]
+        self.keys = keys
+        wanted: dict[str, list[str]] = {}
+        for check_key in context.selected_asset_check_keys:
+            wanted.setdefault(check_key.asset_key.to_user_string(), []).append(check_key.name)
+        self.chain = Chain(
+            selected(self.assets, links),
+            {asset: selected(names, checks.get(asset, {})) for asset, names in _ordered(wanted, links)},
+            partial(_blocks, context),
+        )
+        self.recorder = Recorder(
+            context,
+            keys,
+            self.assets,
+            {} if dry_run else wanted,
+            announced,
+            state_checks=states,
+            quiet=quiet,
+            dry_run=dry_run,
+        )
+        self.earlier: Earlier = recording.left_by_earlier_attempts(context)
+
+
+def partitions_of(context: dg.AssetExecutionContext, named: Sequence[str]) -> tuple[list[str], frozenset[str]]:
+    """Return the partitions of the run, and those that Dagster announced for it.
+
+    A run has the partitions that its configuration names, else its own, with those of queued runs of the same backfill.
+    A run of checks alone without partitions takes every partition. Dagster knows one partition or one range of a run;
+    a run over a list says one of them in its tags.
+    """
+    own = list(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else []
+    if named:
+        return list(dict.fromkeys(named)), frozenset(own)
+    if own:
+        taken = recording.take_over(context, recording.siblings(context, SIBLINGS))
+        if taken:
+            context.log.info(f"{len(taken)} queued partitions of the same backfill are made by this run")
+        return list(dict.fromkeys([*own, *taken])), frozenset(own)
+    definition = context.assets_def.partitions_def
+    if context.selected_asset_keys or not isinstance(definition, dg.DynamicPartitionsDefinition):
+        raise dg.Failure(
+            "the run names no partitions: choose them in the UI, or pass --partition or --partition-range",
+            allow_retries=False,
+        )
+    return list(context.instance.get_dynamic_partitions(str(definition.name))), frozenset()
+
+
+def _ordered(wanted: Mapping[str, Sequence[str]], links: Mapping[str, Link]) -> Iterator[tuple[str, Sequence[str]]]:
+    return ((asset, wanted[asset]) for asset in links if asset in wanted)
+
+
+def _blocks(context: dg.AssetExecutionContext, asset: str, check: str, result: dg.AssetCheckResult) -> str | None:
+    spec = context.assets_def.get_spec_for_check_key(dg.AssetCheckKey(dg.AssetKey(asset), check))
+    if result.passed or not spec.blocking or result.severity is not dg.AssetCheckSeverity.ERROR:
+        return None
+    return f"{check} did not pass: {result.description or 'see its metadata'}"
+
+
+def _failing(error: Exception, is_customers: Callable[[Exception], bool], retry_follows: bool) -> Failing:
+    may_pass = isinstance(error, TransientError | OperationalError)
+    return Failing(
+        reason=_reason(error),
+        cause=error.code if isinstance(error, B2BError) else type(error).__name__,
+        permanent=not may_pass,
+        customer=is_customers(error),
+        retry_follows=may_pass and retry_follows,
+    )
+
+
+def _reason(error: Exception) -> str:
+    """The message for people. An unexpected error shows its type only, because its text may hold what is not to be shown."""
+    return error.message if isinstance(error, B2BError) else f"{type(error).__name__} (see the log of the run)"
+
+
+def _failure(failed: Mapping[str, str], partitions: int, known: int, may_pass: bool) -> dg.Failure:
+    before = f" ({known} as before)" if known else ""
+    return dg.Failure(
+        description=f"{len(failed)} of {partitions} partitions failed{before}: "
+        + "; ".join(f"{key}: {reason}" for key, reason in sorted(failed.items())[:20])
+        + (" …" if len(failed) > 20 else ""),
+        metadata={"failed": dg.MetadataValue.json(dict(failed)), "failed_partitions": len(failed)},
+        allow_retries=may_pass,
+    )
+
+
+__all__ = ["CHAIN_RETRIES", "RETRIED_WHEN_PASSING", "Event", "Terminated", "work_through"]

@@ -1,0 +1,462 @@
+"""Record the results of partitions as Dagster's events. The only file here that knows Dagster's event types and tags.
+
+The order of a partition's events matters to the UI: its materialization comes first, and its check evaluations name
+that materialization as their target. Dagster counts an evaluation without its target as *Missing*.
+"""
+
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData as Target,
+)
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_IS_USER_PROVIDED_TAG,
+    DATA_VERSION_TAG,
+    DEFAULT_DATA_VERSION,
+    NULL_EVENT_POINTER,
+    extract_data_version_from_entry,
+    get_input_data_version_tag,
+    get_input_event_pointer_tag,
+)
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as RECORDED_ALREADY
+from dagster._core.event_api import PartitionKeyFilter
+from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
+from dagster._core.storage.dagster_run import DagsterRun, RunsFilter
+from dagster._core.storage.tags import (
+    ASSET_RESUME_RETRY_TAG,
+    BACKFILL_ID_TAG,
+    RESUME_RETRY_TAG,
+)
+
+from assets.partitioned.retry import Earlier, Note, earlier
+from assets.partitioned.runner import Attempt, Checked, Made
+from b2b_pipelines.errors import B2BError
+
+Type = dg.DagsterEventType
+PERMANENT = "permanent"
+"""Tag of the observation that says why a partition was not made; "false": it may pass by itself."""
+CUSTOMER = "b2b/customer"
+"""Tag of such an observation: "true" when the customer has to act, and a failed check says so."""
+RETRY_FOLLOWS = "b2b/retry"
+"""Tag of such an observation: "true" when a later run tries the partition again by itself."""
+DOWNSTREAM_OF = "b2b/downstream_of"
+"""Tag of such an observation: the asset of the chain that failed, when this one only comes after it."""
+CAUSE = "b2b/cause"
+"""Tag of such an observation: the code of the error, or the class of one that was not expected."""
+ATTEMPT = "b2b/attempt"
+"""Tag of a run: which attempt it is at the partitions that failed before, from 1."""
+FOR_THE_CUSTOMER = "for the customer"
+"""Metadata of a failed state check: false when the failure is ours, and is told of as that of the partition."""
+REHEARSED = "dry run: this is what would be done, and nothing was"
+PAGE = 5000
+
+Event = dg.AssetMaterialization | dg.AssetObservation
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """How the failure of a partition is recorded."""
+
+    reason: str
+    cause: str
+    permanent: bool
+    customer: bool
+    retry_follows: bool
+
+
+@dataclass
+class Recorder:
+    """Records the attempts of one run. `assets` and `checks` are what the run selected; `keys` are its partitions.
+
+    `announced` holds the partitions that Dagster itself announced as planned for this run; a failure of any other
+    partition is announced here, or the UI would not show it as failed. `state_checks` maps an asset to the check that
+    says whether its last attempt went through.
+    """
+
+    context: dg.AssetExecutionContext
+    keys: Sequence[str]
+    assets: Sequence[str]
+    checks: Mapping[str, Sequence[str]]
+    announced: frozenset[str]
+    state_checks: Mapping[str, str] = field(default_factory=dict)
+    quiet: bool = False
+    dry_run: bool = False
+    _seen: str | None = None
+    _made: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+    _targets: dict[tuple[str, str], Target] = field(default_factory=dict)
+
+    def succeed(self, attempt: Attempt) -> Iterator[Event]:
+        """Record a partition that went through the chain; in a quiet run only what changed.
+
+        What Dagster announced is always recorded: an announced check without a result shows as skipped.
+        """
+        if self.quiet and attempt.key not in self.announced and self._unchanged(attempt):
+            self.context.log.info(f"{attempt.key}: unchanged ({attempt.seconds:.1f} s)")
+            return
+        yield from self._record(attempt)
+        for asset in self.assets:
+            self._evaluate_state(attempt.key, asset, passed=True)
+        self._repeat_states(attempt.key)
+        made = ", ".join(step.asset for step in attempt.made) or "nothing"
+        self.context.log.info(
+            f"{attempt.key}: {'rehearsed' if self.dry_run else 'made'} {made} ({attempt.seconds:.1f} s)"
+        )
+
+    def fail(self, attempt: Attempt, failing: Failing) -> Iterator[Event]:
+        """Record what a partition reached, and at each asset that was not made the reason."""
+        assert attempt.error is not None
+        yield from self._record(attempt)
+        downstream = f"not made, because {attempt.failed_at} failed: {failing.reason}"
+        reasons = {attempt.failed_at: failing.reason, **dict.fromkeys(attempt.skipped, downstream)}
+        for asset, reason in reasons.items():
+            self._announce(asset, attempt.key)
+            yield self._reason(asset, attempt.key, reason, failing, attempt.failed_at)
+        self._evaluate_state(attempt.key, attempt.failed_at, passed=False, failing=failing)
+        line = f"{attempt.key}: {attempt.failed_at} failed: {failing.reason} ({attempt.seconds:.1f} s)"
+        if failing.customer:
+            self.context.log.warning(line)
+        else:
+            self.context.log.error(line)
+        if not isinstance(attempt.error, B2BError):
+            frames = "".join(traceback.format_tb(attempt.error.__traceback__))
+            self.context.log.error(f"{attempt.key}: {type(attempt.error).__name__} at\n{frames}")
+
+    def is_news(self, attempt: Attempt, failing: Failing) -> bool:
+        """Return whether the failure is not the one that the asset's state check showed already. Ask before `fail`."""
+        name = self.state_checks.get(attempt.failed_at)
+        if name is None or name not in self.checks.get(attempt.failed_at, ()):
+            return True
+        last = self._last_state(attempt.failed_at, name, attempt.key)
+        return last is None or last.passed or last.description != failing.reason
+
+    def outputs(self) -> Iterator[dg.MaterializeResult[Any] | dg.Output[Any]]:
+        """Yield the outputs that let downstream assets and checks of the run start; they record nothing again."""
+        if self.dry_run or not _is_partitioned(self.context):
+            return
+        for asset in self.assets:
+            yield dg.MaterializeResult(asset_key=asset, metadata={RECORDED_ALREADY: True})
+        layer = self.context.job_def.asset_layer
+        for key in self.context.selected_asset_check_keys:
+            yield dg.Output(None, output_name=layer.get_op_output_name(key))
+
+    def _record(self, attempt: Attempt) -> Iterator[Event]:
+        """Yield the partition's events. Dagster has stored an event once it asks for the next one."""
+        for step in attempt.steps:
+            if isinstance(step, Checked):
+                self._evaluate(attempt.key, step)
+                continue
+            yield self._event(step, attempt.key)
+            if not self.dry_run:
+                self._note_last(step.asset, attempt.key)
+
+    def _event(self, step: Made, key: str) -> Event:
+        metadata = dict(step.result.metadata or {})
+        if self.dry_run:
+            return dg.AssetObservation(asset_key=step.asset, partition=key, description=REHEARSED, metadata=metadata)
+        tags = dict(step.result.tags or {}) | self._input_versions(step.asset, key)
+        spec = self.context.assets_def.get_asset_spec(dg.AssetKey(step.asset))
+        if spec.code_version is not None:
+            tags[CODE_VERSION_TAG] = spec.code_version
+        if step.result.data_version is not None:
+            tags |= {DATA_VERSION_TAG: step.result.data_version.value, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"}
+        return dg.AssetMaterialization(asset_key=step.asset, partition=key, metadata=metadata, tags=tags)
+
+    def _input_versions(self, asset: str, key: str) -> dict[str, str]:
+        """The versions of the inputs that the partition was made from, so that Dagster compares contents and not times."""
+        tags: dict[str, str] = {}
+        for parent in sorted(self.context.assets_def.asset_deps[dg.AssetKey(asset)]):
+            name = parent.to_user_string()
+            version, pointer = self._made.get((name, key)) or self._before.get((name, key)) or self._outside(parent)
+            tags[get_input_data_version_tag(parent)] = version
+            tags[get_input_event_pointer_tag(parent)] = str(pointer) if pointer else NULL_EVENT_POINTER
+        return tags
+
+    def _outside(self, parent: dg.AssetKey) -> tuple[str, int]:
+        """The version of an input outside of the chain, read once a run."""
+        name = parent.to_user_string()
+        if (name, "") not in self._made:
+            record = self.context.instance.get_latest_data_version_record(parent)
+            version = extract_data_version_from_entry(record.event_log_entry) if record else None
+            self._made[name, ""] = (
+                (version or DEFAULT_DATA_VERSION).value,
+                record.storage_id if record else 0,
+            )
+        return self._made[name, ""]
+
+    @cached_property
+    def _before(self) -> dict[tuple[str, str], tuple[str, int]]:
+        """The data version and event of each asset and partition before this run, in two queries an asset."""
+        storage = self.context.instance.event_log_storage
+        found: dict[tuple[str, str], tuple[str, int]] = {}
+        for asset_key in self.context.assets_def.keys_by_output_name.values():
+            tags = storage.get_latest_tags_by_partition(
+                asset_key, Type.ASSET_MATERIALIZATION, [DATA_VERSION_TAG], asset_partitions=list(self.keys)
+            )
+            ids = storage.get_latest_storage_id_by_partition(asset_key, Type.ASSET_MATERIALIZATION, set(self.keys))
+            for key, storage_id in ids.items():
+                version = tags.get(key, {}).get(DATA_VERSION_TAG, DEFAULT_DATA_VERSION.value)
+                found[asset_key.to_user_string(), key] = (version, storage_id)
+        return found
+
+    def _note_last(self, asset: str, key: str) -> None:
+        """Find the event that was just stored: the newest materialization of this run, which has one writer."""
+        page = self.context.instance.get_records_for_run(
+            self.context.run.run_id, cursor=self._seen, of_type=Type.ASSET_MATERIALIZATION, limit=PAGE
+        )
+        while page.has_more:
+            page = self.context.instance.get_records_for_run(
+                self.context.run.run_id, cursor=page.cursor, of_type=Type.ASSET_MATERIALIZATION, limit=PAGE
+            )
+        self._seen = page.cursor
+        record = page.records[-1]
+        event = record.event_log_entry
+        version = extract_data_version_from_entry(event) or DEFAULT_DATA_VERSION
+        self._made[asset, key] = (version.value, record.storage_id)
+        self._targets[asset, key] = Target(storage_id=record.storage_id, run_id=event.run_id, timestamp=event.timestamp)
+
+    def _target(self, asset: str, key: str) -> Target | None:
+        """The materialization that an evaluation is about: this run's, else the last one there is."""
+        if (asset, key) in self._targets:
+            return self._targets[asset, key]
+        return latest_target(self.context.instance, dg.AssetKey(asset), key)
+
+    def _evaluate(self, key: str, step: Checked) -> None:
+        check_key = dg.AssetCheckKey(dg.AssetKey(step.asset), step.check)
+        self.context.log_event(
+            dg.AssetCheckEvaluation(  # type: ignore[arg-type]
+                asset_key=check_key.asset_key,
+                check_name=step.check,
+                passed=step.result.passed,
+                metadata=step.result.metadata,
+                target_materialization_data=self._target(step.asset, key),
+                severity=step.result.severity,
+                description=step.result.description,
+                blocking=self.context.assets_def.get_spec_for_check_key(check_key).blocking,
+                partition=key,
+            )
+        )
+
+    def _evaluate_state(self, key: str, asset: str, *, passed: bool, failing: Failing | None = None) -> None:
+        name = self.state_checks.get(asset)
+        if self.dry_run or name is None or name not in self.checks.get(asset, ()):
+            return
+        result = dg.AssetCheckResult(
+            passed=passed,
+            description=failing.reason if failing else None,
+            metadata={FOR_THE_CUSTOMER: failing.customer, "retry follows": failing.retry_follows} if failing else {},
+        )
+        self._evaluate(key, Checked(asset, name, result))
+
+    def _repeat_states(self, key: str) -> None:
+        """Repeat the last result of the state checks of assets that the run does not make: it says nothing new of them."""
+        for asset, name in self.state_checks.items():
+            if asset in self.assets or name not in self.checks.get(asset, ()):
+                continue
+            if (last := self._last_state(asset, name, key)) is not None:
+                self._evaluate(
+                    key,
+                    Checked(
+                        asset,
+                        name,
+                        dg.AssetCheckResult(
+                            passed=last.passed, description=last.description, metadata=dict(last.metadata)
+                        ),
+                    ),
+                )
+
+    def _last_state(self, asset: str, name: str, key: str) -> dg.AssetCheckEvaluation | None:
+        history = self.context.instance.event_log_storage.get_asset_check_execution_history(
+            dg.AssetCheckKey(dg.AssetKey(asset), name),
+            limit=1,
+            status={Status.FAILED, Status.SUCCEEDED},
+            partition_filter=PartitionKeyFilter(key=key),
+        )
+        return history[0].evaluation if history else None
+
+    def _unchanged(self, attempt: Attempt) -> bool:
+        """Whether the last events of the partition say exactly what this attempt found."""
+        for made in attempt.made:
+            before = self._before.get((made.asset, attempt.key))
+            if before is None or made.result.data_version is None or made.result.data_version.value != before[0]:
+                return False
+        results = {(step.asset, step.check): bool(step.result.passed) for step in attempt.checked}
+        results |= {(asset, name): True for asset, name in self.state_checks.items() if asset in self.assets}
+        wanted = {(asset, name) for asset in self.assets for name in self.checks.get(asset, ())}
+        return wanted == set(results) and all(
+            self._shown.get((*check, attempt.key)) is passed for check, passed in results.items()
+        )
+
+    @cached_property
+    def _shown(self) -> dict[tuple[str, str, str], bool]:
+        """The result of each check and partition that the UI shows: of the latest materialization."""
+        keys = [dg.AssetCheckKey(dg.AssetKey(asset), name) for asset, names in self.checks.items() for name in names]
+        return {
+            (check.asset_key.to_user_string(), check.name, partition): passed
+            for (check, partition), passed in shown_results(self.context.instance, keys, self.keys).items()
+        }
+
+    def _announce(self, asset: str, key: str) -> None:
+        """Announce a partition that Dagster did not, so that it shows as failed when the run fails."""
+        if key in self.announced or self.dry_run:
+            return
+        run = self.context.run
+        event = DagsterEvent.build_asset_materialization_planned_event(
+            run.job_name, self._step, AssetMaterializationPlannedData(dg.AssetKey(asset), partition=key)
+        )
+        self.context.instance.report_dagster_event(event, run.run_id)
+
+    @property
+    def _step(self) -> str:
+        return str(self.context.op_execution_context.get_step_execution_context().step.key)
+
+    def _reason(self, asset: str, key: str, reason: str, failing: Failing, failed_at: str) -> dg.AssetObservation:
+        """The failure as an event of the partition, so that its page says what a person must do."""
+        after = {DOWNSTREAM_OF: failed_at} if failed_at != asset else {}
+        return dg.AssetObservation(
+            asset_key=asset,
+            partition=key,
+            description=reason,
+            metadata={"failed": reason, "will be tried again": failing.retry_follows or not failing.permanent},
+            tags={
+                PERMANENT: str(failing.permanent).lower(),
+                CUSTOMER: str(failing.customer).lower(),
+                RETRY_FOLLOWS: str(failing.retry_follows).lower(),
+                CAUSE: failing.cause,
+                **after,
+            },
+        )
+
+
+def latest_target(instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str) -> Target | None:
+    """Return what an evaluation says of the partition's latest materialization, if there is one."""
+    only = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[partition])
+    records = instance.fetch_materializations(only, limit=1).records
+    if not records:
+        return None
+    event = records[0].event_log_entry
+    return Target(storage_id=records[0].storage_id, run_id=event.run_id, timestamp=event.timestamp)
+
+
+def shown_results(
+    instance: dg.DagsterInstance, checks: Sequence[dg.AssetCheckKey], partitions: Sequence[str]
+) -> dict[tuple[dg.AssetCheckKey, str], bool]:
+    """Return whether each check and partition shows as passed: its result for the latest materialization. One query a check."""
+    infos = instance.event_log_storage.get_asset_check_partition_info(list(checks), partition_keys=list(partitions))
+    return {
+        (info.check_key, info.partition_key or ""): info.latest_execution_status is Status.SUCCEEDED
+        for info in infos
+        if info.is_current and info.latest_execution_status in (Status.SUCCEEDED, Status.FAILED)
+    }
+
+
+def left_by_earlier_attempts(context: dg.AssetExecutionContext) -> Earlier:
+    """Return what earlier attempts did: of this step, or of the runs that this one resumes (from failure, from asset failure)."""
+    notes: list[Note] = []
+    resumed = list(_resumed(context.instance, context.run))
+    for run in resumed:
+        notes.extend(_notes(context.instance, run.run_id))
+    if not resumed and context.retry_number == 0:
+        return Earlier()
+    notes.extend(_notes(context.instance, context.run.run_id))
+    return earlier(notes, keep_refusals=context.retry_number > 0 and not resumed)
+
+
+def attempt_of(run: DagsterRun) -> int:
+    """Return which attempt the run is at partitions that failed before, from 1."""
+    return int(run.tags.get(ATTEMPT, "1"))
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a failed run left to a later one: partitions, and the assets that were not made for any of them."""
+
+    partitions: list[str]
+    assets: list[str]
+
+
+def left_to_retry(instance: dg.DagsterInstance, run_id: str, step: str) -> Left:
+    """Return what a run's step recorded as failed and to be tried again by a later run."""
+    partitions: dict[str, None] = {}
+    assets: dict[str, None] = {}
+    for event in _events(instance, run_id, {Type.ASSET_OBSERVATION}):
+        tags = event.asset_observation_data.asset_observation.tags
+        if event.step_key == step and tags.get(RETRY_FOLLOWS) == "true" and event.partition and event.asset_key:
+            partitions[event.partition] = None
+            assets[event.asset_key.to_user_string()] = None
+    return Left(list(partitions), list(assets))
+
+
+def siblings(context: dg.AssetExecutionContext, most: int) -> list[DagsterRun]:
+    """Return the runs of the same backfill that still wait in the queue and ask for the same assets, at most so many."""
+    backfill = context.run.tags.get(BACKFILL_ID_TAG)
+    if backfill is None or not context.has_partition_key:
+        return []
+    waiting = context.instance.get_runs(
+        RunsFilter(
+            job_name=context.run.job_name, tags={BACKFILL_ID_TAG: backfill}, statuses=[dg.DagsterRunStatus.QUEUED]
+        )
+    )
+    mine = context.run
+    same = [
+        run
+        for run in waiting
+        if "dagster/partition" in run.tags
+        and run.asset_selection == mine.asset_selection
+        and run.asset_check_selection == mine.asset_check_selection
+        and run.run_config == mine.run_config
+    ]
+    return same[:most]
+
+
+def take_over(context: dg.AssetExecutionContext, runs: Iterable[DagsterRun]) -> list[str]:
+    """Take the partitions of queued runs into this one and end those runs; return the partitions."""
+    taken = []
+    for run in runs:
+        context.instance.report_run_canceled(
+            run, f"Run {context.run.run_id} of the same backfill makes this partition."
+        )
+        taken.append(run.tags["dagster/partition"])
+    return taken
+
+
+def _resumed(instance: dg.DagsterInstance, run: DagsterRun) -> Iterator[DagsterRun]:
+    """The runs that a run resumes, oldest first: its parent, and those that the parent resumed."""
+    if run.tags.get(RESUME_RETRY_TAG) != "true" and run.tags.get(ASSET_RESUME_RETRY_TAG) != "true":
+        return
+    parent = instance.get_run_by_id(run.parent_run_id) if run.parent_run_id else None
+    if parent is not None:
+        yield from _resumed(instance, parent)
+        yield parent
+
+
+def _notes(instance: dg.DagsterInstance, run_id: str) -> Iterator[Note]:
+    for event in _events(instance, run_id, {Type.ASSET_MATERIALIZATION, Type.ASSET_OBSERVATION}):
+        if event.partition is None or event.asset_key is None:
+            continue
+        asset = event.asset_key.to_user_string()
+        if event.event_type is Type.ASSET_MATERIALIZATION:
+            yield Note(asset, event.partition, made=True)
+            continue
+        observation = event.asset_observation_data.asset_observation
+        if PERMANENT in observation.tags:
+            permanent = observation.tags[PERMANENT] == "true"
+            yield Note(asset, event.partition, made=False, permanent=permanent, reason=observation.description or "")
+
+
+def _events(instance: dg.DagsterInstance, run_id: str, kinds: set[Type]) -> Iterator[DagsterEvent]:
+    cursor, more = None, True
+    while more:
+        page = instance.get_records_for_run(run_id, cursor=cursor, of_type=kinds, limit=PAGE, ascending=True)
+        yield from (event for record in page.records if (event := record.event_log_entry.dagster_event) is not None)
+        cursor, more = page.cursor, page.has_more
+
+
+def _is_partitioned(context: dg.AssetExecutionContext) -> bool:
+    return bool(context.has_partition_key or context.has_partition_key_range)

@@ -1,0 +1,118 @@
+"""Threads and results: every partition goes through the chain by itself, several at a time. Knows nothing of Dagster."""
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from b2b_pipelines.errors import B2BError
+
+Link = Callable[[str], Any]
+"""Makes one partition of an asset; returns its result."""
+Check = Callable[[str], Any]
+"""Evaluates one check of a partition; returns its result."""
+Blocks = Callable[[str, str, Any], str | None]
+"""The reason why a check's result (asset, check, result) stops the chain, or None."""
+
+
+class CheckFailed(B2BError):
+    """A blocking check failed: nothing downstream of it is made for this partition."""
+
+    code = "check_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An asset of the partition that was made, with what its link returned."""
+
+    asset: str
+    result: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A check that was evaluated, with what it returned."""
+
+    asset: str
+    check: str
+    result: Any
+
+
+@dataclass
+class Attempt:
+    """The result of one partition. `skipped` are the assets that come after the one that failed."""
+
+    key: str
+    steps: list[Made | Checked] = field(default_factory=list)
+    failed_at: str = ""
+    error: Exception | None = None
+    skipped: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def made(self) -> list[Made]:
+        return [step for step in self.steps if isinstance(step, Made)]
+
+    @property
+    def checked(self) -> list[Checked]:
+        return [step for step in self.steps if isinstance(step, Checked)]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The links of the selected assets, in the order of the chain, and the selected checks of each asset."""
+
+    links: Mapping[str, Link]
+    checks: Mapping[str, Mapping[str, Check]]
+    blocks: Blocks
+
+    def attempt(self, key: str, done: Collection[str] = frozenset()) -> Attempt:
+        """Make one partition, link by link, without the assets that are done. Never raises."""
+        began = time.monotonic()
+        attempt = Attempt(key)
+        order = list(dict.fromkeys([*self.links, *self.checks]))
+        for place, asset in enumerate(order):
+            try:
+                if asset in self.links and asset not in done:
+                    attempt.steps.append(Made(asset, self.links[asset](key)))
+                for name, check in self.checks.get(asset, {}).items():
+                    result = check(key)
+                    attempt.steps.append(Checked(asset, name, result))
+                    if (reason := self.blocks(asset, name, result)) is not None:
+                        raise CheckFailed(reason)  # noqa: TRY301  the same end as that of a link that fails
+            except Exception as error:  # noqa: BLE001  one partition's error, whatever it is, must not end the others
+                attempt.failed_at, attempt.error = asset, error
+                attempt.skipped = tuple(after for after in order[place + 1 :] if after in self.links)
+                break
+        attempt.seconds = time.monotonic() - began
+        return attempt
+
+
+def attempts(executor: ThreadPoolExecutor, chain: Chain, waiting: Mapping[str, Collection[str]]) -> Iterator[Attempt]:
+    """Yield the result of every partition in `waiting` (partition → assets that are done), as each is ready."""
+    futures = [executor.submit(chain.attempt, key, done) for key, done in waiting.items()]
+    yield from (future.result() for future in as_completed(futures))
+
+
+@contextmanager
+def pool(threads: int, interrupts: tuple[type[BaseException], ...]) -> Iterator[ThreadPoolExecutor]:
+    """Thread pool that starts no further partitions once the step is interrupted.
+
+    On any other error, say that a result cannot be recorded, the queued partitions still run.
+    """
+    executor = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="partition")
+    try:
+        yield executor
+    except interrupts:
+        executor.shutdown(cancel_futures=True)
+        raise
+    finally:
+        executor.shutdown()
+
+
+def selected(names: Iterable[str], of: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of a mapping whose names are selected, in the mapping's order."""
+    wanted = set(names)
+    return {name: value for name, value in of.items() if name in wanted}

@@ -1,0 +1,30 @@
+"""Which partitions a run has, and how many of them it works on at a time."""
+
+from collections.abc import Sequence
+from enum import Enum
+
+Concurrency = Enum("Concurrency", {str(number): number for number in (1, 2, 4, 8, 16, 32)})  # type: ignore[misc]
+"""Partitions worked on at the same time. A choice, because Dagster checks a choice before the run and a range within it."""
+
+
+def consecutive(keys: Sequence[str], every: Sequence[str], *, gap: int, most: int) -> list[tuple[str, str]]:
+    """Return ranges of partitions, `(first, last)` in the order of `every`, that cover `keys`, of at most `most` partitions.
+
+    A run takes one range. Keys at most `gap` others apart share one: those between are gone through as well, and are
+    found to be right. Keys that are not partitions are left out.
+    """
+    wanted = set(keys)
+    ranges: list[tuple[int, int]] = []
+    for place in (place for place, key in enumerate(every) if key in wanted):
+        if ranges and place - ranges[-1][1] <= gap + 1 and place - ranges[-1][0] < most:
+            ranges[-1] = (ranges[-1][0], place)
+        else:
+            ranges.append((place, place))
+    return [(every[first], every[last]) for first, last in ranges]
+
+
+def chunks(keys: Sequence[str], most: int) -> list[list[str]]:
+    """Split keys into lists of at most `most`, of nearly the same length."""
+    number = -(-len(keys) // most)
+    size = -(-len(keys) // number) if number else 0
+    return [list(keys[place * size : (place + 1) * size]) for place in range(number)]

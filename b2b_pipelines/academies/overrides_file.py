@@ -1,0 +1,57 @@
+"""The file of overrides to fill in: every academy of the catalog, in a form that `selection.read_overrides` accepts."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from b2b_pipelines.academies.rules import Academy
+from b2b_pipelines.academies.selection import Override, Selection, folded
+
+TO_FILL_IN = ("stripe_product_id", "stripe_price_lookup_key")
+HEADER = f"""\
+# Overrides of academies. Fill in the Stripe product and the lookup key of its price, then set
+#   B2B_ACADEMY_OVERRIDES=/path/to/this/file
+# An empty value changes nothing. Further fields: {", ".join(name for name in Override.model_fields if name not in TO_FILL_IN)}.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An academy in the file, with the overrides it has and empty values to fill in: they change nothing."""
+
+    uuid: str
+    name: str
+    values: Mapping[str, Any]
+
+
+def template_entries(academies: Sequence[Academy], selection: Selection) -> list[Entry]:
+    """Return an entry for each academy, by name. Overrides by name become overrides by uuid."""
+    entries = []
+    for academy in sorted(academies, key=lambda each: (each.name.casefold(), str(each.uuid))):
+        by_name = selection.overrides.get(folded(academy.name), {})
+        kept = {**by_name, **selection.overrides.get(str(academy.uuid), {})}
+        entries.append(Entry(str(academy.uuid), academy.name, {**dict.fromkeys(TO_FILL_IN), **kept}))
+    return entries
+
+
+def as_yaml_file(entries: Sequence[Entry]) -> str:
+    """Return the file as YAML, each academy's name above it as a comment."""
+    parts = [
+        f"\n# {_one_line(entry.name)}\n"
+        + yaml.safe_dump({entry.uuid: dict(entry.values)}, allow_unicode=True, sort_keys=False)
+        for entry in entries
+    ]
+    return HEADER + "".join(parts)
+
+
+def as_json_file(entries: Sequence[Entry]) -> str:
+    """Return the file as JSON. JSON has no comments, so that each academy carries its name as an override."""
+    document = {entry.uuid: {"name": _one_line(entry.name), **entry.values} for entry in entries}
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+
+
+def _one_line(name: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in name)

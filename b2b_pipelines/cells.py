@@ -1,0 +1,123 @@
+"""Cells of a sheet: what was entered in them and what they show. Pure.
+
+Rows and columns are counted from 0, and the end of an area is excluded, as in Google's API.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
+
+Value: TypeAlias = str | int | float | bool
+"""A constant: text is text, numbers are numbers, a date is its serial number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A formula as it was entered, with what it shows now. Two formulas are equal if their texts are."""
+
+    text: str
+    shown: Value = field(default="", compare=False)
+
+    @property
+    def pattern(self) -> str:
+        """The formula without its references, which Google rewrites whenever rows or columns move."""
+        return formula_pattern(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Spilled:
+    """What an array formula in another cell shows here. Nothing was entered in this cell."""
+
+    shown: Value
+
+
+Cell: TypeAlias = Value | Formula | Spilled | None
+"""One cell; `""` and None are blank."""
+
+
+class Area(NamedTuple):
+    """A rectangle of cells, such as a merge."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    def covers(self, row: int, column: int) -> bool:
+        """Whether the merge hides that cell: the cell is inside it and is not its top-left one."""
+        inside = self.top <= row < self.bottom and self.left <= column < self.right
+        return inside and (row, column) != (self.top, self.left)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A Google Table: its id and its range, header row included."""
+
+    table_id: str
+    area: Area
+
+
+_REFERENCE = re.compile(
+    r'"(?:[^"]|"")*"|#REF!|\$?[A-Z]{1,3}\$?[0-9]+(?![\w(])|(?<![\w$])\$?[A-Z]{1,3}(?=:)|(?<=:)\$?[A-Z]{1,3}(?![\w(])',
+    re.I,
+)
+
+
+@lru_cache(maxsize=4096)
+def formula_pattern(text: str) -> str:
+    """A formula with `#` in the place of every reference; texts in quotes are kept."""
+    return _REFERENCE.sub(lambda match: match[0] if match[0].startswith('"') else "#", text)
+
+
+def is_blank_cell(cell: Cell) -> bool:
+    """Whether nothing was entered. A space is something, and so are 0, FALSE and a formula that shows nothing."""
+    return cell is None or cell == "" or type(cell) is Spilled
+
+
+def is_blank(row: Iterable[Cell]) -> bool:
+    """Whether nothing was entered in any of these cells."""
+    return all(cell is None or cell == "" or type(cell) is Spilled for cell in row)
+
+
+def is_prepared(cell: Cell) -> bool:
+    """Whether a cell beside ours holds nothing, or what people fill down over empty rows: a formula, an unticked checkbox."""
+    return cell is None or cell == "" or cell is False or type(cell) in (Formula, Spilled)
+
+
+def shown(cell: Cell) -> Value:
+    """What a cell shows; `""` for nothing."""
+    if isinstance(cell, Formula | Spilled):
+        return cell.shown
+    return "" if cell is None else cell
+
+
+def entered(cell: Cell) -> Value | Formula:
+    """What was entered in a cell; `""` for nothing."""
+    return "" if cell is None or isinstance(cell, Spilled) else cell
+
+
+def recognized(cell: Cell) -> tuple[str, Value]:
+    """What a cell is recognized by after it moved: the constant, or the pattern of the formula, that was entered."""
+    if isinstance(cell, Formula):
+        return "formula", cell.pattern
+    if cell is None or isinstance(cell, Spilled):
+        return "str", ""
+    return ("bool" if isinstance(cell, bool) else "str" if isinstance(cell, str) else "number"), cell
+
+
+def column_letters(number: int) -> str:
+    """Return the letters of a column, counted from 1: A, …, Z, AA, …"""
+    letters = ""
+    while number:
+        number, rest = divmod(number - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters
+
+
+def area_name(area: Area) -> str:
+    """Return an area in A1 notation, such as `A1:F1`."""
+    first = f"{column_letters(area.left + 1)}{area.top + 1}"
+    last = f"{column_letters(area.right)}{area.bottom}"
+    return first if first == last else f"{first}:{last}"

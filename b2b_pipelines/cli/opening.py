@@ -1,0 +1,37 @@
+"""What a contract manager is shown after giving a contract a sheet: its title, the tab, what the codes will replace."""
+
+from contextlib import closing
+from typing import Any
+
+from b2b_pipelines.cli import console
+from b2b_pipelines.errors import B2BError, NotConfigured
+from b2b_pipelines.sheets import service
+from b2b_pipelines.sheets.connection import connect_sheets
+
+
+def opened(slug: str, given: str | None) -> dict[str, Any]:
+    """Open the sheet that a contract was given just now; `{}` if none was given, or without Google credentials."""
+    if given is None:
+        return {}
+    with console.surroundings() as here:
+        try:
+            with closing(connect_sheets(here.settings, here.database.engine)) as sheets:
+                return {"sheet": service.preview(here.database, sheets, slug, ask=here.settings.sheet_replace == "ask")}
+        except NotConfigured:
+            return {}
+        except B2BError as error:
+            return {"sheet": {"shared": None, "message": error.message, "error": error.code}}
+
+
+def show(slug: str, sheet: dict[str, Any] | None) -> None:
+    """Say what was found."""
+    if sheet is None:
+        return
+    if sheet.get("title"):
+        tab = f", tab {sheet['tab']!r}" if sheet.get("tab") else ""
+        console.say(f"Sheet {sheet['title']!r}{tab}.")
+    if sheet.get("replaced"):
+        rows = console.counted(sheet["replaced"], "row")
+        console.say(f"The codes will replace {rows} in A-F: `b2b sheet plan {slug}` shows the first ones.")
+    if sheet.get("message"):
+        console.say(f"Note: {sheet['message']}.")

@@ -1,0 +1,102 @@
+"""Cuts connections to a PostgreSQL that has frozen, so that whoever waits for it learns that.
+
+A statement timeout is the server's, and a stopped server measures none; over a unix socket nothing else ends the wait
+(TCP has keepalives). The driver waits inside libpq, where no Python code runs: so a thread asks the server a question
+whenever connections are at work for some seconds, and cuts them when it stays silent.
+"""
+
+import os
+import socket
+import struct
+import threading
+import time
+import weakref
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy import Engine, event
+
+LOOKS_EVERY = 1.0
+AT_WORK_SECONDS = 2.0
+"""A connection that is at work for less is not looked at."""
+SILENT_SECONDS = 4.0
+QUESTIONS = 2
+"""So many questions without an answer, one after the other, mean that the server is frozen."""
+SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # the one question that PostgreSQL answers before knowing who asks
+
+
+def watch(engine: Engine) -> None:
+    """Watch the connections of an engine from their first use on, as long as the engine lives."""
+    watchdog = _Watchdog()
+    event.listen(engine, "checkout", watchdog.checked_out)
+    event.listen(engine, "checkin", watchdog.checked_in)
+    event.listen(engine, "detach", watchdog.checked_in)
+    weakref.finalize(engine, watchdog.stop)
+
+
+class _Watchdog:
+    """The connections that are checked out, and the thread that looks at them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._busy: dict[int, tuple[Any, float]] = {}
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._pid = 0
+
+    def checked_out(self, connection: Any, _record: Any, _pool: Any) -> None:
+        with self._lock:
+            self._busy[id(connection)] = (connection, time.monotonic())
+            if self._thread is None or self._pid != os.getpid():  # a fork has no threads
+                self._pid = os.getpid()
+                self._thread = threading.Thread(target=self._look, name="postgres-watchdog", daemon=True)
+                self._thread.start()
+
+    def checked_in(self, connection: Any, _record: Any) -> None:
+        with self._lock:
+            self._busy.pop(id(connection), None)
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def _look(self) -> None:
+        while not self._stopping.wait(LOOKS_EVERY):
+            asked = self._at_work()
+            if asked and not any(_answers(asked[0]) for _ in range(QUESTIONS)):
+                for connection in asked:
+                    _cut(connection)
+
+    def _at_work(self) -> list[Any]:
+        """The connections that were checked out for a while, and still are."""
+        before = time.monotonic() - AT_WORK_SECONDS
+        with self._lock:
+            return [connection for connection, since in self._busy.values() if since < before]
+
+
+def _socket(connection: Any) -> socket.socket:
+    """A second handle on a connection's socket."""
+    return socket.socket(fileno=os.dup(connection.fileno()))
+
+
+def _answers(connection: Any) -> bool:
+    """Whether the server of that connection says anything to a new one. True when that cannot be found out."""
+    try:
+        with _socket(connection) as ours:
+            family, address = ours.family, ours.getpeername()
+    except Exception:  # noqa: BLE001  the connection was closed meanwhile
+        return True
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.settimeout(SILENT_SECONDS)
+        try:
+            probe.connect(address)
+            probe.sendall(SSL_REQUEST)
+            return len(probe.recv(1)) == 1
+        except TimeoutError:
+            return False
+        except OSError:  # refused or reset: the server is not frozen, and the driver hears of it
+            return True
+
+
+def _cut(connection: Any) -> None:
+    with suppress(Exception), _socket(connection) as ours:
+        ours.shutdown(socket.SHUT_RDWR)

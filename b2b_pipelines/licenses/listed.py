@@ -1,0 +1,146 @@
+"""What a complete reading of license-manager says beyond single plans and licenses: renewals, and what it lists no more.
+
+Set-based, in the caller's transaction. Nothing is deleted because it did not come, except renewals that a reading brought.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalRow:
+    """A renewal as a reading found it; `renewed` is None while its plan is not made, or cannot be used."""
+
+    prior: UUID
+    renewed: UUID | None
+    effective_date: datetime | None
+    processed: bool
+
+
+def merge_agreement(
+    session: Session, customer: UUID, *, uuid: UUID, slug: str | None, name: str | None, purge_days: int | None
+) -> None:
+    """Store what license-manager calls a customer; a name it omits is kept."""
+    session.execute(
+        text("""
+            INSERT INTO customer_agreement AS known (enterprise_customer_uuid, uuid, slug, name, purge_days)
+            VALUES (:customer, :uuid, :slug, coalesce(:name, ''), :purge_days)
+            ON CONFLICT (enterprise_customer_uuid) DO UPDATE SET uuid = excluded.uuid,
+                slug = coalesce(excluded.slug, known.slug), name = coalesce(nullif(excluded.name, ''), known.name),
+                purge_days = excluded.purge_days
+        """),
+        {"customer": customer, "uuid": uuid, "slug": slug, "name": name, "purge_days": purge_days},
+    )
+
+
+def merge_renewals(session: Session, customer: UUID, renewals: Sequence[RenewalRow]) -> set[UUID]:
+    """Store the customer's listed renewals, and delete those that were listed before and are not now.
+
+    A renewal that a file brought stays, unless a listed one is about the same plans. Returns the plans whose renewal
+    changed.
+    """
+    parameters = {
+        "customer": customer,
+        "priors": [row.prior for row in renewals],
+        "renewed": [row.renewed for row in renewals],
+        "effective": [row.effective_date for row in renewals],
+        "processed": [row.processed for row in renewals],
+    }
+    gone = session.scalars(
+        text("""
+            DELETE FROM plan_renewal AS known USING subscription_plan AS prior, customer_agreement AS agreement
+            WHERE prior.uuid = known.prior_plan_uuid AND agreement.id = prior.customer_agreement_id
+                AND agreement.enterprise_customer_uuid = :customer
+                AND known.prior_plan_uuid <> ALL(CAST(:priors AS uuid[]))
+                AND (known.listed OR known.renewed_plan_uuid = ANY(CAST(:renewed AS uuid[])))
+            RETURNING known.prior_plan_uuid
+        """),
+        parameters,
+    ).all()
+    changed = session.scalars(
+        text("""
+            INSERT INTO plan_renewal AS known (prior_plan_uuid, renewed_plan_uuid, effective_date, processed, listed)
+            SELECT prior, renewed, effective_date, processed, true
+            FROM unnest(CAST(:priors AS uuid[]), CAST(:renewed AS uuid[]), CAST(:effective AS timestamptz[]),
+                CAST(:processed AS boolean[])) AS listed (prior, renewed, effective_date, processed)
+            ON CONFLICT (prior_plan_uuid) DO UPDATE SET renewed_plan_uuid = excluded.renewed_plan_uuid,
+                effective_date = excluded.effective_date, processed = excluded.processed, listed = true
+            WHERE (known.renewed_plan_uuid, known.effective_date, known.processed, known.listed)
+                IS DISTINCT FROM (excluded.renewed_plan_uuid, excluded.effective_date, excluded.processed, true)
+                AND (excluded.renewed_plan_uuid IS NOT NULL OR known.listed OR known.renewed_plan_uuid IS NULL)
+            RETURNING prior_plan_uuid
+        """),
+        parameters,
+    ).all()
+    return {*gone, *changed}
+
+
+def mark_seen(session: Session, customer: UUID, refused: Collection[UUID], now: datetime) -> int:
+    """Mark what a complete reading of the customer did not list as unseen since `now`, and what it did as seen.
+
+    A license that is no longer listed after its plan expired is retired as well. The `refused` plans were listed, and
+    their licenses were not read. Unassigned licenses are never listed, so their absence means nothing. Returns the
+    number of unseen licenses.
+    """
+    parameters = {"customer": customer, "refused": list(refused), "now": now}
+    session.execute(
+        text("""
+            UPDATE subscription_plan AS known
+            SET unseen_since = CASE WHEN seen.yes THEN NULL ELSE coalesce(known.unseen_since, :now) END
+            FROM customer_agreement AS agreement, subscription_plan AS same CROSS JOIN LATERAL (
+                SELECT EXISTS (SELECT FROM staged_plan AS staged WHERE staged.uuid = same.uuid)
+                    OR same.uuid = ANY(CAST(:refused AS uuid[])) AS yes
+            ) AS seen
+            WHERE same.uuid = known.uuid AND agreement.id = known.customer_agreement_id
+                AND agreement.enterprise_customer_uuid = :customer AND seen.yes = (known.unseen_since IS NOT NULL)
+        """),
+        parameters,
+    )
+    session.execute(
+        text("""
+            UPDATE license AS known
+            SET unseen_since = CASE WHEN seen.yes THEN NULL ELSE coalesce(known.unseen_since, :now) END,
+                retired_at = CASE WHEN NOT seen.yes AND known.status IN ('assigned', 'activated')
+                    AND plan.expiration_date <= coalesce(known.unseen_since, CAST(:now AS timestamptz))
+                    THEN coalesce(known.retired_at, :now) ELSE known.retired_at END
+            FROM customer_agreement AS agreement
+            JOIN subscription_plan AS plan ON plan.customer_agreement_id = agreement.id
+            JOIN license AS same ON same.plan_uuid = plan.uuid
+            CROSS JOIN LATERAL (
+                SELECT EXISTS (SELECT FROM staged_license AS staged WHERE staged.uuid = same.uuid) AS yes
+            ) AS seen
+            WHERE same.uuid = known.uuid AND agreement.enterprise_customer_uuid = :customer
+                AND known.status <> 'unassigned' AND plan.uuid <> ALL(CAST(:refused AS uuid[]))
+                AND (seen.yes = (known.unseen_since IS NOT NULL)
+                    OR NOT seen.yes AND known.retired_at IS NULL AND known.status IN ('assigned', 'activated')
+                        AND plan.expiration_date <= known.unseen_since)
+        """),
+        parameters,
+    )
+    unseen = """
+        SELECT count(*) FROM customer_agreement AS agreement
+        JOIN subscription_plan AS plan ON plan.customer_agreement_id = agreement.id JOIN license ON license.plan_uuid = plan.uuid
+        WHERE agreement.enterprise_customer_uuid = :customer AND license.unseen_since IS NOT NULL
+    """
+    return session.scalar(text(unseen), parameters) or 0
+
+
+def plans_with_holders(session: Session, customer: UUID) -> set[UUID]:
+    """Return the customer's plans of which a license is stored as held and seen."""
+    return set(
+        session.scalars(
+            text("""
+                SELECT DISTINCT plan.uuid FROM customer_agreement AS agreement
+                JOIN subscription_plan AS plan ON plan.customer_agreement_id = agreement.id
+                JOIN license ON license.plan_uuid = plan.uuid
+                WHERE agreement.enterprise_customer_uuid = :customer AND license.status IN ('assigned', 'activated')
+                    AND license.retired_at IS NULL AND license.unseen_since IS NULL
+            """),
+            {"customer": customer},
+        )
+    )

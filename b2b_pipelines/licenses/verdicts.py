@@ -1,0 +1,223 @@
+"""The table of decisions as one statement, however many licenses there are.
+
+First match wins, for every expired license that is assigned or activated. `rules.decide` decides the same about one
+license. `trusted` are plans with their `Plan.trusted_end`. `holder` looks people up by address and by LMS user
+separately, so that an index serves each.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from b2b_pipelines.licenses.rules import OVERDUE, Decision, Policy, Verdict
+
+# The licenses that are asked about with all others of the same people, whoever is the same as one of them included.
+PEOPLE = """
+person AS (
+    SELECT uuid, person_key, lms_user_id FROM license WHERE uuid = ANY(CAST(:licenses AS uuid[]))
+    UNION
+    SELECT other.uuid, other.person_key, other.lms_user_id
+    FROM person CROSS JOIN LATERAL (
+        SELECT uuid, person_key, lms_user_id FROM license WHERE license.person_key = person.person_key
+        UNION ALL
+        SELECT uuid, person_key, lms_user_id FROM license WHERE license.lms_user_id = person.lms_user_id
+    ) AS other
+),
+"""
+
+VERDICTS = """
+WITH RECURSIVE {people}
+expired AS MATERIALIZED (
+    SELECT license.uuid AS license_uuid, license.plan_uuid, license.email_key, license.person_key, license.user_email,
+        license.lms_user_id, license.renewed_to, license.unseen_since, license.retired_at, plan.expiration_date,
+        plan.held_since, plan.held_from, agreement.id AS agreement_id, agreement.enterprise_customer_uuid AS customer
+    FROM customer_agreement AS agreement
+    JOIN subscription_plan AS plan ON plan.customer_agreement_id = agreement.id
+    JOIN license ON license.plan_uuid = plan.uuid
+    WHERE plan.expiration_date <= :now
+        AND license.status IN ('assigned', 'activated')
+        AND (:include_internal OR NOT (
+            plan.for_internal_use_only
+            OR coalesce(plan.plan_type <> '' AND lower(plan.plan_type) = ANY(CAST(:internal_types AS text[])), false)))
+        AND (CAST(:customer AS uuid) IS NULL OR agreement.enterprise_customer_uuid = :customer)
+        AND (CAST(:plan AS uuid) IS NULL OR plan.uuid = :plan)
+        {narrowed}
+),
+trusted AS NOT MATERIALIZED (
+    SELECT uuid, customer_agreement_id, is_active, CASE WHEN held_since > :hold_cutoff
+        THEN greatest(expiration_date, held_from) ELSE expiration_date END AS until
+    FROM subscription_plan
+),
+renewal AS (
+    SELECT known.prior_plan_uuid, known.renewed_plan_uuid, NOT known.processed AS pending,
+        coalesce(renewed.until > :now, false) AS current, renewed.until
+    FROM plan_renewal AS known JOIN subscription_plan AS prior ON prior.uuid = known.prior_plan_uuid
+    LEFT JOIN trusted AS renewed ON renewed.uuid = known.renewed_plan_uuid
+    WHERE (renewed.uuid IS NULL OR renewed.is_active)
+        AND (known.processed OR coalesce(known.effective_date, prior.expiration_date) > :overdue)
+),
+chain AS (
+    SELECT prior_plan_uuid AS plan_uuid, renewed_plan_uuid, pending, current, until FROM renewal
+    WHERE prior_plan_uuid IN (SELECT plan_uuid FROM expired)
+    UNION
+    SELECT chain.plan_uuid, renewal.renewed_plan_uuid, renewal.pending, renewal.current, renewal.until
+    FROM chain JOIN renewal ON renewal.prior_plan_uuid = chain.renewed_plan_uuid
+    WHERE NOT chain.pending AND NOT chain.current
+),
+renewing AS (
+    SELECT plan_uuid, CASE WHEN current THEN renewed_plan_uuid END AS renewed_plan, CASE WHEN current THEN until END AS until
+    FROM chain WHERE pending OR current
+),
+same_person AS (
+    SELECT expired.license_uuid, expired.agreement_id, other.uuid, other.plan_uuid
+    FROM expired JOIN license AS other ON other.person_key = expired.person_key
+    WHERE expired.expiration_date < :cutoff
+        AND other.uuid <> expired.license_uuid AND other.status IN ('assigned', 'activated')
+        AND other.retired_at IS NULL AND other.unseen_since IS NULL
+    UNION ALL
+    SELECT expired.license_uuid, expired.agreement_id, other.uuid, other.plan_uuid
+    FROM expired JOIN license AS other ON other.lms_user_id = expired.lms_user_id
+    WHERE expired.expiration_date < :cutoff
+        AND other.uuid <> expired.license_uuid AND other.status IN ('assigned', 'activated')
+        AND other.retired_at IS NULL AND other.unseen_since IS NULL
+),
+holder AS (
+    SELECT DISTINCT ON (same_person.license_uuid)
+        same_person.license_uuid, same_person.uuid AS protector, plan.until
+    FROM same_person JOIN trusted AS plan ON plan.uuid = same_person.plan_uuid
+    WHERE plan.customer_agreement_id = same_person.agreement_id AND plan.is_active AND plan.until >= :cutoff
+    ORDER BY same_person.license_uuid, plan.until DESC, same_person.uuid
+),
+verdict AS (
+    SELECT expired.*,
+        successor.uuid AS successor, successor_plan.until AS successor_until,
+        renewing.renewed_plan, renewing.until AS renewed_until,
+        terminated.at AS terminated_at, unlinked.at AS unlinked_at, refused.at AS refused_at,
+        holder.protector, holder.until AS protected_until,
+        CASE
+            WHEN expired.held_since > :hold_cutoff THEN 'held'
+            WHEN successor.uuid IS NOT NULL THEN 'renewed'
+            WHEN renewing.plan_uuid IS NOT NULL THEN 'plan_renewal_pending'
+            WHEN terminated.id IS NULL THEN 'terminate'
+            WHEN expired.expiration_date >= :cutoff OR terminated.at > :hold_cutoff THEN 'in_grace'
+            WHEN unlinked.id IS NOT NULL THEN 'already_unlinked'
+            WHEN expired.email_key IS NULL THEN 'no_email'
+            WHEN refused.email_key IS NOT NULL THEN 'refused'
+            WHEN holder.protector IS NOT NULL THEN 'protected'
+            WHEN NOT expired.customer = ANY(CAST(:unlinking AS uuid[])) THEN 'unlink_disabled'
+            ELSE 'unlink'
+        END AS decision
+    FROM expired
+    LEFT JOIN (license AS successor JOIN trusted AS successor_plan ON successor_plan.uuid = successor.plan_uuid)
+        ON successor.uuid = expired.renewed_to AND successor.status IN ('assigned', 'activated')
+        AND successor.retired_at IS NULL AND successor.unseen_since IS NULL AND successor_plan.until > :now
+    LEFT JOIN renewing ON renewing.plan_uuid = expired.plan_uuid
+    LEFT JOIN license_event AS terminated ON terminated.license_uuid = expired.license_uuid
+        AND terminated.event_name = 'terminated' AND terminated.plan_expiration = expired.expiration_date
+    LEFT JOIN license_event AS unlinked ON unlinked.license_uuid = expired.license_uuid
+        AND unlinked.event_name = 'unlinked' AND unlinked.plan_expiration = expired.expiration_date
+    LEFT JOIN refused_address AS refused
+        ON refused.customer_agreement_id = expired.agreement_id AND refused.email_key = expired.email_key
+    LEFT JOIN holder ON holder.license_uuid = expired.license_uuid
+)
+SELECT license_uuid, plan_uuid, customer, expiration_date, decision, email_key, user_email, lms_user_id, unseen_since,
+    retired_at IS NOT NULL AS retired,
+    CASE decision WHEN 'renewed' THEN successor WHEN 'plan_renewal_pending' THEN renewed_plan
+        WHEN 'protected' THEN protector END AS witness,
+    CASE decision WHEN 'held' THEN held_from WHEN 'renewed' THEN successor_until
+        WHEN 'plan_renewal_pending' THEN renewed_until WHEN 'already_unlinked' THEN unlinked_at
+        WHEN 'refused' THEN refused_at WHEN 'protected' THEN protected_until END AS moment,
+    CASE decision WHEN 'held' THEN held_since
+        WHEN 'in_grace' THEN CASE WHEN terminated_at > :hold_cutoff THEN terminated_at END END AS since,
+    count(*) OVER () AS total
+FROM verdict
+WHERE CAST(:decision AS text) IS NULL OR decision = :decision
+ORDER BY customer, expiration_date, plan_uuid, license_uuid
+LIMIT :limit OFFSET :offset
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A verdict with what only its executor may see: `address` as it came, `email_key` as it is compared.
+
+    `unseen_since` is when license-manager stopped listing the license.
+    """
+
+    verdict: Verdict
+    address: str | None
+    email_key: str | None
+    lms_user_id: int | None
+    unseen_since: datetime | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some of the decisions, in the order of customer, expiration, plan and license, and the number of all of them."""
+
+    decided: Sequence[Decided]
+    total: int
+
+
+def decide(
+    session: Session,
+    policy: Policy,
+    *,
+    customer: UUID | None = None,
+    plan: UUID | None = None,
+    licenses: Sequence[UUID] | None = None,
+    decision: Decision | None = None,
+    limit: int | None = None,
+    offset: int = 0,
+) -> Page:
+    """Return the decision about every expired license, in one statement however many there are.
+
+    Narrowed down to a customer, a plan, `licenses` with all others of the same people, or a decision; and to a page.
+    """
+    statement = VERDICTS.format(
+        people="" if licenses is None else PEOPLE,
+        narrowed="" if licenses is None else "AND license.uuid IN (SELECT uuid FROM person)",
+    )
+    parameters = {
+        "now": policy.now,
+        "cutoff": policy.cutoff,
+        "hold_cutoff": policy.hold_cutoff,
+        "overdue": policy.now - OVERDUE,
+        "include_internal": policy.include_internal,
+        "internal_types": sorted(policy.internal_plan_types),
+        "unlinking": list(policy.unlinking),
+        "customer": customer,
+        "plan": plan,
+        "decision": decision,
+        "limit": limit,
+        "offset": offset,
+    }
+    narrowing = {} if licenses is None else {"licenses": list(licenses)}
+    rows = session.execute(text(statement), parameters | narrowing).all()
+    decided = [
+        Decided(
+            Verdict(
+                license_uuid=row.license_uuid,
+                plan_uuid=row.plan_uuid,
+                customer=row.customer,
+                expiration_date=row.expiration_date,
+                decision=Decision(row.decision),
+                witness=row.witness,
+                moment=row.moment,
+                since=row.since,
+                retired=row.retired,
+            ),
+            row.user_email,
+            row.email_key,
+            row.lms_user_id,
+            row.unseen_since,
+        )
+        for row in rows
+    ]
+    if not rows and offset:
+        return Page([], decide(session, policy, customer=customer, plan=plan, decision=decision, limit=1).total)
+    return Page(decided, rows[0].total if rows else 0)

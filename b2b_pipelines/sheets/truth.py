@@ -1,0 +1,86 @@
+"""What is true of a contract's codes, as rows of its sheet, and what a tab shows already. Pure."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from b2b_pipelines.cells import Formula, entered
+from b2b_pipelines.sheets.layout import HEADERS, CodeRow, HeldRow, Tab, Written, codes_within, normal
+from b2b_pipelines.sheets.models import SheetSnapshot
+from b2b_pipelines.sheets.operations import Plan
+from b2b_pipelines.sheets.store import WantedCode
+
+CODE_LENGTH = 36
+
+
+def written_of(snapshot: SheetSnapshot) -> Written:
+    """What a snapshot says that our columns held."""
+    rows = tuple(HeldRow(row, code, tuple(cells)) for row, code, cells in snapshot.rows)
+    return Written(tuple(snapshot.columns), snapshot.column_count, rows)
+
+
+def codes_in(tab: Tab) -> set[str]:
+    """Everything in the tab that has the form of a code, in lower case."""
+    found: set[str] = set()
+    for row in tab.values:
+        for cell in row:
+            text = cell.shown if type(cell) is Formula else cell
+            if type(text) is str and len(text) >= CODE_LENGTH:
+                found.update(codes_within(text.casefold()))
+    return found
+
+
+def truth(wanted: Iterable[WantedCode], gone: Mapping[str, CodeRow]) -> list[CodeRow]:
+    """The rows that a sheet shows: of codes, and of those that were `gone` from the database."""
+    rows = [
+        CodeRow(
+            code=code.code,
+            use_type=code.redemption_type,
+            total_redemptions=code.total_redemptions,
+            invalidated_on=moment_shown(code.invalidated_at),
+            redeemed_by=code.email or "",
+            redeemed_on=moment_shown(code.redeemed_at),
+        )
+        for code in wanted
+    ]
+    return rows + list(gone.values())
+
+
+def gone(written: Written | None, strangers: Iterable[int], missing: set[str], now: str) -> Mapping[str, CodeRow]:
+    """Codes that stand in a tab and were deleted since they were written: invalid since they were first found so.
+
+    `missing` are the codes in the tab that the database does not have, and `strangers` the rows (from 1) that held no
+    code of ours.
+    """
+    known = set(strangers)
+    rows = [row for row in (written.rows if written else ()) if normal(row.code) in missing and row.row not in known]
+    rows.sort(key=lambda row: row.is_exact)  # what stands by itself counts most
+    return {normal(row.code): as_code_row(row, now) for row in rows}
+
+
+def as_code_row(row: HeldRow, invalidated: str = "") -> CodeRow:
+    """A row of a snapshot as it was; `invalidated` is when it became invalid, unless it says so itself."""
+    _, use_type, total, invalidated_on, redeemed_by, redeemed_on = row.cells
+    return CodeRow(
+        code=row.code,
+        use_type=str(use_type or ""),
+        total_redemptions=total if isinstance(total, int) else 0,
+        invalidated_on=str(invalidated_on or "") or invalidated,
+        redeemed_by=str(redeemed_by or ""),
+        redeemed_on=str(redeemed_on or ""),
+    )
+
+
+def moment_shown(moment: datetime | None) -> str:
+    """A moment as a sheet shows it; `""` for none."""
+    return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def shows(tab: Tab, target: Plan) -> bool:
+    """Whether A-F hold exactly what the plan of a new target would write: it was applied already."""
+    block = target.writes[0].values
+    rows = max(len(block), len(tab.values))
+    wanted = [block[row] if row < len(block) else ("",) * len(HEADERS) for row in range(rows)]
+    return all(
+        tuple(entered(tab.cell(row, column)) for column in range(len(HEADERS))) == cells
+        for row, cells in enumerate(wanted)
+    )

@@ -1,0 +1,232 @@
+"""Bounds on what a vendor may send: bytes and seconds of an answer; requests, bytes and seconds of a listing.
+
+httpx bounds each wait for the next bytes, not their number and not their sum: an answer that trickles, or never ends, or
+a listing whose `next` leads on forever would hold a run for hours and fill its memory.
+"""
+
+import http.client
+import socket
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import httpcore
+import httpx
+
+from b2b_pipelines.errors import PermanentError
+
+ANSWER_BYTES = 64 * 2**20
+ANSWER_SECONDS = 600.0
+LISTING_SECONDS = 600.0
+LISTING_BYTES = 128 * 2**20
+LISTING_REQUESTS = 5_000
+CHUNK = 64 * 1024
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class BoundExceeded(PermanentError):
+    """A vendor sent more than any honest answer holds, or took longer: the message names the bound."""
+
+    code = "vendor_bound_exceeded"
+
+
+@dataclass
+class _Budget:
+    """What is left for the listing that this thread reads."""
+
+    until: float
+    bytes: int
+    requests: int
+
+
+_listing: ContextVar[_Budget | None] = ContextVar("listing", default=None)
+_until: ContextVar[float | None] = ContextVar("until", default=None)
+
+
+@contextmanager
+def listing() -> Iterator[None]:
+    """Hold everything that this thread reads in the block to the bounds of one listing. Nested, the outer one counts."""
+    if _listing.get() is not None:
+        yield
+        return
+    token = _listing.set(_Budget(time.monotonic() + LISTING_SECONDS, LISTING_BYTES, LISTING_REQUESTS))
+    try:
+        yield
+    finally:
+        _listing.reset(token)
+
+
+def bounded_listing(method: Callable[P, T]) -> Callable[P, T]:
+    """Decorate a method that reads a listing, page after page, and returns it whole."""
+
+    @wraps(method)
+    def bounded(*args: P.args, **kwargs: P.kwargs) -> T:
+        with listing():
+            return method(*args, **kwargs)
+
+    return bounded
+
+
+@contextmanager
+def answer(vendor: str) -> Iterator[Callable[[int], None]]:
+    """Hold one answer to its bounds, and to those of the listing that it belongs to.
+
+    Gives a function to report the bytes that came. Raises `BoundExceeded`.
+    """
+    budget, began, received = _listing.get(), time.monotonic(), 0
+    until = min(began + ANSWER_SECONDS, budget.until if budget else began + ANSWER_SECONDS)
+    if budget is not None:
+        budget.requests -= 1
+        if budget.requests < 0:
+            raise BoundExceeded(f"{vendor} listed more than {LISTING_REQUESTS:,} pages: its listing does not end")
+        if time.monotonic() >= until:
+            raise _too_slow(vendor, budget)
+
+    def came(count: int) -> None:
+        nonlocal received
+        received += count
+        if received > ANSWER_BYTES:
+            raise BoundExceeded(f"{vendor} sent more than {ANSWER_BYTES // 2**20} MiB in one answer")
+        if budget is not None:
+            budget.bytes -= count
+            if budget.bytes < 0:
+                raise BoundExceeded(f"{vendor} sent more than {LISTING_BYTES // 2**20} MiB in one listing")
+        if time.monotonic() > until:
+            raise _too_slow(vendor, budget)
+
+    token = _until.set(until)
+    try:
+        yield came
+    except (httpx.TimeoutException, OSError):
+        if time.monotonic() >= until:
+            raise _too_slow(vendor, budget) from None
+        raise
+    finally:
+        _until.reset(token)
+
+
+def _too_slow(vendor: str, budget: _Budget | None) -> BoundExceeded:
+    what, seconds = ("listing", LISTING_SECONDS) if budget else ("answer", ANSWER_SECONDS)
+    return BoundExceeded(f"{vendor} did not complete a {what} within {seconds:.0f} s")
+
+
+class _PunctualStream(httpcore.NetworkStream):
+    """A connection on which no read outlasts the answer's time, however the bytes trickle."""
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        until = _until.get()
+        if until is not None:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise httpcore.ReadTimeout("the time for this answer is over")
+            timeout = left if timeout is None else min(timeout, left)
+        return self._stream.read(max_bytes, timeout)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, timeout)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+        return _PunctualStream(self._stream.start_tls(*args, **kwargs))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class _PunctualBackend(httpcore.SyncBackend):
+    def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+        return _PunctualStream(super().connect_tcp(*args, **kwargs))
+
+
+def client(**arguments: Any) -> httpx.Client:
+    """Return an httpx client whose reads keep to the time of `answer`. Arguments are those of `httpx.Client`."""
+    transport = httpx.HTTPTransport(verify=arguments.pop("verify", True))
+    transport._pool._network_backend = _PunctualBackend()  # httpx hands no backend on
+    return httpx.Client(transport=transport, **arguments)
+
+
+def read(response: httpx.Response, came: Callable[[int], None]) -> None:
+    """Read a streamed response to its end, within the bounds; afterwards it has its content."""
+    chunks = []
+    for chunk in response.iter_bytes(CHUNK):
+        came(len(chunk))
+        chunks.append(chunk)
+    response._content = b"".join(chunks)  # what httpx.Response.read does, without a bound
+
+
+@contextmanager
+def cut_after(seconds: float, sock: Callable[[], socket.socket | None]) -> Iterator[None]:
+    """Cut a connection that is still busy after so long, for a library that bounds single waits only."""
+
+    def cut() -> None:
+        connected = sock()
+        if connected is not None:
+            try:
+                connected.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                return
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@contextmanager
+def http_client(connection: http.client.HTTPConnection, vendor: str) -> Iterator[None]:
+    """Hold the answer on a connection of `http.client`, which httplib2 uses, to the bounds."""
+    until = time.monotonic() + ANSWER_SECONDS
+    with answer(vendor) as came, cut_after(ANSWER_SECONDS, lambda: connection.sock):
+
+        class Bounded(http.client.HTTPResponse):
+            def read(self, amt: int | None = None) -> bytes:
+                if amt is not None:
+                    piece = super().read(amt)
+                    came(len(piece))
+                    return piece
+                inflated = zlib.decompressobj(47) if self.getheader("Content-Encoding") == "gzip" else None
+                content = []
+                while piece := super().read(CHUNK):
+                    came(len(piece) if inflated is None else _inflated_size(inflated, piece))
+                    content.append(piece)
+                if self.length:  # which read(amt) does not mind
+                    raise http.client.IncompleteRead(b"".join(content), self.length)
+                return b"".join(content)
+
+        connection.response_class = Bounded
+        try:
+            yield
+        except (OSError, http.client.HTTPException):
+            if time.monotonic() >= until:
+                raise BoundExceeded(f"{vendor} did not complete an answer within {ANSWER_SECONDS:.0f} s") from None
+            raise
+
+
+def _inflated_size(inflated: Any, piece: bytes) -> int:
+    """Return how many bytes a compressed piece stands for, without holding them all."""
+    size = 0
+    while piece:
+        try:
+            size += len(inflated.decompress(piece, CHUNK * 16))
+        except zlib.error:
+            return size + len(piece)  # httplib2 says what is wrong with it
+        piece = inflated.unconsumed_tail
+        if size > ANSWER_BYTES:
+            break
+    return size

@@ -1,0 +1,339 @@
+"""A signed-in client of Google Sheets: requests that are paced, counted, timed out, and told apart when they fail."""
+
+import json
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from typing import Any
+
+import google.auth.exceptions
+import google_auth_httplib2
+import httplib2
+import msgspec
+from googleapiclient.errors import HttpError
+
+from b2b_pipelines.cells import Cell
+from b2b_pipelines.vendors.google_sheets.accounts import Account
+from b2b_pipelines.vendors.google_sheets.errors import (
+    GoogleUnavailable,
+    Refusal,
+    TabMoved,
+    WriteUnsettled,
+    sign_in_refused,
+)
+from b2b_pipelines.vendors.google_sheets.reading import (
+    Answer,
+    Updated,
+    as_entered,
+    read_spreadsheet,
+    read_update,
+    tab_mask,
+)
+from b2b_pipelines.vendors.google_sheets.reading import content as content_of
+from b2b_pipelines.vendors.google_sheets.requests import quoted
+from b2b_pipelines.vendors.google_sheets.tabs import Kind, Pace, Requests, SpreadsheetInfo, TabContent, TabInfo
+from b2b_pipelines.vendors.google_sheets.transport import DRIVE, SHEETS, Connection, SharedToken, spreadsheets
+from b2b_pipelines.vendors.http import retry_after
+
+TIMEOUT_SECONDS = 60.0
+TRIES = 5
+LONGEST_BACKOFF = 32.0
+LONGEST_RETRY_AFTER = 120.0
+
+Call = Callable[[Any], Any]
+"""Makes a request, not yet sent, of the API's `spreadsheets`."""
+
+log = logging.getLogger(__name__)
+
+
+class GoogleSheets:
+    """A signed-in client. It may be shared: every thread works over a connection of its own."""
+
+    def __init__(
+        self,
+        account: Account,
+        pace: Pace,
+        *,
+        sheets_url: str = SHEETS,
+        drive_url: str = DRIVE,
+        timeout: float = TIMEOUT_SECONDS,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.account = account
+        self._pace = pace
+        self._urls = {SHEETS: sheets_url, DRIVE: drive_url}
+        self._timeout = timeout
+        self._sleep = sleep
+        self._token = SharedToken(account.credentials)
+        self._spreadsheets = spreadsheets()
+        self._threads = threading.local()
+        self._connections: list[Connection] = []
+
+    def close(self) -> None:
+        """Close the connections of every thread."""
+        for connection in self._connections:
+            connection.close()
+
+    def counting(self, requests: Requests) -> "CountedSheets":
+        """The client for one piece of work, whose requests are counted in `requests`."""
+        return CountedSheets(self, requests)
+
+    def _connection(self) -> google_auth_httplib2.AuthorizedHttp:
+        """This thread's connection, over which requests carry the token."""
+        if not hasattr(self._threads, "connection"):
+            http = Connection(self._urls, self._timeout)
+            self._connections.append(http)
+            self._threads.connection = google_auth_httplib2.AuthorizedHttp(self._token, http=http)
+        return self._threads.connection
+
+    def take_turn(self, kind: Kind) -> float:
+        """Wait until a request of this kind may be made; the seconds that took."""
+        return self._pace.wait(kind)
+
+    def send(
+        self,
+        kind: Kind,
+        requests: Requests,
+        call: Call,
+        take: Callable[[Any], Any] = lambda answer: answer,
+        *,
+        decode: Callable[[bytes], Any] = json.loads,
+        has_turn: bool = False,
+    ) -> Any:
+        """Make one request and tell what became of it, as this module's errors do. Tries once.
+
+        `decode` reads the bytes of the answer and `take` takes what is needed out of it; an answer in which that is not to
+        be found counts as none. With `has_turn` the request does not wait for its turn: that was taken before.
+        """
+        connection = self._connection()
+        turns = [kind] if has_turn else []
+
+        def before_each() -> None:
+            if not turns:
+                self.take_turn(kind)
+            turns.clear()
+            requests.add(kind)
+
+        connection.http.before_each = before_each
+        try:
+            request = call(self._spreadsheets)
+            request.postproc = lambda _response, content: decode(content)
+            return take(request.execute(http=connection, num_retries=0))
+        except HttpError as error:
+            refusal = Refusal.read(int(error.resp.status), error.content, getattr(error, "reason", None))
+            after = retry_after(error.resp.get("retry-after"))
+            raise refusal.as_error(kind, self.account.share_with, after) from error
+        except google.auth.exceptions.RefreshError as error:
+            if error.retryable:
+                raise GoogleUnavailable("Google's sign-in does not answer") from error
+            raise sign_in_refused(self.account.share_with, error) from error
+        except google.auth.exceptions.TransportError as error:
+            raise GoogleUnavailable("Google's sign-in does not answer") from error
+        except (OSError, httplib2.HttpLib2Error, HTTPException) as error:
+            failed = WriteUnsettled if kind == "write" else GoogleUnavailable
+            raise failed(f"the connection to Google was cut or timed out ({type(error).__name__})") from error
+        except (ValueError, LookupError, TypeError, AttributeError, msgspec.MsgspecError) as error:
+            failed = WriteUnsettled if kind == "write" else GoogleUnavailable
+            raise failed("Google's answer could not be read: it was cut short, or lacks what was asked for") from error
+
+    def try_again(
+        self,
+        requests: Requests,
+        call: Call,
+        take: Callable[[Any], Any],
+        decode: Callable[[bytes], Any] = json.loads,
+    ) -> Any:
+        """Read, up to five times, with truncated exponential backoff."""
+        for attempt in range(1, TRIES + 1):
+            try:
+                return self.send("read", requests, call, take, decode=decode)
+            except GoogleUnavailable as error:
+                if attempt == TRIES:
+                    raise
+                self.back_off("read", attempt, error)
+        raise AssertionError("unreachable")
+
+    def back_off(self, kind: Kind, attempt: int, error: GoogleUnavailable) -> None:
+        """Wait before the next try: as long as Google asks for, else twice as long each time, with jitter.
+
+        What was said to the account lets everybody of the installation wait; when the quota of this minute is spent, they
+        wait for their next turn until the minute is over.
+        """
+        if error.until_minute_ends:
+            self._pace.pause_until_minute_ends(kind)
+            log.info("%s; trying again when the minute is over", error.message)
+            return
+        if error.retry_after is not None:
+            seconds = min(error.retry_after, LONGEST_RETRY_AFTER)
+        else:
+            seconds = min(2.0 ** (attempt - 1), LONGEST_BACKOFF) * (0.5 + random.random() / 2)  # noqa: S311
+        if error.concerns_everybody:
+            self._pace.pause(kind, seconds)
+        log.info("%s; trying again in %.1f s", error.message, seconds)
+        self._sleep(seconds)
+
+
+@dataclass
+class CountedSheets:
+    """What can be done with spreadsheets, each request counted."""
+
+    sheets: GoogleSheets
+    requests: Requests
+    has_turn: bool = field(init=False, default=False)
+
+    @property
+    def account(self) -> Account:
+        return self.sheets.account
+
+    def open(self, spreadsheet_id: str) -> SpreadsheetInfo:
+        """A spreadsheet and its tabs. One read. Raises `SheetUnshared`."""
+
+        def tabs(answer: Answer) -> SpreadsheetInfo:
+            grids = tuple(sheet.info for sheet in answer.sheets if sheet.info is not None)
+            return SpreadsheetInfo(spreadsheet_id, answer.properties.title, grids)
+
+        found: SpreadsheetInfo = self.sheets.try_again(
+            self.requests,
+            lambda spreadsheets: spreadsheets.get(
+                spreadsheetId=spreadsheet_id, fields="properties.title,sheets.properties", prettyPrint=False
+            ),
+            tabs,
+            read_spreadsheet,
+        )
+        return found
+
+    def read(
+        self, spreadsheet_id: str, title: str, sheet_id: int | None = None, *, text_columns: int = 0
+    ) -> TabContent | None:
+        """A tab and all that is in it, by its title; None if there is none. One read.
+
+        With a `sheet_id` it is that tab, whatever its title is by now: where the title leads elsewhere, a second read
+        finds it. With `text_columns` the content has the texts that the first columns show. Raises `GoogleUnavailable`
+        for answers that do not hold the tab: unreadable is not the same as empty.
+        """
+
+        def by_title(spreadsheets: Any) -> Any:
+            return spreadsheets.get(
+                spreadsheetId=spreadsheet_id,
+                ranges=[quoted(title)],
+                includeGridData=True,
+                fields=tab_mask(with_texts=bool(text_columns)),
+                prettyPrint=False,
+            )
+
+        found = self._read(spreadsheet_id, by_title, text_columns)
+        if sheet_id is None or (found is not None and found.info.sheet_id == sheet_id):
+            return found
+        return self.read_number(spreadsheet_id, sheet_id, text_columns=text_columns)
+
+    def read_number(self, spreadsheet_id: str, sheet_id: int, *, text_columns: int = 0) -> TabContent | None:
+        """A tab and all that is in it, by Google's number for it; None if there is none. One read."""
+
+        def by_number(spreadsheets: Any) -> Any:
+            body = {"dataFilters": [{"gridRange": {"sheetId": sheet_id}}], "includeGridData": True}
+            mask = tab_mask(with_texts=bool(text_columns))
+            return spreadsheets.getByDataFilter(spreadsheetId=spreadsheet_id, body=body, fields=mask, prettyPrint=False)
+
+        return self._read(spreadsheet_id, by_number, text_columns)
+
+    def update(self, spreadsheet_id: str, changes: Sequence[Mapping[str, Any]], tab: TabInfo) -> TabContent | None:
+        """Apply changes at once, all or none, and return the tab as it then is; None if the answer does not say.
+
+        One write, tried once.
+        """
+        body = {
+            "requests": list(changes),
+            "includeSpreadsheetInResponse": True,
+            "responseRanges": [quoted(tab.title)],
+            "responseIncludeGridData": True,
+        }
+
+        def content(answer: Updated) -> TabContent | None:
+            found = content_of(answer.updated_spreadsheet)
+            return found if found is not None and found.info.sheet_id == tab.sheet_id else None
+
+        held: TabContent | None = self._write(
+            lambda spreadsheets: spreadsheets.batchUpdate(
+                spreadsheetId=spreadsheet_id, body=body, fields=f"updatedSpreadsheet({tab_mask()})", prettyPrint=False
+            ),
+            content,
+            read_update,
+        )
+        return held
+
+    def grow(self, spreadsheet_id: str, changes: Sequence[Mapping[str, Any]]) -> None:
+        """Apply changes at once, all or none, when more is to follow: nobody asks what the tab then holds.
+
+        One write, tried once.
+        """
+        self._write(
+            lambda spreadsheets: spreadsheets.batchUpdate(
+                spreadsheetId=spreadsheet_id, body={"requests": list(changes)}, fields="replies"
+            )
+        )
+
+    def write_values(self, spreadsheet_id: str, ranges: Sequence[Mapping[str, Any]]) -> None:
+        """Write values as they are (`RAW`), range after range in that order. One write, tried once."""
+        body = {"valueInputOption": "RAW", "data": list(ranges)}
+        self._write(
+            lambda spreadsheets: spreadsheets.values().batchUpdate(
+                spreadsheetId=spreadsheet_id, body=body, fields="totalUpdatedCells"
+            )
+        )
+
+    def take_turn_to_write(self) -> float:
+        """Wait until the next write may be made, unless that was waited for; the seconds that took.
+
+        So what is to be written can be decided by what is there when nothing but the request itself is to come.
+        """
+        waited = 0.0 if self.has_turn else self.sheets.take_turn("write")
+        self.has_turn = True
+        return waited
+
+    def _write(
+        self,
+        call: Call,
+        take: Callable[[Any], Any] = lambda answer: answer,
+        decode: Callable[[bytes], Any] = json.loads,
+    ) -> Any:
+        has_turn, self.has_turn = self.has_turn, False
+        return self.sheets.send("write", self.requests, call, take, decode=decode, has_turn=has_turn)
+
+    def _read(self, spreadsheet_id: str, call: Call, text_columns: int) -> TabContent | None:
+        """The tab in the answer to a read; None if there is none, or a chart. Values that were left out are asked for."""
+
+        def tab_and_content(answer: Answer) -> tuple[TabInfo | None, TabContent | None]:
+            return answer.sheets[0].info, content_of(answer, text_columns)
+
+        try:
+            tab, content = self.sheets.try_again(self.requests, call, tab_and_content, read_spreadsheet)
+        except TabMoved:
+            return None
+        if content is not None or tab is None:
+            found: TabContent | None = content
+            return found
+        return TabContent(tab, self._values(spreadsheet_id, tab.title))
+
+    def _values(self, spreadsheet_id: str, title: str) -> list[list[Cell]]:
+        """What was entered in a tab, without what its formulas show. One read."""
+
+        def values(answer: Any) -> list[list[Cell]]:
+            only = answer["valueRanges"][0]
+            return [as_entered(row) for row in (only.get("values", []) if only["range"] else [])]
+
+        held: list[list[Cell]] = self.sheets.try_again(
+            self.requests,
+            lambda spreadsheets: spreadsheets.values().batchGet(
+                spreadsheetId=spreadsheet_id, ranges=[quoted(title)], valueRenderOption="FORMULA", prettyPrint=False
+            ),
+            values,
+        )
+        return held
+
+    def back_off(self, kind: Kind, attempt: int, error: GoogleUnavailable) -> None:
+        """Wait before the next try of a piece of work."""
+        self.sheets.back_off(kind, attempt, error)
