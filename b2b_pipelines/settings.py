@@ -166,6 +166,10 @@ class Settings(BaseSettings):
     keep_failed_days: int = Field(90, ge=1, le=36_500)
     keep_snapshots_days: int = Field(400, ge=1, le=36_500)
 
+    oidc_issuer: HttpUrl | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+
     @field_validator("home", mode="after")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -177,6 +181,12 @@ class Settings(BaseSettings):
             raise ValueError(
                 "B2B_GOOGLE_SERVICE_ACCOUNT_FILE and B2B_GOOGLE_SERVICE_ACCOUNT_JSON are both set: unset one of them"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _whole_oidc_client(self) -> "Settings":
+        if self.oidc_issuer and not (self.oidc_client_id and self.oidc_client_secret):
+            raise ValueError("B2B_OIDC_ISSUER needs B2B_OIDC_CLIENT_ID and B2B_OIDC_CLIENT_SECRET")
         return self
 
     @cached_property

@@ -26,6 +26,8 @@ from b2b_pipelines.api.pagination import Page, Window
 RETRY_SECONDS = 5
 LIST, ONE = "/academy-products", "/academy-products/{key}"
 """Answered without their slash too: a redirect would be an answer that does not count."""
+CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "ETag, Retry-After, X-Request-ID"}
+"""The list is public: pages of any site may fetch it. No answer depends on cookies."""
 CACHING = "public, max-age=0, must-revalidate"
 
 
@@ -41,10 +43,16 @@ async def _fed(app: FastAPI) -> AsyncIterator[None]:
 
 
 class Direct(APIRoute):
-    """A route whose endpoint reads the request itself: FastAPI documents it, and prepares nothing for it."""
+    """A route whose endpoint reads the request itself: FastAPI documents it, and prepares nothing for it. Every answer may
+    be read by pages of other sites."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        return self.endpoint
+        async def served(request: Request) -> Response:
+            response: Response = await self.endpoint(request)
+            response.headers.update(CORS)
+            return response
+
+        return served
 
 
 router = APIRouter(prefix=API, tags=["academies"], lifespan=_fed, route_class=Direct)
@@ -140,7 +148,8 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get(LIST, include_in_schema=False)
+@router.api_route(LIST, methods=["GET", "HEAD"], include_in_schema=False)
+@router.head(f"{LIST}/", include_in_schema=False)
 @router.get(
     f"{LIST}/",
     summary="The academies that can be bought",
@@ -163,7 +172,8 @@ async def list_academy_products(request: Request) -> Response:
         return JSONResponse({complaint.parameter: [str(complaint)]}, 400)
 
 
-@router.get(ONE, include_in_schema=False)
+@router.api_route(ONE, methods=["GET", "HEAD"], include_in_schema=False)
+@router.head(f"{ONE}/", include_in_schema=False)
 @router.get(
     f"{ONE}/",
     summary="One of the academies",
@@ -184,8 +194,23 @@ async def academy_product(request: Request) -> Response:
 
 async def method_not_allowed(request: Request) -> Response:
     refusal = await _not_admitted(request)
-    return refusal or JSONResponse({"detail": f'Method "{request.method}" not allowed.'}, 405, {"Allow": "GET"})
+    allowed = {"Allow": "GET, HEAD, OPTIONS"}
+    return refusal or JSONResponse({"detail": f'Method "{request.method}" not allowed.'}, 405, allowed)
 
+
+async def preflight(request: Request) -> Response:
+    """What a browser asks before it fetches the list from another site's page."""
+    refusal = await _not_admitted(request)
+    allowed = {
+        "Access-Control-Allow-Methods": "GET, HEAD",
+        "Access-Control-Allow-Headers": "If-None-Match",
+        "Access-Control-Max-Age": "86400",
+    }
+    return refusal or Response(status_code=204, headers=allowed)
+
+
+for path in (f"{LIST}/", f"{ONE}/", LIST, ONE):
+    router.options(path, include_in_schema=False, operation_id="preflight")(preflight)
 
 for path in (f"{LIST}/", f"{ONE}/", LIST, ONE):
     # No method named is every method, those that nobody has heard of too.

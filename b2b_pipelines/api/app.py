@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.routing import APIRouter
 
 from b2b_pipelines.api import (
@@ -21,12 +21,14 @@ from b2b_pipelines.api import (
     licenses,
     openapi,
     pages,
+    people,
     provisioning,
     set_up,
     stripe_events,
 )
 from b2b_pipelines.api.database import OF_ITS_OWN, Connection, Lanes
 from b2b_pipelines.api.observability import Metrics, Observed
+from b2b_pipelines.api.parameters import known_parameters
 from b2b_pipelines.api.vendors import Vendors
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.settings import Settings
@@ -45,6 +47,8 @@ FEATURES: tuple[APIRouter, ...] = (
 )
 """Each says its prefix itself (`APIRouter(prefix=API)`): only then do logs and metrics know the whole route. Routes are
 tried in this order, and the public list is asked for most."""
+NOT_STRICT = (academies.router, stripe_events.router)
+"""The public list ignores parameters that it does not know, and Stripe may add some to its events."""
 
 
 def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
@@ -67,6 +71,7 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
         version=version("b2b-pipelines"),
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=openapi.operation_id,
         lifespan=lifespan,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # it tells paths, which can hold codes
     )
@@ -78,7 +83,11 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
     app.state.metrics = Metrics()
     app.add_middleware(Observed, metrics=app.state.metrics, public_url=settings.public_url)
     errors.install(app)
-    for router in (*FEATURES, health.router, pages.router):
+    people.install(app, settings)
+    for router in FEATURES:
+        strict = [] if router in NOT_STRICT else [Depends(known_parameters)]
+        app.include_router(router, dependencies=strict)
+    for router in (health.router, people.router, pages.router):
         app.include_router(router)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     return app

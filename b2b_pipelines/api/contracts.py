@@ -61,6 +61,7 @@ class ContractOut(BaseModel):
                     "codes": 4000,
                     "learners": 37,
                     "sheet_url": "https://docs.google.com/spreadsheets/d/1AbCdEfGhIjKlMnOp/edit",
+                    "description": "",
                     "revision": 12,
                     "sheet_tab": None,
                 }
@@ -83,6 +84,7 @@ class ContractOut(BaseModel):
     learners: int
     sheet_url: str | None
     sheet_tab: str | None
+    description: str
     revision: int = Field(description="Grows at every change; the `ETag` of the contract.")
 
 

@@ -198,7 +198,7 @@ def compare_page(
 def sign_in_page(
     request: Request, wanted: Annotated[str, Query(alias="next", max_length=2000)] = "/", failed: bool = False
 ) -> Response:
-    return render(request, "sign_in.html", None, wanted=own_path(wanted), failed=failed)
+    return render(request, "sign_in.html", None, wanted=own_path(wanted), failed="token" if failed else "")
 
 
 @router.post("/sign-in", dependencies=[OurForm])
@@ -210,7 +210,7 @@ def sign_in_form(
 ) -> Response:
     secret = sign_in(db, request, token) if token.isascii() else None
     if secret is None:
-        return render(request, "sign_in.html", None, status=401, wanted=own_path(wanted), failed=True)
+        return render(request, "sign_in.html", None, status=401, wanted=own_path(wanted), failed="token")
     response = RedirectResponse(own_path(wanted), 303)
     keep_session(request, response, secret)
     return response
@@ -248,7 +248,11 @@ def render(request: Request, template: str, caller: Caller | None, *, status: in
     """A page, whose forms are ours."""
     secret = form_secret(request)
     page = templates.get_template(template).render(
-        caller=caller, url_for=lambda route, **path: request.url_for(route, **path).path, form_secret=secret, **values
+        caller=caller,
+        url_for=lambda route, **path: request.url_for(route, **path).path,
+        form_secret=secret,
+        oidc=request.app.state.oidc is not None,
+        **values,
     )
     response = HTMLResponse(page, status, HEADERS)
     keep_form_secret(request, response, secret)

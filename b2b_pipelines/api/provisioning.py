@@ -210,6 +210,8 @@ class CoursewareWritten(BaseModel):
 class SeatIn(LearnerIn):
     """Who is attached by hand. `force` ignores the contract's days and its cap."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"email": "jane@example.com", "name": "Jane"}]})
+
     force: bool = False
 
 
@@ -300,7 +302,7 @@ def update_contract(
         return once(db, caller, asked, None, work, contract=contract_id)
     except ContractWasChanged as error:
         between = [
-            {"revision": change.revision, "at": change.made_at.isoformat(), "fields": change.details.get("fields", {})}
+            {"revision": change.revision, "at": change.at.isoformat(), "who": change.who, "fields": change.fields}
             for change in error.changes
         ]
         headers = {"ETag": f'"{error.revision}"'}

@@ -12,11 +12,13 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Form, Request, Response
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
 
 from b2b_pipelines.api.database import Connection, Db
 from b2b_pipelines.api.errors import Problem
 from b2b_pipelines.api.hardening import came_over_tls
 from b2b_pipelines.errors import B2BError
+from b2b_pipelines.people import service as people
 from b2b_pipelines.tokens import service as tokens
 from b2b_pipelines.tokens.service import SESSION_LIFETIME, Caller, Scope
 
@@ -38,12 +40,18 @@ def signed_in(request: Request, db: Db) -> Caller:
     """Whoever this browser signed in as. Raises `SignInNeeded`."""
     secret = session_secret(request)
     with db.reading() as session:
-        caller = tokens.recognize_session(session, secret, datetime.now(UTC)) if secret else None
+        caller = _recognized(session, secret) if secret else None
     if caller is None:
         query = f"?{request.url.query}" if request.url.query else ""
         raise SignInNeeded(request.url.path + query)
     request.state.caller = caller  # for a refusal, which is a page too
     return caller
+
+
+def _recognized(session: Session, secret: str) -> Caller | None:
+    """Return whom a browser's cookie stands for: a token or a person."""
+    now = datetime.now(UTC)
+    return tokens.recognize_session(session, secret, now) or people.recognize_session(session, secret, now)
 
 
 def maybe_signed_in(request: Request, db: Db) -> Caller | None:
@@ -64,6 +72,7 @@ def sign_in(db: Connection, request: Request, text: str) -> str | None:
         if caller is None or Scope.READ not in caller.scopes:
             return None
         tokens.close_session(session, session_secret(request))
+        people.close_session(session, session_secret(request))
         return tokens.open_session(session, caller, datetime.now(UTC))
 
 
@@ -71,6 +80,7 @@ def sign_out(db: Connection, request: Request) -> None:
     """End this browser's session."""
     with db.session() as session:
         tokens.close_session(session, session_secret(request))
+        people.close_session(session, session_secret(request))
 
 
 def session_secret(request: Request) -> str:

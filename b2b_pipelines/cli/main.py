@@ -24,6 +24,7 @@ GROUPS = {
     "academies": ("academies", "The published academies, and the refused ones."),
     "intents": ("intents", "Checkout intents: learners' attempts to buy."),
     "token": ("token", "Tokens of the HTTP API."),
+    "user": ("user", "People who sign in to the pages."),
     "db": ("db", "The database: upgrade, check, stop."),
 }
 """Groups of commands: the name, the module that defines them as `commands`, and their line in `b2b --help`."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -52,13 +52,23 @@ class Actor:
         return cls(ActorKind.SYSTEM, name)
 
 
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A change of terms that a caller did not see: `fields` are `[before, after]` by name."""
+
+    revision: int
+    at: datetime
+    who: str
+    fields: Mapping[str, list[Any]]
+
+
 class ContractWasChanged(Conflict):
     """Somebody changed the contract's terms since the revision that the caller saw. Carries those `changes`."""
 
     code: ClassVar[str] = "contract_changed"
 
-    def __init__(self, contract: Contract, changes: Sequence[ContractChange]) -> None:
-        fields = sorted({name for change in changes for name in change.details.get("fields", {})})
+    def __init__(self, contract: Contract, changes: Sequence[Between]) -> None:
+        fields = sorted({name for change in changes for name in change.fields})
         super().__init__(
             f"the contract {contract.slug} was changed meanwhile ({', '.join(fields)}): "
             f"look at revision {contract.revision} and try again"
@@ -97,7 +107,11 @@ def refuse_if_changed(session: Session, contract: Contract, expected_revision: i
         .order_by(ContractChange.id)
     ).all()
     if changes:
-        raise ContractWasChanged(contract, changes)
+        between = [
+            Between(change.revision, change.made_at, change.actor_kind, change.details.get("fields", {}))
+            for change in changes
+        ]
+        raise ContractWasChanged(contract, between)
 
 
 def as_json(changed: Changed) -> dict[str, list[Any]]:

@@ -20,7 +20,7 @@ SELECT contract.id, contract.slug, contract.name, organization.name AS organizat
        contract.ends_on AS "end", contract.active, nullif(contract.max_learners, 0) AS max_learners, contract.price,
        (SELECT count(*) FROM enrollment_code code WHERE code.contract_id = contract.id AND code.active) AS codes,
        (SELECT count(*) FROM contract_learner attached WHERE attached.contract_id = contract.id) AS learners,
-       contract.sheet_url, contract.sheet_tab, contract.revision
+       contract.sheet_url, contract.sheet_tab, contract.description, contract.revision
 FROM contract JOIN organization ON organization.id = contract.organization_id
 WHERE (CAST(:contracts AS bigint[]) IS NULL OR contract.id = ANY(:contracts))
   AND (CAST(:organization AS bigint) IS NULL OR organization.id = :organization)

@@ -16,7 +16,7 @@ from b2b_pipelines.reports.pages import Row, Slice, containing, page
 FOUND = f"""
 SELECT code.code, contract.slug AS contract, product.description AS product, code.redemption_type, code.amount, code.active,
        code.deactivated_at, code.activates_at, code.expires_at, product.active AS product_active,
-       attached.email AS attached_by, attached.redeemed_at AS attached_at, enrolled.email AS enrolled_by,
+       attached_learner.email AS attached_by, attached.redeemed_at AS attached_at, enrolled_learner.email AS enrolled_by,
        coalesce(attached.number, 0) AS attached, coalesce(enrolled.number, 0) AS enrolled,
        code.sheet_target, code.sheet_row,
        contract.active AS contract_active, contract.starts_on, contract.ends_on, contract.max_learners,
@@ -25,7 +25,7 @@ FROM enrollment_code code
 JOIN contract ON contract.id = code.contract_id
 JOIN product ON product.id = code.product_id
 {LAST_REDEMPTIONS}
-WHERE code.id = ANY(:ids)
+WHERE code.id = ANY(CAST(:ids AS bigint[]))
 ORDER BY code.id
 """
 MATCHING = """

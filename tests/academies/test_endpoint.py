@@ -201,11 +201,31 @@ def test_parameters_that_cannot_be_used(standing, query, body):
     assert (answer.status_code, answer.json()) == (400, body)
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "PROPFIND"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"])
 @pytest.mark.parametrize("path", [PATH, f"{PATH}data/", PATH[:-1], f"{PATH}data"])
 def test_other_methods_are_refused(standing, method, path):
     answer = standing.request(method, path)
-    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
+
+
+@pytest.mark.parametrize("path", [PATH, f"{PATH}data/", PATH[:-1], f"{PATH}data"])
+def test_the_head_of_an_answer_is_that_of_the_answer_without_its_body(standing, path):
+    whole, head = standing.get(path), standing.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert {name: head.headers[name] for name in ("ETag", "Content-Length", "Cache-Control")} == {
+        name: whole.headers[name] for name in ("ETag", "Content-Length", "Cache-Control")
+    }
+
+
+def test_pages_of_other_sites_may_fetch_the_list_and_learn_why_it_was_refused(standing):
+    asked = {"Origin": "https://www.example.com", "Access-Control-Request-Method": "GET"}
+    before = standing.request("OPTIONS", PATH, headers=asked)
+    assert before.status_code == 204
+    assert "GET" in before.headers["Access-Control-Allow-Methods"]
+    for path in (PATH, f"{PATH}data/", f"{PATH}nothing/", f"{PATH}?page=0"):
+        answer = standing.get(path, headers={"Origin": "https://www.example.com"})
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert "Retry-After" in answer.headers["Access-Control-Expose-Headers"]
 
 
 def test_a_path_without_its_slash_is_answered_itself(standing):

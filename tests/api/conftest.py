@@ -88,7 +88,7 @@ def connect(api_url: str, database: Database) -> Iterator[Connect]:
 @pytest.fixture
 def everything(connect: Connect) -> httpx.Client:
     """A client that may do everything, on every organization."""
-    return connect("read", "emails", "attach", "checkout", "provisioning", "metrics")
+    return connect("read", "emails", "attach", "checkout", "provisioning", "manage", "metrics")
 
 
 class serving:  # noqa: N801

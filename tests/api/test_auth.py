@@ -28,11 +28,13 @@ ROUTES = [
     for method in operations
     if (method.upper(), path) not in PUBLIC
 ]
-EVERY_SCOPE = ("read", "emails", "attach", "checkout", "provisioning", "metrics")
+EVERY_SCOPE = ("read", "emails", "attach", "checkout", "provisioning", "manage", "metrics")
 
 
 def call(client: httpx.Client, method: str, path: str, values: dict[str, Any], body: Any = None) -> httpx.Response:
     filled = path.removeprefix("/api/v1").format_map({"uuid": "00000000-0000-4000-8000-000000000000", **values})
+    if (method, path) == ("DELETE", "/api/v1/contracts/{slug}/courseware/"):
+        filled += "?courseware_id=course-v1:MITx%2B1.00"
     return client.request(method, filled, json=body if method in ("POST", "PATCH", "PUT") else None)
 
 
@@ -42,7 +44,7 @@ def nobody(api_url: str) -> Iterator[httpx.Client]:
         yield client
 
 
-SOMETHING = {"slug": "s", "code": "c", "org_key": "o", "snapshot_id": 1, "key": "k"}
+SOMETHING = {"slug": "s", "code": "c", "org_key": "o", "snapshot_id": 1, "key": "k", "learner_id": 1}
 
 
 def test_there_are_routes_to_be_tested():
@@ -109,17 +111,22 @@ def test_a_bound_token_sees_and_does_nothing_of_another_organization(connect: Co
     client = connect(*EVERY_SCOPE, organization="ACME")
     snapshot = shop.run("SELECT max(id) FROM sheet_snapshot")[0]
     sent = others.every_code[9]
-    values = {"slug": others.slug, "code": sent, "org_key": "UMBRELLA", "snapshot_id": snapshot, "key": "k"}
-    learner = {"email": "mole@example.com"}
+    values = {
+        "slug": others.slug,
+        "code": sent,
+        "org_key": "UMBRELLA",
+        "snapshot_id": snapshot,
+        "key": "k",
+        "learner_id": 1,
+    }
     hidden = ["hidden contract", "umbrella.example", "hiddenhidden", *(set(others.every_code) - {sent})]
     before = census(shop)
     for method, path in ROUTES:
-        body = {"learner": learner, "products": [others.product], "codes": [sent]} if "/checkout/" in path else learner
-        answer = call(client, method, path, values, body)
+        answer = call(client, method, path, values, bodies(others, sent).get(path, {"email": "mole@example.com"}))
         assert answer.status_code < 500, (method, path)
         text = answer.text.lower()
         assert not [word for word in hidden if word in text], (method, path)
-        if path.startswith(WHOLE_INSTALLATION):
+        if path.startswith(WHOLE_INSTALLATION) or (method, path) == ("POST", "/api/v1/organizations/"):
             assert answer.status_code == 403, (method, path)
         elif "{" in path:
             assert answer.status_code == 404, (method, path)
@@ -131,8 +138,30 @@ def test_a_bound_token_sees_and_does_nothing_of_another_organization(connect: Co
     assert census(shop) == before
 
 
+def bodies(others: Sold, sent: str) -> dict[str, Any]:
+    """What each route takes, about the other organization."""
+    basket = {"learner": {"email": "mole@example.com"}, "products": [others.product], "codes": [sent]}
+    return {
+        "/api/v1/checkout/": basket,
+        "/api/v1/checkout/quote/": basket,
+        "/api/v1/organizations/": {"name": "Mole"},
+        "/api/v1/contracts/": {"organization": "UMBRELLA", "name": "Mole", "integration_type": "sso"},
+        "/api/v1/contracts/{slug}/": {"max_learners": 1},
+        "/api/v1/contracts/{slug}/courseware/": {"courseware_id": "course-v1:MITx+1.00"},
+    }
+
+
 def census(shop: Shop) -> list[int]:
-    tables = ("contract_learner", "code_redemption", "checkout_order", "enrollment", "learner")
+    tables = (
+        "contract_change",
+        "course_run",
+        "answered_request",
+        "contract_learner",
+        "code_redemption",
+        "checkout_order",
+        "enrollment",
+        "learner",
+    )
     return [shop.run(f"SELECT count(*) FROM {table}")[0] for table in tables]
 
 

@@ -34,6 +34,8 @@ def test_a_contract_is_shown_as_the_commands_show_it(api: httpx.Client, shop: Sh
         "learners": 4,
         "sheet_url": f"https://docs.google.com/spreadsheets/d/{SHEET}/edit",
         "sheet_tab": "Sheet1",
+        "description": "",
+        "revision": 3,
     }
     assert api.get("/contracts/").json()["results"][0] == found
 

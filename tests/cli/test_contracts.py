@@ -40,6 +40,7 @@ def test_a_contract_is_made_and_listed_with_the_same_keys(run: Run) -> None:
         "learners": 0,
         "sheet_url": SHEET,
         "sheet_tab": "Sheet1",
+        "description": "",
         "revision": 1,
     }
     assert run("b2b_list contracts --json").json == [made]

@@ -1,0 +1,87 @@
+"""`b2b user`: people who sign in to the pages."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from b2b_pipelines.cli import console
+from b2b_pipelines.cli.console import AsJson, Verbose
+from b2b_pipelines.people import rules, service
+from b2b_pipelines.people.rules import Role
+from b2b_pipelines.settings import Settings
+
+commands = console.app("People who sign in to the contract manager's pages.")
+
+COLUMNS = {
+    "id": "ID",
+    "email": "E-mail",
+    "role": "Role",
+    "signs_in_with": "Signs in with",
+    "signed_in_at": "Last signed in",
+    "sessions": "Sessions",
+}
+
+Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The person's e-mail address.")]
+
+
+@commands.command("add")
+def add(
+    email: Email,
+    role: Annotated[
+        str, typer.Option("--role", help=f"What they may do: {', '.join(Role)}. A viewer reads, a manager changes.")
+    ],
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Let a person in, and print a link with which they set their password, once. A known person gets the new role."""
+    wanted = rules.role(role)
+    with console.surroundings() as here, here.session() as session:
+        person, secret = service.add(session, email, wanted, datetime.now(UTC))
+        shown = {"id": person.id, "email": person.email, "role": str(person.role)}
+        link = None if uses_oidc(here.settings) else f"{_base(here.settings)}/welcome/{secret}"
+    if as_json:
+        console.print_json(shown | {"link": link})
+    elif link is None:
+        console.say(f"{person.email} ({person.role}) signs in through {here.settings.oidc_issuer}.")
+    else:
+        console.say(link)
+        console.warn(f"Send this link to {person.email} ({person.role}): it sets a password, once, within 3 days.")
+
+
+@commands.command("list")
+def list_people(as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """Show who may sign in, and how."""
+    with console.surroundings() as here, here.session() as session:
+        rows: list[dict[str, Any]] = [
+            {
+                "id": listed.person.id,
+                "email": listed.person.email,
+                "role": str(listed.person.role),
+                "signs_in_with": listed.signs_in_with,
+                "signed_in_at": listed.person.signed_in_at,
+                "sessions": listed.sessions,
+            }
+            for listed in service.everybody(session, datetime.now(UTC))
+        ]
+    console.print_rows(rows, COLUMNS, as_json=as_json)
+
+
+@commands.command("remove")
+def remove(email: Email, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """Let a person in no longer. They are signed out of every browser at once."""
+    with console.surroundings() as here, here.session() as session:
+        person = service.remove(session, email)
+    if as_json:
+        console.print_json({"result": "removed", "email": person.email})
+    else:
+        console.say(f"{person.email} can no longer sign in.")
+
+
+def uses_oidc(settings: Settings) -> bool:
+    """Return whether people sign in through OpenID Connect."""
+    return settings.oidc_issuer is not None
+
+
+def _base(settings: Settings) -> str:
+    return settings.public_url or "http://127.0.0.1:8000"

@@ -1,0 +1,197 @@
+"""People who may sign in: adding and removing them, their one-time links, passwords and browser sessions.
+
+Secrets of links and sessions have 256 random bits, so their plain SHA-256 is kept; passwords are kept as Argon2id.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from b2b_pipelines.errors import NotFound
+from b2b_pipelines.learners.rules import email_address
+from b2b_pipelines.people import rules
+from b2b_pipelines.people.models import Person, PersonLink, PersonSession
+from b2b_pipelines.people.rules import Role
+from b2b_pipelines.tokens.service import SESSION_LIFETIME, Caller, Scope
+
+LINK_LIFETIME = timedelta(days=3)
+SCOPES: dict[Role, frozenset[str]] = {
+    Role.VIEWER: frozenset({Scope.READ}),
+    Role.MANAGER: frozenset({Scope.READ, Scope.EMAILS, Scope.MANAGE}),
+}
+
+_hasher = PasswordHasher()
+_NO_PASSWORD = _hasher.hash(secrets.token_urlsafe(32))
+"""Checked for addresses that are not known, so that the time an answer takes does not tell which are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A person as they are listed: how they sign in, and in how many browsers they are signed in."""
+
+    person: Person
+    sessions: int
+
+    @property
+    def signs_in_with(self) -> str:
+        if self.person.oidc_subject is not None:
+            return "OpenID Connect"
+        return "password" if self.person.password_hash is not None else "nothing yet"
+
+
+def add(session: Session, email: str, role: Role, now: datetime) -> tuple[Person, str]:
+    """Let a person in, or give one who is known a new role; the secret of a link that sets their password, once.
+
+    Links that they had before end. Raises `InvalidInput` for a malformed address.
+    """
+    address = email_address(email)
+    person = find(session, address)
+    if person is None:
+        person = Person(email=address, role=role)
+        session.add(person)
+        session.flush()
+    person.role = role
+    session.execute(delete(PersonLink).where((PersonLink.person_id == person.id) | (PersonLink.expires_at <= now)))
+    secret = secrets.token_urlsafe(32)
+    session.add(PersonLink(secret_hash=_hash(secret), person_id=person.id, expires_at=now + LINK_LIFETIME))
+    session.flush()
+    return person, secret
+
+
+def remove(session: Session, email: str) -> Person:
+    """Let a person in no longer: their sessions and links end at once. Raises `NotFound`."""
+    person = find(session, email.strip())
+    if person is None:
+        raise NotFound("no such person: `b2b user list` shows those there are")
+    session.delete(person)
+    session.flush()
+    return person
+
+
+def everybody(session: Session, now: datetime) -> Sequence[Listed]:
+    """Return all people in the order in which they were added."""
+    open_sessions = (
+        select(func.count())
+        .select_from(PersonSession)
+        .where(PersonSession.person_id == Person.id, PersonSession.expires_at > now)
+    )
+    query = select(Person, open_sessions.scalar_subquery()).order_by(Person.id)
+    return [Listed(person, sessions) for person, sessions in session.execute(query)]
+
+
+def find(session: Session, email: str) -> Person | None:
+    """Return the person of that address, ignoring case."""
+    return session.scalars(select(Person).where(func.lower(Person.email) == func.lower(email))).first()
+
+
+def person_of_link(session: Session, secret: str, now: datetime) -> Person | None:
+    """Return whose link this is; None when it was used or has expired."""
+    query = (
+        select(Person)
+        .join(PersonLink, PersonLink.person_id == Person.id)
+        .where(PersonLink.secret_hash == _hash(secret), PersonLink.expires_at > now)
+    )
+    return session.scalars(query).first()
+
+
+def set_password(session: Session, secret: str, password: str, now: datetime) -> Person:
+    """Set a person's password with their link, which then ends, as do their other sessions.
+
+    Raises `NotFound` for a link that was used or has expired, `InvalidInput` for a password that is not accepted.
+    """
+    link = session.scalars(
+        select(PersonLink).where(PersonLink.secret_hash == _hash(secret), PersonLink.expires_at > now).with_for_update()
+    ).first()
+    person = None if link is None else session.get(Person, link.person_id)
+    if link is None or person is None:
+        raise NotFound("this link was used or has expired: ask for a new one")
+    rules.check_password(password, person.email)
+    person.password_hash = _hasher.hash(password)
+    person.failures, person.blocked_until = 0, None
+    session.delete(link)
+    session.execute(delete(PersonSession).where(PersonSession.person_id == person.id))
+    session.flush()
+    return person
+
+
+def check_password(session: Session, email: str, password: str, now: datetime) -> Person | None:
+    """Return the person whose address and password these are; None when they do not fit or attempts are blocked.
+
+    A wrong password is counted, so the caller commits in either case.
+    """
+    person = find(session, email.strip())
+    if person is None or person.password_hash is None:
+        _fits(_NO_PASSWORD, password)
+        return None
+    if person.blocked_until is not None and person.blocked_until > now:
+        return None
+    if not _fits(person.password_hash, password):
+        person.failures += 1
+        person.blocked_until = rules.blocked_until(person.failures, now)
+        return None
+    person.failures, person.blocked_until = 0, None
+    if _hasher.check_needs_rehash(person.password_hash):
+        person.password_hash = _hasher.hash(password)
+    return person
+
+
+def person_of_identity(session: Session, subject: str, email: str, *, verified: bool) -> Person | None:
+    """Return the person whom an OpenID Connect provider vouches for; None when nobody with that identity was added.
+
+    The first time the address decides, if the provider has verified it; from then on the subject does, because an
+    address can be given to somebody else.
+    """
+    known = session.scalars(select(Person).where(Person.oidc_subject == subject)).first()
+    if known is not None:
+        return known
+    person = find(session, email) if verified else None
+    if person is None or person.oidc_subject is not None:
+        return None
+    person.oidc_subject = subject
+    session.flush()
+    return person
+
+
+def open_session(session: Session, person: Person, now: datetime) -> str:
+    """Sign a person in to a browser: the secret for its cookie. Sessions that ran out are cleared on the way."""
+    session.execute(delete(PersonSession).where(PersonSession.expires_at <= now))
+    person.signed_in_at = now
+    secret = secrets.token_urlsafe(32)
+    session.add(PersonSession(secret_hash=_hash(secret), person_id=person.id, expires_at=now + SESSION_LIFETIME))
+    session.flush()
+    return secret
+
+
+def recognize_session(session: Session, secret: str, now: datetime) -> Caller | None:
+    """Return the person whom a browser's cookie stands for, with what their role allows now. One query."""
+    row = session.execute(
+        select(Person.id, Person.email, Person.role)
+        .join(PersonSession, PersonSession.person_id == Person.id)
+        .where(PersonSession.secret_hash == _hash(secret), PersonSession.expires_at > now)
+    ).first()
+    return None if row is None else Caller(0, row.email, SCOPES[Role(row.role)], None, row.id)
+
+
+def close_session(session: Session, secret: str) -> None:
+    """End the session of a browser's cookie."""
+    session.execute(delete(PersonSession).where(PersonSession.secret_hash == _hash(secret)))
+
+
+def _fits(password_hash: str, password: str) -> bool:
+    if len(password) > rules.LONGEST_PASSWORD:
+        return False
+    try:
+        return _hasher.verify(password_hash, password)
+    except (Argon2Error, InvalidHashError):
+        return False
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
