@@ -188,7 +188,7 @@ class Refusal:
             return GoogleRefused(f"Google refuses this installation's account: {self.words}{hint}")
         if kind == "write":
             return SheetViewOnly(
-                f"the spreadsheet is shared with {share_with} for viewing only: make {share_with} an editor of it"
+                f"the spreadsheet is shared for viewing only: share it with {share_with} as an editor"
             )
         return SheetUnshared(
             f"the spreadsheet is not shared with this installation: share it with {share_with} as an editor"
