@@ -3,17 +3,30 @@
 `marks` says of each column which of ours it is, 0-5, or that it is THEIRS: the customer knows, whatever the headers say.
 """
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
-from b2b_pipelines.sandbox.google.a1 import column_letters
-from b2b_pipelines.sandbox.google.cells import Cell
+from b2b_pipelines.sandbox.google.a1 import Box, column_letters
+from b2b_pipelines.sandbox.google.cells import Cell, Formula
 from b2b_pipelines.sandbox.google.model import Tab
 from b2b_pipelines.sheets.layout import HEADERS
 
 THEIRS = -1
 HEADER_NAMES = tuple(header.casefold() for header in HEADERS)
+
+FORMULAS = (
+    '=IF({code}{row}="","","given")',
+    "={code}{row}",
+    "={total}{row}+1",
+    "=$" + "{code}${row}",
+    "=COUNTIF({code}${row}:{code}${end},{code}{row})",
+    "=COUNTA({code}${row}:{code})",
+    '=ARRAYFORMULA(IF({code}{row}:{code}="","","x"))',
+    '=IMAGE("https://example.com/"&{code}{row})',
+    "=ROW()",
+)
 
 Grid = list[list[Cell | None]]
 
@@ -53,16 +66,57 @@ class Customer:
     def is_blank(self, row: int) -> bool:
         return all(self.shows(row, column) == "" for column in range(self.tab.column_count))
 
+    def is_wholly_empty(self) -> bool:
+        """Nothing was entered in any cell."""
+        return all(cell is None for line in self.tab.rows for cell in line)
+
+    def is_free(self, row: int) -> bool:
+        """A code may be added here: our cells are blank, and beside them is only what was prepared for such a row."""
+        spilled = self.tab.values.spills()
+        with_formulas = {
+            column
+            for standing in self.code_rows()
+            for column in range(self.tab.column_count)
+            if isinstance(self.tab.at(standing, column), Formula)
+        }
+        for column, mark in enumerate(self.marks):
+            cell = self.tab.at(row, column)
+            if mark != THEIRS:
+                if cell is not None or self.tab.is_covered(row, column) or spilled.get((row, column)) is not None:
+                    return False
+            elif cell is not None and cell is not False:
+                prepared = isinstance(cell, Formula) and column in with_formulas
+                if not prepared:
+                    return False
+        return True
+
+    def header_row(self) -> int:
+        """The row in which our header stands, wherever it was pushed; 0 if none of its texts is left."""
+        for row in range(self.tab.used()[0]):
+            for column, mark in enumerate(self.marks):
+                if mark != THEIRS and normal(self.shows(row, column)) == HEADER_NAMES[mark]:
+                    return row
+        return 0
+
+    def covers_of_ours(self, row: int) -> bool:
+        """A merge covers one of our cells in the row."""
+        return any(self.tab.is_covered(row, column) for column, mark in enumerate(self.marks) if mark != THEIRS)
+
     def used_rows(self) -> list[int]:
         return [row for row in range(self.tab.used()[0]) if not self.is_blank(row)]
+
+    def body_rows(self) -> list[int]:
+        """The rows in which something stands, but for the header's."""
+        return [row for row in self.used_rows() if row != self.header_row()]
 
     def code_rows(self) -> list[int]:
         at = self.column(0)
         return [] if at is None else [row for row in self.used_rows() if len(str(self.shows(row, at)).strip()) == 36]
 
     def headers_intact(self) -> bool:
-        """Each of our headers stands once in row 1, over its own column."""
-        titles = [normal(self.shows(0, column)) for column in range(self.tab.column_count)]
+        """Each of our headers stands once in the header's row, over its own column."""
+        row = self.header_row()
+        titles = [normal(self.shows(row, column)) for column in range(self.tab.column_count)]
         return all(
             titles.count(name) == 1 and self.marks[titles.index(name)] == ours for ours, name in enumerate(HEADER_NAMES)
         )
@@ -92,12 +146,21 @@ class Customer:
 
     def sort(self, a: int, b: int) -> None:
         column = a % min(9, self.tab.column_count)
-        self.tab.sort(column_letters(column), descending=bool(b % 2))
+        self.sort_by(column, descending=bool(b % 2))
+
+    def sort_by(self, column: int, *, descending: bool = False, header: bool = True) -> None:
+        """Sort the rows below the header, or all; not through merges, which Google refuses."""
+        first = self.header_row() + 1 if header else 0
+        box = Box(first, 0, *self.tab.box[2:])
+        if first < self.tab.row_count and not any(
+            merge.box(*self.tab.box[2:]).touches(box) for merge in self.tab.regions_of("merge")
+        ):
+            self.tab.sort_box(box, [(column, descending)])
 
     def sort_header_and_all(self, a: int, b: int) -> None:
         if not self.columns_moved:
             self.headers_edited = True
-            self.tab.sort(column_letters(a % min(8, self.tab.column_count)), header=False)
+            self.sort_by(a % min(8, self.tab.column_count), header=False)
 
     def insert_row(self, a: int, b: int) -> None:
         self.tab.insert_rows(1 + a % (min(self.tab.row_count, 15)))
@@ -105,11 +168,11 @@ class Customer:
             self.headers_edited = True
 
     def delete_row(self, a: int, b: int) -> None:
-        for row in self.pick(self.used_rows()[1:], a):
+        for row in self.pick(self.body_rows(), a):
             self.tab.delete_rows(row + 1)
 
     def move_row(self, a: int, b: int) -> None:
-        for row in self.pick(self.used_rows()[1:], a):
+        for row in self.pick(self.body_rows(), a):
             self.tab.move_rows(row + 1, before=2 + b % (self.tab.row_count - 1))
 
     def duplicate_row(self, a: int, b: int) -> None:
@@ -117,7 +180,7 @@ class Customer:
             self.tab.duplicate_row(row + 1)
 
     def blank_row(self, a: int, b: int) -> None:
-        for row in self.pick(self.used_rows()[1:], a):
+        for row in self.pick(self.body_rows(), a):
             self.tab.clear(f"{row + 1}:{row + 1}")
 
     def insert_column(self, a: int, b: int) -> None:
@@ -126,7 +189,7 @@ class Customer:
             self.tab.insert_columns(column_letters(at))
             self.marks.insert(at, THEIRS)
             if b % 2:
-                self.tab.type(self.name(0, at), self.text())
+                self.tab.type(self.name(self.header_row(), at), self.text())
 
     def move_column(self, a: int, b: int) -> None:
         if self.may_move_columns():
@@ -186,7 +249,7 @@ class Customer:
 
     def edit_status(self, a: int, b: int) -> None:
         at = self.column(1 + b % 5)
-        for row in self.pick(self.used_rows()[1:], a):
+        for row in self.pick(self.body_rows(), a):
             if at is not None:
                 self.tab.type(self.name(row, at), ["", self.text(), "7", "'3", "TRUE", "0.5", "=1+1"][b % 7])
 
@@ -204,6 +267,7 @@ class Customer:
 
     def blank_tab(self, a: int, b: int) -> None:
         if a % 4 == 0:
+            self.tab.unmerge("A:ZZ")
             self.tab.clear("A:ZZ")
 
     def shrink_grid(self, a: int, b: int) -> None:
@@ -211,9 +275,113 @@ class Customer:
 
     def edit_header(self, a: int, b: int) -> None:
         at = self.column(a % 6)
-        if at is not None and not self.columns_moved and normal(self.shows(0, at)) == HEADER_NAMES[a % 6]:
+        row = self.header_row()
+        if at is not None and not self.columns_moved and normal(self.shows(row, at)) == HEADER_NAMES[a % 6]:
             self.headers_edited = self.headers_edited or b % 3 < 2
-            self.tab.type(self.name(0, at), ["", f"Renamed {self.text()}", f" {HEADERS[a % 6].upper()} "][b % 3])
+            self.tab.type(self.name(row, at), ["", f"Renamed {self.text()}", f" {HEADERS[a % 6].upper()} "][b % 3])
+
+    # What they put beside the codes
+
+    def put_formula(self, a: int, b: int) -> None:
+        """Fill a formula down beside the codes, to their end or beyond it: relative, absolute, aggregating, spilling."""
+        code, total = self.column(0), self.column(2)
+        rows = self.code_rows()
+        free = [column for column in self.theirs() if all(self.tab.at(row, column) is None for row in rows)]
+        if not rows or code is None or total is None:
+            return
+        for column in self.pick(free, b):
+            first, last = rows[0], min(rows[-1] + 1 + a % 5, self.tab.row_count)
+            formula = FORMULAS[(a + b) % len(FORMULAS)].format(
+                code=column_letters(code), total=column_letters(total), row=first + 1, end=self.tab.row_count
+            )
+            if formula.startswith("=ARRAY"):
+                if all(self.tab.at(row, column) is None for row in range(first, self.tab.row_count)):
+                    self.tab.type(self.name(first, column), formula)
+                return
+            self.tab.type(self.name(first, column), formula)
+            self.tab.fill_down(self.name(first, column), last)
+
+    def put_checkboxes(self, a: int, b: int) -> None:
+        """Checkboxes beside the codes and in some rows below, one of them ticked."""
+        rows = self.code_rows()
+        for column in self.pick(self.theirs(), b) if rows else []:
+            last = min(rows[-1] + 1 + a % 6, self.tab.row_count)
+            self.tab.checkbox(f"{self.name(rows[0], column)}:{self.name(last - 1, column)}")
+            if a % 2 and self.tab.at(rows[a % len(rows)], column) is False:
+                self.tab.tick(self.name(rows[a % len(rows)], column))
+
+    def merge_notes(self, a: int, b: int) -> None:
+        """Merge two cells of a column of theirs."""
+        for column in self.pick(self.theirs(), b):
+            row = a % max(min(self.tab.row_count, 20) - 1, 1)
+            self.merge(row, column, row + 2, column + 1)
+
+    def merge_ours(self, a: int, b: int) -> None:
+        """Merge one of our status cells with the one below it, which loses what it held."""
+        at = self.column(1 + b % 5)
+        for row in self.pick(self.body_rows(), a):
+            if at is not None and row > self.header_row():
+                self.merge(row, at, row + 2, at + 1)
+
+    def merge(self, top: int, left: int, bottom: int, right: int) -> None:
+        box = Box(top, left, bottom, right)
+        inside = bottom <= self.tab.row_count and right <= self.tab.column_count
+        touched = any(merge.box(*self.tab.box[2:]).touches(box) for merge in self.tab.regions_of("merge"))
+        if inside and not touched:
+            self.tab.merge(f"{self.name(top, left)}:{self.name(bottom - 1, right - 1)}")
+
+    def insert_title(self, a: int, b: int) -> None:
+        """A title above the header, over a blank row or not."""
+        if self.headers_intact():
+            self.tab.insert_rows(1, 1 + a % 2)
+            self.tab.type(self.name(0, b % self.tab.column_count), f"Title {self.text()}")
+
+    def insert_spacer(self, a: int, b: int) -> None:
+        """A blank row between the codes, or one with a word in a column of theirs."""
+        rows = self.code_rows()
+        for row in self.pick(rows[1:], a):
+            self.tab.insert_rows(row + 1)
+            for column in self.pick(self.theirs(), b) if b % 2 else []:
+                self.tab.type(self.name(row, column), self.text())
+
+    def second_table(self, a: int, b: int) -> None:
+        """Another table below ours, in our columns, with a header of its own."""
+        top = self.tab.used()[0] + 1 + a % 3
+        code, use = self.column(0), self.column(1)
+        if top + 3 <= self.tab.row_count and code is not None and use is not None:
+            for row, word in enumerate(("Team", "red", "blue"), top):
+                self.tab.type(self.name(row, code), f"{word} {self.text()}")
+                self.tab.type(self.name(row, use), self.text())
+
+    def swap_headers(self, a: int, b: int) -> None:
+        """Swap the texts of two of our headers: the contents stay."""
+        row, one, other = self.header_row(), self.column(a % 6), self.column(b % 6)
+        if self.headers_intact() and not self.columns_moved and None not in (one, other) and one != other:
+            self.headers_edited = True
+            assert one is not None
+            assert other is not None
+            first, second = str(self.shows(row, one)), str(self.shows(row, other))
+            self.tab.type(self.name(row, one), second)
+            self.tab.type(self.name(row, other), first)
+
+    def copy_tab(self, a: int, b: int) -> None:
+        """Duplicate the tab; sometimes the copy takes its title."""
+        spreadsheet = self.tab.spreadsheet
+        copy, title = spreadsheet.copy_tab(self.tab.index, self.text()), self.tab.title
+        if b % 2:
+            spreadsheet.rename_tab(self.tab.index, self.text())
+            spreadsheet.rename_tab(copy.index, title)
+        if a % 2:
+            spreadsheet.move_tab(copy.index, 0)
+
+    def add_tab_of_another_installation(self, a: int, b: int) -> None:
+        """A tab with our header over codes that this installation does not know."""
+        spreadsheet = self.tab.spreadsheet
+        tab = spreadsheet.add_tab(self.text())
+        codes = [[str(uuid.UUID(int=0xF0E1 + number)), "one-time", "0"] for number in range(3)]
+        tab.paste("A1", [list(HEADERS), *codes])
+        if b % 2:
+            spreadsheet.move_tab(tab.index, 0)
 
     def rename_tab(self, a: int, b: int) -> None:
         self.tab.spreadsheet.rename_tab(self.tab.index, self.text())
@@ -230,5 +398,13 @@ EDITS: tuple[Edit, ...] = (
     *(Customer.duplicate_row, Customer.blank_row, Customer.insert_column, Customer.move_column, Customer.delete_column),
     *(Customer.edit_code, Customer.repeat_code_in_a_cell, Customer.mention_code_elsewhere, Customer.edit_status),
     *(Customer.note, Customer.note, Customer.total_below, Customer.blank_tab, Customer.shrink_grid),
-    *(Customer.edit_header, Customer.rename_tab, Customer.add_tab),
+    *(Customer.edit_header, Customer.rename_tab, Customer.add_tab, Customer.put_formula, Customer.put_formula),
+    *(Customer.put_checkboxes, Customer.merge_notes, Customer.merge_ours, Customer.insert_title),
+    *(Customer.insert_spacer, Customer.second_table, Customer.swap_headers, Customer.copy_tab),
+    Customer.add_tab_of_another_installation,
 )
+MEANWHILE: tuple[Edit, ...] = (
+    *(Customer.sort, Customer.insert_row, Customer.delete_row, Customer.move_row, Customer.note, Customer.put_formula),
+    *(Customer.insert_column, Customer.move_column, Customer.rename_tab, Customer.put_checkboxes),
+)
+"""What may happen in the middle of a sync: a person does not type into cells that are being written."""

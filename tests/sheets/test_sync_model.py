@@ -179,9 +179,10 @@ class Scenario:
         """One sync, checked from all sides; None if the layout was lost."""
         customer, world = self.customer, self.world
         note(f"sync {customer.marks} " + "\n    ".join(map(str, customer.tab.grid())))
-        before, blank = customer.grid(), [customer.is_blank(row) for row in range(customer.tab.row_count)]
+        before, blank = customer.grid(), [customer.is_free(row) for row in range(customer.tab.row_count)]
+        was_empty, others = customer.is_wholly_empty(), self.other_tabs()
         texts = self.in_code_column(customer)
-        was_header = is_header_row(customer)
+        header = customer.header_row() if is_header_row(customer) else None
         intact = customer.headers_intact()
         self.look_up()
         world.sandbox.log.reset()
@@ -198,27 +199,34 @@ class Scenario:
         assert counts["read"] <= 2
         assert counts["write"] <= 1
         if done.target.new or done.header:
-            assert rebuild or all(blank) or not self.known
+            assert rebuild or was_empty or not self.known
             customer.we_wrote_anew()
         customer.we_may_have_grown_it()
         after = customer.grid()
-        self.check_nothing_of_theirs_changed(before, blank, after, texts, was_header, anew=done.header)
+        assert self.other_tabs() == others, "another tab was changed"
+        self.check_nothing_of_theirs_changed(before, blank, after, texts, header, anew=done.header)
         self.check_every_code_has_its_row(done, {} if done.header else texts)
         return done
 
     def check_nothing_of_theirs_changed(
-        self, before: Grid, blank: list[bool], after: Grid, texts: dict[int, str], was_header: bool, *, anew: bool
+        self, before: Grid, blank: list[bool], after: Grid, texts: dict[int, str], header: int | None, *, anew: bool
     ) -> None:
         marks = self.customer.marks
         codes = self.known | set(self.beside)
+        last = max([row for row, cell in texts.items() if any(code in cell for code in codes)], default=header or 0)
         for row, cells in enumerate(before):
             for column, old in enumerate(cells):
                 if after[row][column] == old and type(after[row][column]) is type(old):
                     continue
                 where = f"row {row + 1}, column {column + 1}: {old!r} became {after[row][column]!r}"
                 assert marks[column] != THEIRS, f"foreign column, {where}"
-                ours = marks[column] > 0 and texts.get(row) in codes and not (row == 0 and was_header)
-                assert anew or ours or (blank[row] and row > 0), f"foreign row, {where}"
+                ours = marks[column] > 0 and texts.get(row) in codes and row != header
+                assert anew or ours or (blank[row] and row > max(last, header or 0)), f"foreign row, {where}"
+
+    def other_tabs(self) -> list[tuple[int, list[list[str]]]]:
+        """What every tab but ours shows, by its number."""
+        tabs = self.customer.tab.spreadsheet.tabs
+        return sorted((tab.sheet_id, tab.grid()) for tab in tabs if tab is not self.customer.tab)
 
     def check_every_code_has_its_row(self, done: SyncResult, texts: dict[int, str]) -> None:
         customer = self.customer
@@ -226,18 +234,24 @@ class Scenario:
         wanted = self.wanted({code for cell in texts.values() for code in self.beside if code in cell})
         flagged: list[tuple[str, int, str]] = []
         seen: set[str] = set()
-        header = is_header_row(customer)
+        header = customer.header_row() if is_header_row(customer) else None
         for row, cell in sorted(now.items()):
-            if row == 0 and header:
-                flagged += [("duplicate", 1, cell)] if cell in wanted else []
+            if row == header:
+                flagged += [("duplicate", row + 1, cell)] if cell in wanted else []
             elif cell in wanted or (cell in self.deleted and cell in self.known):
-                columns = [customer.column(ours) for ours in range(1, 6)]
-                shown = tuple(customer.shows(row, column) for column in columns if column is not None)
+                columns = {ours: at for ours in range(1, 6) if (at := customer.column(ours)) is not None}
+                shown = {
+                    ours: customer.shows(row, at)
+                    for ours, at in columns.items()
+                    if not customer.tab.is_covered(row, at)
+                }
                 if cell in wanted:
-                    assert shown == wanted[cell], f"row {row + 1} does not show the truth"
-                    assert not any(isinstance(value, bool) for value in shown)
-                else:
-                    assert str(shown[2]).endswith(" UTC"), f"row {row + 1} does not say that its code is invalid"
+                    truth = {ours: wanted[cell][ours - 1] for ours in shown}
+                    assert shown == truth, f"row {row + 1} does not show the truth"
+                    assert not any(isinstance(value, bool) for value in shown.values())
+                elif 3 in shown:
+                    assert str(shown[3]).endswith(" UTC"), f"row {row + 1} does not say that its code is invalid"
+                flagged += [("merged", row + 1, cell)] if customer.covers_of_ours(row) else []
                 flagged += [("duplicate", row + 1, cell)] if cell in seen else []
                 seen.add(cell)
             else:
@@ -251,7 +265,8 @@ class Scenario:
 
 
 def is_header_row(customer: Customer) -> bool:
-    titles = [normal(customer.shows(0, column)) for column in range(customer.tab.column_count)]
+    row = customer.header_row()
+    titles = [normal(customer.shows(row, column)) for column in range(customer.tab.column_count)]
     return any(mark != THEIRS and titles[column] == HEADER_NAMES[mark] for column, mark in enumerate(customer.marks))
 
 
