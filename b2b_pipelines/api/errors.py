@@ -94,7 +94,10 @@ DESCRIPTIONS = {
     413: ("The body is larger than 1 MB.", ProblemBody),
     422: ("What is asked for does not go together with what is there.", ProblemBody),
     429: ("Too many requests.", ProblemBody),
-    503: ("The database does not answer, or another request changes the same thing (`busy`): retry later.", ProblemBody),
+    503: (
+        "The database does not answer, or another request changes the same thing (`busy`): retry later.",
+        ProblemBody,
+    ),
 }
 
 

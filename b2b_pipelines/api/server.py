@@ -31,7 +31,8 @@ BACKLOG = 2048
 _TOO_LARGE = b'{"detail": "The request line and headers are larger than 64 KiB."}'
 _REFUSAL = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\ncache-control: no-store\r\n"
-    b"x-content-type-options: nosniff\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(_TOO_LARGE), _TOO_LARGE)
+    b"x-content-type-options: nosniff\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%s"
+    % (len(_TOO_LARGE), _TOO_LARGE)
 )
 
 
