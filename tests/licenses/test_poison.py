@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.licenses.batches import EverythingRejected, find_rejected
+from b2b_pipelines.licenses.batches import EverythingRejected, find_rejected_unless_all
 from b2b_pipelines.licenses.rules import Plan
 from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
@@ -23,7 +23,7 @@ def uuids(count: int) -> list[str]:
 
 
 @pytest.mark.parametrize("flaw", ["stuck", "broken"], ids=["422", "500"])
-@pytest.mark.parametrize("place", [0, 49, 50, 99])
+@pytest.mark.parametrize("place", [0, 38, 49, 50, 99])
 def test_one_poisoned_enrollment_among_a_hundred_is_named_and_the_others_are_done(
     database: Database, put, lms: EnterpriseLms, sandbox: Sandbox, flaw: str, place: int
 ) -> None:
@@ -81,6 +81,18 @@ def test_poison_here_and_there_is_found_everywhere(
     assert all(each in " ".join(outcome.errors) for each in sandbox.lms.stuck | sandbox.lms.broken)
 
 
+@pytest.mark.parametrize("culprit", range(100))
+def test_wherever_the_poison_is_it_costs_ten_calls_at_most(culprit: int) -> None:
+    calls = []
+
+    def accepts(part: list[int]) -> bool:
+        calls.append(part)
+        return culprit not in part
+
+    assert find_rejected_unless_all(list(range(100)), accepts) == [culprit]
+    assert len(calls) <= 10
+
+
 @settings(max_examples=200)
 @given(
     st.integers(2, 100).flatmap(lambda size: st.tuples(st.just(size), st.sets(st.integers(0, size - 1), min_size=1)))
@@ -96,7 +108,7 @@ def test_a_limit_stops_only_what_was_accepted_nowhere(case: tuple[int, set[int]]
         return True
 
     try:
-        assert set(find_rejected(list(range(size)), accepts, limit=5)) == bad
+        assert set(find_rejected_unless_all(list(range(size)), accepts)) == bad
         assert sorted(through) == [each for each in range(size) if each not in bad]
     except EverythingRejected:
         assert through == []
