@@ -357,9 +357,12 @@ class Customer:
         """Swap the texts of two of our headers: the contents stay."""
         row, one, other = self.header_row(), self.column(a % 6), self.column(b % 6)
         if self.headers_intact() and not self.columns_moved and None not in (one, other) and one != other:
-            self.headers_edited = True
             assert one is not None
             assert other is not None
+            if all(self.shows(body, one) == self.shows(body, other) for body in self.code_rows()):
+                self.marks[one], self.marks[other] = self.marks[other], self.marks[one]  # as if the columns had moved
+            else:
+                self.headers_edited = True
             first, second = str(self.shows(row, one)), str(self.shows(row, other))
             self.tab.type(self.name(row, one), second)
             self.tab.type(self.name(row, other), first)
