@@ -114,7 +114,9 @@ def test_a_refresh_is_one_quiet_routine_run_and_none_is_put_on_top_of_one_that_w
         assert request.run_config["ops"]["contract_delivery"]["config"] == {"contracts": slugs, "quiet": True}
         assert request.tags["b2b/urgency"] == "routine"
         job = defs.resolve_job_def("sheet_refresh_job")
-        waiting = instance.create_run_for_job(job, status=dg.DagsterRunStatus.NOT_STARTED, tags={"dagster/partition": "one"})
+        waiting = instance.create_run_for_job(
+            job, status=dg.DagsterRunStatus.NOT_STARTED, tags={"dagster/partition": "one"}
+        )
         [skipped] = refresh(database, instance)
         assert isinstance(skipped, dg.SkipReason)
         assert waiting.run_id in str(skipped.skip_message)
