@@ -88,7 +88,7 @@ def ask(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
             "license_manager": lambda: manager.licenses(PLAN),
             "enterprise_catalog": lambda: catalog.read(CUSTOMER),
             "lms": lambda: lms.is_linked(CUSTOMER, "nobody@example.com"),
-            "studio": lambda: studio.rerun(rerun),
+            "studio": lambda: studio.make_run(rerun),
             "stripe": lambda: shop.prices(["data"]),
             "google": lambda: sheets.open(sheet),
         }
