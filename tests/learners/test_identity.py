@@ -10,11 +10,11 @@ import pytest
 from b2b_pipelines.errors import Conflict
 from b2b_pipelines.learners import service as learners
 from b2b_pipelines.learners.service import Person
-from tests.api.conftest import Connect, Current, api_url, connect, server
+from tests.api.conftest import Connect, Current, api_url, connect, served
 from tests.commands import Run
 from tests.shop import LONG_AGO, Shop, Sold
 
-__all__ = ["Connect", "Current", "api_url", "connect", "server"]
+__all__ = ["Connect", "Current", "api_url", "connect", "served"]
 
 OLD, NEW, OTHER = "jane@old.example.com", "jane@new.example.com", "john@example.com"
 USER = 42
