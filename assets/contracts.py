@@ -123,7 +123,7 @@ class ContractDelivery(dg.Config):
     check_specs=contract_checks.SPECS,
     can_subset=True,
     partitions_def=contracts,
-    backfill_policy=dg.BackfillPolicy.multi_run(PARTITIONS_A_RUN),
+    backfill_policy=dg.BackfillPolicy.single_run(),
     pool="google_sheets",
 )
 def contract_delivery(

@@ -117,7 +117,7 @@ class LicenseExpiry(dg.Config):
     check_specs=license_checks.SPECS,
     can_subset=True,
     partitions_def=enterprise_customers,
-    backfill_policy=dg.BackfillPolicy.multi_run(PARTITIONS_A_RUN),
+    backfill_policy=dg.BackfillPolicy.single_run(),
     retry_policy=TRIED_ONCE_MORE,
     pool="open_edx",
 )

@@ -9,8 +9,9 @@ warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 from assets import academies, academy_checks, checkout, columns, contracts, freshness, licenses  # noqa: E402
 from assets.snapshots import SnapshotLoader  # noqa: E402
+from b2b_pipelines import defs as added_defs  # noqa: E402
 from b2b_pipelines.academies.selection import read_selection  # noqa: E402
-from b2b_pipelines.settings import read_settings  # noqa: E402
+from b2b_pipelines.settings import PROJECT, read_settings  # noqa: E402
 from resources.database import DatabaseResource  # noqa: E402
 from resources.enterprise_catalog import AcademySelectionResource, EnterpriseCatalogResource  # noqa: E402
 from resources.google_sheets import GoogleSheetsResource  # noqa: E402
@@ -35,66 +36,76 @@ def complete(spec: dg.AssetSpec) -> dg.AssetSpec:
     )
 
 
-defs = dg.Definitions(
-    assets=[
-        contracts.customer_sheet,
-        contracts.studio_runs,
-        contracts.contract_delivery,
-        licenses.listed_subscriptions,
-        licenses.lms_enrollments,
-        licenses.license_chain,
-        academies.catalog_academies,
-        academies.prices_at_stripe,
-        academies.academy_catalogs,
-        academies.stripe_prices,
-        academies.academy_products,
-        checkout.checkout_intents,
-    ],
-    asset_checks=[
-        freshness.sheet_is_fresh,
-        academy_checks.catalog_is_plausible,
-        academy_checks.every_academy_has_a_price,
-    ],
-    jobs=[
-        contract_schedules.delivery,
-        contract_schedules.refresh,
-        license_schedules.expiry,
-        license_schedules.dry_run,
-        academy_schedules.refresh,
-        academy_schedules.republish,
-        academy_schedules.upkeep,
-        sweep.freshness,
-        upkeep.upkeep_job,
-    ],
-    schedules=[
-        contract_schedules.sheet_refresh(settings),
-        license_schedules.license_expiry,
-        academy_schedules.academy_refresh,
-        academy_schedules.checkout_upkeep,
-        sweep.nightly_sweep,
-        sweep.sheet_freshness,
-        upkeep.upkeep,
-        upkeep.heartbeat,
-    ],
-    sensors=[
-        contract_schedules.contract_changes,
-        contract_schedules.passing_failures,
-        license_schedules.customer_partitions,
-        academy_schedules.academies_with_last_prices,
-        alerts.alert_on_failure,
-        alerts.alert_on_recovery,
-    ],
-    # A run is one step, or a chain: a process for each step would only cost its start, and Celery's workers allow none.
-    executor=dg.in_process_executor,
-    resources={
-        "database": database,
-        "google_sheets": GoogleSheetsResource(database=database),
-        "studio": StudioResource(),
-        "snapshots": SnapshotLoader(database=database),
-        "lms": EnterpriseLmsResource(),
-        "license_manager": LicenseManagerResource(),
-        "enterprise_catalog": EnterpriseCatalogResource(),
-        "stripe": StripeResource(),
-        "academy_selection": AcademySelectionResource(),
-    },
-).map_asset_specs(func=complete)
+def added() -> dg.Definitions:
+    """Load what `dg scaffold defs` added to `b2b_pipelines/defs`; components only from a checkout, which has dg's settings."""
+    if (PROJECT / "pyproject.toml").exists():
+        return dg.load_from_defs_folder(path_within_project=PROJECT)
+    return dg.load_definitions_from_package_module(added_defs)
+
+
+defs = dg.Definitions.merge(
+    added(),
+    dg.Definitions(
+        assets=[
+            contracts.customer_sheet,
+            contracts.studio_runs,
+            contracts.contract_delivery,
+            licenses.listed_subscriptions,
+            licenses.lms_enrollments,
+            licenses.license_chain,
+            academies.catalog_academies,
+            academies.prices_at_stripe,
+            academies.academy_catalogs,
+            academies.stripe_prices,
+            academies.academy_products,
+            checkout.checkout_intents,
+        ],
+        asset_checks=[
+            freshness.sheet_is_fresh,
+            academy_checks.catalog_is_plausible,
+            academy_checks.every_academy_has_a_price,
+        ],
+        jobs=[
+            contract_schedules.delivery,
+            contract_schedules.refresh,
+            license_schedules.expiry,
+            license_schedules.dry_run,
+            academy_schedules.refresh,
+            academy_schedules.republish,
+            academy_schedules.upkeep,
+            sweep.freshness,
+            upkeep.upkeep_job,
+        ],
+        schedules=[
+            contract_schedules.sheet_refresh(settings),
+            license_schedules.license_expiry,
+            academy_schedules.academy_refresh,
+            academy_schedules.checkout_upkeep,
+            sweep.nightly_sweep,
+            sweep.sheet_freshness,
+            upkeep.upkeep,
+            upkeep.heartbeat,
+        ],
+        sensors=[
+            contract_schedules.contract_changes,
+            contract_schedules.passing_failures,
+            license_schedules.customer_partitions,
+            academy_schedules.academies_with_last_prices,
+            alerts.alert_on_failure,
+            alerts.alert_on_recovery,
+        ],
+        # A run is one step, or a chain: a process for each step would only cost its start, and Celery's workers allow none.
+        executor=dg.in_process_executor,
+        resources={
+            "database": database,
+            "google_sheets": GoogleSheetsResource(database=database),
+            "studio": StudioResource(),
+            "snapshots": SnapshotLoader(database=database),
+            "lms": EnterpriseLmsResource(),
+            "license_manager": LicenseManagerResource(),
+            "enterprise_catalog": EnterpriseCatalogResource(),
+            "stripe": StripeResource(),
+            "academy_selection": AcademySelectionResource(),
+        },
+    ).map_asset_specs(func=complete),
+)

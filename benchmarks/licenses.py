@@ -28,6 +28,7 @@ from b2b_pipelines.licenses.rules import Policy
 
 LICENSES, EXPIRED, SAMPLE = 1_000_000, 10_000, 500
 SMALL = 10_000
+CHAINED = 10
 CUSTOMER = UUID(int=1)
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 BAR_SECONDS = 5.0
@@ -50,18 +51,30 @@ WHERE license.uuid = :license AND EXISTS (
 
 
 def write_files(folder: Path, licenses: int) -> tuple[Path, Path]:
-    """A hundred plans of which one expired long ago, and licenses; a third of the expired ones hold another license."""
+    """A hundred plans of which ten expired long ago, nine in a chain of renewals, and licenses; a third of the expired ones
+    hold another license."""
     chance = random.Random(7)
     plans, seats = folder / f"plans-{licenses}.csv", folder / f"licenses-{licenses}.csv"
     uuids = [UUID(int=10 + number) for number in range(100)]
     with plans.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(
-            ["uuid", "enterprise_customer_uuid", "title", "start_date", "expiration_date", "expiration_processed"]
+            [
+                "uuid",
+                "enterprise_customer_uuid",
+                "title",
+                "start_date",
+                "expiration_date",
+                "expiration_processed",
+                "renewed_plan_uuid",
+            ]
         )
         for number, uuid in enumerate(uuids):
-            end = NOW + timedelta(days=-200 if number == 0 else number)
-            row = [uuid, CUSTOMER, f"Plan {number}", "2020-01-01T00:00:00Z", end.isoformat(), str(number == 0).lower()]
+            # The expired plans are number 0, and a chain of nine that a current plan renews.
+            end = NOW + timedelta(days=-200 if number == 0 else number - 210 if number < CHAINED else number)
+            renewed = uuids[number + 1] if 0 < number < CHAINED else ""
+            done = str(number == 0).lower()
+            row = [uuid, CUSTOMER, f"Plan {number}", "2020-01-01T00:00:00Z", end.isoformat(), done, renewed]
             writer.writerow(row)
     with seats.open("w", newline="") as file:
         writer = csv.writer(file)
@@ -69,7 +82,10 @@ def write_files(folder: Path, licenses: int) -> tuple[Path, Path]:
         expired = min(EXPIRED, licenses // 2)
         for number in range(licenses):
             person = number if number < expired or number % 3 else chance.randrange(expired * 300) % licenses
-            plan = uuids[0] if number < expired else uuids[1 + number % 99]
+            if number < expired:
+                plan = uuids[number % CHAINED if number % 5 == 0 else 0]
+            else:
+                plan = uuids[CHAINED + number % (100 - CHAINED)]
             writer.writerow(
                 [
                     UUID(int=(chance.getrandbits(64) << 64) | number),

@@ -17,8 +17,8 @@ RETRIED_WHEN_PASSING = dg.RetryPolicy(max_retries=2, delay=60)
 """Two more tries of an asset without partitions that failed with something that may pass."""
 CHAIN_RETRIES = 2
 """Later runs that try the partitions of a chain again which failed with something that may pass."""
-SIBLINGS = 499
-"""Queued runs of the same backfill whose partitions one run takes over."""
+MOST_TAKEN = 500
+"""Partitions of a run that takes over queued runs of the same backfill."""
 
 Event = recording.Event | dg.MaterializeResult[Any] | dg.Output[Any]
 """What a chain's step yields: the events of each partition, and at the end the outputs for downstream."""
@@ -138,18 +138,23 @@ def partitions_of(context: dg.AssetExecutionContext, named: Sequence[str]) -> tu
     own = list(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else []
     if named:
         return list(dict.fromkeys(named)), frozenset(own)
+    definition = context.assets_def.partitions_def
+    every = (
+        list(context.instance.get_dynamic_partitions(str(definition.name)))
+        if isinstance(definition, dg.DynamicPartitionsDefinition)
+        else []
+    )
     if own:
-        taken = recording.take_over(context, recording.siblings(context, SIBLINGS))
+        taken = recording.take_over(context, own, every, MOST_TAKEN)
         if taken:
             context.log.info(f"{len(taken)} queued partitions of the same backfill are made by this run")
         return list(dict.fromkeys([*own, *taken])), frozenset(own)
-    definition = context.assets_def.partitions_def
-    if context.selected_asset_keys or not isinstance(definition, dg.DynamicPartitionsDefinition):
+    if context.selected_asset_keys or not every:
         raise dg.Failure(
             "the run names no partitions: choose them in the UI, or pass --partition or --partition-range",
             allow_retries=False,
         )
-    return list(context.instance.get_dynamic_partitions(str(definition.name))), frozenset()
+    return every, frozenset()
 
 
 def _ordered(wanted: Mapping[str, Sequence[str]], links: Mapping[str, Link]) -> Iterator[tuple[str, Sequence[str]]]:

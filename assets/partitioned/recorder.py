@@ -5,7 +5,7 @@ that materialization as their target. Dagster counts an evaluation without its t
 """
 
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -28,10 +28,13 @@ from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_AS
 from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
-from dagster._core.storage.dagster_run import DagsterRun, RunsFilter
+from dagster._core.storage.dagster_run import DagsterRun
 from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
     ASSET_RESUME_RETRY_TAG,
     BACKFILL_ID_TAG,
+    PARTITION_NAME_TAG,
     RESUME_RETRY_TAG,
 )
 
@@ -393,37 +396,43 @@ def left_to_retry(instance: dg.DagsterInstance, run_id: str, step: str) -> Left:
     return Left(list(partitions), list(assets))
 
 
-def siblings(context: dg.AssetExecutionContext, most: int) -> list[DagsterRun]:
-    """Return the runs of the same backfill that still wait in the queue and ask for the same assets, at most so many."""
+def take_over(context: dg.AssetExecutionContext, own: Sequence[str], every: Sequence[str], most: int) -> list[str]:
+    """Take the partitions of queued runs of the same backfill into this run and end those runs; return the partitions.
+
+    Dagster makes a run for each range of a backfill, and scattered partitions are ranges of one each, with a process each.
+    `every` are all partitions in Dagster's order; at most so many are taken. A backfill counts what any of its runs made.
+    """
     backfill = context.run.tags.get(BACKFILL_ID_TAG)
-    if backfill is None or not context.has_partition_key:
+    if backfill is None:
         return []
-    waiting = context.instance.get_runs(
-        RunsFilter(
-            job_name=context.run.job_name, tags={BACKFILL_ID_TAG: backfill}, statuses=[dg.DagsterRunStatus.QUEUED]
-        )
+    mine, taken = context.run, list(own)
+    queued = dg.RunsFilter(
+        job_name=mine.job_name, tags={BACKFILL_ID_TAG: backfill}, statuses=[dg.DagsterRunStatus.QUEUED]
     )
-    mine = context.run
-    same = [
-        run
-        for run in waiting
-        if "dagster/partition" in run.tags
-        and run.asset_selection == mine.asset_selection
-        and run.asset_check_selection == mine.asset_check_selection
-        and run.run_config == mine.run_config
-    ]
-    return same[:most]
+    for run in context.instance.get_runs(queued):
+        keys = _partitions(run, every)
+        if not keys or len(taken) + len(keys) > most or not _asks_for_the_same(run, mine):
+            continue
+        context.instance.report_run_canceled(run, f"Run {mine.run_id} of the same backfill makes these partitions.")
+        taken.extend(keys)
+    return taken[len(own) :]
 
 
-def take_over(context: dg.AssetExecutionContext, runs: Iterable[DagsterRun]) -> list[str]:
-    """Take the partitions of queued runs into this one and end those runs; return the partitions."""
-    taken = []
-    for run in runs:
-        context.instance.report_run_canceled(
-            run, f"Run {context.run.run_id} of the same backfill makes this partition."
-        )
-        taken.append(run.tags["dagster/partition"])
-    return taken
+def _asks_for_the_same(run: DagsterRun, other: DagsterRun) -> bool:
+    return (run.asset_selection, run.asset_check_selection, run.run_config) == (
+        other.asset_selection,
+        other.asset_check_selection,
+        other.run_config,
+    )
+
+
+def _partitions(run: DagsterRun, every: Sequence[str]) -> list[str]:
+    """The partitions that a run's tags name; none when one of them is gone."""
+    first = run.tags.get(ASSET_PARTITION_RANGE_START_TAG, run.tags.get(PARTITION_NAME_TAG))
+    last = run.tags.get(ASSET_PARTITION_RANGE_END_TAG, first)
+    if first not in every or last not in every:
+        return []
+    return list(every[every.index(first) : every.index(last) + 1])
 
 
 def _resumed(instance: dg.DagsterInstance, run: DagsterRun) -> Iterator[DagsterRun]:

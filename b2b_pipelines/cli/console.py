@@ -7,8 +7,10 @@ stdout holds the answer and nothing else. Logs go to stderr, on a terminal or wi
 import json
 import logging
 import os
+import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -40,6 +42,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")
 Verbose = Annotated[bool, typer.Option("--verbose", help="Log to stderr what is done.")]
 
 INTERRUPTED = 130
+HELD_BYTES = 1_000_000
+"""Of a long listing that is held in memory; what is more waits in a temporary file."""
 LITTLE_SPACE = 256 * 1024
 """Bytes; a disk with less is full for PostgreSQL, which writes blocks and segments."""
 
@@ -179,6 +183,18 @@ def surroundings() -> Iterator[Surroundings]:
 def print_json(document: Any) -> None:
     """One document. Decimals become text with two decimals, times ISO 8601 with their zone."""
     sys.stdout.write(json_text(document))
+
+
+def print_json_list(items: Iterable[str]) -> None:
+    """Print one document, a list of these JSON texts, however many there are, once the last one has come."""
+    with tempfile.SpooledTemporaryFile(HELD_BYTES, "w+", encoding="utf-8") as document:
+        separator = "[\n"
+        for item in items:
+            document.write(separator + item)
+            separator = ",\n"
+        document.write("\n]\n" if separator == ",\n" else "[]\n")
+        document.seek(0)
+        shutil.copyfileobj(document, sys.stdout, HELD_BYTES)
 
 
 def json_text(document: Any) -> str:

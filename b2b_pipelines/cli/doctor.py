@@ -12,6 +12,7 @@ from b2b_pipelines.cli import console, live_check
 from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
 from b2b_pipelines.doctor import Reply, ask_services
 from b2b_pipelines.errors import B2BError, InvalidInput
+from b2b_pipelines.licenses import service as licenses
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.vendors import google_sheets
 
@@ -46,6 +47,8 @@ def doctor(
             live_check.run(here, live, quota=quota, report_file=report, as_json=as_json)
             return
         findings = [_database(here), *_vendors(here.settings)]
+        if findings[0].on:
+            findings += _purged(here)
         share_with = _share_with(here.settings)
         replies = _asked(here, findings) if ask else []
     rows = [asdict(finding) for finding in findings]
@@ -118,6 +121,15 @@ def _vendors(settings: Settings) -> Iterator[Finding]:
     yield _needs("stripe_prices", f"from {settings.stripe_api_url}", {"B2B_STRIPE_API_KEY": settings.stripe_api_key})
     yield _needs("stripe_events", "are verified", {"B2B_STRIPE_WEBHOOK_SECRET": settings.stripe_webhook_secret})
     yield _needs("alerts", "are sent", {"B2B_ALERT_WEBHOOK_URL": settings.alert_webhook_url})
+
+
+def _purged(here: Surroundings) -> list[Finding]:
+    """Return a finding for each customer whose learners license-manager erases before they are unlinked."""
+    if not here.settings.unlink_customers:
+        return []
+    with here.session() as session:
+        words = licenses.purged_too_early(session, here.settings)
+    return [Finding("unlinking_in_time", False, each) for each in words]
 
 
 def _academies(settings: Settings, values: Mapping[str, object]) -> Finding:

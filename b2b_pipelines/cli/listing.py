@@ -62,10 +62,12 @@ def contracts(
     _check_options(codes, codes_out, org)
     if codes is not None:
         return write_codes(codes, codes_out, as_json=as_json)
+    if as_json:
+        with console.surroundings() as here, here.session() as session:
+            return console.print_json_list(reports.contract_overview_as_json(session, _organization_id(session, org)))
     with console.surroundings() as here, here.session() as session:
         rows = reports.contract_overview(session, organization_id=_organization_id(session, org))
-    if not as_json:
-        rows = [row | {"max_learners": row["max_learners"] or "unlimited"} for row in rows]
+    rows = [row | {"max_learners": row["max_learners"] or "unlimited"} for row in rows]
     columns = {
         "id": "Id",
         "slug": "Slug",
@@ -80,7 +82,7 @@ def contracts(
         "codes": "Codes",
         "learners": "Learners",
     }
-    return console.print_rows(rows, columns, as_json=as_json)
+    return console.print_rows(rows, columns, as_json=False)
 
 
 @commands.command("courseware")

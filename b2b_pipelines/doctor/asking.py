@@ -25,7 +25,7 @@ BRIEF = Patience(attempts=2, total_wait=5.0)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What asking a service found: whether it works for us, and what to know or which role is missing."""
+    """The result of asking one service: whether it works, and a note or the role that is missing."""
 
     capability: str
     works: bool
@@ -33,7 +33,7 @@ class Reply:
 
     @property
     def role(self) -> str:
-        """What the account at that service must be allowed to do."""
+        """The rights that the account at that service needs."""
         return ROLES[self.capability]
 
 

@@ -22,7 +22,7 @@ FORBIDDEN = 403
 
 
 class RoleMissing(PermanentError):
-    """The service knows our user, who may not do what the product needs."""
+    """The service knows the OAuth client's user, who lacks a role that the product needs."""
 
     code = "role_missing"
 
@@ -55,7 +55,7 @@ def inquiries(
 
 def _studio(studio: Studio) -> str:
     try:
-        studio.admits_us()
+        studio.check_access()
     except VendorRefused as error:
         raise _missing(error, STAFF) from None
     return "the user may make course runs; access to an organization shows only when a run is made"
@@ -80,10 +80,10 @@ def _lms(lms: EnterpriseLms, studio: Studio | None, customers: frozenset[UUID]) 
 
 
 def _is_staff_in(studio: Studio | None) -> bool:
-    """Return whether Studio, which has the LMS's users, takes our user for Django staff."""
+    """Return whether Studio, which has the LMS's users, treats the user as Django staff."""
     try:
         if studio is not None:
-            studio.admits_us()
+            studio.check_access()
     except VENDOR_ERRORS:
         return False
     return studio is not None
@@ -95,8 +95,8 @@ def _license_manager(manager: LicenseManager, customers: frozenset[UUID]) -> str
         unknown = [customer for customer in sorted(customers) if not manager.agreements(customer)]
         if not customers and not manager.sees_any_agreement():
             raise RoleMissing(
-                f"license-manager lists no agreement of any customer: {question} (the listing is also empty while there "
-                "is no agreement)"
+                f"license-manager lists no agreement of any customer: {question} (the listing is also empty while no "
+                "agreement exists)"
             )
     except VendorRefused as error:
         raise _missing(error, f"the role {OPERATOR}") from None

@@ -1,4 +1,4 @@
-"""What the accounts of this installation must be allowed to do, service by service."""
+"""Rights that the accounts of this installation need, service by service."""
 
 from types import MappingProxyType
 

@@ -1,6 +1,6 @@
 """What people and other systems read about contracts and codes: one query each, however many there are."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from typing import IO, Any
 
@@ -11,6 +11,7 @@ from sqlalchemy.types import BigInteger
 
 from b2b_pipelines.contracts.models import Contract
 
+ROWS_AT_ONCE = 2_000
 Records = Sequence[dict[str, Any]]
 
 
@@ -33,6 +34,27 @@ OVERVIEW_OF_ONE = text(
 WHERE contract.slug = :slug AND (CAST(:organization AS bigint) IS NULL OR organization.id = :organization)
 """
 )
+
+OVERVIEW_AS_JSON = text("""
+SELECT json_build_object(
+    'id', contract.id, 'slug', contract.slug, 'name', contract.name, 'organization', organization.name,
+    'organization_key', organization.org_key, 'integration_type', contract.integration_type,
+    'start', contract.starts_on, 'end', contract.ends_on, 'active', contract.active,
+    'max_learners', contract.max_learners, 'price', contract.price::text,
+    'codes', coalesce(codes.number, 0), 'learners', coalesce(learners.number, 0),
+    'sheet_url', contract.sheet_url, 'sheet_tab', contract.sheet_tab
+)::text
+FROM contract JOIN organization ON organization.id = contract.organization_id
+LEFT JOIN (
+    SELECT contract_id, count(*) AS number FROM enrollment_code WHERE active GROUP BY contract_id
+) AS codes ON codes.contract_id = contract.id
+LEFT JOIN (
+    SELECT contract_id, count(*) AS number FROM contract_learner GROUP BY contract_id
+) AS learners ON learners.contract_id = contract.id
+WHERE CAST(:organization AS bigint) IS NULL OR organization.id = :organization
+ORDER BY contract.id
+""")
+"""The keys and values of `OVERVIEW`, each row as JSON: for listings that are too long to hold."""
 
 STATS = """
 SELECT contract.slug AS contract, nullif(contract.max_learners, 0) AS seats,
@@ -175,6 +197,12 @@ def contract_of_slug(session: Session, slug: str, organization_id: int | None = 
     """Return the contract of that slug as `contract_overview` has it, if it is that organization's. One query."""
     row = session.execute(OVERVIEW_OF_ONE, {"slug": slug, "organization": organization_id}).mappings().first()
     return None if row is None else dict(row)
+
+
+def contract_overview_as_json(session: Session, organization_id: int | None = None) -> Iterator[str]:
+    """Yield each contract as `contract_overview` has it, as a JSON object, without holding them all."""
+    connection = session.connection().execution_options(stream_results=True, max_row_buffer=ROWS_AT_ONCE)
+    yield from connection.execute(OVERVIEW_AS_JSON, {"organization": organization_id}).scalars()
 
 
 def code_stats(session: Session, contract_ids: Sequence[int] | None = None) -> Records:

@@ -1,6 +1,6 @@
 """Bringing plans and licenses in: from files, and from license-manager."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -121,16 +121,15 @@ def read_license_manager(
         with database.session() as session:
             with_holders = listed.plans_with_holders(session, customer)
         plans = [plan for agreement in agreements for plan in agreement.plans]
+        asked = {plan.uuid for plan in plans if _is_asked(plan.counts, known_holders=plan.uuid in with_holders)}
         # Keyed once more: a license can move from one plan to another while they are read.
         licenses = {
-            row.uuid: row
-            for plan in plans
-            if _is_asked(plan.counts, known_holders=plan.uuid in with_holders)
-            for row in license_manager.licenses(plan.uuid)
+            row.uuid: row for plan in plans if plan.uuid in asked for row in license_manager.licenses(plan.uuid)
         }
         held.confirm()
         with database.session() as session:
-            imported = _take_in(session, customer, agreements, list(licenses.values()), now=now, hold=hold)
+            reading = _Reading(customer, agreements, asked, list(licenses.values()))
+            imported = _take_in(session, reading, now, hold)
     return replace(imported, requests=tally.total)
 
 
@@ -141,20 +140,23 @@ def _is_asked(counts: LicenseCounts | None, *, known_holders: bool) -> bool:
     return counts.revoked > 0 and known_holders
 
 
-def _take_in(
-    session: Session,
-    customer: UUID,
-    agreements: Sequence[Agreement],
-    licenses: Sequence[ListedLicense],
-    *,
-    now: datetime,
-    hold: timedelta,
-) -> Imported:
+@dataclass(frozen=True)
+class _Reading:
+    """The complete answers about a customer; `asked` are the plans whose licenses were read."""
+
+    customer: UUID
+    agreements: Sequence[Agreement]
+    asked: Collection[UUID]
+    licenses: Sequence[ListedLicense]
+
+
+def _take_in(session: Session, reading: _Reading, now: datetime, hold: timedelta) -> Imported:
+    customer, agreements, licenses = reading.customer, reading.agreements, reading.licenses
     now -= brakes.clock_skew(session)
     plans = [plan for agreement in agreements for plan in agreement.plans]
     refused = [plan for agreement in agreements for plan in agreement.refused]
     staging.begin(session)
-    staging.stage_plans(session, _plan_records(agreements))
+    staging.stage_plans(session, _plan_records(agreements, reading.asked))
     staging.stage_licenses(session, _license_records(licenses))
     staging.complete(session, LISTED_PLAN)
     for agreement in agreements:
@@ -208,7 +210,7 @@ def _add_faults(file: RecordFile, faults: Sequence[tuple[int, str]]) -> None:
         file.fault(number, why)
 
 
-def _plan_records(agreements: Sequence[Agreement]) -> Iterator[Record]:
+def _plan_records(agreements: Sequence[Agreement], asked: Collection[UUID]) -> Iterator[Record]:
     plans = [(agreement, plan) for agreement in agreements for plan in agreement.plans]
     for number, (agreement, plan) in enumerate(plans):
         values = {
@@ -221,7 +223,8 @@ def _plan_records(agreements: Sequence[Agreement]) -> Iterator[Record]:
             "is_active": plan.is_active,
             "plan_type": plan.plan_type,
             INTERNAL: plan.for_internal_use_only,
-            COUNTED: plan.counts.given_out if plan.counts else None,
+            # Not to be compared where the licenses were not read.
+            COUNTED: plan.counts.given_out if plan.counts and plan.uuid in asked else None,
         }
         yield Record(number, values, frozenset(name for name in ("plan_type", INTERNAL) if values[name] is None))
 

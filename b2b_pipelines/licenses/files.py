@@ -236,7 +236,7 @@ class RecordFile:
         return InvalidInput(f"{self.path} is separated by {named}: save it as CSV separated by commas")
 
     def _understood(self, headings: list[str]) -> list[str]:
-        """Return the headings with the names of our columns as we write them, whatever their case."""
+        """Return the headings with the names of our columns in lower case, whatever their case in the file."""
         names = {column.name for column in self.columns}
         stripped = [heading.strip() for heading in headings]
         return [heading.lower() if heading.lower() in names else heading for heading in stripped]

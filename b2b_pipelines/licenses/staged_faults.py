@@ -74,21 +74,16 @@ LICENSE_FAULTS = {
     """,
     "the license is known under another customer": f"""
         SELECT s.number, 'the license is known under customer ' || {_name("a", "a.enterprise_customer_uuid")}
-            || ': it does not move to customer ' || {_name("n", "n.enterprise_customer_uuid", "p.customer_name")}
+            || ': it does not move to customer ' || {_name("n", "moved.uuid", "p.customer_name")}
         FROM staged_license AS s JOIN license AS known USING (uuid)
         JOIN subscription_plan AS known_plan ON known_plan.uuid = known.plan_uuid
         JOIN customer_agreement AS a ON a.id = known_plan.customer_agreement_id
         LEFT JOIN staged_plan AS p ON p.uuid = s.plan_uuid
         LEFT JOIN subscription_plan AS new_plan ON new_plan.uuid = s.plan_uuid
         LEFT JOIN customer_agreement AS np ON np.id = new_plan.customer_agreement_id
-        CROSS JOIN LATERAL (
-            SELECT coalesce(p.enterprise_customer_uuid, np.enterprise_customer_uuid) AS enterprise_customer_uuid,
-                CASE WHEN p.uuid IS NULL THEN np.name ELSE (
-                    SELECT name FROM customer_agreement WHERE enterprise_customer_uuid = p.enterprise_customer_uuid
-                ) END AS name,
-                np.slug AS slug
-        ) AS n
-        WHERE a.enterprise_customer_uuid <> n.enterprise_customer_uuid
+        CROSS JOIN LATERAL (SELECT coalesce(p.enterprise_customer_uuid, np.enterprise_customer_uuid) AS uuid) AS moved
+        LEFT JOIN customer_agreement AS n ON n.enterprise_customer_uuid = moved.uuid
+        WHERE a.enterprise_customer_uuid <> moved.uuid
     """,
     "plan_uuid names no plan, neither in the file nor known": """
         SELECT s.number FROM staged_license AS s WHERE s.plan_uuid IS NOT NULL

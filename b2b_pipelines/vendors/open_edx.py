@@ -187,7 +187,7 @@ class EnterpriseLms:
         """Unlink these learners (at most 100 at once) from the customer, so that they may be linked again.
 
         Also returns for addresses that are unknown or unlinked already. Raises `AddressesRefused` (400) when an
-        address is malformed: nobody is unlinked then.
+        address is malformed: no learner is unlinked then.
         """
         path = UNLINK.format(customer=customer)
         # Always sent: left out it means false, which no later call can correct.
@@ -228,7 +228,7 @@ class EnterpriseLms:
     def lists_anybody(self, customer: UUID | None = None) -> bool:
         """Return whether the listing shows any learner of the customer, or of any customer.
 
-        False when nobody is linked, and when the caller is not Django staff: such a caller sees only themselves
+        False when no learner is linked, and when the caller is not Django staff: such a caller sees only themselves
         (recorded: `learners-operator-not-staff`), so an empty answer about one learner confirms nothing.
         """
         return next(self._learners(customer, {}), None) is not None

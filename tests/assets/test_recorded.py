@@ -214,12 +214,12 @@ def test_a_strangers_assets_and_checks_downstream_run_with_the_chain(
     slugs = [deliver(name=f"Acme-{n}", cap=3).slug for n in range(2)]
     seen: dict[str, object] = {}
 
-    @dg.asset(deps=["sheet_snapshots"], partitions_def=contracts, backfill_policy=dg.BackfillPolicy.multi_run(500))
+    @dg.asset(deps=["sheet_snapshots"], partitions_def=contracts, backfill_policy=dg.BackfillPolicy.single_run())
     def reported(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         seen["reported"] = list(context.partition_keys)
         return dg.MaterializeResult()
 
-    @dg.asset(partitions_def=contracts, backfill_policy=dg.BackfillPolicy.multi_run(500))
+    @dg.asset(partitions_def=contracts, backfill_policy=dg.BackfillPolicy.single_run())
     def counted(sheet_snapshots: pd.DataFrame) -> dg.MaterializeResult[None]:
         seen["counted"] = len(sheet_snapshots)
         return dg.MaterializeResult()

@@ -26,7 +26,7 @@ from b2b_pipelines.vendors.http import HttpClient, Patience, VendorRefused
 from b2b_pipelines.vendors.license_manager import LicenseManager
 from b2b_pipelines.vendors.open_edx import ClientCredentials, EnterpriseLms
 from b2b_pipelines.vendors.stripe import Stripe
-from b2b_pipelines.vendors.studio import RerunRequest, Studio
+from b2b_pipelines.vendors.studio import RunRequest, Studio
 
 pytestmark = pytest.mark.long
 
@@ -83,12 +83,12 @@ def ask(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
         stack.callback(google.close)
         sheets = google.counting(Requests())
         sheets.open(sheet)
-        rerun = RerunRequest("course-v1:A+1+S", "A", "1", "R", "One")
+        rerun = RunRequest("course-v1:A+1+S", "course-v1:A+1+R", "One")
         yield {
             "license_manager": lambda: manager.licenses(PLAN),
             "enterprise_catalog": lambda: catalog.read(CUSTOMER),
             "lms": lambda: lms.is_linked(CUSTOMER, "nobody@example.com"),
-            "studio": lambda: studio.rerun(rerun),
+            "studio": lambda: studio.make_run(rerun),
             "stripe": lambda: shop.prices(["data"]),
             "google": lambda: sheets.open(sheet),
         }

@@ -94,7 +94,7 @@ class Clients:
         if path.endswith("/enterprise-catalogs/"):
             return self.catalog.catalogs(uuid_in(query.get("enterprise_customer")))
         if exchange.request["method"] == "GET":
-            return self.studio.admits_us()
+            return self.studio.check_access()
         return self.studio.make_run(RunRequest("course-v1:UAI+LEAD101+SOURCE", KEY, "Leading Teams", start=MOMENT))
 
     def ask_for_learners(self, query: dict[str, str]) -> Any:
@@ -316,7 +316,7 @@ NEXT_TO_A_REFUSAL = {
 
 
 def check_of(exchange: Recorded) -> Check:
-    """What the product must do with an answer, by its name, else by its status."""
+    """Return the check for an answer, by its name, else by its status."""
     if exchange.name in SPECIAL:
         return SPECIAL[exchange.name]
     if exchange.status == 401:
@@ -382,7 +382,7 @@ def test_a_plan_that_starts_at_its_end_is_refused_and_the_other_goes_on(sandbox:
     assert ["does not start" in plan.reason for plan in agreement.refused] == [True]
 
 
-def test_plans_that_nobody_holds_are_told_from_the_counts(sandbox: Sandbox, clients: Clients) -> None:
+def test_plans_without_holders_are_recognized_by_their_counts(sandbox: Sandbox, clients: Clients) -> None:
     exchange = named("license-manager", "agreement-with-plans-of-every-kind")
     serve(sandbox, exchange)
     (agreement,) = clients.ask(exchange)
