@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
@@ -58,11 +59,16 @@ HERE = Path(__file__).parent
 A_PAGE = 50
 MOST_RUNS = 200
 MOST_DIFFERENCES = 1000
+SWAGGER_UI = Path(find_spec("fastapi_offline").origin or "").parent  # type: ignore[union-attr]
+"""The package whose files Swagger UI comes from. Nothing of its Python is loaded."""
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+WITH_SWAGGER_UI = f"{POLICY}; script-src 'self'; connect-src 'self'; font-src data:".replace(
+    "img-src 'self'", "img-src 'self' data:"
+).replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+"""Swagger UI sets styles and draws icons by script; its scripts come from here alone."""
 HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'"
-    ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
@@ -235,16 +241,27 @@ def status_page(request: Request, db: Db, caller: SignedIn) -> Response:
 
 @router.get("/docs", name="docs_page")
 def docs_page(request: Request, caller: MaybeSignedIn) -> Response:
-    """The OpenAPI document, for people."""
+    """The OpenAPI document, to be tried out: Swagger UI, from a package's files."""
+    return render(request, "try.html", caller, policy=WITH_SWAGGER_UI)
+
+
+@router.get("/docs/reference", name="reference_page")
+def reference_page(request: Request, caller: MaybeSignedIn) -> Response:
+    """The OpenAPI document, for people, without scripts."""
     return render(request, "docs.html", caller, api=openapi.readable(request.app))
 
 
 @router.get("/static/{name}", name="static_file")
-def static_file(name: Literal["pages.css", "icon.svg"]) -> Response:
-    return FileResponse(HERE / "static" / name, headers={"Cache-Control": "max-age=3600"})
+def static_file(
+    name: Literal["pages.css", "icon.svg", "try.js", "swagger-ui.css", "swagger-ui-bundle.js"],
+) -> Response:
+    folder = SWAGGER_UI if name.startswith("swagger-ui") else HERE
+    return FileResponse(folder / "static" / name, headers={"Cache-Control": "max-age=3600"})
 
 
-def render(request: Request, template: str, caller: Caller | None, *, status: int = 200, **values: Any) -> Response:
+def render(
+    request: Request, template: str, caller: Caller | None, *, status: int = 200, policy: str = POLICY, **values: Any
+) -> Response:
     """A page, whose forms are ours."""
     secret = form_secret(request)
     page = templates.get_template(template).render(
@@ -254,7 +271,7 @@ def render(request: Request, template: str, caller: Caller | None, *, status: in
         oidc=request.app.state.oidc is not None,
         **values,
     )
-    response = HTMLResponse(page, status, HEADERS)
+    response = HTMLResponse(page, status, HEADERS | {"Content-Security-Policy": policy})
     keep_form_secret(request, response, secret)
     return response
 

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.api.auth import InstallationManager, Manager
-from b2b_pipelines.api.contracts import ContractOut, Slug, seen_contract
+from b2b_pipelines.api.contracts import ContractOut, Slug, seen_contract, shown_contract
 from b2b_pipelines.api.database import Connection, Db
 from b2b_pipelines.api.errors import Problem, answers
 from b2b_pipelines.api.fields import API, LARGEST_ID, Body, LearnerIn, Text
@@ -269,7 +269,7 @@ def create_contract(db: Db, caller: Manager, asked: Posted, body: ContractIn) ->
             terms,
             by=actor(caller),
         )
-        return _written(session, made)
+        return _written(session, made, caller)
 
     return once(db, caller, asked, body.model_dump(mode="json", exclude_unset=True), work, status=201)
 
@@ -296,7 +296,7 @@ def update_contract(
         changed = delivery.change_contract(
             session, contract_id, patch, by=actor(caller), expected_revision=revision(if_match)
         )
-        return _written(session, changed)
+        return _written(session, changed, caller)
 
     try:
         return once(db, caller, asked, None, work, contract=contract_id)
@@ -421,10 +421,10 @@ def _own_organization(session: Session, caller: Caller, named: str) -> str:
     return found.org_key
 
 
-def _written(session: Session, done: ContractChanged) -> dict[str, Any]:
+def _written(session: Session, done: ContractChanged, caller: Caller) -> dict[str, Any]:
     session.flush()
     shown = ContractWritten(
-        **reports.contract_overview(session, [done.contract.id])[0],
+        **shown_contract(reports.contract_overview(session, [done.contract.id])[0], caller),
         changed=sorted(_shown_names(done)),
         codes_changed=_codes(done.codes),
         losses=losses_shown(done.losses),

@@ -1,22 +1,21 @@
 """Whether a contract is set up (runs in edX, codes, sheet), trying again what is not, and its sheet."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from b2b_pipelines.api.auth import Manager, Reader
 from b2b_pipelines.api.contracts import Slug, seen_contract
 from b2b_pipelines.api.database import Connection, Db, in_thread, takes_its_own_turn
 from b2b_pipelines.api.errors import answers
-from b2b_pipelines.api.fields import API
+from b2b_pipelines.api.fields import API, LARGEST_ID, Body
 from b2b_pipelines.api.vendors import Vendors
 from b2b_pipelines.api.writing import Asked, Posted, actor, remembered
 from b2b_pipelines.delivery import set_up
 from b2b_pipelines.delivery.history import Action, record
 from b2b_pipelines.privacy import masked_anywhere
 from b2b_pipelines.sheets import service as sheets
-from b2b_pipelines.sheets.service import SyncResult
 from b2b_pipelines.tokens.service import Caller
 
 router = APIRouter(prefix=API, tags=["set-up"])
@@ -66,6 +65,37 @@ class SheetConflictOut(BaseModel):
     kind: str
     row: int | None
     code: str | None
+
+
+class RestoreIn(Body):
+    """What is put back: our columns as a snapshot had them, or what A–F held before they were replaced."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"snapshot": 12}]})
+
+    snapshot: Annotated[int, Field(strict=True, ge=1, le=LARGEST_ID)] | None = None
+    before: bool = False
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "RestoreIn":
+        if self.before == (self.snapshot is not None):
+            raise ValueError("choose one: before or a snapshot")
+        return self
+
+
+class RestoreOut(BaseModel):
+    """What a restore wrote, or would write: cells and rows."""
+
+    model_config = ConfigDict(extra="allow")
+
+    contract: str
+    target: dict[str, Any]
+    snapshot: int
+    kind: str
+    cells: int
+    rows: int
+    reads: int
+    writes: int
+    dry_run: bool = False
 
 
 class SyncOut(BaseModel):
@@ -121,7 +151,7 @@ async def retry_set_up(request: Request, db: Db, caller: Manager, slug: Slug, as
             with db.session() as session:
                 return set_up.of(session, seen_contract(session, caller, slug)).as_json()
         with vendors.studio() as studio:
-            return set_up.retry(db.open(), slug, sheets=vendors.sheets, studio=studio).as_json()
+            return set_up.retry(db.open(), slug, sheets=vendors.sheets, studio=studio, ask=vendors.asks).as_json()
 
     return await in_thread(request, lambda: remembered(db, caller, asked, work))
 
@@ -147,9 +177,17 @@ async def plan_sheet(request: Request, db: Db, caller: Manager, slug: Slug, aske
     operation_id="sync_sheet",
 )
 @takes_its_own_turn
-async def sync_sheet(request: Request, db: Db, caller: Manager, slug: Slug, asked: Posted) -> Response:
+async def sync_sheet(
+    *,
+    request: Request,
+    db: Db,
+    caller: Manager,
+    slug: Slug,
+    asked: Posted,
+    replace: Annotated[bool, Query(description="Agree that what A–F of a new target hold is replaced.")] = False,
+) -> Response:
     """Brings the sheet in line with the contract's codes. Conflicts are listed and do not stop the rest."""
-    return await _work(request, db, caller, slug, asked=asked, what="sync")
+    return await _work(request, db, caller, slug, asked=asked, what="replace" if replace else "sync")
 
 
 @router.post(
@@ -165,18 +203,49 @@ async def rebuild_sheet(request: Request, db: Db, caller: Manager, slug: Slug, a
     return await _work(request, db, caller, slug, asked=asked, what="rebuild")
 
 
+@router.post(
+    "/contracts/{slug}/sheet/restore/",
+    summary="Put back what a snapshot held",
+    response_model=RestoreOut,
+    responses=SYNCED,
+    operation_id="restore_sheet",
+)
+@takes_its_own_turn
+async def restore_sheet(
+    *, request: Request, db: Db, caller: Manager, slug: Slug, asked: Posted, body: RestoreIn
+) -> Response:
+    """In our six columns only. What stands there now is kept as a snapshot first, so a restore can be restored.
+
+    After `before` nothing is written to the tab until the contract is given a sheet again.
+    """
+    vendors: Vendors = request.app.state.vendors
+
+    def work() -> dict[str, Any]:
+        with db.session() as session:
+            seen_contract(session, caller, slug)
+            snapshot = sheets.find_snapshot(session, slug, body.snapshot, before=body.before)
+            session.expunge(snapshot)
+        done = sheets.restore(db.open(), vendors.sheets(), slug, snapshot, dry_run=asked.dry_run)
+        if not asked.dry_run:
+            _note(db, caller, slug, Action.SHEET_RESTORED)
+        return _masked(done.as_json(), caller) | {"dry_run": asked.dry_run}
+
+    return await in_thread(request, lambda: remembered(db, caller, asked, work, body.model_dump()))
+
+
 async def _work(request: Request, db: Connection, caller: Caller, slug: str, *, asked: Asked, what: str) -> Response:
     vendors: Vendors = request.app.state.vendors
 
     def work() -> dict[str, Any]:
         _own(db, caller, slug)
-        rebuild = what == "rebuild"
+        database, client, rebuild = db.open(), vendors.sheets(), what == "rebuild"
         if asked.dry_run:
-            return _shown(sheets.plan(db.open(), vendors.sheets(), slug, rebuild=rebuild), caller) | {"dry_run": True}
-        done = sheets.sync(db.open(), vendors.sheets(), slug, rebuild=rebuild)
+            planned = sheets.plan(database, client, slug, rebuild=rebuild, ask=vendors.asks)
+            return _masked(planned.as_json(), caller) | {"dry_run": True}
+        done = sheets.sync(database, client, slug, rebuild=rebuild, replace=what == "replace", ask=vendors.asks)
         if rebuild:
             _note(db, caller, slug, Action.SHEET_REBUILT)
-        return _shown(done, caller)
+        return _masked(done.as_json(), caller)
 
     return await in_thread(request, lambda: remembered(db, caller, asked, work))
 
@@ -191,8 +260,8 @@ def _own(db: Connection, caller: Caller, slug: str) -> None:
         seen_contract(session, caller, slug)
 
 
-def _shown(result: SyncResult, caller: Caller) -> dict[str, Any]:
-    shown = result.as_json()
+def _masked(shown: dict[str, Any], caller: Caller) -> dict[str, Any]:
+    """Mask addresses that stand where a code should, for callers who do not see any."""
     if not caller.sees_emails:
         shown["conflicts"] = masked_anywhere(shown["conflicts"])
     return shown

@@ -28,6 +28,11 @@ class Vendors:
                 self._sheets = SheetsConnection(self._settings, self._connection.engine)
             return self._sheets.client()
 
+    @property
+    def asks(self) -> bool:
+        """Whether every new target that holds something waits for consent."""
+        return self._settings.sheet_replace == "ask"
+
     @contextmanager
     def studio(self) -> Iterator[Studio | None]:
         """Open a client of Studio; None when its settings are missing."""

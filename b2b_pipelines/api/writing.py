@@ -107,19 +107,21 @@ def once(
     return answer
 
 
-def remembered(db: Connection, caller: Caller, asked: Asked, work: Callable[[], Mapping[str, Any]]) -> Response:
+def remembered(
+    db: Connection, caller: Caller, asked: Asked, work: Callable[[], Mapping[str, Any]], body: object = None
+) -> Response:
     """Like `once`, for work that asks Google between transactions of its own. It bears being done twice."""
     owner = f"token {caller.token_id}" if caller.person_id is None else f"person {caller.person_id}"
     if asked.key is not None and not asked.dry_run:
         with db.session() as session:
-            if (before := _before(session, owner, asked, None)) is not None:
+            if (before := _before(session, owner, asked, body)) is not None:
                 return Response(before.body, before.status, {"Idempotent-Replayed": "true"}, "application/json")
     answer = _json({"status": 200, **work()})
     if asked.key is not None and not asked.dry_run:
         with db.session() as session:
-            if _before(session, owner, asked, None) is None:
+            if _before(session, owner, asked, body) is None:
                 kept = Answer(200, bytes(answer.body).decode())
-                answered.remember(session, owner, asked.key, asked.content(None), kept)
+                answered.remember(session, owner, asked.key, asked.content(body), kept)
     return answer
 
 

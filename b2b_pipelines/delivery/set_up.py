@@ -70,9 +70,11 @@ def of(session: Session, contract: Contract) -> SetUp:
     )
 
 
-def retry(database: Database, slug: str, *, sheets: Callable[[], GoogleSheets], studio: Studio | None) -> SetUp:
+def retry(
+    database: Database, slug: str, *, sheets: Callable[[], GoogleSheets], studio: Studio | None, ask: bool = False
+) -> SetUp:
     """Deliver the contract, and return how far it is then. What fails is part of the result; raises `NotFound`."""
-    delivery = Delivery(database, slug, sheets, studio)
+    delivery = Delivery(database, slug, sheets, studio, ask=ask)
     delivery.prepare()
     failed: B2BError | None = None
     try:

@@ -147,6 +147,7 @@ def bodies(others: Sold, sent: str) -> dict[str, Any]:
         "/api/v1/organizations/": {"name": "Mole"},
         "/api/v1/contracts/": {"organization": "UMBRELLA", "name": "Mole", "integration_type": "sso"},
         "/api/v1/contracts/{slug}/": {"max_learners": 1},
+        "/api/v1/contracts/{slug}/sheet/restore/": {"before": True},
         "/api/v1/contracts/{slug}/courseware/": {"courseware_id": "course-v1:MITx+1.00"},
     }
 

@@ -198,7 +198,7 @@ def test_what_is_not_there_is_a_page_that_says_so(visitor, database, sold, path:
     assert "no such page" in answer.text or path == "/static/x"
 
 
-@pytest.mark.parametrize("path", ["/docs", "/contracts/none", "/?page=99"])
+@pytest.mark.parametrize("path", ["/docs", "/docs/reference", "/contracts/none", "/?page=99"])
 def test_every_page_shows_who_is_signed_in(visitor, database, sold, path: str):
     assert "Sign out" not in visitor.get(path).text
     sign_in(visitor, token(database))
@@ -258,7 +258,7 @@ def test_facts_of_the_sheet_before_are_not_shown_beside_another_one(visitor, dat
 
 
 def test_the_documentation_needs_nothing_from_elsewhere(visitor):
-    page = visitor.get("/docs")
+    page = visitor.get("/docs/reference")
     assert page.status_code == 200
     assert "/api/v1/attach/{code}/" in page.text
     assert "already_attached" in page.text
@@ -266,7 +266,7 @@ def test_the_documentation_needs_nothing_from_elsewhere(visitor):
 
 
 def test_every_type_that_a_field_names_is_linked_and_explained_once(visitor):
-    page = visitor.get("/docs").text
+    page = visitor.get("/docs/reference").text
     anchors = re.findall(r'id="([^"]+)"', page)
     linked = set(re.findall(r'href="#([^"]+)"', page))
     assert len(anchors) == len(set(anchors))
@@ -288,3 +288,35 @@ def test_a_run_that_failed_in_edx_shows_on_its_contracts_page_and_why_to_unbound
     sign_in(visitor, token(database, "read", organization=shop.run("SELECT org_key FROM organization WHERE id = 1")[0]))
     page = visitor.get("/contracts/acme-2026").text
     assert run in page and ">failed<" in page and "Studio answered 403" not in page
+
+
+def test_the_documentation_is_tried_out_with_files_from_here(visitor: httpx.Client):
+    page = visitor.get("/docs")
+    policy = page.headers["Content-Security-Policy"]
+    assert "script-src 'self'" in policy
+    assert "http" not in policy
+    for path in re.findall(r'(?:src|href)="([^"#]+)"', page.text):
+        answer = visitor.get(path)
+        assert answer.status_code in (200, 303), path
+    assert len(visitor.get("/static/swagger-ui-bundle.js").content) > 500_000
+    assert visitor.get("/static/redoc.standalone.js").status_code == 404
+
+
+@pytest.mark.long
+def test_an_operation_is_tried_out_in_the_browser(browser, api_url: str, database: Database, sold: Sold):
+    page = browser.new_page()
+    foreign: list[str] = []
+    page.on(
+        "request", lambda request: None if request.url.startswith((api_url, "data:")) else foreign.append(request.url)
+    )
+    page.goto(f"{api_url}/docs")
+    page.get_by_role("button", name="Authorize").click()
+    page.locator("input[type=text], input[type=password]").first.fill(token(database))
+    page.locator(".modal-ux").get_by_role("button", name="Apply credentials").click()
+    page.get_by_role("button", name="Close").first.click()
+    page.locator("#operations-contracts-list_contracts").click()
+    page.get_by_role("button", name="Try it out").click()
+    page.get_by_role("button", name="Execute").click()
+    page.wait_for_selector(".live-responses-table")
+    assert sold.slug in page.inner_text(".live-responses-table")
+    assert foreign == []
