@@ -16,12 +16,12 @@ from b2b_pipelines.db.locks import exclusive
 from b2b_pipelines.sheets import refusals, snapshots, store, targets
 from b2b_pipelines.sheets.layout import HEADERS, CodeRow, Layout, find_layout, normal, present_codes
 from b2b_pipelines.sheets.models import SheetSnapshot
-from b2b_pipelines.sheets.operations import CellRun, Change, Conflict, Plan, runs_of
+from b2b_pipelines.sheets.operations import Change, Conflict, Plan, runs_of
 from b2b_pipelines.sheets.results import Contended, SyncResult
 from b2b_pipelines.sheets.room import Covered
 from b2b_pipelines.sheets.sync import REPLANS, Sync
 from b2b_pipelines.sheets.truth import as_code_row, codes_in, written_of
-from b2b_pipelines.sheets.writing import write_cells
+from b2b_pipelines.sheets.writing import type_cells, write_cells
 from b2b_pipelines.vendors.google_sheets import GoogleSheets, GoogleUnavailable, Requests, TabMoved
 
 TRIES = 5
@@ -197,16 +197,27 @@ class BeforeRestore(AfterRestore):
             if attempt == 1:
                 self.keep_what_stands()
             lock.confirm()
-            self.send(tuple(runs_of(changes)), attempt)
+            self.send(changes, attempt)
             self.seen = targets.read_again(self.sheets, self.spreadsheet, self.seen)
             changes = self.changes()
         self.forget_target()
         return self.outcome(done)
 
-    def send(self, runs: tuple[CellRun, ...], attempt: int) -> None:
-        """Write once. After a failure what the tab holds is read, and the difference written again."""
+    def send(self, changes: list[Change], attempt: int) -> None:
+        """Write once. After a failure what the tab holds is read, and the difference written again.
+
+        Dates and the like are typed in first, because the cell may have lost its format; where that leads to another
+        number, the number is written.
+        """
+        typed = {}
+        if attempt == 1:
+            kept = {(y, self.columns[x]): text for (y, x), text in snapshots.typed_kept(self.source).items()}
+            changed = {(row, column) for row, columns, _ in changes for column in columns}
+            typed = {place: text for place, text in kept.items() if place in changed}
         try:
-            write_cells(self.sheets, self.spreadsheet, self.seen.info, runs)
+            write_cells(self.sheets, self.spreadsheet, self.seen.info, tuple(runs_of(changes)))
+            if typed:
+                type_cells(self.sheets, self.spreadsheet, self.seen.info, typed)
         except GoogleUnavailable as error:
             self.sheets.back_off("write", attempt, error)
         except TabMoved:

@@ -92,6 +92,16 @@ def cells_kept(snapshot: SheetSnapshot) -> list[list[Cell]]:
     return [[_entered_again(cell) for cell in row] for row in snapshot.rows]
 
 
+def typed_kept(snapshot: SheetSnapshot) -> dict[tuple[int, int], str]:
+    """The numbers that were shown as something else, such as dates, as texts by row and place in the row."""
+    return {
+        (y, x): str(cell["shown"])
+        for y, row in enumerate(snapshot.rows)
+        for x, cell in enumerate(row)
+        if isinstance(cell, dict) and "shown" in cell
+    }
+
+
 def texts_kept(snapshot: SheetSnapshot) -> list[list[Value]]:
     """What A-F held, as a person would type it in again: formulas as formulas, dates as dates."""
     return [[_typed_again(cell) for cell in row] for row in snapshot.rows]

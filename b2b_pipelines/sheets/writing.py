@@ -1,6 +1,6 @@
 """A plan as requests to Google: one atomic request of ordinary size, several for a large fill."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from b2b_pipelines.cells import Table
@@ -20,6 +20,7 @@ from b2b_pipelines.vendors.google_sheets import (
 ATOMIC_BYTES = 2_000_000
 PIECE_BYTES = 2_000_000
 ROWS_A_CHANGE = 500
+CELLS_TYPED = 10_000
 
 
 def write(
@@ -60,6 +61,13 @@ def write_cells(sheets: CountedSheets, spreadsheet: str, tab: TabInfo, runs: Seq
             size += update_cells_bytes(part)
     if changes:
         sheets.grow(spreadsheet, changes)
+
+
+def type_cells(sheets: CountedSheets, spreadsheet: str, tab: TabInfo, cells: Mapping[tuple[int, int], str]) -> None:
+    """Type texts into cells, by row and column, as a person does: a date becomes a date that is shown as one."""
+    runs = [CellRun(row, column, ((text,),)) for (row, column), text in cells.items()]
+    for start in range(0, len(runs), CELLS_TYPED):
+        sheets.write_values(spreadsheet, [_range(tab, run) for run in runs[start : start + CELLS_TYPED]], typed=True)
 
 
 def _growth(plan: Plan, tab: TabInfo) -> list[dict[str, Any]]:

@@ -38,7 +38,7 @@ def test_plan_sync_and_again(run, sandbox, sheet):
     planned = run("b2b sheet plan acme --json").json
     assert (planned["header"], planned["appended"], planned["writes"]) == (True, 3, 0)
     done = run("b2b sheet sync acme --json").json
-    assert done == planned | {"reads": 2, "writes": 1}  # one to keep what A-F held
+    assert done == planned | {"writes": 1, "needs_consent": False}
     assert done["target"] == {
         "spreadsheet_id": sheet.spreadsheet_id,
         "sheet_id": 0,
@@ -56,7 +56,7 @@ def test_in_words(run, sheet):
     assert "acme: would be 0 rows updated, 3 appended, 0 unchanged." in run("b2b sheet plan acme").out
     done = run("b2b sheet sync acme")
     assert "acme: 0 rows updated, 3 appended, 0 unchanged." in done.out
-    assert "(tab 'Sheet1'), 2 reads, 1 write" in done.out
+    assert "(tab 'Sheet1'), 1 read, 1 write" in done.out
     assert done.err == ""
     assert "acme: nothing to do, 3 rows are right." in run("b2b sheet sync acme").out
 
@@ -96,7 +96,7 @@ def test_show_before(run, sheet):
     assert "content" in run("b2b sheet show acme --before").out
     assert [kept["id"] for kept in shown["kept"]] == [shown["id"]]
     sheet.tabs[0].type("A2", "typed over")
-    run("b2b sheet rebuild acme")
+    run("b2b sheet rebuild acme --yes")
     again = run("b2b sheet show acme --before --json").json
     assert [kept["id"] for kept in again["kept"]] == [again["id"], shown["id"]]
     assert f"--snapshot {shown['id']}" in run("b2b sheet show acme --before").out
@@ -123,14 +123,15 @@ def test_a_lost_layout_is_status_1_and_rebuild_repairs_it(run, sheet):
     in_words = run("b2b sheet sync acme")
     assert (in_words.status, len(in_words.err.splitlines())) == (1, 1)
     assert "b2b sheet rebuild acme" in in_words.err
-    rebuilt = run("b2b sheet rebuild acme --json")
+    rebuilt = run("b2b sheet rebuild acme --yes --json")
     assert (rebuilt.status, rebuilt.json["header"], rebuilt.json["appended"]) == (0, True, 3)
     assert run("b2b sheet sync acme --json").json["unchanged"] == 3
 
 
-@pytest.mark.parametrize("command", ["plan", "sync", "rebuild", "history", "show"])
+@pytest.mark.parametrize("command", ["plan", "sync", "rebuild --yes", "history", "show"])
 def test_an_unknown_contract_is_refused_in_one_line(run, sandbox, command):
-    done = run(f"b2b sheet {command} nobody")
+    name, *options = command.split()
+    done = run(f"b2b sheet {name} nobody", *options)
     assert (done.status, done.out, len(done.err.splitlines())) == (1, "", 1)
     assert "no contract nobody" in done.err
 

@@ -225,7 +225,7 @@ def test_without_retry_after_the_waits_double_and_jitter(deliver, sandbox, signe
 def test_a_view_only_sheet_asks_to_be_shared_with_an_editor(deliver, sandbox):
     acme = deliver()
     sandbox.faults.answer(403, kind="write")
-    with pytest.raises(SheetViewOnly, match=r"make b2b@sandbox\.test an editor"):
+    with pytest.raises(SheetViewOnly, match=r"viewing only: share it with b2b@sandbox\.test as an editor"):
         acme.sync()
     assert acme.requests()["write"] == 1
 

@@ -276,9 +276,12 @@ class CountedSheets:
             )
         )
 
-    def write_values(self, spreadsheet_id: str, ranges: Sequence[Mapping[str, Any]]) -> None:
-        """Write values as they are (`RAW`), range after range in that order. One write, tried once."""
-        body = {"valueInputOption": "RAW", "data": list(ranges)}
+    def write_values(self, spreadsheet_id: str, ranges: Sequence[Mapping[str, Any]], *, typed: bool = False) -> None:
+        """Write values as they are (`RAW`), range after range in that order. One write, tried once.
+
+        `typed`: as if a person typed them in, so that a date becomes a date that is shown as one.
+        """
+        body = {"valueInputOption": "USER_ENTERED" if typed else "RAW", "data": list(ranges)}
         self._write(
             lambda spreadsheets: spreadsheets.values().batchUpdate(
                 spreadsheetId=spreadsheet_id, body=body, fields="totalUpdatedCells"

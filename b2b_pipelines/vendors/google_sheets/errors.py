@@ -187,9 +187,7 @@ class Refusal:
                 hint = f"; {HINTS['SERVICE_DISABLED']}"
             return GoogleRefused(f"Google refuses this installation's account: {self.words}{hint}")
         if kind == "write":
-            return SheetViewOnly(
-                f"the spreadsheet is shared with {share_with} for viewing only: make {share_with} an editor of it"
-            )
+            return SheetViewOnly(f"the spreadsheet is shared for viewing only: share it with {share_with} as an editor")
         return SheetUnshared(
             f"the spreadsheet is not shared with this installation: share it with {share_with} as an editor"
         )

@@ -17,7 +17,7 @@ CELLS = "userEnteredValue,effectiveValue"
 def tab_mask(*, with_texts: bool = False) -> str:
     """Return the field mask of a tab with its cells; `with_texts` adds how they are shown: dates as dates."""
     texts = ",formattedValue" if with_texts else ""
-    return f"sheets(properties,merges,data(startRow,startColumn,rowData.values({CELLS}{texts})))"
+    return f"sheets(properties,merges,tables(tableId,range),data(startRow,startColumn,rowData.values({CELLS}{texts})))"
 
 
 class _Error(msgspec.Struct, gc=False):
