@@ -258,11 +258,7 @@ class _Search:
         fits = [self.fits(header, column, rows) for header, column in enumerate(layout.columns)]
         wrong = [header for header, columns in enumerate(self.named) if columns and not fits[header]]
         places = {
-            header: {
-                other
-                for other in wrong
-                if other != header and self.fits(header, layout.columns[other], rows, surely=True)
-            }
+            header: {other for other in wrong if other != header and self.exchanged(header, other, layout, rows)}
             for header in wrong
         }
         if places.get(0):
@@ -274,6 +270,13 @@ class _Search:
         """Whether half of what we wrote under a header, or should have, stands in a column; `surely`: more than half."""
         agreeing, telling = self.agreement(header, column, rows)
         return 2 * agreeing > telling if surely else 2 * agreeing >= telling
+
+    def exchanged(self, header: int, other: int, layout: Layout, rows: list[_RowThen]) -> bool:
+        """Whether the contents of a header stand under another one; blank ones do if the other's stand under it."""
+        here, there = layout.columns[header], layout.columns[other]
+        if self.fits(header, there, rows, surely=True):
+            return True
+        return self.fits(header, there, rows) and self.fits(other, here, rows, surely=True)
 
     def rows_wherever(self, layout: Layout) -> list[_RowThen]:
         """The rows of the last sync, found by their codes in whichever of our columns these stand.

@@ -357,12 +357,39 @@ class Customer:
         """Swap the texts of two of our headers: the contents stay."""
         row, one, other = self.header_row(), self.column(a % 6), self.column(b % 6)
         if self.headers_intact() and not self.columns_moved and None not in (one, other) and one != other:
-            self.headers_edited = True
             assert one is not None
             assert other is not None
+            if all(self.shows(body, one) == self.shows(body, other) for body in self.code_rows()):
+                self.marks[one], self.marks[other] = self.marks[other], self.marks[one]  # as if the columns had moved
+            else:
+                self.headers_edited = True
             first, second = str(self.shows(row, one)), str(self.shows(row, other))
             self.tab.type(self.name(row, one), second)
             self.tab.type(self.name(row, other), first)
+
+    def plain_text_column(self, a: int, b: int) -> None:
+        """Format › Number › Plain text for a whole column, ours or theirs."""
+        letters = column_letters(a % min(9, self.tab.column_count))
+        self.tab.plain_text(f"{letters}:{letters}")
+
+    def make_table(self, a: int, b: int) -> None:
+        """Convert the header and the codes below it to a table, with the columns beside them or without."""
+        rows, columns = self.code_rows(), [column for column, mark in enumerate(self.marks) if mark != THEIRS]
+        top = self.header_row()
+        if not rows or rows[0] < top or not self.headers_intact() or self.tab.regions_of("table", "merge"):
+            return
+        right = min(max(columns) + 1 + b % 3, self.tab.column_count)
+        self.tab.make_table(f"{self.name(top, min(columns))}:{self.name(rows[-1], right - 1)}")
+
+    def filter_rows(self, a: int, b: int) -> None:
+        """A filter that hides some of the codes' rows, or no filter any more."""
+        rows = self.code_rows()
+        if not rows or b % 4 == 0:
+            self.tab.remove_filter()
+            return
+        last = column_letters(self.tab.column_count - 1)
+        hidden = [row + 1 for row in rows if row % 2 == a % 2]
+        self.tab.filter(f"A{self.header_row() + 1}:{last}{rows[-1] + 1}", hide=hidden)
 
     def copy_tab(self, a: int, b: int) -> None:
         """Duplicate the tab; sometimes the copy takes its title."""
@@ -401,6 +428,7 @@ EDITS: tuple[Edit, ...] = (
     *(Customer.edit_header, Customer.rename_tab, Customer.add_tab, Customer.put_formula, Customer.put_formula),
     *(Customer.put_checkboxes, Customer.merge_notes, Customer.merge_ours, Customer.insert_title),
     *(Customer.insert_spacer, Customer.second_table, Customer.swap_headers, Customer.copy_tab),
+    *(Customer.plain_text_column, Customer.make_table, Customer.filter_rows),
     Customer.add_tab_of_another_installation,
 )
 MEANWHILE: tuple[Edit, ...] = (
