@@ -24,6 +24,7 @@ RETRIED_WHEN_PASSING = dg.RetryPolicy(max_retries=2, delay=60)
 DATA_VERSION = "dagster/data_version"
 DATA_VERSION_GIVEN = "dagster/data_version_is_user_provided"
 PERMANENT = "permanent"
+ERROR_CODE = "error_code"
 WOULD = "dry run: this is what would be done, and nothing was"
 
 Event = dg.AssetMaterialization | dg.AssetObservation
@@ -227,7 +228,7 @@ def _observed(partition: _Partition, *, permanent: bool) -> dg.AssetObservation:
         partition=partition.key,
         description=_words(partition.error),
         metadata={"failed": _words(partition.error), "will be tried again": not permanent},
-        tags={PERMANENT: "true" if permanent else "false"},
+        tags={PERMANENT: "true" if permanent else "false", ERROR_CODE: getattr(partition.error, "code", "unexpected")},
     )
 
 

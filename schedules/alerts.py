@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets.partition_results import PERMANENT
+from assets.partition_results import ERROR_CODE, PERMANENT
 from b2b_pipelines.alerts import outbox
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.faults import service
@@ -32,6 +32,9 @@ TELLING = {
     Type.RUN_SUCCESS,
 }
 PAGE = 5000
+GOOGLE_ACCOUNT = Subject("step", "Google refuses the installation's account: sheet_snapshots")
+"""One fault, and one alert, for all contracts: none of them can mend it."""
+OF_THE_ACCOUNT = {"google_refused", "sign_in_refused"}
 PROCESS_ENDED = "its process ended before its work did: see the run's log"
 
 
@@ -107,11 +110,19 @@ def what_it_shows(job: str, events: Iterable[dg.EventLogEntry]) -> list[Seen]:
         elif kind is Type.ASSET_CHECK_EVALUATION:
             seen.append(_check(event.asset_check_evaluation_data))
         elif event.asset_key and kind is Type.ASSET_MATERIALIZATION:
+            if _asked_google(event):
+                seen.append(Seen(GOOGLE_ACCOUNT, True))
             seen.append(Seen(Subject("partition", event.asset_key.to_user_string(), event.partition or ""), True))
         elif (failed := _partition_failure(event)) is not None:
             seen.append(failed)
             reporting.add(event.step_key)
     return seen
+
+
+def _asked_google(event: dg.DagsterEvent) -> bool:
+    """Whether a sheet was read in this materialization: then Google does not refuse the account."""
+    made = event.step_materialization_data.materialization
+    return made.asset_key.to_user_string() == "sheet_snapshots" and "reads" in made.metadata
 
 
 def _partition_failure(event: dg.DagsterEvent) -> Seen | None:
@@ -120,6 +131,8 @@ def _partition_failure(event: dg.DagsterEvent) -> Seen | None:
     observation = event.asset_observation_data.asset_observation
     if PERMANENT not in (observation.tags or {}):
         return None
+    if (observation.tags or {}).get(ERROR_CODE) in OF_THE_ACCOUNT:
+        return Seen(GOOGLE_ACCOUNT, False, observation.description or "")
     subject = Subject("partition", event.asset_key.to_user_string(), event.partition or "")
     return Seen(subject, False, observation.description or "")
 

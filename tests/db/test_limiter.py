@@ -201,3 +201,14 @@ def test_first_permits_of_an_account_asked_for_at_once_are_counted_too(engine: E
 def test_a_limit_below_one_makes_no_sense(engine: Engine) -> None:
     with pytest.raises(ValueError, match="at least one"):
         Limiter(engine, ACCOUNT, 0)
+
+
+def test_a_spent_minute_pauses_everybody_until_it_is_over_and_no_longer(database):
+    one, other = (Limiter(database.engine, "minute", 100, window=0.6, margin=0) for _ in range(2))
+    began = time.monotonic()
+    one.pause_until_minute_ends("read")
+    time.sleep(0.3)
+    other.pause_until_minute_ends("read")  # refused too, because it was on its way
+    assert other.wait("write") < 0.1, "writes have a quota of their own"
+    one.wait("read")
+    assert 0.55 <= time.monotonic() - began < 0.85
