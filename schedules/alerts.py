@@ -33,6 +33,9 @@ TELLING = {
     Type.RUN_SUCCESS,
 }
 PAGE = 5000
+GOOGLE_ACCOUNT = Subject("step", "Google refuses the installation's account: sheet_snapshots")
+"""One fault, and one alert, for all contracts: none of them can mend it."""
+OF_THE_ACCOUNT = {"google_refused", "sign_in_refused"}
 PROCESS_ENDED = "its process ended before its work did: see the run's log"
 
 
@@ -117,11 +120,19 @@ def what_it_shows(job: str, events: Iterable[dg.EventLogEntry]) -> list[Seen]:
         elif kind is Type.ASSET_CHECK_EVALUATION:
             seen.extend(_check(event.asset_check_evaluation_data))
         elif event.asset_key and kind is Type.ASSET_MATERIALIZATION:
+            if _asked_google(event):
+                seen.append(Seen(GOOGLE_ACCOUNT, True))
             seen.append(Seen(Subject("partition", event.asset_key.to_user_string(), event.partition or ""), True))
         elif _tells_why(event):
             reporting.add(event.step_key)
             seen.extend(_partition_failure(event))
     return seen
+
+
+def _asked_google(event: dg.DagsterEvent) -> bool:
+    """Whether a sheet was read in this materialization: then Google does not refuse the account."""
+    made = event.step_materialization_data.materialization
+    return made.asset_key.to_user_string() == "sheet_snapshots" and "reads" in made.metadata
 
 
 def _tells_why(event: dg.DagsterEvent) -> bool:
@@ -136,6 +147,9 @@ def _partition_failure(event: dg.DagsterEvent) -> Iterator[Seen]:
     observation = event.asset_observation_data.asset_observation
     tags = observation.tags
     if DOWNSTREAM_OF in tags or "true" in (tags.get(RETRY_FOLLOWS), tags.get(CUSTOMER)) or event.asset_key is None:
+        return
+    if tags.get(CAUSE) in OF_THE_ACCOUNT:
+        yield Seen(GOOGLE_ACCOUNT, False, observation.description or "", cause=tags[CAUSE])
         return
     subject = Subject("partition", event.asset_key.to_user_string(), event.partition or "")
     yield Seen(subject, False, observation.description or "", cause=tags.get(CAUSE, ""))

@@ -1,12 +1,22 @@
 """What the sync does with sheets as customers really make them, through `b2b sheet` over HTTP."""
 
 import json
+import re
+import time
+from contextlib import closing
+from datetime import timedelta
 
+import httpx
 import pytest
 
+from b2b_pipelines.api.app import create_app
+from b2b_pipelines.db import limiter
 from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.sandbox.google.model import Spreadsheet, Tab
+from b2b_pipelines.settings import read_settings
 from b2b_pipelines.sheets.layout import HEADERS
+from b2b_pipelines.tokens import service as tokens
+from tests.api.conftest import serving
 from tests.commands import Run
 
 ADDRESS = "b2b@sandbox.test"
@@ -422,6 +432,44 @@ def test_our_columns_are_put_back_as_a_snapshot_had_them_where_the_codes_stand_n
     assert len(codes(tab)) == len(now) - 1
 
 
+# In the browser
+
+
+def test_a_snapshot_is_restored_from_the_contracts_page_with_the_plan_first(run, make, database, monkeypatch):
+    sheet = make(tabs={"Names": NAMES}, tab="Names")
+    tab = sheet.tab("Names")
+    sync(run)
+    ours = tab.grid()
+    with database.session() as session:
+        token = tokens.create(session, "desk", ["read", "provisioning"])[1]
+        reader = tokens.create(session, "reader", ["read"])[1]
+    with (
+        serving(create_app(read_settings(), database)) as url,
+        closing(signed_in(url, reader)) as other,
+        closing(signed_in(url, token)) as visitor,
+    ):
+        assert "Restore" not in other.get("/contracts/acme").text
+        page = visitor.get("/contracts/acme").text
+        (kept,) = re.findall(r'type="hidden" name="snapshot" value="(\d+)"', page)
+        shown = visitor.get(f"/contracts/acme/restore?snapshot={kept}").text
+        assert "cells in 4 rows would be written" in shown
+        assert tab.grid() == ours, "nothing is written before somebody agreed"
+        form = re.findall(r'name="form" value="([^"]+)"', shown)[-1]
+        assert "were written" in visitor.post("/contracts/acme/restore", data={"form": form, "snapshot": kept}).text
+        assert tab.grid() == NAMES
+        assert visitor.post("/contracts/acme/restore", data={"form": "guessed", "snapshot": kept}).status_code == 403
+        sheet.unshare(ADDRESS)
+        assert f"share it with {ADDRESS}" in visitor.get(f"/contracts/acme/restore?snapshot={kept}").text
+
+
+def signed_in(url: str, token: str) -> httpx.Client:
+    visitor = httpx.Client(base_url=url, follow_redirects=True, timeout=20)
+    form = re.search(r'name="form" value="([^"]+)"', visitor.get("/sign-in").text)
+    assert form is not None
+    visitor.post("/sign-in", data={"form": form[1], "token": token})
+    return visitor
+
+
 # What Google refuses
 
 
@@ -448,3 +496,20 @@ def test_a_sheet_in_the_bin(run, make):
     code, message = error(run, "b2b sheet sync acme")
     assert code == "sheet_unshared"
     assert "bin" in message
+
+
+def test_a_spent_quota_makes_the_installation_wait_for_the_end_of_the_minute(run, make, sandbox):
+    make()
+    began = time.monotonic()
+    sandbox.google.quota.exhaust("read", 2)
+    with_short_minutes = limiter.Limiter.pause_until_minute_ends
+
+    def short(self: limiter.Limiter, kind: limiter.Kind) -> None:
+        self._window = timedelta(seconds=2.5)
+        with_short_minutes(self, kind)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limiter.Limiter, "pause_until_minute_ends", short)
+        done = sync(run)
+    assert time.monotonic() - began > 2
+    assert (done["reads"], done["writes"]) == (3, 1), "one was refused"

@@ -219,3 +219,14 @@ def test_routine_work_gives_up_when_no_permit_is_free_in_time(engine: Engine) ->
     routine.wait("read")
     with pytest.raises(OutOfPermits, match="at 2 a minute"):
         routine.wait("read")
+
+
+def test_a_spent_minute_pauses_everybody_until_it_is_over_and_no_longer(database):
+    one, other = (Limiter(database.engine, "minute", 100, window=0.6, margin=0) for _ in range(2))
+    began = time.monotonic()
+    one.pause_until_minute_ends("read")
+    time.sleep(0.3)
+    other.pause_until_minute_ends("read")  # refused too, because it was on its way
+    assert other.wait("write") < 0.1, "writes have a quota of their own"
+    one.wait("read")
+    assert 0.55 <= time.monotonic() - began < 0.85

@@ -16,6 +16,7 @@ from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import PermanentError, TransientError
 from b2b_pipelines.faults import rules, service, store
 from b2b_pipelines.faults.rules import REASON_LENGTH, TEXT_LENGTH, Finished, News, Seen, Subject
+from b2b_pipelines.vendors.google_sheets import GoogleRefused
 from schedules.alerts import WILL_RETRY, alert_on_failure, alert_on_recovery
 from tests.orchestration.conftest import Webhook
 from tests.orchestration.processes import DELIVERIES, Processes, looks, wait_until
@@ -31,12 +32,13 @@ class Place:
         self.broken: dict[str, Exception] = {}
         self.tries: list[str] = []
         self.doubted: set[str] = set()
+        self.asset = "thing"
 
     def make(self, key: str) -> dg.MaterializeResult[None]:
         self.tries.append(key)
         if key in self.broken:
             raise self.broken[key]
-        return dg.MaterializeResult()
+        return dg.MaterializeResult(metadata={"reads": 1})
 
     def look(self, key: str) -> dg.AssetCheckResult:
         return dg.AssetCheckResult(passed=key not in self.doubted, description="something is odd")
@@ -45,14 +47,14 @@ class Place:
     def definition(self) -> dg.AssetsDefinition:
         @dg.multi_asset(
             name="step",
-            specs=[dg.AssetSpec("thing", skippable=True)],
-            check_specs=[dg.AssetCheckSpec("thing_is_right", asset="thing", partitions_def=places)],
+            specs=[dg.AssetSpec(self.asset, skippable=True)],
+            check_specs=[dg.AssetCheckSpec("thing_is_right", asset=self.asset, partitions_def=places)],
             partitions_def=places,
             can_subset=True,
             retry_policy=dg.RetryPolicy(max_retries=2, delay=0),
         )
         def things(context: dg.AssetExecutionContext) -> Iterator[Event]:
-            yield from work_through(context, {"thing": self.make}, {"thing": {"thing_is_right": self.look}})
+            yield from work_through(context, {self.asset: self.make}, {self.asset: {"thing_is_right": self.look}})
 
         return things
 
@@ -123,6 +125,19 @@ def test_another_contract_that_begins_to_fail_is_told_of_alone(here: Installatio
     here.place.broken["b"] = PermanentError("no such tab")
     here.run()
     assert [failure["partition"] for failure in webhook.posted[1]["failures"]] == ["b"]
+
+
+def test_what_google_refuses_the_account_is_one_alert_for_all_contracts(here: Installation, webhook: Webhook) -> None:
+    here.place.asset = "sheet_snapshots"
+    here.place.broken = {key: GoogleRefused("the Google Sheets API is not enabled") for key in ("a", "b")}
+    here.run()
+    here.place.broken["c"] = GoogleRefused("the Google Sheets API is not enabled")
+    here.run()
+    assert webhook.events() == ["run_failed"]
+    assert [failure["partition"] for failure in webhook.posted[0]["failures"]] == [None]
+    here.place.broken.clear()
+    here.run()
+    assert webhook.events() == ["run_failed", "recovered"]
 
 
 def test_nothing_is_told_while_a_retry_is_to_come(here: Installation, webhook: Webhook) -> None:

@@ -216,3 +216,48 @@ def test_all_spreadsheets_are_listed_and_a_new_one_is_made(open_page, sandbox, c
 def test_the_link_that_looks_like_googles_opens_the_same_page(open_page, sandbox, codes):
     page = open_page(f"{sandbox.url}/spreadsheets/d/{codes}/edit#gid=0")
     page.wait_for_selector("[data-at=A2]:has-text('B-2')")
+
+
+def test_cells_are_merged_filled_down_and_made_checkboxes(page, tab):
+    page.click("[data-at=D2]")
+    page.keyboard.type('=IF(A2="","","given")')
+    page.keyboard.press("Enter")
+    page.click("[data-at=D2]")
+    page.click("[data-at=D4]", modifiers=["Shift"])
+    choose(page, "cells", "Fill down")
+    until(lambda: tab.column("D") == ["", "given", "given", "given"])
+    page.click("[data-at=E2]")
+    page.click("[data-at=E3]", modifiers=["Shift"])
+    choose(page, "cells", "Insert checkboxes")
+    page.wait_for_selector("[data-at=E3]:has-text('☐')")
+    page.click("[data-at=E3]")
+    page.keyboard.press("Space")
+    until(lambda: tab.cell("E3") is True)
+    page.wait_for_selector("[data-at=E3]:has-text('☑')")
+    page.click("[data-at=C3]")
+    page.click("[data-at=C4]", modifiers=["Shift"])
+    choose(page, "cells", "Merge cells")
+    until(lambda: len(tab.regions_of("merge")) == 1)
+    page.wait_for_selector("[data-at=C4]", state="detached")
+    choose(page, "cells", "Unmerge")
+    page.wait_for_selector("[data-at=C4]")
+
+
+def test_a_tab_is_duplicated_and_the_spreadsheet_goes_to_the_bin(page, sandbox, codes):
+    spreadsheet = sandbox.google.spreadsheet(codes)
+    page.click("#tabs .tab[aria-selected=true]")
+    page.click("#menu button:has-text('Duplicate')")
+    until(lambda: [tab.title for tab in spreadsheet.tabs] == ["Codes", "Copy of Codes", "Other"])
+    choose(page, "file", "Move to the bin")
+    until(lambda: spreadsheet.trashed)
+    choose(page, "file", "Restore from the bin")
+    until(lambda: not spreadsheet.trashed)
+
+
+def test_it_is_shared_for_viewing(page, sandbox, codes):
+    page.click("#share")
+    page.fill("#share-with [name=email]", "viewer@example.com")
+    page.select_option("#share-with [name=role]", "reader")
+    page.click("#share-with button")
+    until(lambda: sandbox.google.spreadsheet(codes).viewers == {"viewer@example.com"})
+    page.wait_for_selector("#shared li:has-text('viewer')")

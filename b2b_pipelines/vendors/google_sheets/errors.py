@@ -185,7 +185,7 @@ class Refusal:
             hint = next((f"; {HINTS[reason]}" for reason in sorted(self.reasons) if reason in HINTS), "")
             if not hint and ("has not been used in project" in self.words or "is disabled" in self.words):
                 hint = f"; {HINTS['SERVICE_DISABLED']}"
-            return GoogleRefused(f"Google refuses this installation's account: {self.words}{hint}")
+            return GoogleRefused(f"Google refuses this installation's account: {self.words.rstrip('.')}{hint}")
         if kind == "write":
             return SheetViewOnly(f"the spreadsheet is shared for viewing only: share it with {share_with} as an editor")
         return SheetUnshared(

@@ -30,6 +30,10 @@ export const entered = (cell) =>
 const kind = (cell) =>
   typeof cell === "number" || (cell !== null && typeof cell === "object" && cell.number) ? "n" : typeof cell === "boolean" ? "b" : "";
 
+const within = (area, row, column) =>
+  row >= (area.startRowIndex ?? 0) && row < (area.endRowIndex ?? Infinity)
+  && column >= (area.startColumnIndex ?? 0) && column < (area.endColumnIndex ?? Infinity);
+
 export class Grid extends EventTarget {
   constructor(root) {
     super();
@@ -120,6 +124,11 @@ export class Grid extends EventTarget {
   }
 
   rect({ row, column }) {
+    const merge = this.#merges.find(({ startRowIndex, startColumnIndex }) => row === startRowIndex && column === startColumnIndex);
+    if (merge) {
+      const right = this.lefts[merge.endColumnIndex] ?? this.lefts.at(-1);
+      return { left: this.lefts[column], top: row * this.rowHeight, width: right - this.lefts[column], height: (merge.endRowIndex - row) * this.rowHeight };
+    }
     return { left: this.lefts[column], top: row * this.rowHeight, width: this.lefts[column + 1] - this.lefts[column], height: this.rowHeight };
   }
 
@@ -152,12 +161,14 @@ export class Grid extends EventTarget {
     for (let row = first; row < last; row += 1) {
       const line = this.data.rows[row] ?? [];
       for (let column = from; column < to; column += 1) {
+        if (this.#covered(row, column)) continue;
         const cell = line[column] ?? null;
-        const { left, top, width } = this.rect({ row, column });
+        const box = this.isCheckbox({ row, column });
+        const { left, top, width, height: tall } = this.rect({ row, column });
         const node = document.createElement("div");
         const at = this.fresh.get(`${row},${column}`);
-        node.className = `cell ${kind(cell)}${row === 0 ? " top" : ""}${this.#locked(row, column) ? " locked" : ""}`;
-        node.style.cssText = `left:${left}px;top:${top}px;width:${width}px`;
+        node.className = `cell ${kind(cell)}${row === 0 ? " top" : ""}${this.#locked(row, column) ? " locked" : ""}${this.data.hidden_rows?.includes(row) ? " hid" : ""}`;
+        node.style.cssText = `left:${left}px;top:${top}px;width:${width}px${tall === this.rowHeight ? "" : `;height:${tall}px`}`;
         if (at !== undefined && now - at < FRESH) {
           node.classList.add("fresh");
           node.style.animationDelay = `${at - now}ms`;
@@ -165,7 +176,7 @@ export class Grid extends EventTarget {
         node.dataset.at = cellName(row, column);
         node.id = `at-${node.dataset.at}`;
         node.setAttribute("role", "gridcell");
-        node.textContent = shown(cell);
+        node.textContent = box && typeof cell === "boolean" ? (cell ? "☑" : "☐") : shown(cell);
         made.push(node);
       }
     }
@@ -212,10 +223,18 @@ export class Grid extends EventTarget {
     });
   }
 
+  get #merges() { return this.data.merges ?? []; }
+
+  #covered(row, column) {
+    return this.#merges.some((area) => within(area, row, column) && (row !== area.startRowIndex || column !== area.startColumnIndex));
+  }
+
+  isCheckbox({ row, column }) {
+    return (this.data.checkboxes ?? []).some((area) => within(area, row, column));
+  }
+
   #locked(row, column) {
-    return this.data.protected.some((area) =>
-      row >= (area.startRowIndex ?? 0) && row < (area.endRowIndex ?? Infinity)
-      && column >= (area.startColumnIndex ?? 0) && column < (area.endColumnIndex ?? Infinity));
+    return this.data.protected.some((area) => within(area, row, column));
   }
 
   // A column is as wide as what stands near its top, within reason.

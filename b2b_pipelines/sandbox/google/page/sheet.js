@@ -14,6 +14,7 @@ const editor = view.querySelector(".editor");
 let sheetId = Number(/gid=(\d+)/.exec(location.hash)?.[1] ?? 0);
 let version = 0;
 let tabs = [];
+let about = { trashed: false, office_file: false };
 
 // Seeing
 
@@ -112,7 +113,10 @@ async function change(...edits) {
   } catch (problem) {
     say(problem.message);
   }
-  try { await pulse(); } catch (problem) { say(problem.message); }
+  try {
+    await pulse();
+    about = await ask(`/spreadsheets/${id}`);
+  } catch (problem) { say(problem.message); }
 }
 
 function type({ row, column }, text) {
@@ -228,6 +232,7 @@ view.addEventListener("keydown", (event) => {
   else if (event.key === "Delete" || event.key === "Backspace") clear();
   else if (ctrl && event.key.toLowerCase() === "a") grid.select({ row: 0, column: 0 }, { row: grid.data.row_count - 1, column: grid.data.column_count - 1 }, { scroll: false });
   else if (event.key === "ContextMenu" || (event.shiftKey && event.key === "F10")) cellMenu(grid.rect(grid.anchor));
+  else if (event.key === " " && grid.isCheckbox(grid.anchor)) tick();
   else if (event.key.length === 1 && !ctrl && !event.altKey) openEditor(event.key);
   else return;
   event.preventDefault();
@@ -320,11 +325,28 @@ const MENUS = {
     ["Clear", clear, { key: "Del" }],
     ["Fill down", fillDown, { off: grid.box.top === grid.box.bottom }],
     null,
+    ["Merge cells", () => change({ op: "merge", cells: grid.range }), { off: !grid.range.includes(":") }],
+    ["Unmerge", () => change({ op: "unmerge", cells: grid.range }), { off: !grid.data.merges?.length }],
+    ["Insert checkboxes", () => change({ op: "checkbox", cells: grid.range })],
+    ["Tick or untick", tick, { key: "Space", off: !grid.isCheckbox(grid.anchor) }],
+    ["Plain text", () => change({ op: "plain_text", cells: grid.range })],
+    ["Convert to table", () => change({ op: "make_table", cells: grid.range }), { off: !grid.range.includes(":") }],
+    ["Filter: hide the selected rows", hideByFilter],
+    ["Remove the filter", () => change({ op: "remove_filter" })],
+    null,
     ["Protect the selection", () => change({ op: "protect", cells: grid.range })],
     ["Protect the tab", () => change({ op: "protect" })],
     ["Remove every protection", () => change({ op: "unprotect" }), { off: !grid.data.protected?.length }],
   ],
 };
+
+MENUS.file = () => [
+  ["Move to the bin", () => change({ op: "trash", sheet_id: undefined }), { off: about.trashed }],
+  ["Restore from the bin", () => change({ op: "restore_from_trash", sheet_id: undefined }), { off: !about.trashed }],
+  null,
+  ["Be an Excel file", () => change({ op: "make_office_file", sheet_id: undefined }), { off: about.office_file }],
+  ["Save as Google Sheets", () => change({ op: "make_office_file", sheet_id: undefined, office_file: false }), { off: !about.office_file }],
+];
 
 const ACTS = {
   "sort-up": () => change({ op: "sort", column: letters(grid.anchor.column) }),
@@ -349,6 +371,17 @@ function fillDown() {
   change(...columns.map((column) => ({ op: "fill_down", where: cellName(top, column), to_row: bottom + 1 })));
 }
 
+function tick() {
+  change({ op: "tick", where: cellName(grid.anchor.row, grid.anchor.column), ticked: grid.at(grid.anchor.row, grid.anchor.column) !== true });
+}
+
+function hideByFilter() {
+  const { top, bottom } = grid.box;
+  const last = cellName(Math.max(bottom, grid.data.rows.length - 1), grid.data.column_count - 1);
+  const hide = Array.from({ length: bottom - top + 1 }, (_, place) => top + place + 1);
+  change({ op: "filter", cells: `A1:${last}`, hide: hide.filter((row) => row > 1) });
+}
+
 function cellMenu({ left, top, width, height }) {
   const box = view.getBoundingClientRect();
   menuAt(box.left + left - view.scrollLeft + width / 2, box.top + top - view.scrollTop + height, wholeMenu());
@@ -360,7 +393,7 @@ function wholeMenu() {
     ["Sort the tab Z → A by this column", ACTS["sort-down"]],
     null, ...MENUS.rows().slice(0, 3), ...MENUS.rows().slice(7, 8),
     null, ...MENUS.columns().filter((item) => item !== null),
-    null, ...MENUS.cells().slice(1, 3),
+    null, ...MENUS.cells().slice(1, 9),
   ];
 }
 
@@ -438,6 +471,7 @@ function tabMenu(tab, button) {
   const move = (index) => change({ op: "move_tab", sheet_id: tab.sheet_id, index });
   menuAt(box.left, box.top - 190, [
     ["Rename", () => renameTab(tab, [...$("tabs").children][place])],
+    ["Duplicate", () => change({ op: "copy_tab", sheet_id: tab.sheet_id })],
     ["Move left", () => move(place - 1), { off: place === 0 }],
     ["Move right", () => move(place + 1), { off: place === tabs.length - 1 }],
     null,
@@ -480,12 +514,13 @@ $("add-tab").addEventListener("click", async () => {
 // Sharing and requests
 
 async function sharing() {
-  const about = await ask(`/spreadsheets/${id}`);
+  about = await ask(`/spreadsheets/${id}`);
   const owner = element("li", {}, about.owner, element("span", { textContent: "owner" }));
-  $("shared").replaceChildren(owner, ...about.shared_with.map((email) => {
+  const people = [...about.shared_with.map((email) => [email, "editor"]), ...about.viewers.map((email) => [email, "viewer"])];
+  $("shared").replaceChildren(owner, ...people.map(([email, role]) => {
     const remove = element("button", { type: "button", textContent: "Remove" });
     remove.addEventListener("click", () => spread({ op: "unshare", email }));
-    return element("li", {}, email, remove);
+    return element("li", {}, email, element("span", { textContent: role }), remove);
   }));
   $("public").checked = about.public;
   $("link").value = about.url;
@@ -499,7 +534,7 @@ async function spread(one) {
 $("share").addEventListener("click", async () => { await sharing(); $("sharing").showModal(); });
 $("share-with").addEventListener("submit", (event) => {
   event.preventDefault();
-  spread({ op: "share", email: event.target.email.value.trim() });
+  spread({ op: "share", email: event.target.email.value.trim(), role: event.target.role.value });
   event.target.reset();
 });
 $("public").addEventListener("change", () => spread({ op: "share_with_everyone", public: $("public").checked }));
@@ -526,7 +561,7 @@ $("requests").addEventListener("click", async () => { await requests(); $("log")
 $("log-reset").addEventListener("click", async () => { await ask("/requests", { method: "DELETE" }); await requests(); });
 
 try {
-  const about = await ask(`/spreadsheets/${id}`);
+  about = await ask(`/spreadsheets/${id}`);
   if (!about.tabs.some((tab) => tab.sheet_id === sheetId)) sheetId = about.tabs[0].sheet_id;
   await load();
   grid.select({ row: 0, column: 0 });

@@ -1,0 +1,116 @@
+"""What a manager reads for each answer of Google's, as `docs/google-errors.md` lists it.
+
+The page is made from what the commands print: `UPDATE_DOCS=1 pytest tests/cli/test_google_errors.py` writes it.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from b2b_pipelines.sandbox import Sandbox
+
+ADDRESS = "b2b@sandbox.test"
+PAGE = Path(__file__).parents[2] / "docs" / "google-errors.md"
+HEAD = """# Google's refusals and what they mean
+
+Made by `tests/cli/test_google_errors.py`, which sends each body and notes what `b2b sheet sync` prints. `ADDRESS` stands for
+the address of the installation's account. `google_refused` concerns the account, so it fails all contracts alike.
+
+| Google answers | to a | error | message |
+|---|---|---|---|
+"""
+
+
+def body(status: int, name: str, message: str, reason: str | None = None) -> dict[str, Any]:
+    """A body as Google sends it today: no `errors` list, the reason in `details`."""
+    error: dict[str, Any] = {"code": status, "message": message, "status": name}
+    if reason:
+        error["details"] = [
+            {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": "googleapis.com"}
+        ]
+    return {"error": error}
+
+
+DENIED = "The caller does not have permission"
+ANSWERS: list[tuple[str, str, int, Any]] = [
+    ("404 NOT_FOUND", "read", 404, body(404, "NOT_FOUND", "Requested entity was not found.")),
+    ("403 without a reason", "read", 403, body(403, "PERMISSION_DENIED", DENIED)),
+    ("403 without a reason", "write", 403, body(403, "PERMISSION_DENIED", DENIED)),
+    *(
+        (f"403 {reason}", "read", 403, body(403, "PERMISSION_DENIED", words, reason))
+        for reason, words in {
+            "SERVICE_DISABLED": "Google Sheets API has not been used in project 42 before or it is disabled.",
+            "CONSUMER_SUSPENDED": "Permission denied: Consumer 'projects/42' has been suspended.",
+            "USER_PROJECT_DENIED": "Caller does not have required permission to use project 42.",
+            "BILLING_DISABLED": "This API method requires billing to be enabled.",
+            "ACCESS_TOKEN_SCOPE_INSUFFICIENT": "Request had insufficient authentication scopes.",
+            "SECURITY_POLICY_VIOLATED": "Request is prohibited by organization's policy.",
+        }.items()
+    ),
+    ("403, the page of a proxy", "read", 403, "<html><h1>Access Denied</h1></html>"),
+    (
+        "401 UNAUTHENTICATED",
+        "read",
+        401,
+        body(401, "UNAUTHENTICATED", "Request had invalid authentication credentials."),
+    ),
+    (
+        "400 FAILED_PRECONDITION",
+        "read",
+        400,
+        body(400, "FAILED_PRECONDITION", "This operation is not supported for this document"),
+    ),
+    (
+        "400, a protected range",
+        "write",
+        400,
+        body(400, "INVALID_ARGUMENT", "You are trying to edit a protected cell or object."),
+    ),
+    (
+        "400, ten million cells",
+        "write",
+        400,
+        body(
+            400,
+            "INVALID_ARGUMENT",
+            "This action would increase the number of cells in the workbook above the limit of 10000000 cells.",
+        ),
+    ),
+    ("400, anything else", "write", 400, body(400, "INVALID_ARGUMENT", "Invalid value at 'requests[0]'")),
+    ("408", "read", 408, body(408, "DEADLINE_EXCEEDED", "Request timed out.")),
+    ("409 ABORTED", "read", 409, body(409, "ABORTED", "The operation was aborted.")),
+    ("499 CANCELLED", "read", 499, body(499, "CANCELLED", "The operation was cancelled.")),
+    ("503 UNAVAILABLE", "write", 503, body(503, "UNAVAILABLE", "The service is currently unavailable.")),
+]
+
+
+@pytest.fixture
+def contract(run, courses, sandbox: Sandbox, tmp_path, monkeypatch) -> None:
+    key = tmp_path / "key.json"
+    key.write_text(json.dumps(sandbox.google.make_service_account(ADDRESS)))
+    monkeypatch.setenv("B2B_GOOGLE_SERVICE_ACCOUNT_FILE", str(key))
+    monkeypatch.setenv("B2B_GOOGLE_SHEETS_URL", sandbox.url)
+    monkeypatch.setenv("B2B_GOOGLE_DRIVE_URL", sandbox.url)
+    made = sandbox.google.create_spreadsheet("Acme", [ADDRESS])
+    run("b2b_contract create Acme Acme non-sso --create --max-learners 3 --sheet", sandbox.google.spreadsheet_url(made))
+    run("b2b_contract courseware acme course-v1:UAI+C1")
+
+
+def test_each_answer_is_told_as_the_page_says(run, contract, sandbox: Sandbox, monkeypatch):
+    monkeypatch.setattr("b2b_pipelines.vendors.google_sheets.client.LONGEST_BACKOFF", 0)
+    rows = []
+    for name, kind, status, answer in ANSWERS:
+        sandbox.faults.answer(status, answer, kind=kind, times=5)
+        done = run("b2b sheet sync acme --json")
+        sandbox.faults.clear()
+        assert done.status == 1, name
+        error = done.json["error"]
+        message = error["message"].replace(ADDRESS, "ADDRESS").replace("|", "\\|")
+        rows.append(f"| {name} | {kind} | `{error['code']}` | {message} |")
+    text = HEAD + "\n".join(rows) + "\n"
+    if os.environ.get("UPDATE_DOCS"):
+        PAGE.write_text(text, encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == text
