@@ -1,5 +1,6 @@
 """Bringing plans and licenses in: from files, and from license-manager."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -149,6 +150,17 @@ class _Reading:
     asked: Collection[UUID]
     licenses: Sequence[ListedLicense]
 
+    @property
+    def incomplete(self) -> list[UUID]:
+        """The plans of which fewer licenses came than license-manager counts: the missing ones are not gone."""
+        read = Counter(row.plan for row in self.licenses)
+        plans = [plan for agreement in self.agreements for plan in agreement.plans]
+        return [
+            plan.uuid
+            for plan in plans
+            if plan.counts and plan.uuid in self.asked and read[plan.uuid] < plan.counts.given_out
+        ]
+
 
 def _take_in(session: Session, reading: _Reading, now: datetime, hold: timedelta) -> Imported:
     customer, agreements, licenses = reading.customer, reading.agreements, reading.licenses
@@ -180,7 +192,7 @@ def _take_in(session: Session, reading: _Reading, now: datetime, hold: timedelta
     imported = _merge(session, LISTED_PLAN, LISTED_LICENSE, now, hold)
     if all(agreement.lists_renewals for agreement in agreements):
         listed.merge_renewals(session, customer, _renewal_rows(agreements, now))
-    unseen = listed.mark_seen(session, customer, [plan.uuid for plan in refused], now)
+    unseen = listed.mark_seen(session, customer, [plan.uuid for plan in refused] + reading.incomplete, now)
     brakes.forget_retired(session, customer)
     return replace(imported, unseen=unseen, refused=refused)
 
