@@ -135,7 +135,7 @@ def read_license_manager(
 
 
 def _is_asked(counts: LicenseCounts | None, *, known_holders: bool) -> bool:
-    """Return whether a plan's licenses are read: somebody holds one, or nobody does any more of those who did."""
+    """Return whether a plan's licenses are read: one is held, or those that were known as held are revoked now."""
     if counts is None or counts.assigned + counts.activated:
         return True
     return counts.revoked > 0 and known_holders
