@@ -1,7 +1,8 @@
 """`b2b doctor`: what is on, what is off, and why."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Annotated
 
 import typer
 from sqlalchemy import text
@@ -9,6 +10,7 @@ from sqlalchemy import text
 from b2b_pipelines.academies.selection import read_selection
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
+from b2b_pipelines.doctor import Reply, ask_services
 from b2b_pipelines.errors import B2BError, InvalidInput
 from b2b_pipelines.licenses import service as licenses
 from b2b_pipelines.settings import Settings
@@ -24,20 +26,42 @@ class Finding:
     says: str
 
 
-def doctor(as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """List what this installation can do, what it cannot, and which settings are missing for it."""
+def doctor(
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Sign in at each service that is on, and make one harmless request.")
+    ] = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """List what this installation can do, what it cannot, and which settings are missing for it.
+
+    With --ask, exit status 1 when a service that is on does not work, and which role is missing there.
+    """
     with console.surroundings() as here:
         findings = [_database(here), *_vendors(here.settings)]
         if findings[0].on:
             findings += _purged(here)
         share_with = _share_with(here.settings)
+        replies = _asked(here, findings) if ask else []
     rows = [asdict(finding) for finding in findings]
     if as_json:
-        console.print_json({"capabilities": rows, "share_sheets_with": share_with})
+        asked = [asdict(reply) | {"role": reply.role} for reply in replies]
+        console.print_json({"capabilities": rows, "share_sheets_with": share_with, **({"asked": asked} if ask else {})})
     else:
         shown = [row | {"on": "on" if row["on"] else "off"} for row in rows]
         console.print_rows(shown, {"capability": "Capability", "on": "", "says": "What to know"}, as_json=False)
-    raise typer.Exit(0 if findings[0].on else 1)
+        for reply in replies:
+            console.say(f"{reply.capability}: {'works' if reply.works else 'DOES NOT WORK'}: {reply.says}")
+            if not reply.works:
+                console.say(f"{reply.capability} needs {reply.role}.")
+    raise typer.Exit(0 if findings[0].on and all(reply.works for reply in replies) else 1)
+
+
+def _asked(here: Surroundings, findings: Sequence[Finding]) -> list[Reply]:
+    """Ask the services; nothing is asked without a database, which keeps the pace of requests to Google."""
+    if not findings[0].on:
+        return []
+    return ask_services(here.settings, here.database.engine, [finding.capability for finding in findings if finding.on])
 
 
 def _share_with(settings: Settings) -> str | None:
@@ -68,7 +92,7 @@ def _vendors(settings: Settings) -> Iterator[Finding]:
         "B2B_OAUTH_CLIENT_SECRET": settings.oauth_client_secret,
     }
     lms = {"B2B_LMS_URL": settings.lms_url, **client}
-    yield _needs("studio", "re-runs are made in edX", {"B2B_STUDIO_URL": settings.studio_url, **lms})
+    yield _needs("studio", "contract runs are made in edX", {"B2B_STUDIO_URL": settings.studio_url, **lms})
     yield _needs("lms", "enrollments are ended and learners unlinked", lms)
     yield _needs(
         "license_manager", "licenses are read", {"B2B_LICENSE_MANAGER_URL": settings.license_manager_url, **lms}

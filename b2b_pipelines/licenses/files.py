@@ -2,27 +2,39 @@
 
 A CSV file has a heading; a JSON file is a list of objects. An empty value is none. Columns that are not ours are left
 alone and named in `ignored`. Addresses are taken as they are: whether one is well-formed is the LMS's to say.
+
+CSV is read as Excel and databases write it: a byte order mark, `sep=,` in the first line, headings in any case, unnamed
+columns without values and lines of empty fields are passed over.
 """
 
 import csv
 import json
+import re
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from b2b_pipelines.errors import InvalidInput
 from b2b_pipelines.licenses.rules import LicenseStatus
 from b2b_pipelines.values import storable, utc
 
+if TYPE_CHECKING:
+    from _csv import Reader
+
 TRUE = frozenset({"true", "t", "yes", "1"})
 FALSE = frozenset({"false", "f", "no", "0"})
 LARGEST_ID = 2**63 - 1
 LONGEST_CELL = 1 << 20
+OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 Parse = Callable[[object], object]
+
+
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?,*[\r\n]*', re.IGNORECASE)
 
 
 def _text(value: object) -> str:
@@ -153,12 +165,10 @@ class RecordFile:
             raise InvalidInput(f"{path} is not a text file in UTF-8") from None
         known = {column.name for column in columns}
         opened.given = frozenset(headings) & known
-        opened.ignored = tuple(heading for heading in headings if heading not in known)
+        opened.ignored = tuple(heading for heading in headings if heading and heading not in known)
         missing = [column.name for column in columns if column.required and column.name not in opened.given]
         if missing and opened.place == "line":
-            raise InvalidInput(
-                f"{path} has no {', '.join(missing)}: its columns are {', '.join(c.name for c in columns)}"
-            )
+            raise InvalidInput(f"{path} has no {', '.join(missing)}: {_columns_there(headings)}")
         return opened
 
     def __iter__(self) -> Iterator[Record]:
@@ -190,28 +200,56 @@ class RecordFile:
 
     def _read_csv(self) -> list[str]:
         csv.field_size_limit(LONGEST_CELL)
-        lines = self._lines()
-        reader = csv.reader(lines, strict=True)
+        reader, skipped = self._reader()
         try:
-            headings = [heading.strip() for heading in next(reader, [])]
+            headings = next(reader, None) or []
         except csv.Error as error:
-            raise InvalidInput(f"{self.path} line 1: {error}") from None
-        finally:
-            lines.close()
-        if len(set(headings)) < len(headings):
+            raise InvalidInput(f"{self.path} line {skipped + 1}: {error}") from None
+        self._refuse_other_separators(headings)
+        headings = self._understood(headings)
+        named = [heading for heading in headings if heading]
+        if len(set(named)) < len(named):
             raise InvalidInput(f"{self.path} has a column twice")
         self._records = self._csv_records(headings)
         return headings
+
+    def _reader(self) -> "tuple[Reader, int]":
+        """Return a reader of the lines behind Excel's `sep=`, and the number of lines before it."""
+        lines = self._lines()
+        first = next(lines, "")
+        separator = SEPARATOR_LINE.fullmatch(first)
+        if separator is None:
+            return csv.reader(chain([first] if first else [], lines), strict=True), 0
+        if separator[1] != ",":
+            raise self._separated_by(separator[1])
+        return csv.reader(lines, strict=True), 1
+
+    def _refuse_other_separators(self, headings: list[str]) -> None:
+        names = {column.name for column in self.columns}
+        for separator in OTHER_SEPARATORS:
+            parts = [part.strip().strip('"').lower() for heading in headings for part in heading.split(separator)]
+            if len(parts) > len(headings) and names.isdisjoint(map(str.lower, headings)) and len(names & {*parts}) > 1:
+                raise self._separated_by(separator)
+
+    def _separated_by(self, separator: str) -> InvalidInput:
+        named = OTHER_SEPARATORS.get(separator, repr(separator))
+        return InvalidInput(f"{self.path} is separated by {named}: save it as CSV separated by commas")
+
+    def _understood(self, headings: list[str]) -> list[str]:
+        """Return the headings with the names of our columns in lower case, whatever their case in the file."""
+        names = {column.name for column in self.columns}
+        stripped = [heading.strip() for heading in headings]
+        return [heading.lower() if heading.lower() in names else heading for heading in stripped]
 
     def _lines(self) -> Generator[str, None, None]:
         with self.path.open(encoding="utf-8-sig", newline="") as file:
             yield from file
 
     def _csv_records(self, headings: list[str]) -> Iterator[tuple[int, Mapping[str, object]]]:
-        reader = csv.reader(self._lines(), strict=True)
+        reader, skipped = self._reader()
         next(reader)
         while True:
-            number = reader.line_num + 1
+            number = reader.line_num + skipped + 1
             try:
                 cells = next(reader)
             except StopIteration:
@@ -219,10 +257,23 @@ class RecordFile:
             except csv.Error as error:
                 self.fault(number, f"is not CSV: {error}")
                 return
-            if cells and len(cells) != len(headings):
-                self.fault(number, f"has {len(cells)} values for {len(headings)} columns")
-            elif cells:
-                yield number, dict(zip(headings, cells, strict=True))
+            values = self._values(number, headings, cells)
+            if values is not None:
+                yield number, values
+
+    def _values(self, number: int, headings: list[str], cells: list[str]) -> Mapping[str, object] | None:
+        """Return a line's values by column; None for a line of empty fields, and for one that is refused."""
+        if not any(cell.strip() for cell in cells):
+            return None
+        width = max((place for place, heading in enumerate(headings, 1) if heading), default=0)
+        unnamed = [cell for cell, heading in zip(cells, headings, strict=False) if not heading]
+        if len(cells) < width or any(cell.strip() for cell in cells[len(headings) :]):
+            self.fault(number, f"has {len(cells)} values for {len(headings)} columns")
+        elif any(cell.strip() for cell in unnamed):
+            self.fault(number, "has a value in a column without a name")
+        else:
+            return {heading: cell for heading, cell in zip(headings, cells, strict=False) if heading}
+        return None
 
     def _read_json(self) -> list[str]:
         self.place = "record"
@@ -242,3 +293,8 @@ class RecordFile:
                 yield number, record
             else:
                 self.fault(number, "is not an object")
+
+
+def _columns_there(headings: list[str]) -> str:
+    named = [heading for heading in headings if heading]
+    return f"its columns are {', '.join(named)}" if named else "it has no columns"

@@ -7,6 +7,9 @@
 | `GET, POST, DELETE /faults` | the faults that wait; one more (fields of `Fault`, without `call`); none |
 | `PUT /latency` | `{"seconds": 0.2}` before every answer |
 | `DELETE /world` | be as new |
+
+Vendors have doors of their own beside these: `open_edx/doors.py` (LMS, Studio), `license_manager/doors.py`,
+`enterprise_catalog` and `google/desk.py`.
 """
 
 from dataclasses import asdict

@@ -12,7 +12,7 @@ from b2b_pipelines.errors import TransientError
 from b2b_pipelines.vendors.http import AnswerMalformed, Authorization, HttpClient, Patience, VendorRefused
 
 PAGE_SIZE = 100
-ROLE_FOR_CATALOGS = "catalogs take the role enterprise_openedx_operator; academies take none"
+REFUSED_TO_THE_USER = (401, 403, 404)
 QUIET_PASSES = 8
 """After so many readings of the whole list that brought nothing new, what is missing is missing."""
 
@@ -27,15 +27,14 @@ class ListUnsettled(TransientError):
 class CatalogAnswer:
     """What enterprise-catalog said about a customer, each row as it came, in an order that does not depend on its own.
 
-    `content_hash` is the same whenever it said the same. `catalogs` keep the order in which they were listed.
-    `catalogs_note` says why they are empty, when enterprise-catalog refuses or hides them: a user without a role may
-    read academies and no catalogs (recorded: `catalogs-no-role`, `catalogs-staff-without-role`).
+    `content_hash` is the same whenever it said the same. `catalogs` keep the order in which they were listed. `notes`
+    say what a person may want to know about an answer that is complete without it.
     """
 
     academies: list[Any]
     catalogs: list[Any]
     content_hash: str
-    catalogs_note: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 class EnterpriseCatalog:
@@ -68,12 +67,26 @@ class EnterpriseCatalog:
     def read(self, customer: UUID) -> CatalogAnswer:
         """Every academy and every catalog of the customer. Raises `ListUnsettled` when the academies stay incomplete.
 
-        Catalogs that are refused (403) or not shown are a note, not a failure.
+        Standard servers refuse the list of catalogs, or show it empty, to a user without a role in the customer whom
+        they let read the academies: that is a note.
         """
         academies = sorted(self.academies(customer), key=_canonical)
-        catalogs, note = self._catalogs_or_note(customer)
+        catalogs, notes = self._catalogs_if_allowed(customer)
         digest = sha256(f"{_canonical(academies)}\n{_canonical(catalogs)}".encode()).hexdigest()
-        return CatalogAnswer(academies, catalogs, digest, note)
+        return CatalogAnswer(academies, catalogs, digest, notes)
+
+    def _catalogs_if_allowed(self, customer: UUID) -> tuple[list[Any], tuple[str, ...]]:
+        try:
+            catalogs = self.catalogs(customer)
+        except VendorRefused as error:
+            if error.status not in REFUSED_TO_THE_USER:
+                raise
+            what = f"refuses enterprise-catalogs/ ({error.status})"
+        else:
+            if catalogs:
+                return catalogs, ()
+            what = "lists no catalogs for the customer"
+        return [], (f"enterprise-catalog {what}: no catalog query ids come from there",)
 
     def academies(self, customer: UUID) -> list[Any]:
         """Every row of `/academies/`, as it came, each academy once.
@@ -98,17 +111,6 @@ class EnterpriseCatalog:
     def catalogs(self, customer: UUID) -> list[Any]:
         """Every row of `/enterprise-catalogs/`, as it came, in its order (that of creation)."""
         return [row for page in self._pages("/api/v1/enterprise-catalogs/", customer) for row in page["results"]]
-
-    def _catalogs_or_note(self, customer: UUID) -> tuple[list[Any], str | None]:
-        try:
-            catalogs = self.catalogs(customer)
-        except VendorRefused as error:
-            if error.status != 403:
-                raise
-            return [], f"{error.message} ({ROLE_FOR_CATALOGS})"
-        if catalogs:
-            return catalogs, None
-        return [], f"enterprise-catalog lists no catalogs of customer {customer} ({ROLE_FOR_CATALOGS})"
 
     def _pages(self, path: str, customer: UUID) -> Iterator[Mapping[str, Any]]:
         number = 1

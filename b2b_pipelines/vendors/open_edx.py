@@ -186,7 +186,7 @@ class EnterpriseLms:
         """Unlink these learners (at most 100 at once) from the customer, so that they may be linked again.
 
         Also returns for addresses that are unknown or unlinked already. Raises `AddressesRefused` (400) when an
-        address is malformed: nobody is unlinked then.
+        address is malformed: no learner is unlinked then.
         """
         path = UNLINK.format(customer=customer)
         # Always sent: left out it means false, which no later call can correct.
@@ -214,10 +214,19 @@ class EnterpriseLms:
             for learner in self._users(customer, wanted[start : start + AT_ONCE])
         ]
 
-    def lists_anybody(self, customer: UUID) -> bool:
-        """Return whether the listing shows any learner of the customer.
+    def may_expire(self) -> None:
+        """Ask for the end of no license's enrollments. Raises `VendorRefused` (403) for a user without the role.
 
-        False when nobody is linked, and when the caller is not Django staff: such a caller sees only themselves
+        The LMS checks the role before it misses the licenses (recorded: `expiration-no-licenses`, 400).
+        """
+        body: dict[str, Any] = {"expired_license_uuids": [], "ignore_enrollments_modified_after": None}
+        response = self.http.request("POST", EXPIRE, body=body, expect=[200, 400])
+        _refuse_web_page(response, EXPIRE)
+
+    def lists_anybody(self, customer: UUID | None = None) -> bool:
+        """Return whether the listing shows any learner of the customer, or of any customer.
+
+        False when no learner is linked, and when the caller is not Django staff: such a caller sees only themselves
         (recorded: `learners-operator-not-staff`), so an empty answer about one learner confirms nothing.
         """
         return next(self._learners(customer, {}), None) is not None
@@ -228,11 +237,12 @@ class EnterpriseLms:
         return [learner for learner in self._learners(customer, params) if learner.user_id in user_ids]
 
     def _learners(
-        self, customer: UUID, params: Mapping[str, str], *, private: Sequence[str] = ()
+        self, customer: UUID | None, params: Mapping[str, str], *, private: Sequence[str] = ()
     ) -> Iterator[LinkedLearner]:
+        whose = {} if customer is None else {"enterprise_customer_uuid": str(customer)}
         page = 1
         while True:
-            query = {"enterprise_customer_uuid": str(customer), **params, "page": page, "page_size": AT_ONCE}
+            query = {**whose, **params, "page": page, "page_size": AT_ONCE}
             answer = self.http.json("GET", LEARNERS, params=query, private=private)
             try:
                 learners, last = [_learner(row) for row in answer["results"]], not answer["next"]

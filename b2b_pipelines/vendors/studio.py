@@ -1,4 +1,4 @@
-"""Open edX Studio: course runs that are made as clones of others, under a key that we name.
+"""Open edX Studio: course runs that are made as clones of others, under a key that the caller names.
 
 `rerun/` is not used: it takes the organization of the source run, whatever it is asked for (recorded:
 `rerun-with-another-org`), and refuses a schedule without an end.
@@ -78,7 +78,7 @@ class Studio:
         self._clone(run, patience)
         self._describe(run, patience)
 
-    def admits_us(self) -> None:
+    def check_access(self) -> None:
         """Ask for a run that does not exist. Raises `VendorRefused` (403) when the user is not Django staff.
 
         Studio checks the permission before it looks for the run, so 404 means that the user may work with runs.

@@ -11,6 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.definitions import defs
+from b2b_pipelines.sandbox import Sandbox
+from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET, callers
 from tests.sheets.conftest import Delivery
 
 Deliver = Callable[..., Delivery]
@@ -135,3 +137,31 @@ def test_a_snapshot_is_loaded_as_a_data_frame(deliver: Deliver, instance: Dagste
     frame = defs.load_asset_value("sheet_snapshots", partition_key=delivery.slug, instance=instance)
     assert list(frame["Enrollment Code"]) == delivery.codes()
     assert list(frame["row"]) == [2, 3, 4]
+
+
+def test_a_run_that_studio_refuses_warns_and_is_made_by_the_next_run(
+    deliver: Deliver, instance: DagsterInstance, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("B2B_STUDIO_URL", sandbox.studio.url)
+    monkeypatch.setenv("B2B_LMS_URL", sandbox.lms.url)
+    monkeypatch.setenv("B2B_OAUTH_CLIENT_ID", CLIENT_ID)
+    monkeypatch.setenv("B2B_OAUTH_CLIENT_SECRET", CLIENT_SECRET)
+    delivery = deliver()
+    sandbox.lms.accounts.act_as(callers.OPERATOR_NOT_STAFF)
+    (refused,) = in_edx(run(instance, [delivery.slug]))
+    assert (refused.passed, refused.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert refused.partition == delivery.slug
+    assert "403" in str(refused.description)
+    sandbox.lms.accounts.act_as(callers.OPERATOR)
+    (made,) = in_edx(run(instance, [delivery.slug]))
+    assert made.passed
+    assert sandbox.studio.runs
+
+
+def in_edx(result: ExecuteInProcessResult) -> list[Any]:
+    return [
+        event.asset_check_evaluation_data
+        for event in result.all_events
+        if event.event_type is Type.ASSET_CHECK_EVALUATION
+        and event.asset_check_evaluation_data.check_name == "runs_are_in_edx"
+    ]

@@ -346,7 +346,7 @@ def test_a_line_is_where_its_record_begins(files: Files) -> None:
     ("content", "message"),
     [
         pytest.param(b"", "has no uuid, enterprise_customer_uuid, title", id="empty"),
-        pytest.param(b"uuid;title\n", "has no uuid", id="semicolons"),
+        pytest.param(b"uuid;title\n", "is separated by semicolons", id="semicolons"),
         pytest.param(b"uuid,uuid\n", "has a column twice", id="twice"),
         pytest.param(b"\xff\xfe\x00", "is not a text file in UTF-8", id="utf-16"),
         pytest.param(b"uuid\n\xff", "is not a text file in UTF-8", id="latin-1-later"),
@@ -468,3 +468,67 @@ def test_addresses_survive_whatever_is_in_them(files: Files, emails: list[str | 
     with files.database.session() as session:
         for number, email in enumerate(emails):
             assert session.get_one(License, UUID(int=number)).user_email == (email or None)
+
+
+HEADING = "uuid,enterprise_customer_uuid,title,start_date,expiration_date"
+VALUES = f"{PLAN},{CUSTOMER},Plan,2025-01-01T00:00:00Z,2026-01-01T00:00:00Z"
+
+
+def import_text(files: Files, content: str | bytes) -> Imported:
+    path = files.folder / "plans.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with files.database.session() as session:
+        return service.import_files(session, path, None, NOW)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(f"\ufeff{HEADING}\r\n{VALUES}\r\n", id="byte-order-mark"),
+        pytest.param(f"sep=,\r\n{HEADING}\r\n{VALUES}\r\n", id="sep"),
+        pytest.param(f"\ufeffSEP=,\n{HEADING}\n{VALUES}", id="byte-order-mark-and-sep"),
+        pytest.param(f'"sep=,"\n{HEADING}\n{VALUES}', id="quoted-sep"),
+        pytest.param(f"{HEADING.upper()}\n{VALUES}", id="upper-case-headings"),
+        pytest.param(f"{HEADING.title()}\n{VALUES}", id="title-case-headings"),
+        pytest.param(f" {HEADING.replace(',', ' , ')}\n{VALUES}", id="blanks-around-headings"),
+        pytest.param(f"{HEADING},,\n{VALUES},,\n", id="unnamed-empty-columns"),
+        pytest.param(f"{HEADING},,\n{VALUES}\n", id="unnamed-empty-columns-of-the-heading-only"),
+        pytest.param(f"{HEADING}\n{VALUES},,\n", id="unnamed-empty-columns-of-a-line-only"),
+        pytest.param(f",{HEADING}\n ,{VALUES}\n", id="an-unnamed-first-column-of-blanks"),
+        pytest.param(f"{HEADING}\n,,,,\n{VALUES}\n , ,,,\n\n,,,,,,\n", id="lines-of-empty-fields"),
+        pytest.param(f"{HEADING}\r{VALUES}\r", id="old-line-ends"),
+    ],
+)
+def test_csv_is_read_as_excel_and_databases_write_it(files: Files, content: str) -> None:
+    done = import_text(files, content)
+    assert done.plans == Merged(created=1)
+    assert dict(done.ignored) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(f"{HEADING},\n{VALUES},secret", "line 2: has a value in a column without a name", id="unnamed"),
+        pytest.param(f"{HEADING}\n{VALUES},secret", "line 2: has 6 values for 5 columns", id="beyond-the-heading"),
+        pytest.param(f"sep=,\n{HEADING}\n\n{VALUES},secret", "line 4: has 6 values", id="line-numbers-behind-sep"),
+        pytest.param(
+            f"{HEADING}\n{VALUES}\n{VALUES}".replace(",", ";"),
+            "is separated by semicolons: save it as CSV",
+            id="semicolons",
+        ),
+        pytest.param(f"sep=;\n{HEADING}\n{VALUES}".replace(",", ";"), "is separated by semicolons", id="sep-semicolon"),
+        pytest.param(f"{HEADING}\n{VALUES}".replace(",", "\t"), "is separated by tabs", id="tabs"),
+        pytest.param(
+            f"id,{HEADING.removeprefix('uuid,')}\nx,{VALUES}",
+            "has no uuid: its columns are id, enterprise_customer_uuid, title, start_date, expiration_date",
+            id="a-column-is-missing",
+        ),
+        pytest.param("", "it has no columns", id="empty"),
+        pytest.param(f"{HEADING},Title\n{VALUES},x", "has a column twice", id="twice-in-another-case"),
+    ],
+)
+def test_a_csv_that_cannot_be_understood_is_refused_as_that(files: Files, content: str, message: str) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        import_text(files, content)
+    assert message in raised.value.message
+    assert "secret" not in raised.value.message

@@ -158,7 +158,7 @@ def test_catalogs_that_a_user_may_not_see_are_a_note_beside_the_academies(sandbo
     sandbox.lms.accounts.act_as(caller)
     answer = client.read(CUSTOMER)
     assert (len(answer.academies), answer.catalogs) == (1, [])
-    assert note in answer.catalogs_note and "enterprise_openedx_operator" in answer.catalogs_note
+    assert [note in each for each in answer.notes] == [True]
 
 
 def test_catalogs_that_fail_otherwise_fail_the_reading(sandbox, client):

@@ -9,7 +9,8 @@ import pytest
 
 from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.sandbox.license_manager import license_row, plan
-from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
+from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET, callers
+from b2b_pipelines.sandbox.open_edx.rest import Throttles
 from b2b_pipelines.vendors.http import AnswerMalformed, Patience, VendorRefused, VendorUnavailable
 from b2b_pipelines.vendors.license_manager import LicenseManager, ListedRenewal, ListingIncomplete
 from b2b_pipelines.vendors.open_edx import ClientCredentials
@@ -20,6 +21,8 @@ START, END = "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z"
 
 @pytest.fixture
 def license_manager(sandbox: Sandbox) -> Iterator[LicenseManager]:
+    """A client that does not pace itself, and a license-manager without limits."""
+    sandbox.license_manager.throttles = Throttles()
     credentials = ClientCredentials(sandbox.lms.url, CLIENT_ID, CLIENT_SECRET)
     client = LicenseManager(sandbox.license_manager.url, credentials, patience=Patience(first_wait=0.005), rates=())
     yield client
@@ -192,7 +195,7 @@ def test_an_answer_without_renewals_does_not_say_that_there_are_none(
     (agreement,) = license_manager.agreements(CUSTOMER)
     assert not agreement.lists_renewals
     assert (agreement.plans[0].plan_type, agreement.plans[0].counts) == (None, None)
-    assert agreement.plans[0].is_held, "a plan without counts was taken for one that nobody holds"
+    assert agreement.plans[0].is_held, "a plan without counts was taken for one without holders"
 
 
 def test_half_a_page_is_an_error(sandbox: Sandbox, license_manager: LicenseManager) -> None:
@@ -200,3 +203,33 @@ def test_half_a_page_is_an_error(sandbox: Sandbox, license_manager: LicenseManag
     sandbox.faults.malformed(vendor="license_manager")
     with pytest.raises(AnswerMalformed):
         license_manager.licenses(PLAN)
+
+
+def test_400_plans_of_100_customers_cost_at_most_500_requests(
+    sandbox: Sandbox, license_manager: LicenseManager
+) -> None:
+    customers = [UUID(int=1_000 + number) for number in range(100)]
+    for customer in customers:
+        plans = [UUID(int=customer.int * 10 + number) for number in range(4)]
+        sandbox.license_manager.put_agreement(customer, [plan(each, f"Plan {each}", START, END) for each in plans])
+        for each in plans[:3]:
+            seats = [
+                license_row(UUID(int=each.int * 10 + number), each, f"p{number}@example.com") for number in range(3)
+            ]
+            sandbox.license_manager.put_licenses(each, seats)
+    listed = 0
+    for customer in customers:
+        (agreement,) = license_manager.agreements(customer)
+        listed += sum(len(license_manager.licenses(each.uuid)) for each in agreement.plans if each.is_held)
+    assert listed == 900
+    assert license_manager.http.tally.total == 100 + 300
+
+
+def test_an_agreement_that_is_hidden_from_a_caller_reads_as_none(
+    sandbox: Sandbox, license_manager: LicenseManager
+) -> None:
+    sandbox.license_manager.put_agreement(CUSTOMER, [plan(PLAN, "A", START, END)])
+    assert license_manager.sees_any_agreement()
+    sandbox.lms.accounts.act_as(callers.STAFF_WITHOUT_ROLE)
+    assert license_manager.agreements(CUSTOMER) == []
+    assert not license_manager.sees_any_agreement()

@@ -8,9 +8,9 @@ from uuid import UUID
 import pytest
 
 from b2b_pipelines.sandbox import Sandbox
-from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
+from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET, callers
 from b2b_pipelines.vendors.http import AnswerMalformed, Patience, SignInUnavailable, VendorRefused, VendorUnavailable
-from b2b_pipelines.vendors.open_edx import ClientCredentials, EnterpriseLms
+from b2b_pipelines.vendors.open_edx import AddressesRefused, ClientCredentials, EnrollmentsNotEnded, EnterpriseLms
 
 CUSTOMER = UUID(int=1)
 QUICK = Patience(first_wait=0.005)
@@ -148,3 +148,63 @@ def test_a_time_out_given_as_text_is_a_number(sandbox: Sandbox, credentials: Cli
     with pytest.raises(VendorUnavailable):
         client.is_linked(CUSTOMER, "jane@example.com")
     client.close()
+
+
+def test_learners_are_found_by_user_id_whatever_their_address(sandbox: Sandbox, lms: EnterpriseLms) -> None:
+    sandbox.lms.link(CUSTOMER, {f"p{number:03}@example.com": 5_000 + number for number in range(250)})
+    sandbox.lms.rename("p007@example.com", "renamed@example.com")
+    lms.unlink(CUSTOMER, ["p000@example.com", "p007@example.com"])
+    sandbox.log.reset()
+    linked = lms.linked_users(CUSTOMER, [5_000 + number for number in range(250)])
+    assert sorted(learner.user_id or 0 for learner in linked) == [5_001 + number for number in range(249)]
+    assert [learner.email for learner in linked if learner.user_id == 5_007] == ["renamed@example.com"]
+    assert sandbox.log.counts(vendor="lms")["read"] == 3, "100 user ids a request"
+
+
+def test_a_server_that_ignores_user_ids_confirms_only_the_users_asked_for(sandbox: Sandbox, lms: EnterpriseLms) -> None:
+    rows = [{"user": {"id": number, "email": f"p{number}@example.com"}} for number in range(1, 6)]
+    sandbox.faults.answer(200, {"results": rows, "next": None}, vendor="lms", kind="read")
+    assert [learner.user_id for learner in lms.linked_users(CUSTOMER, [2, 99])] == [2]
+
+
+def test_a_caller_who_is_not_staff_sees_no_learner(sandbox: Sandbox, lms: EnterpriseLms) -> None:
+    assert lms.lists_anybody(CUSTOMER)
+    sandbox.lms.accounts.act_as(callers.OPERATOR_NOT_STAFF)
+    assert not lms.lists_anybody(CUSTOMER)
+    assert not lms.is_linked(CUSTOMER, "jane@example.com")
+
+
+def test_the_places_of_refused_addresses_are_those_of_the_list_that_was_sent(
+    sandbox: Sandbox, lms: EnterpriseLms
+) -> None:
+    addresses = ["jane@example.com", "no address", "kim@example.com", "@"]
+    with pytest.raises(AddressesRefused) as raised:
+        lms.unlink(CUSTOMER, addresses)
+    assert raised.value.places.keys() == {1, 3}
+    assert sandbox.lms.linked(CUSTOMER) == {"jane@example.com"}
+    assert not any(address in raised.value.message for address in addresses[:3])
+
+
+@pytest.mark.parametrize(
+    "body", [{"user_emails": {"7": ["x"]}}, {"user_emails": {"x": ["y"]}}, {"user_emails": ["x"]}, {"detail": "x"}, "x"]
+)
+def test_places_that_are_not_in_the_list_are_not_believed(sandbox: Sandbox, lms: EnterpriseLms, body: object) -> None:
+    sandbox.faults.answer(400, body, vendor="lms", kind="write")
+    with pytest.raises(AddressesRefused) as raised:
+        lms.unlink(CUSTOMER, ["jane@example.com", "kim@example.com"])
+    assert raised.value.places == {}
+
+
+def test_expiration_tells_apart_done_partly_done_and_broken(sandbox: Sandbox, lms: EnterpriseLms) -> None:
+    sound, stuck, broken = UUID(int=7), UUID(int=8), UUID(int=9)
+    sandbox.lms.stuck, sandbox.lms.broken = {str(stuck)}, {str(broken)}
+    with pytest.raises(EnrollmentsNotEnded) as raised:
+        lms.expire_enrollments([sound, stuck], ignore_modified_after=None)
+    assert raised.value.status == 422
+    assert sandbox.lms.ended() == {str(sound)}
+    sandbox.log.reset()
+    with pytest.raises(VendorUnavailable) as unavailable:
+        lms.expire_enrollments([sound, broken], ignore_modified_after=None, patience=Patience(attempts=1))
+    assert unavailable.value.status == 500
+    assert sandbox.log.counts(vendor="lms")["write"] == 1
+    lms.expire_enrollments([sound], ignore_modified_after=None)

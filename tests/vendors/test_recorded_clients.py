@@ -94,7 +94,7 @@ class Clients:
         if path.endswith("/enterprise-catalogs/"):
             return self.catalog.catalogs(uuid_in(query.get("enterprise_customer")))
         if exchange.request["method"] == "GET":
-            return self.studio.admits_us()
+            return self.studio.check_access()
         return self.studio.make_run(RunRequest("course-v1:UAI+LEAD101+SOURCE", KEY, "Leading Teams", start=MOMENT))
 
     def ask_for_learners(self, query: dict[str, str]) -> Any:
@@ -316,7 +316,7 @@ NEXT_TO_A_REFUSAL = {
 
 
 def check_of(exchange: Recorded) -> Check:
-    """What the product must do with an answer, by its name, else by its status."""
+    """Return the check for an answer, by its name, else by its status."""
     if exchange.name in SPECIAL:
         return SPECIAL[exchange.name]
     if exchange.status == 401:
@@ -337,6 +337,25 @@ def test_a_client_does_what_it_must_with_a_recorded_answer(
     sandbox: Sandbox, clients: Clients, exchange: Recorded
 ) -> None:
     check_of(exchange)(sandbox, clients, exchange)
+
+
+@pytest.mark.parametrize(
+    "exchange",
+    [
+        named("license-manager", "throttled-burst"),
+        named("license-manager", "throttled-sustained"),
+        named("lms-enterprise", "throttled"),
+    ],
+    ids=lambda exchange: exchange.name,
+)
+def test_after_a_429_it_waits_as_long_as_it_is_asked_to_and_gets_the_answer(
+    sandbox: Sandbox, clients: Clients, exchange: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("b2b_pipelines.vendors.http.time.sleep", waited.append)
+    serve(sandbox, exchange)
+    assert clients.ask(exchange) in ([], False)
+    assert waited == [float(exchange.headers["retry-after"])]
 
 
 def test_renewals_come_from_prior_renewals(sandbox: Sandbox, clients: Clients) -> None:
@@ -363,7 +382,7 @@ def test_a_plan_that_starts_at_its_end_is_refused_and_the_other_goes_on(sandbox:
     assert ["does not start" in plan.reason for plan in agreement.refused] == [True]
 
 
-def test_plans_that_nobody_holds_are_told_from_the_counts(sandbox: Sandbox, clients: Clients) -> None:
+def test_plans_without_holders_are_recognized_by_their_counts(sandbox: Sandbox, clients: Clients) -> None:
     exchange = named("license-manager", "agreement-with-plans-of-every-kind")
     serve(sandbox, exchange)
     (agreement,) = clients.ask(exchange)

@@ -48,7 +48,7 @@ COMPUTED = {
     "prior_renewals",
     "net_days_until_expiration",
 }
-"""What the stand-in must work out by itself."""
+"""Fields that the stand-in must compute."""
 
 
 def license_manager_state(sandbox: Sandbox) -> None:

@@ -36,7 +36,7 @@ MOST_PER_PAGE = 500
 INTERNAL_HOST = "license-manager.internal:18170"
 """The host in `next`, which clients cannot reach."""
 POOLED = ("user_email", "activation_date", "last_remind_date", "activation_key")
-"""What a license loses that goes back to the pool."""
+"""Fields that become null when a license goes back to the pool."""
 PURGED_AFTER = timedelta(days=90)
 
 

@@ -1,0 +1,6 @@
+"""Asking each configured service whether this installation may do there what it is set up for."""
+
+from b2b_pipelines.doctor.asking import Reply, ask_services
+from b2b_pipelines.doctor.roles import ROLES
+
+__all__ = ["ROLES", "Reply", "ask_services"]

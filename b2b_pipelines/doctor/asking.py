@@ -1,0 +1,90 @@
+"""One harmless request to each service that is on, made with the role that the product's own work needs."""
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import httpx
+from sqlalchemy import Engine
+
+from b2b_pipelines.doctor import open_edx
+from b2b_pipelines.doctor.roles import ROLES
+from b2b_pipelines.errors import B2BError, InvalidInput
+from b2b_pipelines.settings import Settings
+from b2b_pipelines.sheets.connection import connect_sheets
+from b2b_pipelines.vendors.google_sheets import Requests, SheetUnshared
+from b2b_pipelines.vendors.http import Patience
+from b2b_pipelines.vendors.open_edx import client_credentials
+from b2b_pipelines.vendors.stripe import Stripe
+
+NO_SUCH_SPREADSHEET = "b2b-doctor-asks-for-a-spreadsheet-that-is-none"
+NO_SUCH_LOOKUP_KEY = "b2b-doctor"
+WEBHOOK_TIMEOUT = 5.0
+BRIEF = Patience(attempts=2, total_wait=5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The result of asking one service: whether it works, and a note or the role that is missing."""
+
+    capability: str
+    works: bool
+    says: str
+
+    @property
+    def role(self) -> str:
+        """The rights that the account at that service needs."""
+        return ROLES[self.capability]
+
+
+def ask_services(settings: Settings, engine: Engine, on: Iterable[str]) -> list[Reply]:
+    """Ask those of the capabilities that are on and have a service behind them. Never raises a `B2BError`."""
+    wanted = set(on)
+    replies: list[Reply] = []
+    with ExitStack() as stack:
+        credentials = stack.enter_context(client_credentials(settings))
+        inquiries: Mapping[str, Callable[[], str]] = {
+            **(open_edx.inquiries(settings, credentials, stack, BRIEF) if credentials else {}),
+            "google_sheets": lambda: _google(settings, engine),
+            "stripe_prices": lambda: _stripe(settings),
+            "alerts": lambda: _webhook(settings),
+        }
+        for capability, inquire in inquiries.items():
+            if capability in wanted:
+                replies.append(_reply(capability, inquire))
+    return replies
+
+
+def _reply(capability: str, inquire: Callable[[], str]) -> Reply:
+    try:
+        return Reply(capability, True, inquire())
+    except B2BError as error:
+        return Reply(capability, False, error.message)
+
+
+def _google(settings: Settings, engine: Engine) -> str:
+    sheets = connect_sheets(settings, engine)
+    try:
+        sheets.counting(Requests()).open(NO_SUCH_SPREADSHEET)
+    except SheetUnshared:
+        pass  # signed in, and the API looked for the spreadsheet
+    finally:
+        sheets.close()
+    return "signed in, and the Google Sheets API answers"
+
+
+def _stripe(settings: Settings) -> str:
+    assert settings.stripe_api_key is not None
+    with Stripe(settings.stripe_api_key.get_secret_value(), base_url=settings.stripe_api_url) as stripe:
+        stripe.prices([NO_SUCH_LOOKUP_KEY])
+    return "the key may read prices"
+
+
+def _webhook(settings: Settings) -> str:
+    """Only the connection is tried: a webhook takes nothing but messages. `b2b alerts test` sends one."""
+    try:
+        httpx.head(str(settings.alert_webhook_url), timeout=WEBHOOK_TIMEOUT)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        message = f"the alert webhook could not be reached ({type(error).__name__}): check B2B_ALERT_WEBHOOK_URL"
+        raise InvalidInput(message) from None
+    return "the webhook's host answers; no message was sent"

@@ -1,0 +1,19 @@
+"""Rights that the accounts of this installation need, service by service."""
+
+from types import MappingProxyType
+
+OPERATOR = "enterprise_openedx_operator"
+STAFF = "Django staff"
+
+ROLES = MappingProxyType(
+    {
+        "lms": f"the role {OPERATOR} for every customer, and {STAFF}",
+        "studio": f"{STAFF}, with access to the organizations of the source runs and of the contract runs",
+        "license_manager": f"the role {OPERATOR} for every customer",
+        "enterprise_catalog": f"none for academies; the role {OPERATOR} for catalogs",
+        "google_sheets": "the Google Sheets API is enabled for the account's project",
+        "stripe_prices": "a key that may read prices and products",
+        "alerts": "none",
+    }
+)
+"""By capability, as `b2b doctor` names it. `docs/operators.md` has the same table."""
