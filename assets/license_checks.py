@@ -31,7 +31,7 @@ SPECS = [
     dg.AssetCheckSpec(
         "terminated_before_unlinked",
         asset="enrollment_terminations",
-        description="Nobody was unlinked for a license whose enrollments were not ended before. If so, nobody else is.",
+        description="Every unlinking followed the end of the license's enrollments. If one did not, unlinking stops.",
         blocking=True,
         partitions_def=enterprise_customers,
     ),

@@ -1,5 +1,6 @@
 """Bringing plans and licenses in: from files, and from license-manager."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -134,7 +135,7 @@ def read_license_manager(
 
 
 def _is_asked(counts: LicenseCounts | None, *, known_holders: bool) -> bool:
-    """Return whether a plan's licenses are read: somebody holds one, or nobody does any more of those who did."""
+    """Return whether a plan's licenses are read: one is held, or those that were known as held are revoked now."""
     if counts is None or counts.assigned + counts.activated:
         return True
     return counts.revoked > 0 and known_holders
@@ -148,6 +149,17 @@ class _Reading:
     agreements: Sequence[Agreement]
     asked: Collection[UUID]
     licenses: Sequence[ListedLicense]
+
+    @property
+    def incomplete(self) -> list[UUID]:
+        """The plans of which fewer licenses came than license-manager counts: the missing ones are not gone."""
+        read = Counter(row.plan for row in self.licenses)
+        plans = [plan for agreement in self.agreements for plan in agreement.plans]
+        return [
+            plan.uuid
+            for plan in plans
+            if plan.counts and plan.uuid in self.asked and read[plan.uuid] < plan.counts.given_out
+        ]
 
 
 def _take_in(session: Session, reading: _Reading, now: datetime, hold: timedelta) -> Imported:
@@ -180,7 +192,7 @@ def _take_in(session: Session, reading: _Reading, now: datetime, hold: timedelta
     imported = _merge(session, LISTED_PLAN, LISTED_LICENSE, now, hold)
     if all(agreement.lists_renewals for agreement in agreements):
         listed.merge_renewals(session, customer, _renewal_rows(agreements, now))
-    unseen = listed.mark_seen(session, customer, [plan.uuid for plan in refused], now)
+    unseen = listed.mark_seen(session, customer, [plan.uuid for plan in refused] + reading.incomplete, now)
     brakes.forget_retired(session, customer)
     return replace(imported, unseen=unseen, refused=refused)
 

@@ -80,21 +80,21 @@ def merge_renewals(session: Session, customer: UUID, renewals: Sequence[RenewalR
     return {*gone, *changed}
 
 
-def mark_seen(session: Session, customer: UUID, refused: Collection[UUID], now: datetime) -> int:
+def mark_seen(session: Session, customer: UUID, unread: Collection[UUID], now: datetime) -> int:
     """Mark what a complete reading of the customer did not list as unseen since `now`, and what it did as seen.
 
-    A license that is no longer listed after its plan expired is retired as well. The `refused` plans were listed, and
-    their licenses were not read. Unassigned licenses are never listed, so their absence means nothing. Returns the
+    A license that is no longer listed after its plan expired is retired as well. The `unread` plans were listed, and
+    not all of their licenses were read. Unassigned licenses are never listed, so their absence means nothing. Returns the
     number of unseen licenses.
     """
-    parameters = {"customer": customer, "refused": list(refused), "now": now}
+    parameters = {"customer": customer, "unread": list(unread), "now": now}
     session.execute(
         text("""
             UPDATE subscription_plan AS known
             SET unseen_since = CASE WHEN seen.yes THEN NULL ELSE coalesce(known.unseen_since, :now) END
             FROM customer_agreement AS agreement, subscription_plan AS same CROSS JOIN LATERAL (
                 SELECT EXISTS (SELECT FROM staged_plan AS staged WHERE staged.uuid = same.uuid)
-                    OR same.uuid = ANY(CAST(:refused AS uuid[])) AS yes
+                    OR same.uuid = ANY(CAST(:unread AS uuid[])) AS yes
             ) AS seen
             WHERE same.uuid = known.uuid AND agreement.id = known.customer_agreement_id
                 AND agreement.enterprise_customer_uuid = :customer AND seen.yes = (known.unseen_since IS NOT NULL)
@@ -115,7 +115,7 @@ def mark_seen(session: Session, customer: UUID, refused: Collection[UUID], now: 
                 SELECT EXISTS (SELECT FROM staged_license AS staged WHERE staged.uuid = same.uuid) AS yes
             ) AS seen
             WHERE same.uuid = known.uuid AND agreement.enterprise_customer_uuid = :customer
-                AND known.status <> 'unassigned' AND plan.uuid <> ALL(CAST(:refused AS uuid[]))
+                AND known.status <> 'unassigned' AND plan.uuid <> ALL(CAST(:unread AS uuid[]))
                 AND (seen.yes = (known.unseen_since IS NOT NULL)
                     OR NOT seen.yes AND known.retired_at IS NULL AND known.status IN ('assigned', 'activated')
                         AND plan.expiration_date <= known.unseen_since)

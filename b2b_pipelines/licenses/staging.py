@@ -19,7 +19,7 @@ from b2b_pipelines.licenses.identity import address, email_key, person_key
 from b2b_pipelines.licenses.rules import is_newly_processed
 
 MANY = 10_000
-"""Licenses from which on PostgreSQL is told anew how they are distributed, instead of finding out by itself later."""
+"""Changed licenses from which on the table is analyzed at once, instead of by autovacuum later."""
 
 RENEWAL_COLUMNS = frozenset({"renewed_plan_uuid", "renewal_effective_date", "renewal_processed"})
 

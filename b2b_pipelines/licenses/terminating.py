@@ -148,7 +148,7 @@ class _Plan:
         except VendorUnavailable as error:
             if patience is not ONE_ATTEMPT or _may_be_one_license(error):
                 raise
-            # Throttled, or cut off: that is no fault of this part.
+            # Throttled or cut off: another part would meet the same, so the client retries.
             self.work.lms.expire_enrollments(licenses, ignore_modified_after=modified_after)
 
     def _drop(self, part: Sequence[Verdict], due: Sequence[Verdict]) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from b2b_pipelines.licenses.rules import OVERDUE, Decision, Policy, Verdict
 
-# The licenses that are asked about with all others of the same people, whoever is the same as one of them included.
+# The given licenses, and all others of the same people: the closure over addresses and LMS users.
 PEOPLE = """
 person AS (
     SELECT uuid, person_key, lms_user_id FROM license WHERE uuid = ANY(CAST(:licenses AS uuid[]))
