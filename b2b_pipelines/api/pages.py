@@ -42,9 +42,12 @@ from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.contracts.rules import spreadsheet_id
 from b2b_pipelines.enrollment_codes import pages as code_pages
 from b2b_pipelines.enrollment_codes.pages import Seats
-from b2b_pipelines.errors import NotFound, Refused, TransientError
+from b2b_pipelines.errors import B2BError, NotFound, Refused, TransientError
 from b2b_pipelines.faults import store as fault_store
 from b2b_pipelines.sheets import history
+from b2b_pipelines.sheets import service as sheet_service
+from b2b_pipelines.sheets import store as sheet_store
+from b2b_pipelines.sheets.connection import SheetsConnection
 from b2b_pipelines.sheets.differences import Change, differences
 from b2b_pipelines.sheets.history import LastSync
 from b2b_pipelines.sheets.links import link
@@ -53,6 +56,8 @@ from b2b_pipelines.tokens.service import Caller
 HERE = Path(__file__).parent
 A_PAGE = 50
 MOST_DIFFERENCES = 1000
+MANAGING = {"manage", "provisioning"}
+"""Scopes with which a person may restore a sheet."""
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
@@ -147,6 +152,7 @@ def contract_page(request: Request, db: Db, caller: SignedIn, slug: str, page: P
         count, snapshots = history.page(session, contract.id, A_PAGE, (page - 1) * A_PAGE)
         last = history.page(session, contract.id, 1, 0)[1] if shown.sync and page > 1 else snapshots[:1]
         conflicts = last[0].conflicts if shown.sync and last else []
+        before = next(iter(sheet_store.before(session, contract.id)), None)
         faults = [each for each in fault_store.of_partition(session, slug) if not shown.was_right_at(each.since)]
     return render(
         request,
@@ -158,6 +164,8 @@ def contract_page(request: Request, db: Db, caller: SignedIn, slug: str, page: P
         conflicts=conflicts,
         codes=shown.sync and shown.sync.rows - sum(_is_no_code_of_ours(conflict) for conflict in conflicts),
         faults=faults,
+        may_restore=may_restore(caller),
+        before=before,
         turning=_turning(page, count),
     )
 
@@ -183,6 +191,20 @@ def compare_page(
         changes=[_as_seen(change, caller) for change in changes[:MOST_DIFFERENCES]],
         unshown=max(len(changes) - MOST_DIFFERENCES, 0),
     )
+
+
+@router.get("/contracts/{slug}/restore", name="restore_page")
+def restore_page(request: Request, db: Db, caller: SignedIn, slug: str, snapshot: SnapshotId) -> Response:
+    """What a restore would write."""
+    return _restored(request, db, caller, slug, snapshot, dry_run=True)
+
+
+@router.post("/contracts/{slug}/restore", name="restore_form", dependencies=[OurForm])
+def restore_form(
+    request: Request, db: Db, caller: SignedIn, slug: str, snapshot: Annotated[int, Form(ge=1, le=LARGEST_ID)]
+) -> Response:
+    """Put back what a snapshot held."""
+    return _restored(request, db, caller, slug, snapshot, dry_run=False)
 
 
 @router.get("/sign-in", name="sign_in_page")
@@ -240,6 +262,38 @@ def render(request: Request, template: str, caller: Caller | None, *, status: in
 def refusal(request: Request, status: int, words: str) -> Response:
     caller = getattr(request.state, "caller", None)
     return render(request, "refusal.html", caller, status=status, words=words)
+
+
+def _restored(request: Request, db: Db, caller: Caller, slug: str, number: int, *, dry_run: bool) -> Response:
+    with db.session() as session:
+        contract = seen_contract(session, caller, slug)
+        if not may_restore(caller):
+            raise NotFound("restoring needs the right to manage contracts")
+        snapshot = sheet_service.find_snapshot(session, contract.slug, number)
+        session.expunge_all()
+    result, error = None, None
+    connection = SheetsConnection(request.app.state.settings, db.engine)
+    try:
+        result = sheet_service.restore(db.open(), connection.client(), contract.slug, snapshot, dry_run=dry_run)
+    except B2BError as refused:
+        error = refused.message
+    finally:
+        connection.close()
+    return render(
+        request,
+        "restore.html",
+        caller,
+        status=409 if error else 200,
+        contract=contract,
+        result=result,
+        error=error,
+        done=not dry_run,
+    )
+
+
+def may_restore(caller: Caller) -> bool:
+    """Whether a caller may write to a customer's sheet from the pages."""
+    return not MANAGING.isdisjoint(caller.scopes)
 
 
 def _shown(session: Session, contracts: Sequence[Contract]) -> list[Shown]:

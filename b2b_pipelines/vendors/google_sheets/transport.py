@@ -1,18 +1,23 @@
 """The token and the connections over which requests go to Google."""
 
+import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from functools import cache
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import httplib2
-import pygsheets
 from google.auth.credentials import AnonymousCredentials
+from google_auth_httplib2 import AuthorizedHttp
 
 SHEETS = "https://sheets.googleapis.com"
 DRIVE = "https://www.googleapis.com"
 IDLE_SECONDS = 3.0
+LARGEST_BODY = 1 << 30
 
 
 class SharedToken:
@@ -43,10 +48,27 @@ class SharedToken:
 def spreadsheets() -> Any:
     """The API's `spreadsheets` as pygsheets makes them: requests that are carried out over whose connection one likes.
 
-    Made once a process: each description of the API is read and made a class, which takes up to 0.1 s of a core.
+    Made once a process: the description of the API is read and made a class, which takes up to 0.1 s of a core.
+    `pygsheets.authorize` would do the same for Drive, which is asked for nothing and takes 10 MB.
     """
-    client = pygsheets.authorize(custom_credentials=AnonymousCredentials(), retries=0, check=False)
-    return client.sheet.service.spreadsheets()
+    pygsheets = _pygsheets()
+    data = str(Path(pygsheets.__file__).parent / "data")
+    http = AuthorizedHttp(AnonymousCredentials(), http=httplib2.Http())
+    return pygsheets.sheet.SheetAPIWrapper(http, data, retries=0, check=False).service.spreadsheets()
+
+
+def _pygsheets() -> Any:
+    """Import pygsheets without pandas, which it needs for data frames only: 50 MB and a third of a second.
+
+    pygsheets catches the `ImportError`. Where pandas is imported already, it costs nothing more.
+    """
+    if "pandas" in sys.modules:
+        return import_module("pygsheets")
+    sys.modules["pandas"] = None  # type: ignore[assignment]
+    try:
+        return import_module("pygsheets")
+    finally:
+        del sys.modules["pandas"]
 
 
 class Connection(httplib2.Http):
@@ -92,7 +114,24 @@ class Connection(httplib2.Http):
             return send(*args, **kwargs)
 
         conn.request = once
+        receive = conn.getresponse
+        conn.getresponse = lambda: _unpacked(receive())
         try:
             return super()._conn_request(conn, request_uri, method, body, headers)  # type: ignore[misc]
         finally:
-            del conn.request
+            del conn.request, conn.getresponse
+
+
+def _unpacked(response: Any) -> Any:
+    """The response with its gzipped body decompressed into one buffer: httplib2 would hold a large tab twice."""
+    if response.headers.get("content-encoding") != "gzip":
+        return response
+    packed = response.read()
+    try:
+        size = int.from_bytes(packed[-4:], "little")
+        body = zlib.decompress(packed, wbits=31, bufsize=min(max(size, 1), LARGEST_BODY))
+    except zlib.error as error:
+        raise httplib2.HttpLib2Error("the answer cannot be decompressed") from error
+    del response.headers["content-encoding"]
+    response.read = lambda: body
+    return response
