@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Compiled at install: Dagster starts in half the time. The machine may forbid it for its own programs.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test test-long check bench lock setup dev api sandbox screenshots clean
+.PHONY: help demo test test-long check bench lock setup dev api docs sandbox screenshots clean
 
 help: ## This menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,7 @@ check: setup ## Lint, types, import directions, Dagster's definitions, migration
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory docs
 	B2B_HOME=$(CURDIR)/.b2b-check $(BIN)/dg check defs
 	B2B_HOME=$(CURDIR)/.b2b-check $(BIN)/b2b db upgrade
 	B2B_HOME=$(CURDIR)/.b2b-check $(BIN)/b2b db check
@@ -49,6 +50,9 @@ api: setup ## The HTTP API on this machine
 
 sandbox: setup ## Stand-ins of every vendor, with a page where you are the customer
 	@$(BIN)/b2b sandbox
+
+docs: setup ## Build the documentation site into site/, and refuse dead links
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 screenshots: setup ## Take the pictures of the docs, with Chromium
 	$(BIN)/python -m benchmarks.screenshots

@@ -17,20 +17,23 @@ from errno import ENOSPC
 from functools import cached_property
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 from uuid import UUID
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from sqlalchemy.orm import Session
 from typer.exceptions import TyperException
 
-from b2b_pipelines.db.engine import Database
+from b2b_pipelines.cli.tables import print_table
 from b2b_pipelines.errors import B2BError, InvalidInput, Refused
-from b2b_pipelines.settings import Settings, read_settings
 from b2b_pipelines.values import is_storable
+
+if TYPE_CHECKING:  # a help text needs none of these, and they take half a second to import
+    from rich.progress import Progress
+    from sqlalchemy.orm import Session
+
+    from b2b_pipelines.db.engine import Database
+    from b2b_pipelines.settings import Settings
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Log to stderr what is done.")]
@@ -44,16 +47,34 @@ stdout = Console(soft_wrap=True, **AS_IT_IS)
 stderr = Console(stderr=True, soft_wrap=True, **AS_IT_IS)
 
 
-def app(help_text: str) -> typer.Typer:
-    """A group of commands that prints its help when called without one."""
+def app(help_text: str, *, completion: bool = False) -> typer.Typer:
+    """A group of commands that prints its help when called without one; `completion` offers shell completion."""
     return typer.Typer(
         help=help_text,
+        callback=_options_of_every_group,
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=completion,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        say(f"b2b_pipelines {version('b2b-pipelines')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+]
+
+
+def _options_of_every_group(version: Version = False) -> None:
+    """Options that every program and every group of commands takes."""
 
 
 def run(commands: typer.Typer, name: str, arguments: Sequence[str] | None = None) -> NoReturn:
@@ -72,7 +93,9 @@ def run(commands: typer.Typer, name: str, arguments: Sequence[str] | None = None
         if error.format_message().startswith("Usage:"):  # a group without a command shows its help
             stdout.print(error.format_message())
         else:
-            _refuse(given, "usage", f"{' '.join(error.format_message().split())} (see `{name} --help`)")
+            _refuse(
+                given, "usage", f"{' '.join(error.format_message().split())} (see `{_path_of(error, name)} --help`)"
+            )
         raise SystemExit(error.exit_code) from None
     except (KeyboardInterrupt, typer.Abort):
         outcome = INTERRUPTED
@@ -87,6 +110,12 @@ def run(commands: typer.Typer, name: str, arguments: Sequence[str] | None = None
     if outcome == INTERRUPTED:  # what typer makes of Ctrl-C
         _refuse(given, "interrupted", "interrupted")
     raise SystemExit(outcome if isinstance(outcome, int) else 0)
+
+
+def _path_of(error: TyperException, name: str) -> str:
+    """Return the command that was called wrongly, as one types it."""
+    context = getattr(error, "ctx", None)
+    return context.command_path if context is not None else name
 
 
 def _escape_what_cannot_be_shown() -> None:
@@ -116,16 +145,16 @@ def wrong_usage(message: str) -> NoReturn:
 class Surroundings:
     """What a command works with: the settings, and the database from its first use on."""
 
-    settings: Settings
+    settings: "Settings"
 
     @cached_property
-    def database(self) -> Database:
+    def database(self) -> "Database":
         from b2b_pipelines.db.connect import connect
 
         return connect(self.settings)
 
     @contextmanager
-    def session(self, *, dry_run: bool = False) -> Iterator[Session]:
+    def session(self, *, dry_run: bool = False) -> "Iterator[Session]":
         """One transaction for the whole command, rolled back for a dry run."""
         with self.database.rehearsal() if dry_run else self.database.session() as session:
             yield session
@@ -134,6 +163,8 @@ class Surroundings:
 @contextmanager
 def surroundings() -> Iterator[Surroundings]:
     """The settings and the database of this command; connections are closed at its end."""
+    from b2b_pipelines.settings import read_settings
+
     found = Surroundings(read_settings())
     try:
         yield found
@@ -159,14 +190,9 @@ def print_rows(
     if as_json:
         print_json(list(rows))
         return
-    numbers = {key for key in columns if any(isinstance(row[key], int | Decimal) for row in rows)}
-    table = Table(title=title or None, header_style="bold", title_justify="left")
-    for key, heading in columns.items():
-        table.add_column(heading, justify="right" if key in numbers else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(_shown(row[key]) for key in columns))
-    # Without a terminal, a table is as wide as it needs: cutting it at 80 columns would lose ids.
-    (stdout if stdout.is_terminal else Console(width=max(stdout.width, 400), **AS_IT_IS)).print(table)
+    hidden = print_table(stdout, rows, columns, title)
+    if hidden:
+        warn(f"Too narrow for: {', '.join(hidden)}. Widen the terminal, or use --json.")
 
 
 def say(line: str) -> None:
@@ -191,6 +217,8 @@ def writing(file: Path) -> Iterator[None]:
 @contextmanager
 def progress(label: str, total: int | None = None) -> Iterator["Ticker"]:
     """A progress bar on stderr while the block runs; nothing unless stderr is a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -208,7 +236,7 @@ def progress(label: str, total: int | None = None) -> Iterator["Ticker"]:
 class Ticker:
     """Moves one progress bar."""
 
-    bar: Progress
+    bar: "Progress"
     task: Any
 
     def advance(self, by: int = 1) -> None:
@@ -233,16 +261,6 @@ def _plain(value: object) -> Any:
     if isinstance(value, UUID):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no JSON form here")
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return "—"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S} UTC"
-    return money(value) or "" if isinstance(value, Decimal) else str(value)
 
 
 def _refuse(given: Sequence[str], code: str, message: str) -> None:

@@ -1,5 +1,6 @@
 """`b2b`: the umbrella over every command."""
 
+import os
 import sys
 from importlib import import_module
 from typing import NoReturn
@@ -8,29 +9,24 @@ import typer
 
 from b2b_pipelines.cli import console
 
-GROUPS = {
-    "contract": "contract",
-    "list": "listing",
-    "codes": "codes",
-    "sheet": "sheet",
-    "learner": "learner",
-    "course": "course",
-    "program": "program",
-    "courseware": "courseware",
-    "licenses": "licenses",
-    "academies": "academies",
-    "intents": "intents",
-    "token": "token",
-    "db": "db",
-}
-"""Groups of commands: the name, and the file that has them as `commands`."""
+HELP = "Contracts, enrollment codes, sheets, licenses and academies of an online-learning organization."
 
-SHORT = {
-    "codes": "Enrollment codes: hand them out, check them.",
-    "licenses": "Licenses: end the expired ones, unlink learners.",
-    "intents": "Checkout intents: learners' attempts to buy.",
+GROUPS = {
+    "contract": ("contract", "Make contracts, change them, give them courseware."),
+    "list": ("listing", "List organizations, contracts, courseware and learners."),
+    "codes": ("codes", "Enrollment codes: hand them out, check them."),
+    "sheet": ("sheet", "A contract's codes in the customer's Google Sheet."),
+    "learner": ("learner", "Let learners join contracts, and take them out."),
+    "course": ("course", "Register a course that contracts can be given."),
+    "program": ("program", "Register a program that contracts can be given."),
+    "courseware": ("courseware", "Register courses and programs from a file."),
+    "licenses": ("licenses", "Licenses: end the expired ones, unlink learners."),
+    "academies": ("academies", "The published academies, and the refused ones."),
+    "intents": ("intents", "Checkout intents: learners' attempts to buy."),
+    "token": ("token", "Tokens of the HTTP API."),
+    "db": ("db", "The database: upgrade, check, stop."),
 }
-"""What the list of all says of a group whose own words would be cut at 80 columns."""
+"""Groups of commands: the name, the module that defines them as `commands`, and their line in `b2b --help`."""
 
 COMMANDS = {
     "api": "Serve the API and the pages of contract managers.",
@@ -42,23 +38,40 @@ COMMANDS = {
 """Commands by themselves, with what the list of all says of them: the name, the file and the function are one."""
 
 
-def commands(noun: str | None = None) -> typer.Typer:
-    """Every command; or, when `noun` is one, only that, which need not load the others."""
-    app = console.app("Contracts, enrollment codes, sheets, licenses and academies of an online-learning organization.")
-    wanted = {noun} if noun in GROUPS or noun in COMMANDS else {*GROUPS, *COMMANDS}
-    for name, file in GROUPS.items():
+def commands(*nouns: str) -> typer.Typer:
+    """Return the umbrella with these nouns loaded; with every noun when none is given."""
+    app = console.app(HELP, completion=True)
+    wanted = nouns or (*GROUPS, *COMMANDS)
+    for name, (module, short) in GROUPS.items():
         if name in wanted:
-            app.add_typer(import_module(f"b2b_pipelines.cli.{file}").commands, name=name, short_help=SHORT.get(name))
+            app.add_typer(import_module(f"b2b_pipelines.cli.{module}").commands, name=name, short_help=short)
     for name, short in COMMANDS.items():
         if name in wanted:
             app.command(name, short_help=short)(getattr(import_module(f"b2b_pipelines.cli.{name}"), name))
-    app.callback()(_umbrella)  # so that a single command is still called by its name
     return app
 
 
-def _umbrella() -> None:
-    """Nothing: what is said before a noun concerns every command."""
+def menu() -> typer.Typer:
+    """Return the umbrella with the names of everything and nothing behind them: enough for help and for typos."""
+    app = console.app(HELP, completion=True)
+    for name, (_, short) in GROUPS.items():
+        app.command(name, short_help=short)(_not_loaded)
+    for name, short in COMMANDS.items():
+        app.command(name, short_help=short)(_not_loaded)
+    return app
+
+
+def _not_loaded() -> None:
+    raise AssertionError("the menu holds names only")
 
 
 def run() -> NoReturn:
-    console.run(commands(sys.argv[1] if len(sys.argv) > 1 else None), "b2b")
+    """Run the command line. Only the module of the command that was named is imported."""
+    noun = sys.argv[1] if len(sys.argv) > 1 else ""
+    console.run(_umbrella_for(noun), "b2b")
+
+
+def _umbrella_for(noun: str) -> typer.Typer:
+    if "_B2B_COMPLETE" in os.environ:  # a shell asks what may follow
+        return commands()
+    return commands(noun) if noun in GROUPS or noun in COMMANDS else menu()
