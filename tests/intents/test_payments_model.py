@@ -18,7 +18,6 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -43,7 +42,9 @@ WISHES: tuple[dict[str, str], ...] = (
 FEW = st.integers(0, 3)
 NAMING = st.sampled_from(["reference", "metadata", "at first"])
 LETTERS = st.tuples(FEW, st.sampled_from(["once", "once", "twice", "as another event"]))
-POSTED = st.lists(LETTERS, max_size=3)
+STEPS = st.lists(
+    st.tuples(FEW, st.sampled_from(["debit", "card", "debit", "expired"]), st.booleans()), min_size=1, max_size=3
+)
 DELIVERED: Counter[str] = Counter()
 SETTLED = (IntentState.PAID, IntentState.FULFILLED, *ERRORED)
 INTENTS = text("SELECT uuid, state, pending_since, lost_place, money_back FROM checkout_intent")
@@ -111,16 +112,51 @@ class Payments(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.stack.close()
 
-    # What clients ask for
+    @initialize(what=st.sampled_from(WISHES), names_intent=NAMING)
+    def somebody_reserves(self, what: dict[str, str], names_intent: str) -> None:
+        self._reserve(PEOPLE[0], what, names_intent)
 
-    @initialize(what=st.sampled_from(WISHES))
-    def somebody_reserves(self, what: dict[str, str]) -> None:
-        self.clients_ask(PEOPLE[0], what, "reference")
+    @rule(steps=STEPS, posted=st.lists(LETTERS, min_size=1, max_size=5))
+    def stripe_works(self, steps: list[tuple[int, str, bool]], posted: list[tuple[int, str]]) -> None:
+        """Sessions go on; then anything is delivered, in any order, as often as Stripe likes."""
+        for which, what, well in steps:
+            self._advance(self.sessions[-1 - which % len(self.sessions)], what, well=well)
+        self._deliver(posted)
 
-    @rule(who=st.sampled_from(PEOPLE), what=st.sampled_from(WISHES), names_intent=NAMING)
-    def clients_ask(self, who: str, what: dict[str, str], names_intent: str) -> None:
+    @rule(
+        what=st.one_of(
+            st.tuples(st.just("reserve"), st.sampled_from(PEOPLE), st.sampled_from(WISHES), NAMING),
+            st.tuples(st.just("wait"), st.sampled_from([0, 25, 24 * 15])),
+            st.tuples(st.just("report"), FEW, st.sampled_from(["fulfilled", *sorted(ERRORED)])),
+            st.tuples(st.just("thin"), FEW),
+        ),
+        steps=STEPS,
+        posted=st.lists(LETTERS, max_size=2),
+    )
+    def others_act(
+        self, what: tuple[Any, ...], steps: list[tuple[int, str, bool]], posted: list[tuple[int, str]]
+    ) -> None:
+        """Clients, the upkeep, provisioning, thin events; and Stripe goes on."""
+        self.changed = True
+        match what:
+            case ("reserve", who, wish, names_intent):
+                self._reserve(who, wish, names_intent)
+            case ("wait", hours):
+                self.now += timedelta(hours=hours, minutes=5)
+                service.clean_up(self.session, self.now, STALLED_AFTER)
+            case ("report", which, report):
+                self._report(self.intents[which % len(self.intents)], report)
+            case ("thin", which):
+                of, before = self.sessions[which % len(self.sessions)], self._alerts()
+                self._receive(thin_event(self._event_id(), "v2.checkout.session.updated", of.id))
+                assert self._alerts() - before == Counter([("payment_unusable", of.id)])
+        for which, does, well in steps:
+            self._advance(self.sessions[-1 - which % len(self.sessions)], does, well=well)
+        self._deliver(posted)
+
+    def _reserve(self, who: str, what: dict[str, str], names_intent: str) -> None:
         """A learner reserves, or comes back; the shop opens a session."""
-        uuid, self.changed = self.intents[-1] if self.intents else None, True
+        uuid = self.intents[-1] if self.intents else None
         with suppress(Refused), self.session.begin_nested():
             intent, made = service.reserve(self.session, Wish(Person(who), **what), self.now, RESERVATION)
             uuid = intent.uuid
@@ -130,44 +166,7 @@ class Payments(RuleBasedStateMachine):
         self.numbers += 1
         self.sessions.append(CheckoutAtStripe(self.numbers, uuid, names_intent))
 
-    # What really happens at Stripe, and what it delivers: anything, in any order, as often as it likes
-
-    @rule(which=FEW, what=st.sampled_from(["card", "debit", "debit", "expired"]), well=st.booleans(), posted=POSTED)
-    def stripe_works(self, which: int, what: str, well: bool, posted: list[tuple[int, str]]) -> None:
-        self._advance(self.sessions[-1 - which % len(self.sessions)], what, well=well)
-        self._deliver(posted)
-
-    @rule(which=FEW, what=st.sampled_from(["debit", "debit", "card"]), well=st.booleans(), posted=POSTED)
-    def stripe_works_faster(self, which: int, what: str, well: bool, posted: list[tuple[int, str]]) -> None:
-        """A session goes on and on before anything is delivered."""
-        for _ in range(3):
-            self._advance(self.sessions[-1 - which % len(self.sessions)], what, well=well)
-        self._deliver(posted)
-
-    @precondition(lambda self: self.letters)
-    @rule(posted=st.lists(LETTERS, min_size=1, max_size=5))
-    def stripe_delivers(self, posted: list[tuple[int, str]]) -> None:
-        self._deliver(posted)
-
-    @rule(which=FEW)
-    def stripe_delivers_a_thin_event(self, which: int) -> None:
-        of = self.sessions[which % len(self.sessions)]
-        before = self._alerts()
-        self._receive(thin_event(self._event_id(), "v2.checkout.session.updated", of.id))
-        assert self._alerts() - before == Counter([("payment_unusable", of.id)])
-
-    # Time, the upkeep, provisioning
-
-    @rule(hours=st.sampled_from([0, 25, 24 * 15]))
-    def time_passes_and_the_upkeep_comes(self, hours: int) -> None:
-        self.changed = True
-        self.now += timedelta(hours=hours, minutes=5)
-        service.clean_up(self.session, self.now, STALLED_AFTER)
-
-    @precondition(lambda self: self.intents)
-    @rule(which=FEW, report=st.sampled_from(["fulfilled", *sorted(ERRORED)]))
-    def provisioning_reports(self, which: int, report: str) -> None:
-        uuid, self.changed = self.intents[which % len(self.intents)], True
+    def _report(self, uuid: UUID, report: str) -> None:
         with suppress(Refused), self.session.begin_nested():
             if report == "fulfilled":
                 service.fulfill(self.session, uuid, self.now)
@@ -268,7 +267,7 @@ def explore(database: Database, sequences: int, number: int) -> None:
     DELIVERED.clear()
     chosen = settings(max_examples=sequences, stateful_step_count=5, derandomize=False)
     run_state_machine_as_test(seed(number)(Explored), settings=chosen)
-    assert min(DELIVERED[tells] for tells in ("paid", "pending", "failed", "expired", "refund")) > sequences / 20
+    assert min(DELIVERED[tells] for tells in ("paid", "pending", "failed", "expired", "refund")) > sequences / 20, DELIVERED
 
 
 def test_money_is_never_without_a_trace_in_50_sequences(database):
