@@ -128,12 +128,16 @@ def serve(which: str, port: int) -> None:
         from benchmarks import drf
 
         app = drf.application(database_url)
+        uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, log_config=None, lifespan="auto")
     else:
-        from b2b_pipelines.api.app import create_app
+        from b2b_pipelines.api.app import create_app, prefer_requests
+        from b2b_pipelines.api.server import listening
+        from b2b_pipelines.api.server import server as api_server
         from b2b_pipelines.settings import read_settings
 
         app = create_app(read_settings())
-    uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, log_config=None, lifespan="auto")
+        prefer_requests()
+        api_server(app).run(sockets=[listening("127.0.0.1", port)])
 
 
 def as_request(method: str, path: str, token: str, body: object = None) -> bytes:
@@ -163,6 +167,9 @@ def measure(database_url: str, database: Database, show: Console) -> dict[str, L
             ]
             asyncio.run(load("127.0.0.1", port, listing, WARMING))
             found[f"100 of 1,000 codes, {name}"] = asyncio.run(load("127.0.0.1", port, listing, SECONDS))
+            if which == "ours":
+                one = [as_request("GET", f"/api/v1/contracts/{slug}/", token)]
+                found["a contract"] = asyncio.run(load("127.0.0.1", port, one, SECONDS))
     if firsts["ours"] != firsts["drf"]:
         raise RuntimeError("the two servers do not answer the same")
     with server("ours", database_url) as port:
