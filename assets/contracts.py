@@ -111,6 +111,16 @@ sheet_snapshots = dg.AssetSpec(
 )
 
 
+code_columns = dg.AssetSpec(
+    dg.AssetKey(["google_sheets", "code_columns"]),
+    deps=[sheet_snapshots],
+    description="Our six columns in the customer's own sheet, as every sync leaves them.",
+    group_name="sheets",
+    kinds={"googlesheets"},
+    owners=OWNERS,
+)
+
+
 class ContractDelivery(dg.Config):
     """How a run goes about it."""
 
@@ -193,14 +203,17 @@ def _codes(database: Database, slug: str) -> dg.MaterializeResult[None]:
         contract = contract_store.contract(session, slug)
         contract_store.mark_materialized(session, contract)
         stats = reports.code_stats(session, [contract.id])[0]
+        named = _named(contract)
         drawn = _seats_drawn(session, contract)
     counts = {name: number for name, number in asdict(change).items() if name != "contract"}
     return dg.MaterializeResult(
         metadata={
             "dagster/partition_row_count": stats["codes"],
+            **named,
             **counts,
             "seats": "unlimited" if stats["seats"] is None else stats["seats"],
             "attached": stats["attached"],
+            **({} if stats["seats"] is None else {"seats left": max(stats["seats"] - stats["attached"], 0)}),
             "redeemed for attachment": stats["redeemed_for_attachment"],
             "redeemed for enrollment": stats["redeemed_for_enrollment"],
             "seats by state": drawn,
@@ -218,9 +231,11 @@ def _sheet(database: Database, google_sheets: SheetsConnection, run_id: str, slu
             return dg.MaterializeResult(metadata={"not synced": why}, data_version=version_of([]))
     result = sheet_service.sync(database, google_sheets.client(), slug, run_id=run_id)
     with database.session() as session:
-        drawn = _seats_drawn(session, contract_store.contract(session, slug))
+        contract = contract_store.contract(session, slug)
+        named, drawn = _named(contract), _seats_drawn(session, contract)
     return dg.MaterializeResult(
         metadata={
+            **named,
             **_counts(result),
             "seats by state": drawn,
             "seconds": round(time.monotonic() - began, 3),
@@ -242,9 +257,15 @@ def _counts(result: SyncResult) -> dict[str, Any]:
         "unchanged": result.unchanged,
         "header written": result.header,
         "conflicts": dg.MetadataValue.json({str(kind): number for kind, number in kinds.items()}),
+        "conflicts in all": kinds.total(),
         "reads": result.requests.reads,
         "writes": result.requests.writes,
     }
+
+
+def _named(contract: Contract) -> dict[str, Any]:
+    """The customer and the contract by the names that people use; a partition's key is a slug."""
+    return {"customer": contract.organization.name, "contract": contract.name}
 
 
 def _seats_drawn(session: Session, contract: Contract) -> dg.MarkdownMetadataValue:
