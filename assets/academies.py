@@ -29,6 +29,15 @@ catalog_academies = dg.AssetSpec(
     kinds={"openedx"},
     owners=OWNERS,
 )
+WHEN_CHANGED = (
+    dg.AutomationCondition.any_deps_match(
+        dg.AutomationCondition.data_version_changed() & ~dg.AutomationCondition.executed_with_root_target()
+    ).since_last_handled()
+    & ~dg.AutomationCondition.any_deps_missing()
+    & ~dg.AutomationCondition.any_deps_in_progress()
+    & ~dg.AutomationCondition.in_progress()
+)
+"""As soon as the catalog or a price is another one, unless the same run publishes anyway (ADR 055)."""
 prices_at_stripe = dg.AssetSpec(
     dg.AssetKey(["stripe", "prices"]),
     description="Our prices at Stripe, found by their lookup keys.",
@@ -106,6 +115,7 @@ def stripe_prices(
 
 
 @dg.asset(
+    automation_condition=WHEN_CHANGED,
     deps=[academy_catalogs, stripe_prices],
     group_name="academies",
     kinds={"postgres"},

@@ -1,6 +1,6 @@
 """The columns of every asset, taken from the tables that hold them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 from sqlalchemy import Column, Table
@@ -28,24 +28,144 @@ TABLES: Mapping[str, type[Base]] = {
 }
 """Which table holds an asset; `sheet_snapshots` is a sheet."""
 
+DESCRIPTIONS: Mapping[str, str] = {
+    # course runs
+    "courseware_id": "The course run's id in edX: course-v1:ORG+NUMBER+RUN.",
+    "run_tag": "The last part of the course run's id.",
+    "title": "The title that learners see.",
+    "start": "When the run starts (UTC).",
+    "end": "When the run ends (UTC).",
+    "enrollment_start": "When enrollment opens (UTC).",
+    "enrollment_end": "When enrollment closes (UTC).",
+    "live": "Whether learners can be enrolled.",
+    "self_paced": "Whether the run has no fixed pace.",
+    "is_source": "Whether runs of contracts are copied from this one.",
+    "edx_state": "Where the copy stands in edX: pending, created or failed.",
+    "edx_error": "Why edX refused the copy.",
+    # codes
+    "code": "The enrollment code, as handed out.",
+    "redemption_type": "one-time, or unlimited for a contract without a cap.",
+    "amount": "What the learner pays with the code, in major units.",
+    "payment_type": "Who pays for the code.",
+    "discount_type": "How the amount is applied.",
+    "is_bulk": "Whether the code was made with others of its contract.",
+    "active": "Whether it is in use now.",
+    "deactivated_at": "When it was taken back (UTC).",
+    "activates_at": "From when the code can be redeemed (UTC).",
+    "expires_at": "Until when it counts (UTC).",
+    "sheet_target": "The spreadsheet and tab in which the code stands.",
+    "sheet_row": "The row in which the code stands, from 1.",
+    # licenses
+    "status": "activated, assigned, revoked or unassigned.",
+    "user_email": "The address of the license's holder. Personal data: never shown in metadata.",
+    "email_key": "The address in the form in which two are compared.",
+    "lms_user_id": "The holder's id in the LMS.",
+    "assigned_date": "When the license was assigned (UTC).",
+    "activation_date": "When the license was activated (UTC).",
+    "revoked_date": "When the license was revoked (UTC).",
+    "renewed_to": "The license of the renewal that follows this one.",
+    "unseen_since": "Since when license-manager no longer lists it (UTC).",
+    "license_uuid": "The license.",
+    "plan_uuid": "The subscription plan.",
+    "customer_agreement_id": "The agreement with the customer.",
+    "decision": "What is to be done about the license.",
+    "reason": "Why that was decided.",
+    "decided_at": "When it was decided (UTC).",
+    "event_name": "What was done: terminated or unlinked.",
+    "plan_expiration": "When the plan had expired (UTC).",
+    "run_id": "The Dagster run that did it.",
+    "at": "When it was done (UTC).",
+    # academies
+    "customer": "The enterprise customer.",
+    "academies": "The academies as the catalog lists them.",
+    "catalogs": "The catalogs as enterprise-catalog lists them.",
+    "content_hash": "The same for the same content.",
+    "taken_at": "When it was first answered so (UTC).",
+    "verified_at": "When it was last answered so (UTC).",
+    "lookup_key": "The key by which Stripe finds the price.",
+    "state": "Where it stands.",
+    "price": "The price as Stripe has it, in minor units.",
+    "checked_at": "When Stripe was last asked (UTC).",
+    "slug": "The name in addresses.",
+    "product_key": "The name by which shops know the academy.",
+    "name": "The name that people see.",
+    "long_name": "The name in full.",
+    "description": "What the catalog says about it.",
+    "marketing_url": "The page that sells it.",
+    "thumbnail_url": "Its picture.",
+    "tags": "The subjects of the academy.",
+    "stripe_product_id": "The product at Stripe.",
+    "catalog_query_id": "The catalog query that fills the academy.",
+    "display_order": "The place in the list, from 0.",
+    "price_state": "priced, or why there is no price.",
+    "stale": "Whether Stripe could not confirm the price when it was last asked.",
+    # checkout
+    "enterprise_name": "The name of the enterprise to be made.",
+    "enterprise_slug": "The address of the enterprise to be made.",
+    "quantity": "Seats that are bought.",
+    "country": "The buyer's country.",
+    "terms_metadata": "The terms that the buyer agreed to.",
+    "stripe_checkout_session_id": "The checkout session at Stripe.",
+    "payment": "The payment at Stripe.",
+    "lost_place": "Whether the reserved name was taken when the payment came.",
+    "last_error": "What went wrong last.",
+    "state_changed_at": "When the state last changed (UTC).",
+    "created_at": "When it began (UTC).",
+    "id": "The row's number.",
+    "uuid": "Its id.",
+}
+"""What the columns hold, by name: one name means one thing in every table."""
+
+CODES, SNAPSHOTS = dg.AssetKey("enrollment_codes"), dg.AssetKey("sheet_snapshots")
+SHEET_COLUMNS: Mapping[str, tuple[str, Sequence[str]]] = {
+    "Enrollment Code": ("The code that a learner redeems.", ["code"]),
+    "Use Type": ("Whether the code is spent once or by many.", ["redemption_type"]),
+    "Total Redemptions": ("How many learners redeemed the code.", ["id"]),
+    "Invalidated On": (
+        "The day on which the code was taken back or the contract ended.",
+        ["deactivated_at", "expires_at"],
+    ),
+    "Redeemed By": ("Who redeemed the code: an address, or several.", ["id"]),
+    "Redeemed On": ("The day of the last redemption.", ["id"]),
+}
+"""Each of our six columns: what it holds, and the columns of `enrollment_codes` that it is made from."""
 SHEET = dg.TableSchema(
     columns=[
         dg.TableColumn("contract", "text", "The contract's slug."),
         dg.TableColumn("row", "integer", "The row of the sheet, from 1."),
-        *(dg.TableColumn(header, "text", "As the sheet shows it.") for header in HEADERS),
+        *(dg.TableColumn(header, "text", SHEET_COLUMNS[header][0]) for header in HEADERS),
     ]
 )
+SHEET_LINEAGE = dg.TableColumnLineage(
+    {
+        "contract": [dg.TableColumnDep(CODES, "contract_id")],
+        **{header: [dg.TableColumnDep(CODES, source) for source in SHEET_COLUMNS[header][1]] for header in HEADERS},
+    }
+)
+RUNS = dg.AssetKey("contract_runs")
+LINEAGE: Mapping[str, dg.TableColumnLineage] = {
+    "sheet_snapshots": SHEET_LINEAGE,
+    "enrollment_codes": dg.TableColumnLineage(
+        {
+            "contract_id": [dg.TableColumnDep(RUNS, "contract_id")],
+            "product_id": [dg.TableColumnDep(RUNS, "id")],
+            "expires_at": [dg.TableColumnDep(RUNS, "contract_id")],
+        }
+    ),
+}
+"""Where columns come from: contract → code → column of the sheet."""
 
 
 def metadata(asset: str) -> Mapping[str, object]:
     """What the UI shows of an asset's shape: its columns and the table that holds it. Nothing for what is outside."""
+    lineage = {"dagster/column_lineage": LINEAGE[asset]} if asset in LINEAGE else {}
     if asset == "sheet_snapshots":
-        return {"dagster/column_schema": SHEET, "dagster/table_name": "sheet_snapshot"}
+        return {"dagster/column_schema": SHEET, "dagster/table_name": "sheet_snapshot", **lineage}
     if asset not in TABLES:
         return {}
     table = TABLES[asset].__table__
     assert isinstance(table, Table)
-    return {"dagster/column_schema": schema_of(table), "dagster/table_name": table.name}
+    return {"dagster/column_schema": schema_of(table), "dagster/table_name": table.name, **lineage}
 
 
 def schema_of(table: Table) -> dg.TableSchema:
@@ -58,7 +178,7 @@ def _column(column: Column[object]) -> dg.TableColumn:
     return dg.TableColumn(
         column.name,
         str(column.type.compile(postgresql.dialect())).lower(),  # type: ignore[no-untyped-call]
-        f"Refers to {refers}." if refers else None,
+        f"Refers to {refers}." if refers else DESCRIPTIONS.get(column.name),
         constraints=dg.TableColumnConstraints(
             nullable=bool(column.nullable), unique=bool(column.unique or column.primary_key)
         ),

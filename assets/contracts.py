@@ -29,6 +29,7 @@ from assets import contract_checks, plots
 from assets.metadata import table, version_of
 from assets.partitioned import CHAIN_RETRIES, Concurrency, Event, work_through
 from assets.partitions import contracts
+from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.delivery.deliver import NOT_SYNCED, Delivery, Prepared
 from b2b_pipelines.enrollment_codes.pages import Seats
@@ -102,6 +103,16 @@ sheet_snapshots = dg.AssetSpec(
     code_version="1",
     partitions_def=contracts,
     skippable=True,
+)
+
+
+code_columns = dg.AssetSpec(
+    dg.AssetKey(["google_sheets", "code_columns"]),
+    deps=[sheet_snapshots],
+    description="Our six columns in the customer's own sheet, as every sync leaves them.",
+    group_name="sheets",
+    kinds={"googlesheets"},
+    owners=OWNERS,
 )
 
 
@@ -202,9 +213,11 @@ def _codes(delivery: Delivery) -> dg.MaterializeResult[None]:
     return dg.MaterializeResult(
         metadata={
             "dagster/partition_row_count": stats["codes"],
+            **_named(made.contract),
             **counts,
             "seats": "unlimited" if stats["seats"] is None else stats["seats"],
             "attached": stats["attached"],
+            **({} if stats["seats"] is None else {"seats left": max(stats["seats"] - stats["attached"], 0)}),
             "redeemed for attachment": stats["redeemed_for_attachment"],
             "redeemed for enrollment": stats["redeemed_for_enrollment"],
             "seats by state": _seats_drawn(made.seats, made),
@@ -221,6 +234,7 @@ def _sheet(delivery: Delivery) -> dg.MaterializeResult[None]:
         return dg.MaterializeResult(metadata={"not synced": NOT_SYNCED}, data_version=version_of([]))
     return dg.MaterializeResult(
         metadata={
+            **_named(delivery.prepare().contract),
             **_counts(result),
             "seats by state": _seats_drawn(delivery.seats_after(result), delivery.prepare()),
             "seconds": round(time.monotonic() - began, 3),
@@ -243,9 +257,15 @@ def _counts(result: SyncResult) -> dict[str, Any]:
         "header written": result.header,
         "rows replaced": result.replaced,
         "conflicts": dg.MetadataValue.json({str(kind): number for kind, number in kinds.items()}),
+        "conflicts in all": kinds.total(),
         "reads": result.requests.reads,
         "writes": result.requests.writes,
     }
+
+
+def _named(contract: Contract) -> dict[str, Any]:
+    """The customer and the contract by the names that people use; a partition's key is a slug."""
+    return {"customer": contract.organization.name, "contract": contract.name}
 
 
 def _seats_drawn(seats: Seats, made: Prepared) -> dg.MarkdownMetadataValue:

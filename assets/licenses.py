@@ -100,6 +100,24 @@ unlinked_learners = _spec(
 )
 
 
+ended_enrollments = dg.AssetSpec(
+    dg.AssetKey(["open_edx", "ended_enrollments"]),
+    deps=[enrollment_terminations],
+    description="Enrollments in the LMS that were ended because their license had expired.",
+    group_name="licenses",
+    kinds={"openedx"},
+    owners=OWNERS,
+)
+enterprise_learners = dg.AssetSpec(
+    dg.AssetKey(["open_edx", "enterprise_learners"]),
+    deps=[unlinked_learners],
+    description="The learners who are linked to their enterprise in the LMS, without those who were unlinked.",
+    group_name="licenses",
+    kinds={"openedx"},
+    owners=OWNERS,
+)
+
+
 class LicenseExpiry(dg.Config):
     """How a run goes about it."""
 

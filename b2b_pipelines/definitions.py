@@ -14,6 +14,7 @@ from b2b_pipelines.academies.selection import read_selection  # noqa: E402
 from b2b_pipelines.settings import PROJECT, read_settings  # noqa: E402
 from resources.database import DatabaseResource  # noqa: E402
 from resources.enterprise_catalog import AcademySelectionResource, EnterpriseCatalogResource  # noqa: E402
+from resources.fields import from_environment  # noqa: E402
 from resources.google_sheets import GoogleSheetsResource  # noqa: E402
 from resources.license_manager import LicenseManagerResource  # noqa: E402
 from resources.open_edx import EnterpriseLmsResource  # noqa: E402
@@ -26,7 +27,7 @@ from schedules import licenses as license_schedules  # noqa: E402
 
 settings = read_settings()
 read_selection(settings)  # a file of overrides that cannot be used is refused at start, not an hour later
-database = DatabaseResource()
+database = from_environment(DatabaseResource)
 
 
 def complete(spec: dg.AssetSpec) -> dg.AssetSpec:
@@ -50,9 +51,12 @@ defs = dg.Definitions.merge(
             contracts.customer_sheet,
             contracts.studio_runs,
             contracts.contract_delivery,
+            contracts.code_columns,
             licenses.listed_subscriptions,
             licenses.lms_enrollments,
             licenses.license_chain,
+            licenses.ended_enrollments,
+            licenses.enterprise_learners,
             academies.catalog_academies,
             academies.prices_at_stripe,
             academies.academy_catalogs,
@@ -91,6 +95,7 @@ defs = dg.Definitions.merge(
             contract_schedules.passing_failures,
             license_schedules.customer_partitions,
             academy_schedules.academies_with_last_prices,
+            academy_schedules.automation,
             alerts.alert_on_failure,
             alerts.alert_on_recovery,
         ],
@@ -98,13 +103,13 @@ defs = dg.Definitions.merge(
         executor=dg.in_process_executor,
         resources={
             "database": database,
-            "google_sheets": GoogleSheetsResource(database=database),
-            "studio": StudioResource(),
+            "google_sheets": from_environment(GoogleSheetsResource, database=database),
+            "studio": from_environment(StudioResource),
             "snapshots": SnapshotLoader(database=database),
-            "lms": EnterpriseLmsResource(),
-            "license_manager": LicenseManagerResource(),
-            "enterprise_catalog": EnterpriseCatalogResource(),
-            "stripe": StripeResource(),
+            "lms": from_environment(EnterpriseLmsResource),
+            "license_manager": from_environment(LicenseManagerResource),
+            "enterprise_catalog": from_environment(EnterpriseCatalogResource),
+            "stripe": from_environment(StripeResource),
             "academy_selection": AcademySelectionResource(),
         },
     ).map_asset_specs(func=complete),

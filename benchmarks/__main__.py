@@ -12,6 +12,7 @@ MEASUREMENTS = {
     "plan": "the plan of a sync of 10,000 codes",
     "sync": "syncs: requests and time",
     "orchestration": "a refresh of 1,000 contracts, beside a run for each",
+    "urgency": "a changed contract during a refresh of 1,000 and a backfill of 50",
     "licenses": "a million licenses, beside a query for each",
     "academies": "the public list, beside Django REST framework",
     "api": "the API, beside Django REST framework",

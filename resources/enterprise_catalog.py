@@ -4,19 +4,25 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import dagster as dg
+from pydantic import Field
 
 from b2b_pipelines.academies.selection import Selection, read_selection
-from b2b_pipelines.settings import read_settings
 from b2b_pipelines.vendors.enterprise_catalog import EnterpriseCatalog
 from b2b_pipelines.vendors.open_edx import client_credentials
+from resources.fields import settings_of
 
 
 class EnterpriseCatalogResource(dg.ConfigurableResource[EnterpriseCatalog | None]):
     """Hands out `EnterpriseCatalog`, or None while its settings are missing."""
 
+    enterprise_catalog_url: str | None = Field(default=None, description="Base URL of enterprise-catalog.")
+    lms_url: str | None = Field(default=None, description="Base URL of the LMS.")
+    oauth_client_id: str | None = Field(default=None, description="OAuth client of all Open edX services.")
+    oauth_client_secret: str | None = Field(default=None, description="Secret of the OAuth client.")
+
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[EnterpriseCatalog | None, None, None]:
-        settings = read_settings()
+        settings = settings_of(self)
         with client_credentials(settings) as credentials:
             if credentials is None or settings.enterprise_catalog_url is None:
                 yield None
@@ -30,4 +36,4 @@ class AcademySelectionResource(dg.ConfigurableResource[Selection]):
     """Hands out `Selection`, read from the settings and the file of overrides."""
 
     def create_resource(self, context: dg.InitResourceContext) -> Selection:
-        return read_selection(read_settings())
+        return read_selection(settings_of(self))

@@ -4,22 +4,28 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import dagster as dg
+from pydantic import Field
 
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.settings import read_settings
 from b2b_pipelines.sheets.connection import ROUTINE_SHARE, SheetsConnection
+from resources.fields import settings_of
 from resources.urgency import is_routine
 
 
 class GoogleSheetsResource(dg.ConfigurableResource[SheetsConnection]):
     """Hands out `SheetsConnection`, which signs in when a sheet is first needed. Its pace is kept in the database."""
 
+    google_sheets_url: str | None = Field(default=None, description="Base URL of Google Sheets.")
+    google_drive_url: str | None = Field(default=None, description="Base URL of Google Drive.")
+    gsheets_requests_per_minute: int | None = Field(default=None, description="Reads, and likewise writes, a minute.")
+    google_service_account_json: str | None = Field(default=None, description="Key of the service account.")
+
     database: dg.ResourceDependency[Database]
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[SheetsConnection, None, None]:
         share = ROUTINE_SHARE if is_routine(context.run.tags if context.run else {}) else 1
-        connection = SheetsConnection(read_settings(), self.database.engine, share=share)
+        connection = SheetsConnection(settings_of(self), self.database.engine, share=share)
         try:
             yield connection
         finally:

@@ -4,16 +4,22 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import dagster as dg
+from pydantic import Field
 
 from b2b_pipelines.licenses.connection import license_manager
-from b2b_pipelines.settings import read_settings
 from b2b_pipelines.vendors.license_manager import LicenseManager
+from resources.fields import settings_of
 
 
 class LicenseManagerResource(dg.ConfigurableResource[LicenseManager | None]):
     """Hands out `LicenseManager`, or None while its settings are missing: then what files brought in stands."""
 
+    license_manager_url: str | None = Field(default=None, description="Base URL of license-manager.")
+    lms_url: str | None = Field(default=None, description="Base URL of the LMS.")
+    oauth_client_id: str | None = Field(default=None, description="OAuth client of all Open edX services.")
+    oauth_client_secret: str | None = Field(default=None, description="Secret of the OAuth client.")
+
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[LicenseManager | None, None, None]:
-        with license_manager(read_settings()) as manager:
+        with license_manager(settings_of(self)) as manager:
             yield manager

@@ -4,16 +4,21 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import dagster as dg
+from pydantic import Field
 
 from b2b_pipelines.licenses.connection import enterprise_lms
-from b2b_pipelines.settings import read_settings
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
+from resources.fields import settings_of
 
 
 class EnterpriseLmsResource(dg.ConfigurableResource[EnterpriseLms | None]):
     """Hands out `EnterpriseLms`, or None while its settings are missing."""
 
+    lms_url: str | None = Field(default=None, description="Base URL of the LMS.")
+    oauth_client_id: str | None = Field(default=None, description="OAuth client of all Open edX services.")
+    oauth_client_secret: str | None = Field(default=None, description="Secret of the OAuth client.")
+
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[EnterpriseLms | None, None, None]:
-        with enterprise_lms(read_settings()) as lms:
+        with enterprise_lms(settings_of(self)) as lms:
             yield lms

@@ -4,19 +4,25 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import dagster as dg
+from pydantic import Field
 
-from b2b_pipelines.settings import read_settings
 from b2b_pipelines.vendors.open_edx import client_credentials
 from b2b_pipelines.vendors.studio import Studio
+from resources.fields import settings_of
 
 
 class StudioResource(dg.ConfigurableResource[Studio | None]):
     """Hands out a client of Studio; None, and contract runs stay pending, unless `B2B_STUDIO_URL`, `B2B_LMS_URL` and the
     OAuth client are set."""
 
+    studio_url: str | None = Field(default=None, description="Base URL of Studio.")
+    lms_url: str | None = Field(default=None, description="Base URL of the LMS.")
+    oauth_client_id: str | None = Field(default=None, description="OAuth client of all Open edX services.")
+    oauth_client_secret: str | None = Field(default=None, description="Secret of the OAuth client.")
+
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[Studio | None, None, None]:
-        settings = read_settings()
+        settings = settings_of(self)
         with client_credentials(settings) as credentials:
             if credentials is None or settings.studio_url is None:
                 yield None

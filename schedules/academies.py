@@ -82,3 +82,13 @@ checkout_upkeep = dg.ScheduleDefinition(
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Every five minutes: expired and stalled checkout intents.",
 )
+
+
+automation = dg.AutomationConditionSensorDefinition(
+    "academies_when_changed",
+    target=dg.AssetSelection.assets(academy_products),
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=60,
+    run_tags=NORMAL,
+    description="Publishes the academies when the catalog or a price was materialized with another content.",
+)

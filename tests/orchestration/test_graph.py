@@ -15,9 +15,9 @@ def test_every_asset_says_what_it_is_whose_it_is_and_what_it_holds() -> None:
     for name, asset in graph()["assets"].items():
         missing = [said for said in ("description", "group", "kinds", "owners") if not asset[said]]
         if not asset.get("external"):
-            missing += [
-                said for said in ("code version", "retries", "pool", "fresh within", "columns") if not asset[said]
-            ]
+            missing += [said for said in ("code version", "pool", "fresh within", "columns") if not asset[said]]
+            if asset["group"] not in ("contracts", "sheets"):  # which `passing_failures` tries again
+                missing += [] if asset["retries"] else ["retries"]
         assert not missing, name
 
 
