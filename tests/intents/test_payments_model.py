@@ -267,7 +267,9 @@ def explore(database: Database, sequences: int, number: int) -> None:
     DELIVERED.clear()
     chosen = settings(max_examples=sequences, stateful_step_count=5, derandomize=False)
     run_state_machine_as_test(seed(number)(Explored), settings=chosen)
-    assert min(DELIVERED[tells] for tells in ("paid", "pending", "failed", "expired", "refund")) > sequences / 20, DELIVERED
+    assert min(DELIVERED[tells] for tells in ("paid", "pending", "failed", "expired", "refund")) > sequences / 20, (
+        DELIVERED
+    )
 
 
 def test_money_is_never_without_a_trace_in_50_sequences(database):
