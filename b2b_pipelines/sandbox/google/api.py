@@ -17,6 +17,7 @@ from b2b_pipelines.sandbox.google.a1 import Area, range_name
 from b2b_pipelines.sandbox.google.errors import MISSING_TOKEN, ApiError, bad_field, insufficient_scope, quota_exceeded
 from b2b_pipelines.sandbox.google.masks import BadMask, Mask
 from b2b_pipelines.sandbox.google.model import SheetError, Spreadsheet
+from b2b_pipelines.sandbox.google.places import grid_area
 from b2b_pipelines.sandbox.google.resource import spreadsheet_resource
 from b2b_pipelines.sandbox.google.tokens import TokenRefused
 from b2b_pipelines.sandbox.google.values import Target
@@ -106,7 +107,7 @@ class Call:
             return self.spreadsheet.resolve(data_filter["a1Range"])
         if "gridRange" in data_filter:
             tab = self.spreadsheet.tab_by_id(data_filter["gridRange"].get("sheetId", 0))
-            return tab, batch.grid_area(data_filter["gridRange"])
+            return tab, grid_area(data_filter["gridRange"])
         raise ApiError(400, "A dataFilter must have a1Range or gridRange; this stand-in has no developer metadata.")
 
     def input_option(self, source: Mapping[str, Any] | None = None) -> Any:

@@ -6,13 +6,13 @@ Source: https://developers.google.com/workspace/sheets/api/reference/rest/v4/spr
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from b2b_pipelines.sandbox.google import masks, structure
+from b2b_pipelines.sandbox.google import formatting, masks, structure
 from b2b_pipelines.sandbox.google import resource as shape
-from b2b_pipelines.sandbox.google.a1 import Area, Box
+from b2b_pipelines.sandbox.google.a1 import Box
 from b2b_pipelines.sandbox.google.cells import Cell, Formula, raw
 from b2b_pipelines.sandbox.google.model import Dimension, SheetError, Spreadsheet, Tab
+from b2b_pipelines.sandbox.google.places import Body, cell_fields, dimension_of, grid_area, grid_box, span
 
-Body = dict[str, Any]
 Reply = dict[str, Any]
 
 CELL_FIELDS = frozenset(masks.schemas()["CellData"]["properties"])
@@ -37,30 +37,8 @@ def apply(spreadsheet: Spreadsheet, requests: Sequence[Body], account: str) -> l
     return replies
 
 
-def grid_area(body: Body) -> Area:
-    """The area of a `GridRange`."""
-    return Area(
-        body.get("startRowIndex"), body.get("startColumnIndex"), body.get("endRowIndex"), body.get("endColumnIndex")
-    )
-
-
-def grid_box(spreadsheet: Spreadsheet, body: Body) -> tuple[Tab, Box]:
-    """The tab and box of a `GridRange`, which must lie inside of the grid."""
-    tab = spreadsheet.tab_by_id(body.get("sheetId", 0))
-    box = grid_area(body).box(tab.row_count, tab.column_count)
-    for name, end, size, what in (
-        ("endRowIndex", box.bottom, tab.row_count, "row"),
-        ("endColumnIndex", box.right, tab.column_count, "column"),
-    ):
-        if end > size:
-            raise SheetError(f"range.{name}[{end}] is after last {what} in grid[{size}]")
-    if box.top >= box.bottom or box.left >= box.right:
-        raise SheetError("range cannot be empty")
-    return tab, box
-
-
 def _update_cells(spreadsheet: Spreadsheet, body: Body, account: str) -> Reply:
-    fields, rows = _fields(body), _rows(body)
+    fields, rows = cell_fields(body), _rows(body)
     if "start" in body:
         start = body["start"]
         tab = spreadsheet.tab_by_id(start.get("sheetId", 0))
@@ -97,7 +75,7 @@ def _stay_within(written: Box, bounds: Box) -> None:
 
 
 def _append_cells(spreadsheet: Spreadsheet, body: Body, account: str) -> Reply:
-    fields = _fields(body)
+    fields = cell_fields(body)
     rows = _rows(body)
     width = max((len(row.get("values", ())) for row in rows), default=0)
     if "tableId" in body:
@@ -114,18 +92,6 @@ def _append_cells(spreadsheet: Spreadsheet, body: Body, account: str) -> Reply:
     if "userEnteredValue" in fields or "*" in fields:
         _put_rows(tab, top, 0, rows)
     return {}
-
-
-def _fields(body: Body) -> masks.Mask:
-    text = body.get("fields", "")
-    if not text:
-        raise SheetError("At least one field must be listed in 'fields'. (Use '*' to indicate all fields.)")
-    try:
-        mask = masks.parse(text)
-        masks.check_mask(mask, "CellData")
-    except masks.BadMask as error:
-        raise SheetError(f"Invalid field: {error}") from None
-    return mask
 
 
 def _rows(body: Body) -> list[Body]:
@@ -164,28 +130,6 @@ def cell_of(body: Body) -> Cell | None:
     raise SheetError(f"Invalid value at '{kind}': {given!r}")
 
 
-def _dimension(body: Body) -> Dimension:
-    dimension = body.get("dimension")
-    if dimension == "ROWS":
-        return "ROWS"
-    if dimension == "COLUMNS":
-        return "COLUMNS"
-    raise SheetError("dimension must be ROWS or COLUMNS")
-
-
-def _span(spreadsheet: Spreadsheet, body: Body, *, beyond: bool = False) -> tuple[Tab, Dimension, int, int]:
-    """The tab, dimension, start and end of a `DimensionRange`."""
-    tab = spreadsheet.tab_by_id(body.get("sheetId", 0))
-    dimension = _dimension(body)
-    size = tab.size(dimension)
-    start, end = body.get("startIndex", 0), body.get("endIndex", size)
-    if start < 0 or end <= start:
-        raise SheetError(f"range.endIndex[{end}] must be greater than range.startIndex[{start}]")
-    if not beyond and end > size:
-        raise SheetError(f"Cannot use {dimension.lower()} that do not exist: range.endIndex[{end}] is after {size}")
-    return tab, dimension, start, end
-
-
 def _stripe(tab: Tab, dimension: Dimension, start: int, end: int) -> Box:
     return Box(start, 0, end, tab.column_count) if dimension == "ROWS" else Box(0, start, tab.row_count, end)
 
@@ -195,12 +139,12 @@ def _append_dimension(spreadsheet: Spreadsheet, body: Body, account: str) -> Rep
     length = body.get("length", 0)
     if length < 1:
         raise SheetError(f"length must be greater than 0: {length}")
-    tab.append_dimension(_dimension(body), length)
+    tab.append_dimension(dimension_of(body), length)
     return {}
 
 
 def _insert_dimension(spreadsheet: Spreadsheet, body: Body, account: str) -> Reply:
-    tab, dimension, start, end = _span(spreadsheet, body.get("range", {}), beyond=True)
+    tab, dimension, start, end = span(spreadsheet, body.get("range", {}), beyond=True)
     size = tab.size(dimension)
     if start > size or (start == size and not body.get("inheritFromBefore")):
         raise SheetError(
@@ -212,14 +156,14 @@ def _insert_dimension(spreadsheet: Spreadsheet, body: Body, account: str) -> Rep
 
 
 def _delete_dimension(spreadsheet: Spreadsheet, body: Body, account: str) -> Reply:
-    tab, dimension, start, end = _span(spreadsheet, body.get("range", {}))
+    tab, dimension, start, end = span(spreadsheet, body.get("range", {}))
     tab.guard(_stripe(tab, dimension, start, end), account)
     tab.delete_dimension(dimension, start, end)
     return {}
 
 
 def _move_dimension(spreadsheet: Spreadsheet, body: Body, account: str) -> Reply:
-    tab, dimension, start, end = _span(spreadsheet, body.get("source", {}))
+    tab, dimension, start, end = span(spreadsheet, body.get("source", {}))
     destination = body.get("destinationIndex", 0)
     if destination > tab.size(dimension):
         raise SheetError(f"destinationIndex[{destination}] is after the grid size[{tab.size(dimension)}]")
@@ -331,94 +275,6 @@ def _delete_protected_range(spreadsheet: Spreadsheet, body: Body, account: str) 
     raise SheetError(f"No protected range with id: {wanted}")
 
 
-def _merge_cells(spreadsheet: Spreadsheet, body: Body, account: str) -> Reply:
-    tab, box = grid_box(spreadsheet, body.get("range", {}))
-    tab.guard(box, account)
-    structure.merge(tab, box, body.get("mergeType", "MERGE_ALL"))
-    return {}
-
-
-def _unmerge_cells(spreadsheet: Spreadsheet, body: Body, account: str) -> Reply:
-    structure.unmerge(*grid_box(spreadsheet, body.get("range", {})))
-    return {}
-
-
-def _set_data_validation(spreadsheet: Spreadsheet, body: Body, account: str) -> Reply:
-    structure.set_validation(*grid_box(spreadsheet, body.get("range", {})), body.get("rule"))
-    return {}
-
-
-def _repeat_cell(spreadsheet: Spreadsheet, body: Body, account: str) -> Reply:
-    _fields(body)
-    structure.repeat_cell(*grid_box(spreadsheet, body.get("range", {})), body.get("cell", {}))
-    return {}
-
-
-def _set_basic_filter(spreadsheet: Spreadsheet, body: Body, account: str) -> Reply:
-    wanted = body.get("filter", {})
-    structure.set_filter(*grid_box(spreadsheet, wanted.get("range", {})), wanted)
-    return {}
-
-
-def _clear_basic_filter(spreadsheet: Spreadsheet, body: Body, account: str) -> Reply:
-    structure.clear_filter(spreadsheet.tab_by_id(body.get("sheetId", 0)))
-    return {}
-
-
-def _update_dimension_properties(spreadsheet: Spreadsheet, body: Body, account: str) -> Reply:
-    tab, dimension, start, end = _span(spreadsheet, body.get("range", {}))
-    if dimension == "ROWS" and "hiddenByUser" in masks.parse(body.get("fields") or "*"):
-        structure.hide_rows(tab, start, end, hidden=body.get("properties", {}).get("hiddenByUser", False))
-    return {}
-
-
-def _duplicate_sheet(spreadsheet: Spreadsheet, body: Body, account: str) -> Reply:
-    copy = spreadsheet.duplicate(
-        spreadsheet.tab_by_id(body.get("sourceSheetId", 0)),
-        body.get("newSheetName"),
-        sheet_id=body.get("newSheetId"),
-        index=body.get("insertSheetIndex", 0),
-    )
-    return {"duplicateSheet": {"properties": shape.sheet_properties(copy)}}
-
-
-def _add_table(spreadsheet: Spreadsheet, body: Body, account: str) -> Reply:
-    wanted = body.get("table", {})
-    tab, box = grid_box(spreadsheet, wanted.get("range", {}))
-    described = {item.get("columnIndex", 0) + box.left: item for item in wanted.get("columnProperties", [])}
-    types = {column: item.get("columnType", "TEXT") for column, item in described.items()}
-    for column, item in described.items():
-        if item.get("columnName") and tab.at(box.top, column) is None:
-            tab.put(box.top, column, item["columnName"])
-    table_id = tab.add_table(box, wanted.get("name") or "Table1", types, wanted.get("tableId"))
-    return {"addTable": {"table": shape.table_resource(tab, structure.find_table(spreadsheet, table_id)[1])}}
-
-
-def _update_table(spreadsheet: Spreadsheet, body: Body, account: str) -> Reply:
-    """Change a table's range or name, as the mask says; its rows may become more or fewer, and its columns too."""
-    wanted, mask = body.get("table", {}), masks.parse(body.get("fields") or "")
-    tab, table = structure.find_table(spreadsheet, wanted.get("tableId", ""))
-    if "range" in mask or "*" in mask:
-        other, box = grid_box(spreadsheet, wanted.get("range", {}))
-        if other is not tab:
-            raise SheetError("A table cannot be moved to another sheet.")
-        table.area = Area(*box)
-        tab.changed(regions=True)
-    for name in ("name", "columnProperties"):
-        if name in mask or ("*" in mask and name in wanted):
-            table.properties[name] = wanted.get(name)
-    return {}
-
-
-def _delete_table(spreadsheet: Spreadsheet, body: Body, account: str) -> Reply:
-    """Delete a table with all that is in it."""
-    tab, table = structure.find_table(spreadsheet, body.get("tableId", ""))
-    tab.empty(table.box(tab.row_count, tab.column_count))
-    tab.regions.remove(table)
-    tab.changed(regions=True)
-    return {}
-
-
 KINDS: dict[str, Callable[[Spreadsheet, Body, str], Reply]] = {
     "updateCells": _update_cells,
     "appendCells": _append_cells,
@@ -431,17 +287,7 @@ KINDS: dict[str, Callable[[Spreadsheet, Body, str], Reply]] = {
     "updateSpreadsheetProperties": _update_spreadsheet_properties,
     "addSheet": _add_sheet,
     "deleteSheet": _delete_sheet,
-    "mergeCells": _merge_cells,
-    "unmergeCells": _unmerge_cells,
-    "setDataValidation": _set_data_validation,
-    "repeatCell": _repeat_cell,
-    "setBasicFilter": _set_basic_filter,
-    "clearBasicFilter": _clear_basic_filter,
-    "updateDimensionProperties": _update_dimension_properties,
-    "duplicateSheet": _duplicate_sheet,
-    "addTable": _add_table,
-    "updateTable": _update_table,
-    "deleteTable": _delete_table,
+    **formatting.KINDS,
     "addProtectedRange": _add_protected_range,
     "deleteProtectedRange": _delete_protected_range,
 }

@@ -65,6 +65,7 @@ class Grid:
         self.regions: list[Region] = []
         self.values = Values(self)
         self._covered: set[tuple[int, int]] | None = None
+        self._boxes: dict[Kind, list[tuple[Box, Region]]] = {}
 
     def __repr__(self) -> str:
         return f"<Tab {self.title!r} {self.row_count}x{self.column_count}>"
@@ -172,10 +173,15 @@ class Grid:
         self.changed(regions=True)
 
     def region_at(self, kind: Kind, row: int, column: int) -> Region | None:
-        for region in self.regions:
-            if region.kind == kind and region.box(*self.box[2:]).touches(Box(row, column, row + 1, column + 1)):
+        for box, region in self._boxes_of(kind):
+            if box.top <= row < box.bottom and box.left <= column < box.right:
                 return region
         return None
+
+    def _boxes_of(self, kind: Kind) -> list[tuple[Box, Region]]:
+        if kind not in self._boxes:
+            self._boxes[kind] = [(region.box(*self.box[2:]), region) for region in self.regions if region.kind == kind]
+        return self._boxes[kind]
 
     def is_covered(self, row: int, column: int) -> bool:
         """Whether the cell is inside of a merge and is not its first one."""
@@ -239,6 +245,7 @@ class Grid:
         self.values.forget()
         if regions:
             self._covered = None
+            self._boxes = {}
 
     # What the API does to it, and every edit comes down to
 
