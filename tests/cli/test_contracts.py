@@ -37,7 +37,7 @@ def test_a_contract_is_made_and_listed_with_the_same_keys(run: Run) -> None:
         "codes": 0,
         "learners": 0,
         "sheet_url": SHEET,
-        "sheet_tab": "Sheet1",
+        "sheet_tab": None,
     }
     assert run("b2b_list contracts --json").json == [made]
     assert run("b2b list contracts --org ACMECORP --json").json == [made]
