@@ -156,7 +156,10 @@ def test_a_full_disk_is_told_in_one_line(run: Run, monkeypatch: pytest.MonkeyPat
     with Path("/dev/full").open("w") as full:
         monkeypatch.setattr(sys, "stdout", full)
         refused = run(f"b2b_codes output {options}")
-    assert (refused.status, refused.err) == (1, "Error: the disk is full: no space is left for what was to be written\n")
+    assert (refused.status, refused.err) == (
+        1,
+        "Error: the disk is full: no space is left for what was to be written\n",
+    )
 
 
 def test_a_name_without_latin_letters_gets_its_slug_from_the_org_key(run: Run) -> None:
