@@ -9,7 +9,7 @@ why, and what would make this file unnecessary. `pool_size` and `max_connections
 import time
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import psycopg2
 from dagster import Field, IntSource
@@ -53,7 +53,7 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         for part in self._parts:
             part.optimize_for_webserver = self._optimize_for_webserver  # type: ignore[method-assign]
         # Asked at each materialization, and answered by reading the catalog.
-        self._event_log_storage.has_table = cache(self._event_log_storage.has_table)  # type: ignore[method-assign]
+        self._event_log_storage.has_table = cache(self._event_log_storage.has_table)
 
     @property
     def _parts(self) -> tuple[Any, Any, Any]:
@@ -88,7 +88,7 @@ class PooledPostgresStorage(DagsterPostgresStorage):
     def config_type(cls) -> Any:
         """Return the configuration of dagster-postgres, and the sizes of the pool."""
         return {
-            **pg_config(),
+            **cast("dict[str, Any]", pg_config()),
             "pool_size": Field(IntSource, is_required=False, description="Idle connections that a process keeps."),
             "max_connections": Field(
                 IntSource, is_required=False, description="Connections that a process opens at once."

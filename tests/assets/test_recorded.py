@@ -234,7 +234,9 @@ def test_a_strangers_assets_and_checks_downstream_run_with_the_chain(
         dg.Definitions(
             assets=[reported, counted],
             asset_checks=[sheet_is_tidy],
-            jobs=[dg.define_asset_job("theirs", dg.AssetSelection.assets("sheet_snapshots").downstream().materializable())],
+            jobs=[
+                dg.define_asset_job("theirs", dg.AssetSelection.assets("sheet_snapshots").downstream().materializable())
+            ],
         ),
     )
     instance.add_dynamic_partitions("contracts", slugs)
