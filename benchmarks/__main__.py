@@ -11,6 +11,7 @@ MEASUREMENTS = {
     "codes": "enrollment codes made and exported, beside a raw COPY",
     "plan": "the plan of a sync of 10,000 codes",
     "sync": "syncs: requests and time",
+    "delivery": "what an unchanged contract costs",
     "orchestration": "a refresh of 1,000 contracts, beside a run for each",
     "licenses": "a million licenses, beside a query for each",
     "academies": "the public list, beside Django REST framework",
