@@ -21,7 +21,7 @@ from dagster_postgres.utils import (
     pg_url_from_config,
     set_pg_statement_timeout,
 )
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from b2b_pipelines.db.engine import try_when_idle
 
