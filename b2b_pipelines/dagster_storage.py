@@ -51,9 +51,9 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         self._tokens, self._pool_size, self._max_connections = token_provider, pool_size, max_connections
         self._share(pooled(postgres_url, token_provider, kept=pool_size, most=max_connections))
         for part in self._parts:
-            part.optimize_for_webserver = self._optimize_for_webserver  # type: ignore[method-assign]
+            part.optimize_for_webserver = self._optimize_for_webserver
         # Asked at each materialization, and answered by reading the catalog.
-        self._event_log_storage.has_table = cache(self._event_log_storage.has_table)
+        self._event_log_storage.has_table = cache(self._event_log_storage.has_table)  # type: ignore[method-assign]
 
     @property
     def _parts(self) -> tuple[Any, Any, Any]:
