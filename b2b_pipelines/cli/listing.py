@@ -1,19 +1,20 @@
 """`b2b_list`: organizations, contracts, courseware, learners, and a contract's codes as a file."""
 
+from __future__ import annotations
+
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Annotated, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from sqlalchemy.orm import Session
 
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Verbose
-from b2b_pipelines.contracts import service, store
-from b2b_pipelines.contracts.models import Contract
-from b2b_pipelines.enrollment_codes import reports
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 commands = console.app("List organizations, contracts, courseware and learners.")
 
@@ -36,6 +37,8 @@ CodesOut = Annotated[Path | None, typer.Option("--codes-out", help="That file; c
 @commands.command("organizations")
 def organizations(org: Org = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """The organizations, with how many contracts and learners they have."""
+    from b2b_pipelines.contracts import service, store
+
     with console.surroundings() as here, here.session() as session:
         chosen = None if org is None else service.find_organization(session, org)
         rows = [dict(row._mapping) for row in store.organization_overview(session, chosen)]
@@ -59,6 +62,8 @@ def contracts(
     verbose: Verbose = False,
 ) -> None:
     """The contracts. With --codes: every code of one, as a file."""
+    from b2b_pipelines.enrollment_codes import reports
+
     _check_options(codes, codes_out, org)
     if codes is not None:
         return write_codes(codes, codes_out, as_json=as_json)
@@ -96,6 +101,9 @@ def courseware(
     verbose: Verbose = False,
 ) -> None:
     """The contracts' course runs and their products. With --codes: every code of one contract, as a file."""
+    from b2b_pipelines.contracts import store
+    from b2b_pipelines.contracts.models import Contract
+
     _check_options(codes, codes_out, contract if org is None else org)
     if codes is not None:
         return write_codes(codes, codes_out, as_json=as_json)
@@ -127,6 +135,9 @@ def courseware(
 @commands.command("learners")
 def learners(contract: OfContract = None, org: Org = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """The learners who are attached to contracts."""
+    from b2b_pipelines.contracts import store
+    from b2b_pipelines.enrollment_codes import reports
+
     with console.surroundings() as here, here.session() as session:
         ids = None if contract is None else [store.contract(session, contract).id]
         rows = reports.learners(session, ids, _organization_id(session, org))
@@ -136,6 +147,9 @@ def learners(contract: OfContract = None, org: Org = None, as_json: AsJson = Fal
 
 def write_codes(said: str, out: Path | None, *, as_json: bool) -> None:
     """Write every code of a contract to a file, which appears when it is complete."""
+    from b2b_pipelines.contracts import store
+    from b2b_pipelines.enrollment_codes import reports
+
     with console.surroundings() as here, here.session() as session:
         contract = store.contract(session, said)
         path = out or Path(f"codes-{contract.id}.csv")
@@ -183,6 +197,8 @@ def run() -> NoReturn:
 
 
 def _organization_id(session: Session, said: str | None) -> int | None:
+    from b2b_pipelines.contracts import service
+
     return None if said is None else service.find_organization(session, said).id
 
 
