@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Compiled at install: Dagster starts in half the time. The machine may forbid it for its own programs.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test test-long check bench lock setup dev api docs sandbox screenshots clean
+.PHONY: help demo test test-long test-next check bench lock setup dev api docs sandbox screenshots clean
 
 help: ## This menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,16 @@ test: setup ## Run the tests, but for the long ones
 
 test-long: setup ## Run the long ones: hundreds of customers at work, killed processes, guides, the API's schema, a browser, a broker
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m long
+
+test-next: setup ## Run the tests on the newest Dagster that resolves, in .venv-next (for a nightly job)
+	rm -rf .venv-next && $(PYTHON) -m venv .venv-next
+	sed -E 's/"(dagster[a-z0-9-]*)==/"\1>=/' pyproject.toml > .venv-next/pyproject.toml
+	$(BIN)/uv pip compile .venv-next/pyproject.toml --extra celery --group .venv-next/pyproject.toml:dev --group .venv-next/pyproject.toml:build \
+	  --upgrade --quiet --no-emit-index-url -o .venv-next/requirements.txt
+	$(BIN)/uv pip sync --quiet --python .venv-next/bin/python .venv-next/requirements.txt
+	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python .venv-next/bin/python --editable .
+	@grep -E '^dagster' .venv-next/requirements.txt
+	.venv-next/bin/python -m pytest -n auto --dist loadgroup -m "not long"
 
 check: setup ## Lint, types, import directions, Dagster's definitions, migrations
 	$(BIN)/ruff check .
@@ -66,4 +76,4 @@ lock: setup ## Pin what pyproject.toml asks for: for this machine, and without w
 
 clean: ## Stop the embedded database and remove everything that was installed or kept
 	-@test ! -x $(BIN)/b2b || $(BIN)/b2b db stop
-	rm -rf .venv .b2b .b2b-demo .b2b-check
+	rm -rf .venv .venv-next .b2b .b2b-demo .b2b-check

@@ -22,7 +22,7 @@ from b2b_pipelines.settings import read_settings
     freshness_policy=dg.FreshnessPolicy.time_window(warn_window=timedelta(minutes=20), fail_window=timedelta(hours=1)),
 )
 def checkout_intents(database: dg.ResourceParam[Database]) -> dg.MaterializeResult[None]:
-    """Learners' attempts to buy: ended reservations expired, stalled and overdue payments reported."""
+    """Learners' attempts to buy: reservations that ended have expired, payments that nothing followed are marked."""
     began = time.monotonic()
     stalled_after = timedelta(seconds=read_settings().intent_stalled_after)
     with told_plainly(), database.session() as session:

@@ -2,24 +2,33 @@
 
 By itself Dagster connects anew for each thing it stores or looks up: five times for a partition with a check, which takes
 longer than to bring its sheet in line. Here all parts of the storage share a pool; a connection that lay idle is tried
-before it is used, so that a restart of PostgreSQL is not noticed. Named as `storage` in `deploy/dagster.yaml`; ADR 035.
+before it is used, so that a restart of PostgreSQL is not noticed. Named as `storage` in `deploy/dagster.yaml`; ADR 035 says
+why, and what would make this file unnecessary. `pool_size` and `max_connections` there set the sizes.
 """
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
+from dagster import Field, IntSource
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.auth import PgTokenProvider
-from dagster_postgres.utils import create_pg_engine, get_token_provider_from_config, pg_url_from_config
-from sqlalchemy import Engine
+from dagster_postgres.utils import (
+    create_pg_engine,
+    get_token_provider_from_config,
+    pg_config,
+    pg_url_from_config,
+    set_pg_statement_timeout,
+)
+from sqlalchemy import Engine, event
 
 from b2b_pipelines.db.engine import try_when_idle
 
 KEPT = 1
-"""How many idle connections a process keeps; more would add up, for every run is a process."""
+"""Idle connections that a process keeps by default; more would add up, because every run is a process."""
 MOST = 20
+"""Connections that a process opens at once by default."""
 RENEWED_AFTER_SECONDS = 3600
 
 
@@ -32,13 +41,57 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         should_autocreate_tables: bool = True,
         inst_data: ConfigurableClassData | None = None,
         token_provider: PgTokenProvider | None = None,
+        *,
+        pool_size: int = KEPT,
+        max_connections: int = MOST,
     ) -> None:
         super().__init__(postgres_url, should_autocreate_tables, inst_data, token_provider)
-        engine = pooled(postgres_url, token_provider)
-        for part in (self._run_storage, self._event_log_storage, self._schedule_storage):
-            part._engine = engine
+        self._tokens, self._pool_size, self._max_connections = token_provider, pool_size, max_connections
+        self._share(pooled(postgres_url, token_provider, kept=pool_size, most=max_connections))
+        for part in self._parts:
+            part.optimize_for_webserver = self._optimize_for_webserver
         # Asked at each materialization, and answered by reading the catalog.
         self._event_log_storage.has_table = cache(self._event_log_storage.has_table)  # type: ignore[method-assign]
+
+    @property
+    def _parts(self) -> tuple[Any, Any, Any]:
+        return self._run_storage, self._event_log_storage, self._schedule_storage
+
+    def _share(self, engine: Engine) -> None:
+        for part in self._parts:
+            part._engine = engine
+
+    def _optimize_for_webserver(self, statement_timeout: int, pool_recycle: int, max_overflow: int) -> None:
+        """Give the shared pool the webserver's settings, once. Dagster asks each part, and each would leave the pool.
+
+        `statement_timeout` is in milliseconds, `pool_recycle` in seconds; `max_overflow` adds to the kept connections.
+        """
+        wanted = (statement_timeout, pool_recycle, max_overflow)
+        if getattr(self, "_optimized", None) == wanted:
+            return
+        self._optimized = wanted
+        before = self._run_storage._engine
+        engine = pooled(
+            self.postgres_url,
+            self._tokens,
+            kept=self._pool_size,
+            most=max(self._max_connections, self._pool_size + max_overflow),
+            renewed_after=pool_recycle,
+        )
+        event.listen(engine, "connect", lambda connection, _: set_pg_statement_timeout(connection, statement_timeout))
+        self._share(engine)
+        before.dispose()
+
+    @classmethod
+    def config_type(cls) -> Any:
+        """Return the configuration of dagster-postgres, and the sizes of the pool."""
+        return {
+            **cast("dict[str, Any]", pg_config()),
+            "pool_size": Field(IntSource, is_required=False, description="Idle connections that a process keeps."),
+            "max_connections": Field(
+                IntSource, is_required=False, description="Connections that a process opens at once."
+            ),
+        }
 
     @classmethod
     def from_config_value(
@@ -49,18 +102,27 @@ class PooledPostgresStorage(DagsterPostgresStorage):
             config_value.get("should_autocreate_tables", True),
             inst_data,
             get_token_provider_from_config(config_value),
+            pool_size=config_value.get("pool_size", KEPT),
+            max_connections=config_value.get("max_connections", MOST),
         )
 
 
-def pooled(postgres_url: str, token_provider: PgTokenProvider | None = None) -> Engine:
+def pooled(
+    postgres_url: str,
+    token_provider: PgTokenProvider | None = None,
+    *,
+    kept: int = KEPT,
+    most: int = MOST,
+    renewed_after: int = RENEWED_AFTER_SECONDS,
+) -> Engine:
     """An engine as Dagster's storage wants it, whose connections are kept and tried after a rest."""
     engine = create_pg_engine(
         postgres_url,
         token_provider,
         isolation_level="AUTOCOMMIT",
-        pool_size=KEPT,
-        max_overflow=MOST - KEPT,
-        pool_recycle=RENEWED_AFTER_SECONDS,
+        pool_size=kept,
+        max_overflow=max(most - kept, 0),
+        pool_recycle=renewed_after,
     )
     try_when_idle(engine)
     return engine

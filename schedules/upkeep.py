@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 import httpx
@@ -24,7 +25,8 @@ def prune(context: dg.OpExecutionContext, database: dg.ResourceParam[Database]) 
     keep = Keep(settings.keep_runs_days, settings.keep_failed_days, settings.keep_snapshots_days)
     ours = store.prune(database.engine, keep.snapshots_from(now))
     # The storage of Dagster that is not PostgreSQL, say of a test, has nothing that grows over years.
-    with context.instance.event_log_storage.index_connection() as connection:
+    storage: Any = context.instance.event_log_storage  # whose connection is of the SQL storages only
+    with storage.index_connection() as connection:
         if connection.dialect.name != "postgresql":
             context.log.warning("Dagster's storage is not PostgreSQL: only our own tables are pruned")
             context.add_output_metadata({**ours})

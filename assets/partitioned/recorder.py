@@ -233,7 +233,7 @@ class Recorder:
     def _evaluate(self, key: str, step: Checked) -> None:
         check_key = dg.AssetCheckKey(dg.AssetKey(step.asset), step.check)
         self.context.log_event(
-            dg.AssetCheckEvaluation(  # type: ignore[arg-type]
+            dg.AssetCheckEvaluation(
                 asset_key=check_key.asset_key,
                 check_name=step.check,
                 passed=step.result.passed,

@@ -24,20 +24,21 @@ TRIED_EVERY = 2.0
 """Seconds between attempts to reach a server that is away."""
 STATEMENT_SECONDS = 15.0
 """After how long the server ends a statement of a request."""
-READS, READS_OF_A_CALLER = 20, 12
-WRITES, WRITES_OF_A_KIND = 16, 2
+READS, READS_OF_A_CALLER = 14, 10
+WRITES, WRITES_OF_A_KIND = 10, 2
 """Requests that work at the same time: in all; and for one caller, or about one thing."""
+LOOK_UPS = 8
+"""Connections for requests that look up what they are about before they wait for their turn."""
 RESERVED = 8
 """Threads, and connections, for health, the public list and Stripe's events together."""
 REQUESTS: dict[str, Any] = {
-    # Reading, writing, and the threads that look tokens up.
-    "pool_size": 12,
-    "max_overflow": READS + WRITES + 4,
+    "pool_size": 10,
+    "max_overflow": READS + WRITES + LOOK_UPS - 10,
     "pool_timeout": PATIENCE,
     "lock_timeout": PATIENCE,
     "statement_timeout": STATEMENT_SECONDS,
 }
-OF_ITS_OWN: dict[str, Any] = REQUESTS | {"pool_size": 3, "max_overflow": RESERVED}
+OF_ITS_OWN: dict[str, Any] = REQUESTS | {"pool_size": 3, "max_overflow": RESERVED - 3}
 
 _LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', :milliseconds, true)")
 

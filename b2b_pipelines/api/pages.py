@@ -14,27 +14,25 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
+from fastapi.responses import FileResponse, RedirectResponse
 from fastapi.routing import APIRoute
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from b2b_pipelines.api import openapi
+from b2b_pipelines.api import openapi, sheet_pages
 from b2b_pipelines.api.contracts import masked_cell, seen_contract, seen_snapshot, shown_conflicts, visible
 from b2b_pipelines.api.database import Db
 from b2b_pipelines.api.errors import Problem
 from b2b_pipelines.api.fields import LARGEST_ID
+from b2b_pipelines.api.rendering import HERE, POLICY, render
 from b2b_pipelines.api.sign_in import (
     MaybeSignedIn,
     OurForm,
     SignedIn,
     SignInNeeded,
     forget_session,
-    form_secret,
-    keep_form_secret,
     keep_session,
     own_path,
     sign_in,
@@ -45,52 +43,26 @@ from b2b_pipelines.contracts.models import Contract, CourseRun
 from b2b_pipelines.contracts.rules import EdxState, spreadsheet_id
 from b2b_pipelines.enrollment_codes import pages as code_pages
 from b2b_pipelines.enrollment_codes.pages import Seats
-from b2b_pipelines.errors import B2BError, NotFound, Refused, TransientError
+from b2b_pipelines.errors import NotFound, Refused, TransientError
 from b2b_pipelines.faults import store as fault_store
 from b2b_pipelines.faults.status import lines as what_is_wrong
 from b2b_pipelines.privacy import masked_anywhere
 from b2b_pipelines.sheets import history
-from b2b_pipelines.sheets import service as sheet_service
 from b2b_pipelines.sheets import store as sheet_store
-from b2b_pipelines.sheets.connection import SheetsConnection
 from b2b_pipelines.sheets.differences import Change, differences
 from b2b_pipelines.sheets.history import LastSync
 from b2b_pipelines.sheets.links import link
 from b2b_pipelines.tokens.service import Caller
 
-HERE = Path(__file__).parent
 A_PAGE = 50
 MOST_RUNS = 200
 MOST_DIFFERENCES = 1000
 SWAGGER_UI = Path(find_spec("fastapi_offline").origin or "").parent  # type: ignore[union-attr]
 """The package whose files Swagger UI comes from. Nothing of its Python is loaded."""
-POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
 WITH_SWAGGER_UI = f"{POLICY}; script-src 'self'; connect-src 'self'; font-src data:".replace(
     "img-src 'self'", "img-src 'self' data:"
 ).replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 """Swagger UI sets styles and draws icons by script; its scripts come from here alone."""
-MANAGING = {"manage", "provisioning"}
-"""Scopes with which a person may restore a sheet."""
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
-
-templates = Environment(
-    loader=FileSystemLoader(HERE / "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-templates.filters["masked"] = lambda text, caller: text if caller.sees_emails else masked_anywhere(text)
-templates.filters["moment"] = lambda moment: f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-templates.filters["day"] = lambda moment: f"{moment.astimezone(UTC):%Y-%m-%d}"
-templates.filters["clock"] = lambda moment: f"{moment.astimezone(UTC):%H:%M} UTC"
-templates.filters["number"] = lambda number: f"{number:,}"
 
 
 class PageRoute(APIRoute):
@@ -179,7 +151,7 @@ def contract_page(request: Request, db: Db, caller: SignedIn, slug: str, page: P
         conflicts=shown_conflicts(conflicts, caller),
         codes=shown.sync and shown.sync.rows - sum(_is_no_code_of_ours(conflict) for conflict in conflicts),
         faults=faults,
-        may_restore=may_restore(caller),
+        may_restore=sheet_pages.may_restore(caller),
         before=before,
         turning=_turning(page, count),
     )
@@ -211,7 +183,7 @@ def compare_page(
 @router.get("/contracts/{slug}/restore", name="restore_page")
 def restore_page(request: Request, db: Db, caller: SignedIn, slug: str, snapshot: SnapshotId) -> Response:
     """What a restore would write."""
-    return _restored(request, db, caller, slug, snapshot, dry_run=True)
+    return sheet_pages.restored(request, db, caller, slug, number=snapshot, dry_run=True)
 
 
 @router.post("/contracts/{slug}/restore", name="restore_form", dependencies=[OurForm])
@@ -219,7 +191,19 @@ def restore_form(
     request: Request, db: Db, caller: SignedIn, slug: str, snapshot: Annotated[int, Form(ge=1, le=LARGEST_ID)]
 ) -> Response:
     """Put back what a snapshot held."""
-    return _restored(request, db, caller, slug, snapshot, dry_run=False)
+    return sheet_pages.restored(request, db, caller, slug, number=snapshot, dry_run=False)
+
+
+@router.get("/contracts/{slug}/replace", name="replace_page")
+def replace_page(request: Request, db: Db, caller: SignedIn, slug: str) -> Response:
+    """What a sync would write and replace."""
+    return sheet_pages.replaced(request, db, caller, slug, dry_run=True)
+
+
+@router.post("/contracts/{slug}/replace", name="replace_form", dependencies=[OurForm])
+def replace_form(request: Request, db: Db, caller: SignedIn, slug: str) -> Response:
+    """Write the sheet, and agree that what a new target holds is replaced."""
+    return sheet_pages.replaced(request, db, caller, slug, dry_run=False)
 
 
 @router.get("/sign-in", name="sign_in_page")
@@ -281,58 +265,9 @@ def static_file(
     return FileResponse(folder / "static" / name, headers={"Cache-Control": "max-age=3600"})
 
 
-def render(
-    request: Request, template: str, caller: Caller | None, *, status: int = 200, policy: str = POLICY, **values: Any
-) -> Response:
-    """A page, whose forms are ours."""
-    secret = form_secret(request)
-    page = templates.get_template(template).render(
-        caller=caller,
-        url_for=lambda route, **path: request.url_for(route, **path).path,
-        form_secret=secret,
-        oidc=request.app.state.oidc is not None,
-        **values,
-    )
-    response = HTMLResponse(page, status, HEADERS | {"Content-Security-Policy": policy})
-    keep_form_secret(request, response, secret)
-    return response
-
-
 def refusal(request: Request, status: int, words: str) -> Response:
     caller = getattr(request.state, "caller", None)
     return render(request, "refusal.html", caller, status=status, words=words)
-
-
-def _restored(request: Request, db: Db, caller: Caller, slug: str, number: int, *, dry_run: bool) -> Response:
-    with db.session() as session:
-        contract = seen_contract(session, caller, slug)
-        if not may_restore(caller):
-            raise NotFound("restoring needs the right to manage contracts")
-        snapshot = sheet_service.find_snapshot(session, contract.slug, number)
-        session.expunge_all()
-    result, error = None, None
-    connection = SheetsConnection(request.app.state.settings, db.engine)
-    try:
-        result = sheet_service.restore(db.open(), connection.client(), contract.slug, snapshot, dry_run=dry_run)
-    except B2BError as refused:
-        error = refused.message
-    finally:
-        connection.close()
-    return render(
-        request,
-        "restore.html",
-        caller,
-        status=409 if error else 200,
-        contract=contract,
-        result=result,
-        error=error,
-        done=not dry_run,
-    )
-
-
-def may_restore(caller: Caller) -> bool:
-    """Whether a caller may write to a customer's sheet from the pages."""
-    return not MANAGING.isdisjoint(caller.scopes)
 
 
 def _shown(session: Session, contracts: Sequence[Contract]) -> list[Shown]:

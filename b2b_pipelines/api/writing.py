@@ -133,8 +133,7 @@ def _before(session: Session, owner: str, asked: Asked, body: object) -> Answer 
         raise Problem(422, error.message, error.code) from None
 
 
-def _json(said: Mapping[str, Any]) -> JSONResponse:
-    status = said["status"]
-    headers = {"ETag": f'"{said["revision"]}"'} if "revision" in said else None
-    content = {name: value for name, value in said.items() if name != "status"}
-    return JSONResponse(jsonable_encoder(content), status, headers)
+def _json(answer: Mapping[str, Any]) -> JSONResponse:
+    headers = {"ETag": f'"{answer["revision"]}"'} if "revision" in answer else None
+    content = {name: value for name, value in answer.items() if name != "status"}
+    return JSONResponse(jsonable_encoder(content), answer["status"], headers)

@@ -278,13 +278,14 @@ class Ticker:
 def agreed(question: str, sentences: Sequence[str], *, yes: bool) -> None:
     """Ask on a terminal whether to go on with what takes something away; scripts, and `yes`, are not asked.
 
-    Raises `typer.Abort` when the answer is not yes.
+    Raises `Refused` when the answer is not yes.
     """
     if not sentences or yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return
     for sentence in sentences:
         warn(sentence)
-    typer.confirm(question, abort=True, err=True)
+    if not typer.confirm(question, err=True):
+        raise Refused("nothing was changed, as you answered no")
 
 
 def counted(number: int, noun: str) -> str:

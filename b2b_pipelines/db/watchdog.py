@@ -83,6 +83,8 @@ def _answers(connection: Any) -> bool:
     try:
         with _socket(connection) as ours:
             family, address = ours.family, ours.getpeername()
+            if family == socket.AF_UNIX:  # the server knows it by a path of its own, relative perhaps
+                address = f"{connection.info.host}/.s.PGSQL.{connection.info.port}"
     except Exception:  # noqa: BLE001  the connection was closed meanwhile
         return True
     with socket.socket(family, socket.SOCK_STREAM) as probe:

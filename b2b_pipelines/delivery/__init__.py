@@ -7,6 +7,7 @@ Google between its transactions.
 
 from b2b_pipelines.contracts.patch import UNSET, ContractPatch
 from b2b_pipelines.contracts.rules import IntegrationType
+from b2b_pipelines.contracts.store import contract as find_contract
 from b2b_pipelines.delivery.changes import (
     ContractChanged,
     CoursewareChanged,
@@ -41,6 +42,7 @@ __all__ = [
     "create_contract",
     "create_organization",
     "deliver",
+    "find_contract",
     "give_courseware",
     "import_contract",
     "rehearsal",

@@ -42,22 +42,22 @@ class Losses:
 
     def sentences(self) -> list[str]:
         """Return what people need to know before they agree, a sentence each."""
-        said = []
+        sentences = []
         if self.closes:
-            said.append("No learner can join the contract while it is closed.")
+            sentences.append("No learner can join the contract while it is closed.")
         if self.handed_out:
-            said.append(
+            sentences.append(
                 f"{_counted(self.handed_out, 'code that was', 'codes that were')} handed out {_stop(self.handed_out)}."
             )
         if unseen := self.codes - self.handed_out:
-            said.append(f"{_counted(unseen, 'code', 'codes')} that no sheet shows {_stop(unseen)}.")
+            sentences.append(f"{_counted(unseen, 'code', 'codes')} that no sheet shows {_stop(unseen)}.")
         if self.runs:
             runs = _counted(len(self.runs), "course run is", "course runs are")
-            said.append(f"{runs} no longer part of the contract: {', '.join(self.runs[:5])}{_more(self.runs)}.")
+            sentences.append(f"{runs} no longer part of the contract: {', '.join(self.runs[:5])}{_more(self.runs)}.")
         if self.beyond_cap:
             learners = _counted(self.beyond_cap, "attached learner is", "attached learners are")
-            said.append(f"{learners} above the new cap and keep their seats.")
-        return said
+            sentences.append(f"{learners} above the new cap and keep their seats.")
+        return sentences
 
 
 def count(session: Session, contract: Contract, *, deleted: "Losses", closes: bool, runs: Sequence[str] = ()) -> Losses:

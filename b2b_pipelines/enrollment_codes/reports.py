@@ -42,7 +42,8 @@ SELECT json_build_object(
     'start', contract.starts_on, 'end', contract.ends_on, 'active', contract.active,
     'max_learners', contract.max_learners, 'price', contract.price::text,
     'codes', coalesce(codes.number, 0), 'learners', coalesce(learners.number, 0),
-    'sheet_url', contract.sheet_url, 'sheet_tab', contract.sheet_tab
+    'sheet_url', contract.sheet_url, 'sheet_tab', contract.sheet_tab,
+    'description', contract.description, 'revision', contract.revision
 )::text
 FROM contract JOIN organization ON organization.id = contract.organization_id
 LEFT JOIN (

@@ -144,7 +144,7 @@ def check_password(session: Session, email: str, password: str, now: datetime) -
 
 
 def person_of_identity(session: Session, subject: str, email: str, *, verified: bool) -> Person | None:
-    """Return the person whom an OpenID Connect provider vouches for; None when nobody with that identity was added.
+    """Return the person whom an OpenID Connect provider vouches for; None when that identity was not added.
 
     The first time the address decides, if the provider has verified it; from then on the subject does, because an
     address can be given to somebody else.

@@ -15,7 +15,7 @@ from b2b_pipelines.reports.pages import Row, Slice, containing, page
 
 @dataclass(frozen=True, slots=True)
 class ContractFilter:
-    """Which contracts are listed; None is no condition. `organization` is a name, slug or org key.
+    """The contracts that a listing shows; None is any. `organization` is a name, slug or org key.
 
     `search` is looked for in the name, the slug and the organization's name, ignoring case. A caller who is bound to an
     organization sees that one only.

@@ -33,7 +33,7 @@ def test_a_contract_is_shown_as_the_commands_show_it(api: httpx.Client, shop: Sh
         "codes": 12,
         "learners": 4,
         "sheet_url": f"https://docs.google.com/spreadsheets/d/{SHEET}/edit",
-        "sheet_tab": "Sheet1",
+        "sheet_tab": None,
         "description": "",
         "revision": 3,
     }

@@ -25,6 +25,12 @@ EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "10"))
 BEYOND_THE_DOCUMENT = {
     "/api/v1/checkout-intents/": "a name and a slug come together",
     "/api/v1/academy-products/": "sync=true is refused in any case of its letters",
+    "/api/v1/codes/": "a code or a learner is needed",
+    "/api/v1/contracts/": "a sheet's address names a spreadsheet, and a contract starts before it ends",
+    "/api/v1/contracts/{slug}/": "a sheet's address names a spreadsheet, and a contract starts before it ends",
+    "/api/v1/contracts/{slug}/courseware/": "an id names a course, a run or a program",
+    "/api/v1/contracts/{slug}/sheet/restore/": "before or a snapshot, not both",
+    "/api/v1/organizations/": "a name without a Latin letter needs an org key",
 }
 """Routes that refuse what the document cannot forbid."""
 

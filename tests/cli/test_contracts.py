@@ -39,7 +39,7 @@ def test_a_contract_is_made_and_listed_with_the_same_keys(run: Run) -> None:
         "codes": 0,
         "learners": 0,
         "sheet_url": SHEET,
-        "sheet_tab": "Sheet1",
+        "sheet_tab": None,
         "description": "",
         "revision": 1,
     }

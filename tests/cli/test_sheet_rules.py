@@ -462,6 +462,23 @@ def test_a_snapshot_is_restored_from_the_contracts_page_with_the_plan_first(run,
         assert f"share it with {ADDRESS}" in visitor.get(f"/contracts/acme/restore?snapshot={kept}").text
 
 
+def test_a_tab_is_replaced_from_the_contracts_page_once_somebody_agreed(run, make, database):
+    sheet = make(tabs={"Names": NAMES})
+    with database.session() as session:
+        token = tokens.create(session, "desk", ["read", "provisioning"])[1]
+    with (
+        serving(create_app(read_settings(), database)) as url,
+        closing(signed_in(url, token)) as visitor,
+    ):
+        assert "Preview a sync" in visitor.get("/contracts/acme").text
+        shown = visitor.get("/contracts/acme/replace").text
+        assert "Would replace 4 rows in A–F, beginning with: name 0, n•••@example.com" in shown
+        assert sheet.tab("Names").grid() == NAMES
+        form = re.findall(r'name="form" value="([^"]+)"', shown)[-1]
+        assert "3 codes added" in visitor.post("/contracts/acme/replace", data={"form": form}).text
+    assert sync(run)["writes"] == 0
+
+
 def signed_in(url: str, token: str) -> httpx.Client:
     visitor = httpx.Client(base_url=url, follow_redirects=True, timeout=20)
     form = re.search(r'name="form" value="([^"]+)"', visitor.get("/sign-in").text)

@@ -265,7 +265,7 @@ def explore(database: Database, sequences: int, number: int) -> None:
 
     Explored.database = database
     DELIVERED.clear()
-    chosen = settings(max_examples=sequences, stateful_step_count=5, derandomize=False)
+    chosen = settings(max_examples=sequences, stateful_step_count=4, derandomize=False)
     run_state_machine_as_test(seed(number)(Explored), settings=chosen)
     assert min(DELIVERED[tells] for tells in ("paid", "pending", "failed", "expired", "refund")) > sequences / 20, (
         DELIVERED

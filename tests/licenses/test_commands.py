@@ -11,6 +11,7 @@ from b2b_pipelines.licenses import service
 from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 from tests.commands import Run
+from tests.webhook import listening
 
 ONE, TWO = UUID(int=1), UUID(int=2)
 LONG_AGO = datetime.now(UTC) - timedelta(days=100)
@@ -212,3 +213,38 @@ def test_customers_are_listed_with_whether_they_are_unlinked(b2b: Run, imported:
         (str(TWO), "Customer 2", 1, 3, False),
     ]
     assert "Customer 1" in b2b("customers").out
+
+
+def test_a_plan_that_moves_into_the_past_is_held_until_it_is_confirmed(
+    b2b: Run, imported: tuple[Path, Path], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("B2B_LICENSE_HOLD_HOURS", "24")
+    plans = json.loads(imported[0].read_text())
+    moved = (LONG_AGO - timedelta(days=50)).isoformat()
+    imported[0].write_text(json.dumps([{**plans[0], "expiration_date": moved}, plans[1]]))
+    held = b2b("import", "--plans", imported[0], "--json").json["held"]
+    assert [(each["plan"], each["customer"]) for each in held] == [(plans[0]["uuid"], str(ONE))]
+    assert {row["decision"] for row in b2b("expired", "--customer", ONE, "--json").json} == {"held"}
+    assert b2b("terminate", "--customer", ONE, "--json").json[0]["skipped"] == 3
+    confirmed = b2b("confirm", plans[0]["uuid"], "--json")
+    assert (confirmed.status, confirmed.json["was_held"], confirmed.json["customer"]) == (0, True, str(ONE))
+    assert "is not held" in b2b("confirm", plans[0]["uuid"]).out
+    assert b2b("confirm", str(UUID(int=99))).status == 1
+    assert {row["decision"] for row in b2b("expired", "--customer", ONE, "--json").json} == {"terminate"}
+
+
+def test_the_command_that_brings_a_wrong_date_sends_the_alert(
+    b2b: Run, imported: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("B2B_LICENSE_HOLD_HOURS", "24")
+    plans = json.loads(imported[0].read_text())
+    moved = (LONG_AGO - timedelta(days=50)).isoformat()
+    imported[0].write_text(json.dumps([{**plans[0], "expiration_date": moved}, plans[1]]))
+    with listening() as webhook:
+        monkeypatch.setenv("B2B_ALERT_WEBHOOK_URL", webhook.url)
+        for _ in range(2):
+            assert b2b("import", "--plans", imported[0]).status == 0
+    (message,) = webhook.posted
+    assert message["event"] == "plans_held"
+    assert LONG_AGO.isoformat() in message["text"]
+    assert moved in message["text"]

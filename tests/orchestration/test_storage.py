@@ -46,3 +46,23 @@ def test_a_connection_that_was_lost_while_it_lay_idle_is_made_again(
         assert connection.execute(text(others), {"of": "^dagster_"}).scalars().all()
     engine.dispose()
     assert instance.get_dynamic_partitions("contracts") == ["a"]
+
+
+def test_the_webserver_keeps_the_shared_pool_and_has_its_own_time_limit(instance: dg.DagsterInstance) -> None:
+    instance.optimize_for_webserver(statement_timeout=12_345, pool_recycle=60, max_overflow=30)
+    storages = (instance.event_log_storage, instance.run_storage, instance.schedule_storage)
+    [engine] = {storage._engine for storage in storages}
+    with engine.connect() as connection:
+        assert connection.execute(text("SHOW statement_timeout")).scalar_one() == "12345ms"
+    assert engine.pool.size() == dagster_storage.KEPT
+    assert instance.get_runs() == []
+
+
+def test_the_sizes_of_the_pool_are_configuration(processes: Processes) -> None:
+    import os
+
+    config = {"postgres_url": os.environ["DAGSTER_POSTGRES_URL"], "pool_size": 3, "max_connections": 5}
+    storage = dagster_storage.PooledPostgresStorage.from_config_value(None, config)
+    engine = storage._run_storage._engine
+    assert (engine.pool.size(), engine.pool._max_overflow) == (3, 2)
+    engine.dispose()

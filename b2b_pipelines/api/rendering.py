@@ -1,0 +1,53 @@
+"""Rendering of the pages: no script, no build step, nothing from elsewhere."""
+
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from b2b_pipelines.api.sign_in import form_secret, keep_form_secret
+from b2b_pipelines.privacy import masked_anywhere
+from b2b_pipelines.tokens.service import Caller
+
+HERE = Path(__file__).parent
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+templates = Environment(
+    loader=FileSystemLoader(HERE / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+templates.filters["masked"] = lambda text, caller: text if caller.sees_emails else masked_anywhere(text)
+templates.filters["moment"] = lambda moment: f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+templates.filters["day"] = lambda moment: f"{moment.astimezone(UTC):%Y-%m-%d}"
+templates.filters["clock"] = lambda moment: f"{moment.astimezone(UTC):%H:%M} UTC"
+templates.filters["number"] = lambda number: f"{number:,}"
+
+
+def render(
+    request: Request, template: str, caller: Caller | None, *, status: int = 200, policy: str = POLICY, **values: Any
+) -> Response:
+    """Return a page. Its forms hold this browser's secret."""
+    secret = form_secret(request)
+    page = templates.get_template(template).render(
+        caller=caller,
+        url_for=lambda route, **path: request.url_for(route, **path).path,
+        form_secret=secret,
+        oidc=request.app.state.oidc is not None,
+        **values,
+    )
+    response = HTMLResponse(page, status, HEADERS | {"Content-Security-Policy": policy})
+    keep_form_secret(request, response, secret)
+    return response
