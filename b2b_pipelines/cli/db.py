@@ -35,14 +35,15 @@ def upgrade(as_json: AsJson = False, verbose: Verbose = False) -> None:
 def check(as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Check that the database has had every migration, and that its tables are what the models say."""
     from b2b_pipelines.db import schema
+    from b2b_pipelines.db.revisions import newest_revision
 
     with _database() as database:
         schema.require_current(database.engine)
         schema.require_models(database.engine)
     if as_json:
-        console.print_json({"migration": schema.newest_revision()})
+        console.print_json({"migration": newest_revision()})
     else:
-        console.say(f"The tables are those of migration {schema.newest_revision()}, and what the models say.")
+        console.say(f"The tables are those of migration {newest_revision()}, and what the models say.")
 
 
 @commands.command("stop")
@@ -66,7 +67,8 @@ def stop(as_json: AsJson = False, verbose: Verbose = False) -> None:
 @contextmanager
 def _database() -> Iterator[Database]:
     """The database as it is, migrated or not."""
-    from b2b_pipelines.db.connect import PRODUCT_DATABASE, embedded_postgres
+    from b2b_pipelines.db.connect import embedded_postgres
+    from b2b_pipelines.db.embedded import PRODUCT_DATABASE
     from b2b_pipelines.db.engine import Database
     from b2b_pipelines.settings import read_settings
 
