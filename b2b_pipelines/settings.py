@@ -168,6 +168,8 @@ class Settings(BaseSettings):
     intent_stalled_after: int = Field(180, ge=1, le=TEN_YEARS)
     currency: Annotated[str, AfterValidator(_currency)] = "usd"
     alert_webhook_url: HttpUrl | None = None
+    alert_webhook_secret: SecretStr | None = None
+    alert_format: Literal["json", "slack"] = "json"
     heartbeat_url: HttpUrl | None = None
     keep_runs_days: int = Field(14, ge=1, le=36_500)
     keep_failed_days: int = Field(90, ge=1, le=36_500)

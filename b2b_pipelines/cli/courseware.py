@@ -17,11 +17,6 @@ if TYPE_CHECKING:
 commands = console.app("Register the courses and programs that contracts can be given.")
 
 
-@commands.callback()
-def group() -> None:
-    """Register the courses and programs that contracts can be given."""
-
-
 @commands.command("import", short_help="Register the courses and programs of a JSON file.")
 def import_courseware(
     file: Annotated[

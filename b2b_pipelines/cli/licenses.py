@@ -222,9 +222,10 @@ def _send_alerts(here: Surroundings) -> None:
     """Send the alert about held plans; one that the webhook does not take is kept and sent with the next."""
     from b2b_pipelines.alerts import outbox
     from b2b_pipelines.alerts.outbox import AlertNotTaken
+    from b2b_pipelines.alerts.webhook import style_of
 
     try:
-        outbox.send(here.database, here.settings.alert_webhook_url)
+        outbox.send(here.database, here.settings.alert_webhook_url, style_of(here.settings))
     except AlertNotTaken as error:
         console.warn(error.message)
 

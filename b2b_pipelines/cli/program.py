@@ -13,11 +13,6 @@ from b2b_pipelines.cli.console import AsJson, Verbose
 commands = console.app("Register a program that contracts can be given.")
 
 
-@commands.callback()
-def group() -> None:
-    """Register a program that contracts can be given."""
-
-
 @commands.command("add")
 def add(
     readable_id: Annotated[str, typer.Argument(metavar="READABLE_ID", help="Such as program-v1:ORG+NAME.")],
