@@ -139,7 +139,7 @@ def usage(
     console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)
 
 
-@commands.command("find", epilog="Examples: b2b codes find 3f1c6a1e-…, b2b codes find kim@example.com")
+@commands.command("find", epilog="Examples: b2b codes find CODE, b2b codes find kim@example.com")
 def find(
     wanted: Annotated[str, typer.Argument(metavar="CODE-or-EMAIL", help="A code, or the address of a learner.")],
     as_csv: AsCsv = False,
