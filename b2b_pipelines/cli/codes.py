@@ -83,8 +83,6 @@ def output(
     verbose: Verbose = False,
 ) -> None:
     """Print the codes to hand out: active and not redeemed, at most one per free seat."""
-    if as_csv and as_json:
-        console.wrong_usage("use either --json or --csv")
     chosen = Format.JSON if as_json else Format.CSV if as_csv else output_format
     with console.surroundings() as here, here.reading() as reading:
         statement = statements.ALL_CODES if every else statements.TO_HAND_OUT

@@ -94,6 +94,8 @@ def run(commands: typer.Typer, name: str, arguments: Sequence[str] | None = None
     _log_to_stderr(verbose="--verbose" in given or sys.stderr.isatty())
     try:
         _check_text(given)
+        if "--json" in given and "--csv" in given:
+            wrong_usage("use either --json or --csv")
         command = typer.main.get_command(commands)
         outcome = command.main(given, prog_name=name, standalone_mode=False)
         sys.stdout.flush()
@@ -228,8 +230,6 @@ def print_rows(
     title: str = "",
 ) -> None:
     """Print a listing: JSON and CSV hold every key of every row, a table only `columns` (key → heading)."""
-    if as_json and as_csv:
-        wrong_usage("use either --json or --csv")
     if as_json:
         print_json(list(rows))
     elif as_csv:

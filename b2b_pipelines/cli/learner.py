@@ -25,7 +25,7 @@ LmsUser = Annotated[
         "--lms-user-id",
         min=1,
         metavar="ID",
-        help="The learner's user id in the LMS. It takes precedence over the address.",
+        help="The LMS user id. It takes precedence over the address.",
     ),
 ]
 Name = Annotated[str, typer.Option("--name", metavar="NAME", help="The name of a new learner.")]

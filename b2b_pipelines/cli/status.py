@@ -16,8 +16,6 @@ def status(as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = Fa
 
     with console.surroundings() as here, here.session() as session:
         lines = what_is_wrong(session)
-    if as_json and as_csv:
-        console.wrong_usage("use either --json or --csv")
     if as_json:
         console.print_json({"well": not lines, "problems": [asdict(line) for line in lines]})
     elif not lines and not as_csv:
