@@ -74,6 +74,7 @@ def overrides(
     output: Annotated[
         Path | None, typer.Option("--output", metavar="FILE", dir_okay=False, help="Write to FILE instead of stdout.")
     ] = None,
+    as_csv: AsCsv = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -89,7 +90,7 @@ def overrides(
         if not template:
             rows = [{"academy": key, **values} for key, values in selection.overrides.items()]
             shown = rows if as_json else [_as_line(row) for row in rows]
-            console.print_rows(shown, {"academy": "Academy", "fields": "Overrides"}, as_json=as_json)
+            console.print_rows(shown, {"academy": "Academy", "fields": "Overrides"}, as_json=as_json, as_csv=as_csv)
             return
         with here.session() as session:
             entries = template_entries(service.current_reading(session, selection).academies, selection)

@@ -174,7 +174,8 @@ def _show_found(row: Mapping[str, Any]) -> None:
     enrolled = f", enrolled {row['enrolled_by']}" if row["enrolled_by"] else ""
     console.say(f"{row['code']}")
     console.say(f"  Contract: {row['contract']}, {place}")
-    console.say(f"  Course run: {row['product']} ({row['redemption_type']})")
+    console.say(f"  Course run: {row['product']}")
+    console.say(f"  Type: {row['redemption_type']}")
     console.say(f"  Used: {used}{enrolled}")
     console.say(f"  {'Valid' if row['valid'] else 'Not valid'}: {row['message']}")
 

@@ -21,6 +21,7 @@ from functools import cached_property
 from io import TextIOWrapper
 from pathlib import Path
 from stat import S_ISREG
+from textwrap import fill
 from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
 from uuid import UUID
 
@@ -28,7 +29,7 @@ import typer
 from rich.console import Console
 from typer.exceptions import TyperException
 
-from b2b_pipelines.cli.tables import print_table
+from b2b_pipelines.cli.tables import print_table, width_of
 from b2b_pipelines.errors import B2BError, InvalidInput, Refused
 from b2b_pipelines.values import csv_cell, is_storable
 
@@ -256,13 +257,26 @@ def _csv_text(value: object) -> object:
 
 
 def say(line: str) -> None:
-    """Print a line of an answer for people."""
-    stdout.print(line)
+    """Print a line of an answer for people, wrapped at spaces to fit a terminal."""
+    stdout.print(_fitted(line, stdout))
 
 
 def warn(line: str) -> None:
     """Print a line to stderr: for people, not for programs."""
-    stderr.print(line)
+    stderr.print(_fitted(line, stderr))
+
+
+def _fitted(text: str, console: Console) -> str:
+    """Wrap each line at spaces. Codes, slugs and addresses stay whole, whatever their length."""
+    width = width_of(console)
+    if width is None or all(len(line) <= width for line in text.splitlines()):
+        return text
+    return "\n".join(_wrapped(line, width) for line in text.splitlines())
+
+
+def _wrapped(line: str, width: int) -> str:
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    return fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 @contextmanager

@@ -23,7 +23,10 @@ Intent = Annotated[UUID, typer.Argument(metavar="UUID", help="The intent's UUID.
 
 @commands.command("list", epilog="Example: b2b intents list --state paid")
 def list_intents(
-    state: Annotated[IntentState | None, typer.Option("--state", help="Only intents in this state.")] = None,
+    state: Annotated[
+        IntentState | None,
+        typer.Option("--state", metavar="STATE", help=f"Only intents in this state: {', '.join(IntentState)}."),
+    ] = None,
     learner: Annotated[
         str | None, typer.Option("--learner", metavar="EMAIL", help="Only intents of this learner.")
     ] = None,

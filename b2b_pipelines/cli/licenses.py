@@ -90,7 +90,12 @@ def expired(
     at: Annotated[
         str | None, typer.Option("--at", metavar="TIME", help="Decide as of this time, ISO 8601 with a zone.")
     ] = None,
-    decision: Annotated[Decision | None, typer.Option("--decision", help="Only licenses with this decision.")] = None,
+    decision: Annotated[
+        Decision | None,
+        typer.Option(
+            "--decision", metavar="DECISION", help=f"Only licenses with this decision: {', '.join(Decision)}."
+        ),
+    ] = None,
     include_internal: Internal = False,
     show_emails: Annotated[bool, typer.Option("--show-emails", help="Show e-mail addresses.")] = False,
     as_csv: AsCsv = False,

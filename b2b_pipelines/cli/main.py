@@ -41,6 +41,17 @@ COMMANDS = {
 """Commands by themselves, with their line in `b2b --help`: the name, the file and the function are the same."""
 
 
+EXAMPLES = {
+    "api": "b2b api --port 8000",
+    "demo": "b2b demo",
+    "dev": "b2b dev --port 3000",
+    "doctor": "b2b doctor --ask",
+    "status": "b2b status --json",
+    "sandbox": "b2b sandbox --port 8790",
+}
+"""An example of each command by itself, for its help."""
+
+
 def commands(*nouns: str) -> typer.Typer:
     """Return the umbrella with these nouns loaded; with every noun when none is given."""
     app = console.app(HELP, completion=True)
@@ -50,7 +61,8 @@ def commands(*nouns: str) -> typer.Typer:
             app.add_typer(import_module(f"b2b_pipelines.cli.{module}").commands, name=name, short_help=short)
     for name, short in COMMANDS.items():
         if name in wanted:
-            app.command(name, short_help=short)(getattr(import_module(f"b2b_pipelines.cli.{name}"), name))
+            command = app.command(name, short_help=short, epilog=f"Example: {EXAMPLES[name]}")
+            command(getattr(import_module(f"b2b_pipelines.cli.{name}"), name))
     return app
 
 

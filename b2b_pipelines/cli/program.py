@@ -26,7 +26,7 @@ def add(
             metavar="TREE.json",
             exists=True,
             dir_okay=False,
-            help='The requirements tree: an id, {"all_of": […]} or {"min_number_of": N, "of": […]}.',
+            help='The requirements tree: an id, {"all_of": [...]} or {"min_number_of": N, "of": [...]}.',
         ),
     ] = None,
     course: Annotated[
