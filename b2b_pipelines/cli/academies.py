@@ -54,7 +54,7 @@ def refused(as_json: AsJson = False, verbose: Verbose = False) -> None:
         console.print_json({"refused": items, "unmatched": unmatched, "notes": notes})
         return
     if not items and not unmatched and not notes:
-        console.say("Every academy is published, and every setting matches one.")
+        console.say("Nothing was refused, and every setting matches an academy.")
     for note in notes:
         console.say(f"{note}.")
     for rows, columns, title in (
