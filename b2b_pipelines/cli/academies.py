@@ -1,4 +1,4 @@
-"""`b2b academies`: what is published, and what was left out."""
+"""`b2b academies`: the published academies, and the refused ones."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from b2b_pipelines.cli import console
-from b2b_pipelines.cli.console import AsJson, Verbose
+from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
 
-commands = console.app("Academies: the published list, and what was left out of it.")
+commands = console.app("Academies: the published list, the refused ones, overrides and history.")
 
 
-@commands.command("list")
-def list_academies(as_json: AsJson = False, verbose: Verbose = False) -> None:
+@commands.command("list", epilog="Example: b2b academies list --csv")
+def list_academies(as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """List the academies that the public endpoint shows."""
     from b2b_pipelines.academies import service
 
@@ -39,12 +39,12 @@ def list_academies(as_json: AsJson = False, verbose: Verbose = False) -> None:
             for product in service.shown_products(session)
         ]
     columns = {"slug": "Slug", "name": "Name", "price": "Price", "price_state": "Price state", "stale": "Stale"}
-    console.print_rows(rows, columns, as_json=as_json)
+    console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)
 
 
-@commands.command("refused")
+@commands.command("refused", epilog="Example: b2b academies refused")
 def refused(as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """List what the last publication left out: items that cannot be published, and settings that fit no academy."""
+    """List the academies that were not published, with reasons, and settings that match no academy."""
     from b2b_pipelines.academies import service
 
     with console.surroundings() as here, here.session() as session:
@@ -54,45 +54,43 @@ def refused(as_json: AsJson = False, verbose: Verbose = False) -> None:
         console.print_json({"refused": items, "unmatched": unmatched, "notes": notes})
         return
     if not items and not unmatched and not notes:
-        console.say("Nothing was left out.")
+        console.say("Nothing was refused, and every setting matches an academy.")
     for note in notes:
         console.say(f"{note}.")
     for rows, columns, title in (
         (items, {"uuid": "Academy", "name": "Name", "reason": "Reason"}, "Refused"),
-        (unmatched, {"setting": "Setting", "entry": "Entry"}, "Settings that fit no academy"),
+        (unmatched, {"setting": "Setting", "entry": "Entry"}, "Settings that match no academy"),
     ):
         if rows:
             shown: list[dict[str, Any]] = list(rows)
             console.print_rows(shown, columns, as_json=False, title=title)
 
 
-@commands.command("overrides")
+@commands.command("overrides", epilog="Example: b2b academies overrides --template > academies.yaml")
 def overrides(
     template: Annotated[
-        bool, typer.Option("--template", help="Write the file to fill in, with the uuid and name of each academy.")
+        bool, typer.Option("--template", help="Write a file to fill in, with the UUID and name of each academy.")
     ] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", dir_okay=False, help="Write to FILE, not to stdout.")
+        Path | None, typer.Option("--output", metavar="FILE", dir_okay=False, help="Write to FILE instead of stdout.")
     ] = None,
+    as_csv: AsCsv = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """List the overrides that B2B_ACADEMY_OVERRIDES names; with --template, write the file to fill in.
-
-    The template keeps the overrides there are. `b2b academies overrides --template > academies.yaml`
-    """
+    """List the overrides in B2B_ACADEMY_OVERRIDES. With --template: write a file to fill in, with the present overrides."""
     from b2b_pipelines.academies import service
     from b2b_pipelines.academies.overrides_file import as_json_file, as_yaml_file, template_entries
     from b2b_pipelines.academies.selection import read_selection
 
     if output is not None and not template:
-        console.wrong_usage("--output goes with --template")
+        console.wrong_usage("--output needs --template")
     with console.surroundings() as here:
         selection = read_selection(here.settings)
         if not template:
             rows = [{"academy": key, **values} for key, values in selection.overrides.items()]
             shown = rows if as_json else [_as_line(row) for row in rows]
-            console.print_rows(shown, {"academy": "Academy", "fields": "Overrides"}, as_json=as_json)
+            console.print_rows(shown, {"academy": "Academy", "fields": "Overrides"}, as_json=as_json, as_csv=as_csv)
             return
         with here.session() as session:
             entries = template_entries(service.current_reading(session, selection).academies, selection)
@@ -102,7 +100,8 @@ def overrides(
         return
     with console.writing(output):
         output.write_text(document, encoding="utf-8")
-    console.warn(f"Wrote {len(entries)} academies to {output}: fill it in and name it in B2B_ACADEMY_OVERRIDES")
+    number = f"{len(entries)} {'academy' if len(entries) == 1 else 'academies'}"
+    console.warn(f"Wrote {number} to {output}. Fill it in and name it in B2B_ACADEMY_OVERRIDES.")
 
 
 def _as_line(row: Mapping[str, Any]) -> dict[str, str]:
@@ -110,9 +109,9 @@ def _as_line(row: Mapping[str, Any]) -> dict[str, str]:
     return {"academy": row["academy"], "fields": "; ".join(fields)}
 
 
-@commands.command("history")
-def history(as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """The newest hundred changes of the published list."""
+@commands.command("history", epilog="Example: b2b academies history --csv")
+def history(as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """List the latest hundred changes of the published academies."""
     from b2b_pipelines.academies import service
 
     with console.surroundings() as here, here.session() as session:
@@ -127,5 +126,5 @@ def history(as_json: AsJson = False, verbose: Verbose = False) -> None:
             }
             for line in service.history(session)
         ]
-    columns = {"changed_at": "When", "uuid": "Academy", "kind": "What", "fields": "Fields"}
-    console.print_rows(rows, columns, as_json=as_json)
+    columns = {"changed_at": "When", "uuid": "Academy", "kind": "Change", "fields": "Fields"}
+    console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)

@@ -1,4 +1,4 @@
-"""`b2b api`: serves the HTTP API and the contract manager's pages."""
+"""`b2b api`: serve the HTTP API and the contract manager's pages."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from b2b_pipelines.cli.console import AsJson, Verbose
 
 def api(
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port. 0 picks a free one.")] = 8000,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Serve the API and the contract manager's pages until it is interrupted.
+    """Serve the API and the contract manager's pages until Ctrl-C.
 
-    It starts without its database too, and answers 503 until that is there.
+    It starts without a database too, and answers 503 until the database is available.
     """
     from b2b_pipelines.academies.selection import read_selection
     from b2b_pipelines.api.app import create_app, prefer_requests
@@ -29,7 +29,7 @@ def api(
     from b2b_pipelines.settings import read_settings
 
     settings = read_settings()
-    read_selection(settings)  # a file of overrides that cannot be used is refused at start
+    read_selection(settings)  # an invalid file of overrides is refused at start
     app = create_app(settings)
     with closing(listening(host, port)) as listener:
         shown = f"[{host}]" if ":" in host else host
@@ -46,7 +46,7 @@ def api(
 
 
 def _allow_many_connections() -> None:
-    """Raise the limit of open files to what the system allows: 1,024 idle clients would keep everybody else out."""
+    """Raise the limit of open files to what the system allows: 1,024 idle clients would block all others."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,27 +1,49 @@
-"""`b2b_codes`: codes to hand out, how they are used, and whether they are as the rules want them."""
+"""`b2b codes`: print codes to hand out, show how codes are used, find one, check them all."""
 
 from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, NoReturn
+from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from b2b_pipelines.cli import console
-from b2b_pipelines.cli.console import AsJson, Verbose
+from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
 from b2b_pipelines.cli.listing import contract_ids
 from b2b_pipelines.enrollment_codes import statements
+from b2b_pipelines.errors import NotFound
 from b2b_pipelines.values import csv_cell
 
 if TYPE_CHECKING:
     from b2b_pipelines.enrollment_codes.reports import Records
 
-commands = console.app("Enrollment codes: hand them out, see how they are used, check them.")
+commands = console.app("Enrollment codes: print them, find one, see how they are used, check them.")
 
 OfContract = Annotated[str | None, typer.Option("--contract", metavar="ID", help="Only this contract: its id or slug.")]
+
+FOUND = (
+    "code",
+    "contract",
+    "product",
+    "redemption_type",
+    "active",
+    "valid",
+    "reason",
+    "message",
+    "attached_by",
+    "attached_at",
+    "enrolled_by",
+    "attached",
+    "enrolled",
+    "sheet_target",
+    "sheet_row",
+)
+"""Keys of a code that `find` shows."""
 
 COLUMNS = {
     "contract": "Contract",
@@ -34,7 +56,7 @@ COLUMNS = {
     "enrolled_by": "Enrolled by",
     "attached": "Attached",
     "enrolled": "Enrolled",
-    "sheet_row": "Sheet row",
+    "sheet_row": "Row",
 }
 
 
@@ -46,17 +68,22 @@ class Format(StrEnum):
     JSON = "json"
 
 
-@commands.command("output")
+@commands.command(
+    "output", epilog="Example: b2b codes output --contract leadership-2026 --format csv --filename codes.csv"
+)
 def output(
     contract: OfContract = None,
-    output_format: Annotated[Format, typer.Option("--format", help="How to print them.")] = Format.TABLE,
-    filename: Annotated[Path | None, typer.Option("--filename", help="Write to this file instead of printing.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every code, with who attached and enrolled with it.")] = False,
+    output_format: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.TABLE,
+    filename: Annotated[
+        Path | None, typer.Option("--filename", metavar="FILE", help="Write to FILE instead of stdout.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every code, with who redeemed it.")] = False,
+    as_csv: AsCsv = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """The codes still to be handed out: unredeemed active ones, as many as seats are left."""
-    chosen = Format.JSON if as_json else output_format
+    """Print the codes to hand out: active and not redeemed, at most one per free seat."""
+    chosen = Format.JSON if as_json else Format.CSV if as_csv else output_format
     with console.surroundings() as here, here.reading() as reading:
         statement = statements.ALL_CODES if every else statements.TO_HAND_OUT
         rows = reading.rows(statement, contracts=contract_ids(here, contract))
@@ -71,13 +98,15 @@ def output(
         console.say(f"Wrote {console.counted(len(rows), 'code')} to {filename}.")
 
 
-@commands.command("stats")
-def stats(contract: OfContract = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Per contract: seats, attached learners, runs, codes, redemptions."""
+@commands.command("stats", epilog="Example: b2b codes stats --csv")
+def stats(
+    contract: OfContract = None, as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = False
+) -> None:
+    """Count seats, learners, runs, codes and redemptions of each contract."""
     with console.surroundings() as here, here.reading() as reading:
         rows = reading.rows(statements.STATS, contracts=contract_ids(here, contract))
-    if not as_json:
-        rows = [row | {"seats": row["seats"] or "unlimited"} for row in rows]
+    if not as_json and not as_csv:
+        rows = [row | {"seats": row["seats"] or "no limit"} for row in rows]
     columns = {
         "contract": "Contract",
         "seats": "Seats",
@@ -87,12 +116,14 @@ def stats(contract: OfContract = None, as_json: AsJson = False, verbose: Verbose
         "redeemed_for_attachment": "Redeemed: attach",
         "redeemed_for_enrollment": "Redeemed: enroll",
     }
-    console.print_rows(rows, columns, as_json=as_json)
+    console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)
 
 
-@commands.command("usage")
-def usage(contract: OfContract = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Each redemption: who used which code, for what and when."""
+@commands.command("usage", epilog="Example: b2b codes usage --contract leadership-2026 --csv")
+def usage(
+    contract: OfContract = None, as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = False
+) -> None:
+    """List the redemptions: who redeemed which code, for what and when."""
     with console.surroundings() as here, here.reading() as reading:
         rows = reading.rows(statements.USAGE, contracts=contract_ids(here, contract))
     columns = {
@@ -103,19 +134,62 @@ def usage(contract: OfContract = None, as_json: AsJson = False, verbose: Verbose
         "email": "Learner",
         "redeemed_at": "When",
     }
-    console.print_rows(rows, columns, as_json=as_json)
+    console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)
 
 
-@commands.command("validate")
-def validate(
-    contract: OfContract = None,
-    fix: Annotated[bool, typer.Option("--fix", help="Bring the codes in line.")] = False,
+@commands.command("find", epilog="Examples: b2b codes find CODE, b2b codes find kim@example.com")
+def find(
+    wanted: Annotated[str, typer.Argument(metavar="CODE-or-EMAIL", help="A code, or the address of a learner.")],
+    as_csv: AsCsv = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Say where codes differ from what their contracts want. Exit status 1 if any does and is not fixed.
+    """Find a code, or the codes that a learner redeemed: contract, sheet row, learner, and whether it is valid.
 
-    Runs that end before their contract are a note.
+    Exit status 1 when nothing is found.
+    """
+    from b2b_pipelines.reports import people
+    from b2b_pipelines.reports.pages import Slice
+    from b2b_pipelines.reports.people import CodeSearch
+
+    search = CodeSearch(learner=wanted) if "@" in wanted else CodeSearch(code=wanted)
+    with console.surroundings() as here, here.session() as session:
+        _, found = people.codes(session, search, datetime.now(UTC), Slice(limit=1_000, offset=0))
+    if not found:
+        what = (
+            "The learner has not redeemed a code." if "@" in wanted else "The code does not exist. Check the spelling."
+        )
+        raise NotFound(what)
+    rows = [{key: row[key] for key in FOUND} for row in found]
+    if as_json or as_csv:
+        console.print_rows(rows, dict.fromkeys(FOUND, ""), as_json=as_json, as_csv=as_csv)
+        return
+    for row in rows:
+        _show_found(row)
+
+
+def _show_found(row: Mapping[str, Any]) -> None:
+    place = f"row {row['sheet_row']}" if row["sheet_row"] else "not in the sheet"
+    used = f"attached {row['attached_by']}" if row["attached_by"] else "attached no learner"
+    enrolled = f", enrolled {row['enrolled_by']}" if row["enrolled_by"] else ""
+    console.say(f"{row['code']}")
+    console.say(f"  Contract: {row['contract']}, {place}")
+    console.say(f"  Course run: {row['product']}")
+    console.say(f"  Type: {row['redemption_type']}")
+    console.say(f"  Used: {used}{enrolled}")
+    console.say(f"  {'Valid' if row['valid'] else 'Not valid'}: {row['message']}")
+
+
+@commands.command("validate", epilog="Example: b2b codes validate --fix")
+def validate(
+    contract: OfContract = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Create, revoke or reprice codes until all match.")] = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Check that codes match their contracts. Exit status 1 for a difference that is not fixed.
+
+    Course runs that end before their contract are reported as a note.
     """
     from sqlalchemy import select
 
@@ -147,7 +221,7 @@ def validate(
         columns = {"contract": "Contract", "product": "Product", "differs": "Differs", "fixed": "Fixed"}
         console.print_rows(rows, columns, as_json=as_json)
     else:
-        console.say("Every code is as its contract wants it.")
+        console.say("All codes match their contracts.")
     for note in notes if not as_json else ():
         console.say(f"Note: {note['note']}")
     raise typer.Exit(1 if rows and not fix else 0)

@@ -1,4 +1,4 @@
-"""How every command speaks: tables for people, one JSON document with `--json`, one line for a refusal.
+"""Output of every command: tables for people, one JSON document with `--json`, one line for an error.
 
 stdout holds the answer and nothing else. Logs go to stderr, on a terminal or with `--verbose`. Exit status: 0 done,
 1 refused or failed, 2 wrong usage.
@@ -21,6 +21,7 @@ from functools import cached_property
 from io import TextIOWrapper
 from pathlib import Path
 from stat import S_ISREG
+from textwrap import fill
 from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
 from uuid import UUID
 
@@ -28,7 +29,7 @@ import typer
 from rich.console import Console
 from typer.exceptions import TyperException
 
-from b2b_pipelines.cli.tables import print_table
+from b2b_pipelines.cli.tables import print_table, width_of
 from b2b_pipelines.errors import B2BError, InvalidInput, Refused
 from b2b_pipelines.values import csv_cell, is_storable
 
@@ -42,15 +43,15 @@ if TYPE_CHECKING:  # a help text needs none of these, and they take half a secon
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, with a header.")]
-Verbose = Annotated[bool, typer.Option("--verbose", help="Log to stderr what is done.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Log to stderr.")]
 
 INTERRUPTED = 130
 HELD_BYTES = 1_000_000
-"""Of a long listing that is held in memory; what is more waits in a temporary file."""
+"""Bytes of a long listing that are held in memory. The rest goes to a temporary file."""
 LITTLE_SPACE = 256 * 1024
-"""Bytes; a disk with less is full for PostgreSQL, which writes blocks and segments."""
+"""Bytes. A disk with less is full for PostgreSQL, which writes blocks and segments."""
 
-# What is printed holds names that people gave: `[bold]` and `:rocket:` in them are no commands to Rich.
+# Printed text holds names that people chose: Rich must not interpret `[bold]` or `:rocket:` in them.
 AS_IT_IS: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
 
 stdout = Console(soft_wrap=True, **AS_IT_IS)
@@ -58,7 +59,7 @@ stderr = Console(stderr=True, soft_wrap=True, **AS_IT_IS)
 
 
 def app(help_text: str, *, completion: bool = False) -> typer.Typer:
-    """A group of commands that prints its help when called without one; `completion` offers shell completion."""
+    """Return a group of commands that prints its help without a command. `completion` adds shell completion."""
     return typer.Typer(
         help=help_text,
         callback=_options_of_every_group,
@@ -84,17 +85,20 @@ Version = Annotated[
 
 
 def _options_of_every_group(version: Version = False) -> None:
-    """Options that every program and every group of commands takes."""
+    """Define the options of every program and every group of commands."""
 
 
 def run(commands: typer.Typer, name: str, arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command line to its exit status; every refusal becomes one line, or one JSON document."""
+    """Run a command line to its exit status. Every error becomes one line, or one JSON document."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     _escape_what_cannot_be_shown()
     _log_to_stderr(verbose="--verbose" in given or sys.stderr.isatty())
     try:
         _check_text(given)
-        outcome = typer.main.get_command(commands).main(given, prog_name=name, standalone_mode=False)
+        if "--json" in given and "--csv" in given:
+            wrong_usage("use either --json or --csv")
+        command = typer.main.get_command(commands)
+        outcome = command.main(given, prog_name=name, standalone_mode=False)
         sys.stdout.flush()
     except B2BError as error:
         _refuse(given, error.code, _with_full_disk(error.message))
@@ -103,9 +107,8 @@ def run(commands: typer.Typer, name: str, arguments: Sequence[str] | None = None
         if error.format_message().startswith("Usage:"):  # a group without a command shows its help
             stdout.print(error.format_message())
         else:
-            _refuse(
-                given, "usage", f"{' '.join(error.format_message().split())} (see `{_path_of(error, name)} --help`)"
-            )
+            path = _path_of(commands, name, given)
+            _refuse(given, "usage", f"{' '.join(error.format_message().split())} (see `{path} --help`)")
         raise SystemExit(error.exit_code) from None
     except (KeyboardInterrupt, typer.Abort):
         outcome = INTERRUPTED
@@ -117,15 +120,21 @@ def run(commands: typer.Typer, name: str, arguments: Sequence[str] | None = None
             raise
         _refuse(given, "unexpected", _with_full_disk(_unforeseen(error)))
         raise SystemExit(1) from None
-    if outcome == INTERRUPTED:  # what typer makes of Ctrl-C
+    if outcome == INTERRUPTED:  # typer's status for Ctrl-C
         _refuse(given, "interrupted", "interrupted")
     raise SystemExit(outcome if isinstance(outcome, int) else 0)
 
 
-def _path_of(error: TyperException, name: str) -> str:
-    """Return the command that was called wrongly, as one types it."""
-    context = getattr(error, "ctx", None)
-    return context.command_path if context is not None else name
+def _path_of(commands: typer.Typer, name: str, given: Sequence[str]) -> str:
+    """Return the command that was called, without its arguments: the one whose help explains the mistake."""
+    command: Any = typer.main.get_command(commands)
+    path = [name]
+    for word in given:
+        command = getattr(command, "commands", {}).get(word)
+        if command is None:
+            break
+        path.append(word)
+    return " ".join(path)
 
 
 def _escape_what_cannot_be_shown() -> None:
@@ -137,23 +146,23 @@ def _escape_what_cannot_be_shown() -> None:
 def _check_text(given: Sequence[str]) -> None:
     for word in given:
         if not is_storable(word):
-            raise InvalidInput(f"the argument {word!a} is not text in UTF-8")
+            raise InvalidInput(f"The argument {word!a} is not text in UTF-8.")
 
 
 class WrongUsage(TyperException):
-    """Arguments that do not go together."""
+    """Invalid combination of arguments."""
 
     exit_code = 2
 
 
 def wrong_usage(message: str) -> NoReturn:
-    """Refuse a combination of options: exit status 2."""
+    """Refuse the arguments with exit status 2."""
     raise WrongUsage(message)
 
 
 @dataclass
 class Surroundings:
-    """What a command works with: the settings, and the database from its first use on."""
+    """The settings of a command, and its database from the first use on."""
 
     settings: "Settings"
 
@@ -165,7 +174,7 @@ class Surroundings:
 
     @contextmanager
     def reading(self) -> "Iterator[Reading]":
-        """One transaction that reads, without the time that SQLAlchemy takes to import."""
+        """Open one read-only transaction without importing SQLAlchemy, which takes a third of a second."""
         from b2b_pipelines.db.reading import reading
 
         with reading(self.settings) as found:
@@ -173,14 +182,14 @@ class Surroundings:
 
     @contextmanager
     def session(self, *, dry_run: bool = False) -> "Iterator[Session]":
-        """One transaction for the whole command, rolled back for a dry run."""
+        """Open one transaction for the whole command, rolled back for a dry run."""
         with self.database.rehearsal() if dry_run else self.database.session() as session:
             yield session
 
 
 @contextmanager
 def surroundings() -> Iterator[Surroundings]:
-    """The settings and the database of this command; connections are closed at its end."""
+    """Read the settings of this command, and close its database connections at the end."""
     from b2b_pipelines.settings import read_settings
 
     found = Surroundings(read_settings())
@@ -192,12 +201,12 @@ def surroundings() -> Iterator[Surroundings]:
 
 
 def print_json(document: Any) -> None:
-    """One document. Decimals become text with two decimals, times ISO 8601 with their zone."""
+    """Print one document. Decimals become text with two decimals, times ISO 8601 with their zone."""
     sys.stdout.write(json_text(document))
 
 
 def print_json_list(items: Iterable[str]) -> None:
-    """Print one document, a list of these JSON texts, however many there are, once the last one has come."""
+    """Print one document, a list of these JSON texts, after the last one has arrived."""
     with tempfile.SpooledTemporaryFile(HELD_BYTES, "w+", encoding="utf-8") as document:
         separator = "[\n"
         for item in items:
@@ -209,7 +218,7 @@ def print_json_list(items: Iterable[str]) -> None:
 
 
 def json_text(document: Any) -> str:
-    """The document as text, with a line's end."""
+    """Return the document as text that ends with a newline."""
     return json.dumps(document, default=_plain, ensure_ascii=False, indent=2) + "\n"
 
 
@@ -222,8 +231,6 @@ def print_rows(
     title: str = "",
 ) -> None:
     """Print a listing: JSON and CSV hold every key of every row, a table only `columns` (key → heading)."""
-    if as_json and as_csv:
-        wrong_usage("use either --json or --csv")
     if as_json:
         print_json(list(rows))
     elif as_csv:
@@ -250,22 +257,35 @@ def _csv_text(value: object) -> object:
 
 
 def say(line: str) -> None:
-    """A line of an answer for people."""
-    stdout.print(line)
+    """Print a line of an answer for people, wrapped at spaces to fit a terminal."""
+    stdout.print(_fitted(line, stdout))
 
 
 def warn(line: str) -> None:
-    """A line that a person should see and a program need not: to stderr."""
-    stderr.print(line)
+    """Print a line to stderr: for people, not for programs."""
+    stderr.print(_fitted(line, stderr))
+
+
+def _fitted(text: str, console: Console) -> str:
+    """Wrap each line at spaces. Codes, slugs and addresses stay whole, whatever their length."""
+    width = width_of(console)
+    if width is None or all(len(line) <= width for line in text.splitlines()):
+        return text
+    return "\n".join(_wrapped(line, width) for line in text.splitlines())
+
+
+def _wrapped(line: str, width: int) -> str:
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    return fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 @contextmanager
 def writing(file: Path) -> Iterator[None]:
-    """Raises `Refused`, which names the file, when it cannot be written."""
+    """Raise `Refused`, which names the file, when it cannot be written."""
     try:
         yield
     except OSError as error:
-        raise Refused(f"cannot write {file}: {error.strerror}") from None
+        raise Refused(f"Cannot write {file}: {error.strerror}.") from None
 
 
 @contextmanager
@@ -283,7 +303,7 @@ def _for_its_owner(path: str, flags: int) -> int:
 
 @contextmanager
 def progress(label: str, total: int | None = None) -> Iterator["Ticker"]:
-    """A progress bar on stderr while the block runs; nothing unless stderr is a terminal."""
+    """Show a progress bar on stderr while the block runs, if stderr is a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     bar = Progress(
@@ -311,7 +331,7 @@ class Ticker:
 
 
 def agreed(question: str, sentences: Sequence[str], *, yes: bool) -> None:
-    """Ask on a terminal whether to go on with what takes something away; scripts, and `yes`, are not asked.
+    """Ask for confirmation on a terminal before people lose something. Scripts, and `yes`, are not asked.
 
     Raises `Refused` when the answer is not yes.
     """
@@ -320,16 +340,16 @@ def agreed(question: str, sentences: Sequence[str], *, yes: bool) -> None:
     for sentence in sentences:
         warn(sentence)
     if not typer.confirm(question, err=True):
-        raise Refused("nothing was changed, as you answered no")
+        raise Refused("Nothing was changed, because you answered no.")
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 row`, `2 rows`."""
+    """Return `1 row`, `2 rows`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def money(amount: Decimal | None) -> str | None:
-    """Major units with two decimals, as JSON shows them."""
+    """Return major units with two decimals, as JSON shows them."""
     return None if amount is None else f"{amount:.2f}"
 
 
@@ -340,19 +360,19 @@ def _plain(value: object) -> Any:
         return value.isoformat()
     if isinstance(value, UUID):
         return str(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form here")
+    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 def _refuse(given: Sequence[str], code: str, message: str) -> None:
-    told = "--json" in given
+    printed = "--json" in given
     try:
-        if told:
+        if printed:
             print_json({"error": {"code": code, "message": message}})
         sys.stdout.flush()
-    except OSError:  # what stdout does not take is given up, or Python would try again at its end and complain
+    except OSError:  # discard the rest, or Python would try again at its end and complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        told = False
-    if not told:
+        printed = False
+    if not printed:
         stderr.print(f"Error: {message}")
 
 
@@ -366,14 +386,14 @@ def _with_full_disk(message: str) -> str:
             home = home.parent
         disk = os.statvfs(home)
         if disk.f_bavail * disk.f_frsize < LITTLE_SPACE:
-            return f"the disk that holds {home} is full ({message.rstrip('.')}): make room, and try again"
+            return f"The disk that holds {home} is full ({message.rstrip('.')}). Free some space and try again."
     return message
 
 
 def _unforeseen(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno == ENOSPC:
-        return "the disk is full: no space is left for what was to be written"
-    return f"{type(error).__name__}, which nobody foresaw: --verbose shows where"
+        return "The disk is full. Free some space and try again."
+    return f"Unexpected {type(error).__name__}. Run again with --verbose for the traceback."
 
 
 def _log_to_stderr(*, verbose: bool) -> None:

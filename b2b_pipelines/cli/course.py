@@ -1,4 +1,4 @@
-"""`b2b course`: registers one course and its runs."""
+"""`b2b course`: register one course and its runs, list the registered ones."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Annotated
 import typer
 
 from b2b_pipelines.cli import console, courseware
-from b2b_pipelines.cli.console import AsJson, Verbose
+from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
 
-commands = console.app("Register a course that contracts can be given.")
+commands = console.app("Courses that can be added to contracts: register one, list them.")
 
 
-@commands.command("add")
+@commands.command("add", epilog="Example: b2b course add course-v1:UAI+LEAD101 'Leading Teams' --source-run SOURCE")
 def add(
     readable_id: Annotated[str, typer.Argument(metavar="READABLE_ID", help="Such as course-v1:ORG+NUMBER.")],
-    title: Annotated[str, typer.Argument(metavar="TITLE")],
+    title: Annotated[str, typer.Argument(metavar="TITLE", help="The title.")],
     run: Annotated[list[str] | None, typer.Option("--run", metavar="TAG", help="A run of it; repeatable.")] = None,
     source_run: Annotated[
         str | None, typer.Option("--source-run", metavar="TAG", help="The run that contract runs are copied from.")
@@ -23,10 +23,23 @@ def add(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Register a course, or further runs of one. Its title becomes TITLE; runs it has stay."""
+    """Register a course, or more runs of one. Its title becomes TITLE. Existing runs stay."""
     from b2b_pipelines.contracts import courseware_registry
 
     catalog = courseware_registry.course(readable_id, title, run or (), source_run)
     with console.surroundings() as here:
         done = courseware.register(here, catalog)
     courseware.show(done, as_json=as_json)
+
+
+@commands.command("list", epilog="Example: b2b course list --search leadership")
+def list_courses(
+    search: courseware.Search = None, as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = False
+) -> None:
+    """List the registered courses, and whether each has a source run to copy."""
+    from b2b_pipelines.reports import courseware as reports
+
+    with console.surroundings() as here, here.session() as session:
+        _, rows = reports.courses(session, courseware.everything(), search=search)
+    columns = {"readable_id": "Course", "title": "Title", "has_source_run": "Source run"}
+    console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)

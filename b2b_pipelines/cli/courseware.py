@@ -1,4 +1,4 @@
-"""`b2b courseware`: registers what contracts can be given, many at once."""
+"""`b2b courseware`: register many courses and programs from a file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,20 @@ from b2b_pipelines.errors import InvalidInput
 
 if TYPE_CHECKING:
     from b2b_pipelines.contracts.courseware_registry import Catalog, Registration, Tally
+    from b2b_pipelines.reports.pages import Slice
 
-commands = console.app("Register the courses and programs that contracts can be given.")
+Search = Annotated[
+    str | None, typer.Option("--search", metavar="TEXT", help="Only those whose id or title contains TEXT.")
+]
+
+commands = console.app("Register courses and programs from a file.")
 
 
-@commands.command("import", short_help="Register the courses and programs of a JSON file.")
+@commands.command(
+    "import",
+    epilog="Example: b2b courseware import catalog.json",
+    short_help="Register the courses and programs of a JSON file.",
+)
 def import_courseware(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="JSON, as docs/files.md shows.")
@@ -25,7 +34,7 @@ def import_courseware(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Register every course and program of a JSON file: all of them, or none when a line is wrong."""
+    """Register every course and program of a JSON file. One invalid entry rejects the whole file."""
     from b2b_pipelines.contracts import courseware_registry
 
     catalog = courseware_registry.read_catalog(content_of(file))
@@ -34,12 +43,19 @@ def import_courseware(
     show(done, as_json=as_json)
 
 
+def everything() -> Slice:
+    """Return the slice of a listing that has no pages."""
+    from b2b_pipelines.reports.pages import Slice
+
+    return Slice(limit=1_000_000, offset=0)
+
+
 def content_of(file: Path) -> str:
-    """A text file's content. Raises `InvalidInput` when it is not UTF-8."""
+    """Return a text file's content. Raises `InvalidInput` when it is not UTF-8."""
     try:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise InvalidInput(f"{file} is not text in UTF-8") from None
+        raise InvalidInput(f"{file} is not text in UTF-8.") from None
 
 
 def register(here: Surroundings, catalog: Catalog) -> Registration:
@@ -51,7 +67,7 @@ def register(here: Surroundings, catalog: Catalog) -> Registration:
 
 
 def show(done: Registration, *, as_json: bool) -> None:
-    """What was registered, in numbers."""
+    """Print the numbers of created, updated and unchanged entries."""
     tallies = {"courses": done.courses, "runs": done.runs, "programs": done.programs}
     if as_json:
         console.print_json({what: _numbers(tally) for what, tally in tallies.items()})

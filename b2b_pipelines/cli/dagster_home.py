@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from b2b_pipelines.settings import Settings
 
 NAMES = ("DAGSTER_HOME", "DAGSTER_POSTGRES_URL")
-"""What leads Dagster's programs to their home and storage."""
+"""Environment variables that name Dagster's home and storage."""
 PROJECT = Path(__file__).resolve().parents[2]
 INSTANCE = PROJECT / "deploy" / "dagster.yaml"
 WORKSPACE = PROJECT / "workspace.yaml"
@@ -28,13 +28,13 @@ STOPPED_WITHIN = 20.0
 
 
 class DagsterDidNotStart(TransientError):
-    """The UI did not answer in time; its log says why."""
+    """The UI did not answer in time. Its log holds the reason."""
 
     code = "dagster_did_not_start"
 
 
 def dagster_environment(settings: Settings) -> dict[str, str]:
-    """The environment in which Dagster's programs find their home and storage; both are made when missing.
+    """Return the environment in which Dagster's programs find their home and storage; both are created when missing.
 
     With the embedded PostgreSQL Dagster has a database beside the product's. With `B2B_DATABASE_URL` the storage must be
     named by `DAGSTER_POSTGRES_URL`. Raises `Refused` without it.
@@ -52,20 +52,20 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
     else:
         storage = os.environ.get("DAGSTER_POSTGRES_URL", "")
         if not storage:
-            raise Refused("with B2B_DATABASE_URL set, name Dagster's own database by DAGSTER_POSTGRES_URL")
+            raise Refused("B2B_DATABASE_URL is set, but DAGSTER_POSTGRES_URL is not. Set it to Dagster's own database.")
     return {**os.environ, **dict(zip(NAMES, (str(home), storage), strict=True))}
 
 
 def dev_command(host: str, port: int) -> list[str]:
-    """Dagster's webserver and daemon with one code server, in the foreground."""
-    unsaid = "ignore:Function `dev_command` is superseded"  # by `dg dev`, which starts the same
-    python = [sys.executable, "-W", unsaid, "-m", "dagster", "dev"]
+    """Return the command of Dagster's webserver and daemon with one code server, in the foreground."""
+    hidden = "ignore:Function `dev_command` is superseded"  # by `dg dev`, which starts the same
+    python = [sys.executable, "-W", hidden, "-m", "dagster", "dev"]
     return [*python, "--workspace", str(WORKSPACE), "--host", host, "--port", str(port)]
 
 
 @contextmanager
 def running_dagster(environment: Mapping[str, str], host: str, port: int, log: Path) -> Iterator[str]:
-    """Dagster while the block runs; its URL. Stopped at the end with everything it started.
+    """Run Dagster while the block runs; yield its URL. At the end everything that it started is stopped.
 
     It is in a session of its own with SIGINT as it was at birth, or it could not be stopped from here.
     """
@@ -122,4 +122,4 @@ def _wait_until_up(process: subprocess.Popen[bytes], url: str, log: Path) -> Non
         except httpx.HTTPError:
             pass
         time.sleep(0.2)
-    raise DagsterDidNotStart(f"Dagster's UI did not start: see {log}")
+    raise DagsterDidNotStart(f"Dagster's UI did not start. See {log}.")

@@ -13,12 +13,12 @@ from b2b_pipelines.errors import Refused
 if TYPE_CHECKING:
     from b2b_pipelines.db.engine import Database
 
-commands = console.app("The product's database.")
+commands = console.app("The product's database: upgrade, check, stop.")
 
 
-@commands.command("upgrade")
+@commands.command("upgrade", epilog="Example: b2b db upgrade")
 def upgrade(as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Bring the tables to what this version needs. Running it again changes nothing."""
+    """Apply the missing migrations. Running it again changes nothing."""
     from b2b_pipelines.db import schema
 
     with _database() as database:
@@ -26,14 +26,12 @@ def upgrade(as_json: AsJson = False, verbose: Verbose = False) -> None:
     if as_json:
         console.print_json({"before": before, "after": after})
     else:
-        console.say(
-            f"The database is at migration {after}" + (f" (was {before or 'empty'})." if before != after else ".")
-        )
+        console.say(f"Database is at migration {after}" + (f" (was {before or 'empty'})." if before != after else "."))
 
 
-@commands.command("check")
+@commands.command("check", epilog="Example: b2b db check")
 def check(as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Check that the database has had every migration, and that its tables are what the models say."""
+    """Check that the database has every migration and matches the models."""
     from b2b_pipelines.db import schema
     from b2b_pipelines.db.revisions import newest_revision
 
@@ -43,10 +41,10 @@ def check(as_json: AsJson = False, verbose: Verbose = False) -> None:
     if as_json:
         console.print_json({"migration": newest_revision()})
     else:
-        console.say(f"The tables are those of migration {newest_revision()}, and what the models say.")
+        console.say(f"Database is at migration {newest_revision()} and matches the models.")
 
 
-@commands.command("stop")
+@commands.command("stop", epilog="Example: b2b db stop")
 def stop(as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Stop the embedded PostgreSQL. The next command starts it again."""
     from b2b_pipelines.db.connect import embedded_postgres
@@ -54,7 +52,7 @@ def stop(as_json: AsJson = False, verbose: Verbose = False) -> None:
 
     settings = read_settings()
     if not settings.embedded:
-        raise Refused("B2B_DATABASE_URL names the database: stop it where it runs")
+        raise Refused("The database is named by B2B_DATABASE_URL. Stop it where it runs.")
     server = embedded_postgres(settings)
     was_running = server.is_running()
     server.stop()
@@ -66,7 +64,7 @@ def stop(as_json: AsJson = False, verbose: Verbose = False) -> None:
 
 @contextmanager
 def _database() -> Iterator[Database]:
-    """The database as it is, migrated or not."""
+    """Connect to the database, migrated or not."""
     from b2b_pipelines.db.connect import embedded_postgres
     from b2b_pipelines.db.embedded import PRODUCT_DATABASE
     from b2b_pipelines.db.engine import Database

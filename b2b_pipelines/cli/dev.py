@@ -20,9 +20,9 @@ Port = Annotated[int, typer.Option("--port", help="The port of Dagster's UI.")]
 
 
 def dev(host: Host = "127.0.0.1", port: Port = 3000, as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Run Dagster's UI and daemon here, until Ctrl-C.
+    """Run Dagster's UI and daemon on this machine until Ctrl-C.
 
-    What another terminal needs to work with this Dagster is left in the file `env` under B2B_HOME.
+    The file `env` under B2B_HOME holds the settings that another terminal needs.
     """
     from b2b_pipelines.db.connect import embedded_postgres
     from b2b_pipelines.settings import read_settings
@@ -42,7 +42,7 @@ def dev(host: Host = "127.0.0.1", port: Port = 3000, as_json: AsJson = False, ve
         console.say(f"Dagster's UI: {url} (Ctrl-C stops it)\nFor other terminals: . {exports.short(file)}")
     sys.stdout.flush()
     if as_json:
-        os.dup2(2, 1)  # what Dagster says is no part of the document
+        os.dup2(2, 1)  # Dagster's output is not part of the document
     for number in (signal.SIGINT, signal.SIGTERM):  # a background job of a script is born with SIGINT ignored
         signal.signal(number, signal.SIG_DFL)
     command = dev_command(host, port)

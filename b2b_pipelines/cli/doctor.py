@@ -1,4 +1,4 @@
-"""`b2b doctor`: what is on, what is off, and why."""
+"""`b2b doctor`: capabilities that are on or off, and why."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One capability: whether it is on, and what there is to know or to do."""
+    """One capability: whether it is on, and a note or what to do."""
 
     capability: str
     on: bool
@@ -36,9 +36,9 @@ def doctor(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """List what this installation can do, what it cannot, and which settings are missing for it.
+    """List the capabilities of this installation, and the settings that are missing for the others.
 
-    With --ask, exit status 1 when a service that is on does not work, and which role is missing there.
+    With --ask, exit status 1 when a service that is on does not work. The missing role is named.
     """
     if live is None and (quota or report):
         console.wrong_usage("--quota and --report need --live SPREADSHEET")
@@ -57,7 +57,9 @@ def doctor(
         console.print_json({"capabilities": rows, "share_sheets_with": share_with, **({"asked": asked} if ask else {})})
     else:
         shown = [row | {"on": "on" if row["on"] else "off"} for row in rows]
-        console.print_rows(shown, {"capability": "Capability", "on": "", "says": "What to know"}, as_json=False)
+        console.print_rows(shown, {"capability": "Capability", "on": "State", "says": "Note"}, as_json=False)
+        if not ask:
+            console.say("`b2b doctor --ask` checks that the services that are on work.")
         for reply in replies:
             console.say(f"{reply.capability}: {'works' if reply.works else 'DOES NOT WORK'}: {reply.says}")
             if not reply.works:
@@ -66,7 +68,7 @@ def doctor(
 
 
 def _asked(here: Surroundings, findings: Sequence[Finding]) -> list[Reply]:
-    """Ask the services; nothing is asked without a database, which keeps the pace of requests to Google."""
+    """Ask the services. A database is needed for the rate limit of requests to Google."""
     from b2b_pipelines.doctor import ask_services
 
     if not findings[0].on:
@@ -108,15 +110,13 @@ def _vendors(settings: Settings) -> Iterator[Finding]:
         "B2B_OAUTH_CLIENT_SECRET": settings.oauth_client_secret,
     }
     lms = {"B2B_LMS_URL": settings.lms_url, **client}
-    yield _needs("studio", "contract runs are made in edX", {"B2B_STUDIO_URL": settings.studio_url, **lms})
-    yield _needs("lms", "enrollments are ended and learners unlinked", lms)
-    yield _needs(
-        "license_manager", "licenses are read", {"B2B_LICENSE_MANAGER_URL": settings.license_manager_url, **lms}
-    )
+    yield _needs("studio", "creates contract runs in edX", {"B2B_STUDIO_URL": settings.studio_url, **lms})
+    yield _needs("lms", "ends enrollments and unlinks learners", lms)
+    yield _needs("license_manager", "reads licenses", {"B2B_LICENSE_MANAGER_URL": settings.license_manager_url, **lms})
     yield _needs(
         "unlinking",
-        f"for {len(settings.unlink_customers)} customers",
-        {"B2B_UNLINK_CUSTOMERS": settings.unlink_customers},
+        f"for {console.counted(len(settings.unlink_customers), 'customer')}",
+        {"B2B_UNLINK_CUSTOMERS": settings.unlink_customers, **lms},
     )
     yield _academies(
         settings,
@@ -127,8 +127,12 @@ def _vendors(settings: Settings) -> Iterator[Finding]:
         },
     )
     yield _needs("stripe_prices", f"from {settings.stripe_api_url}", {"B2B_STRIPE_API_KEY": settings.stripe_api_key})
-    yield _needs("stripe_events", "are verified", {"B2B_STRIPE_WEBHOOK_SECRET": settings.stripe_webhook_secret})
-    yield _needs("alerts", "are sent", {"B2B_ALERT_WEBHOOK_URL": settings.alert_webhook_url})
+    yield _needs("stripe_events", "verifies events", {"B2B_STRIPE_WEBHOOK_SECRET": settings.stripe_webhook_secret})
+    yield _needs(
+        "alerts",
+        f"sends {settings.alert_format} messages (`b2b alerts test` sends one now)",
+        {"B2B_ALERT_WEBHOOK_URL": settings.alert_webhook_url},
+    )
 
 
 def _purged(here: Surroundings) -> list[Finding]:
@@ -149,10 +153,10 @@ def _academies(settings: Settings, values: Mapping[str, object]) -> Finding:
         read_selection(settings)
     except InvalidInput as error:
         return Finding("enterprise_catalog", False, error.message)
-    return _needs("enterprise_catalog", "academies are read", values)
+    return _needs("enterprise_catalog", "reads academies", values)
 
 
 def _needs(capability: str, says: str, values: Mapping[str, object]) -> Finding:
-    """On when every setting has a value; else off, naming those that have none."""
+    """Return a finding that is on if every setting has a value, else off and naming the missing ones."""
     missing = [name for name, value in values.items() if not value]
     return Finding(capability, False, f"set {', '.join(missing)}") if missing else Finding(capability, True, says)

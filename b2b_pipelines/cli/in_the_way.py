@@ -1,4 +1,4 @@
-"""What keeps a command from starting, by name: the process behind a port, or the same command on the same home."""
+"""Find and name the process that prevents a start: behind a port, or the same command in the same home."""
 
 import fcntl
 import os
@@ -20,14 +20,14 @@ def require_free_port(host: str, port: int, option: str) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise Refused(
-                f"cannot listen on port {port} ({error.strerror}{_behind(port)}): stop it, or use {option}"
+                f"Cannot listen on port {port} ({error.strerror}{_behind(port)}): stop that process, or use {option}."
             ) from None
 
 
 def lock(file: Path, command: str) -> int:
-    """Keep a second command of this kind away; return the descriptor whose end lets go.
+    """Prevent a second command of this kind. Return the descriptor that holds the lock until it is closed.
 
-    The kernel lets go when the process is gone, however it ended. Raises `Refused`, which names the first one.
+    The kernel releases the lock when the process ends. Raises `Refused`, which names the first process.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -36,7 +36,7 @@ def lock(file: Path, command: str) -> int:
     except BlockingIOError:
         holder = os.read(descriptor, 32).decode(errors="replace").strip()
         os.close(descriptor)
-        raise Refused(f"{command} is running already (process {holder}): stop it first") from None
+        raise Refused(f"`{command}` is already running (process {holder}). Stop it first.") from None
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor

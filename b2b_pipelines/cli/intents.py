@@ -1,4 +1,4 @@
-"""`b2b intents`: learners' attempts to buy, as the provisioning side sees them."""
+"""`b2b intents`: checkout intents, for the people who provision purchases."""
 
 from __future__ import annotations
 
@@ -10,27 +10,33 @@ from uuid import UUID
 import typer
 
 from b2b_pipelines.cli import console
-from b2b_pipelines.cli.console import AsJson, Verbose
+from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
 from b2b_pipelines.intents.rules import ERRORED, IntentState
 
 if TYPE_CHECKING:
     from b2b_pipelines.intents.models import CheckoutIntent
 
-commands = console.app("Checkout intents: learners' attempts to buy a plan or an academy.")
+commands = console.app("Checkout intents: learners' purchases of a plan or an academy, paid or not.")
 
-Intent = Annotated[UUID, typer.Argument(metavar="UUID", help="The intent.")]
+Intent = Annotated[UUID, typer.Argument(metavar="UUID", help="The intent's UUID.")]
 
 
-@commands.command("list")
+@commands.command("list", epilog="Example: b2b intents list --state paid")
 def list_intents(
-    state: Annotated[IntentState | None, typer.Option("--state", help="Only those in this state.")] = None,
-    learner: Annotated[str | None, typer.Option("--learner", help="Only those of this e-mail address.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many, the newest first.")] = 100,
+    state: Annotated[
+        IntentState | None,
+        typer.Option("--state", metavar="STATE", help=f"Only intents in this state: {', '.join(IntentState)}."),
+    ] = None,
+    learner: Annotated[
+        str | None, typer.Option("--learner", metavar="EMAIL", help="Only intents of this learner.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Maximum number of intents.")] = 100,
     show_emails: Annotated[bool, typer.Option("--show-emails", help="Show the learners' e-mail addresses.")] = False,
+    as_csv: AsCsv = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """List intents, the newest first."""
+    """List intents, newest first."""
     from b2b_pipelines.intents import store
 
     with console.surroundings() as here, here.session() as session:
@@ -50,37 +56,41 @@ def list_intents(
     }
     if show_emails:
         columns["learner"] = "Learner"
-    if not as_json:
+    if not as_json and not as_csv:
         rows = [row | {"paid": _paid(row["payment"]), "returned": _returned(row["money_back"])} for row in rows]
         seldom = ("pending_since", "returned", "last_error")
         columns = {key: head for key, head in columns.items() if key not in seldom or any(row[key] for row in rows)}
-    console.print_rows(rows, columns, as_json=as_json)
+    if as_csv:
+        columns = {key: head for key, head in columns.items() if key not in ("paid", "returned")}
+    console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)
     if not as_json and count > len(rows):
-        console.warn(f"{count - len(rows)} more: use --limit, --state or --learner")
+        console.warn(f"{count - len(rows)} more. Use --limit, --state or --learner.")
 
 
-@commands.command("fulfill")
+@commands.command("fulfill", epilog="Example: b2b intents fulfill UUID")
 def fulfill(intent: Intent, as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Note that what was bought is there. Running it again changes nothing."""
+    """Mark a paid intent as fulfilled. Running it again changes nothing."""
     from b2b_pipelines.intents import service
 
     with console.surroundings() as here, here.session() as session:
         _say(service.fulfill(session, intent, datetime.now(UTC)), as_json=as_json)
 
 
-@commands.command("error")
+@commands.command(
+    "error", epilog="Example: b2b intents error UUID --state errored_provisioning --reason 'no license left'"
+)
 def error(
     intent: Intent,
     state: Annotated[str, typer.Option("--state", help=f"One of {', '.join(sorted(ERRORED))}.")],
-    reason: Annotated[str, typer.Option("--reason", help="What went wrong, for whoever settles it.")],
+    reason: Annotated[str, typer.Option("--reason", help="The reason, for the person who resolves it.")],
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Note that a paid intent went wrong."""
+    """Mark a paid intent as failed."""
     from b2b_pipelines.intents import service
 
     if not reason.strip():
-        console.wrong_usage("--reason must say something")
+        console.wrong_usage("--reason is empty")
     with console.surroundings() as here, here.session() as session:
         _say(service.fail(session, intent, state, reason.strip(), datetime.now(UTC)), as_json=as_json)
 

@@ -1,4 +1,4 @@
-"""`b2b learner`: learners join contracts and leave them."""
+"""`b2b learner`: attach learners to contracts, and remove them."""
 
 from __future__ import annotations
 
@@ -8,24 +8,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from b2b_pipelines.cli import console
-from b2b_pipelines.cli.console import AsJson, Verbose
+from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
 from b2b_pipelines.cli.who import actor
 from b2b_pipelines.learners.rules import email_address
 
 if TYPE_CHECKING:
     from b2b_pipelines.learners.service import Attachment
 
-commands = console.app("Let learners join contracts, and take them out.")
+commands = console.app("Attach learners to contracts, and remove them.")
 
 ContractId = Annotated[str, typer.Argument(metavar="ID", help="The contract's id or slug.")]
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The learner's e-mail address.")]
 LmsUser = Annotated[
-    int | None, typer.Option("--lms-user-id", min=1, help="The learner's user id in the LMS; a known one decides.")
+    int | None,
+    typer.Option(
+        "--lms-user-id",
+        min=1,
+        metavar="ID",
+        help="The LMS user id. It takes precedence over the address.",
+    ),
 ]
-Name = Annotated[str, typer.Option("--name", help="The learner's name, if it is not known yet.")]
+Name = Annotated[str, typer.Option("--name", metavar="NAME", help="The name of a new learner.")]
 
 
-@commands.command("attach")
+@commands.command("attach", epilog="Example: b2b learner attach CODE kim@example.com")
 def attach(
     code: Annotated[str, typer.Argument(metavar="CODE", help="An enrollment code of the contract.")],
     email: Email,
@@ -44,17 +50,17 @@ def attach(
     _show(done, as_json=as_json)
 
 
-@commands.command("add")
+@commands.command("add", epilog="Example: b2b learner add leadership-2026 kim@example.com")
 def add(
     contract: ContractId,
     email: Email,
     name: Name = "",
     lms_user_id: LmsUser = None,
-    force: Annotated[bool, typer.Option("--force", help="Overlook the contract's days and its cap.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Ignore the contract's dates and seat limit.")] = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Attach a learner by hand, without a code. The contract's days and its cap hold."""
+    """Attach a learner without a code. The contract must be open and have a free seat."""
     from b2b_pipelines.delivery import changes as delivery
     from b2b_pipelines.learners.service import Person, reporting_conflicts
 
@@ -64,9 +70,9 @@ def add(
     _show(done, as_json=as_json)
 
 
-@commands.command("remove")
+@commands.command("remove", epilog="Example: b2b learner remove leadership-2026 kim@example.com")
 def remove(contract: ContractId, email: Email, as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Take a learner from a contract. Their seat is free again, with a new code."""
+    """Remove a learner from a contract. The seat is free again, with a new code."""
     from b2b_pipelines.delivery import changes as delivery
 
     address = email_address(email)
@@ -78,13 +84,14 @@ def remove(contract: ContractId, email: Email, as_json: AsJson = False, verbose:
         console.say(f"Removed from {slug}.")
 
 
-@commands.command("conflicts")
+@commands.command("conflicts", epilog="Example: b2b learner conflicts --show-emails --csv")
 def conflicts(
     show_emails: Annotated[bool, typer.Option("--show-emails", help="Show the learners' e-mail addresses.")] = False,
+    as_csv: AsCsv = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """List pairs of learners who may be one person: one has the LMS user id, the other the address of a request."""
+    """List pairs of learners who may be one person: one has the LMS user id, the other the e-mail address."""
     from b2b_pipelines.learners import store
 
     with console.surroundings() as here, here.session() as session:
@@ -98,7 +105,7 @@ def conflicts(
         "times": "Times",
         "last_seen_at": "Last seen",
     }
-    console.print_rows(rows, columns, as_json=as_json)
+    console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)
 
 
 def _pair(row: Any, *, show_emails: bool) -> dict[str, Any]:

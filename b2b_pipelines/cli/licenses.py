@@ -1,4 +1,4 @@
-"""`b2b licenses`: bring licenses in, decide about the expired ones, end enrollments, unlink learners."""
+"""`b2b licenses`: import licenses, list expired ones, end enrollments, unlink learners."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from uuid import UUID
 
 import typer
 
 from b2b_pipelines.cli import console
-from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
+from b2b_pipelines.cli.console import AsCsv, AsJson, Surroundings, Verbose
 from b2b_pipelines.errors import B2BError, InvalidInput, NotConfigured
 from b2b_pipelines.licenses.rules import Decision, Policy
 from b2b_pipelines.values import utc
@@ -26,14 +26,25 @@ if TYPE_CHECKING:
 
     Step = Callable[..., Outcome]
 
-commands = console.app("Licenses: end the enrollments of expired ones, and unlink their learners long after.")
+commands = console.app("Licenses: import them, end the enrollments of expired ones, unlink their learners.")
 
-Customer = Annotated[UUID | None, typer.Option("--customer", metavar="UUID", help="This enterprise customer only.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Decide the same, ask and write nothing.")]
-Internal = Annotated[bool, typer.Option("--include-internal", help="Take plans for internal use in.")]
+Customer = Annotated[UUID | None, typer.Option("--customer", metavar="UUID", help="Only this enterprise customer.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen. Change nothing.")]
+Internal = Annotated[bool, typer.Option("--include-internal", help="Include plans for internal use.")]
 
 
-@commands.command("import")
+class Did(NamedTuple):
+    """The verbs of a step: `Would …`, and `… 3 licenses`."""
+
+    would: str
+    did: str
+
+
+TERMINATED = Did("end the enrollments of", "Ended the enrollments of")
+UNLINKED = Did("unlink the learners of", "Unlinked the learners of")
+
+
+@commands.command("import", epilog="Example: b2b licenses import --plans plans.csv --licenses licenses.csv")
 def import_(
     plans: Annotated[
         Path | None, typer.Option("--plans", metavar="FILE", help="Plans, as CSV or JSON (docs/files.md).")
@@ -44,11 +55,11 @@ def import_(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Bring in plans and licenses, all or nothing. Importing the same again changes nothing."""
+    """Import plans and licenses. One invalid line rejects all of them. Importing the same file again changes nothing."""
     from b2b_pipelines.licenses import service
 
     if plans is None and licenses is None:
-        console.wrong_usage("name a file with --plans, with --licenses, or both")
+        console.wrong_usage("use --plans FILE, --licenses FILE, or both")
     now = datetime.now(UTC)
     with console.surroundings() as here:
         hold = timedelta(hours=here.settings.license_hold_hours)
@@ -59,7 +70,7 @@ def import_(
     for held in imported.held:
         console.warn(str(held))
     for name, ignored in imported.ignored.items():
-        console.warn(f"{name}: not used: {', '.join(ignored)}")
+        console.warn(f"{name}: ignored columns: {', '.join(ignored)}")
     counts = {"plans": asdict(imported.plans), "licenses": asdict(imported.licenses)}
     if as_json:
         console.print_json({**counts, "ignored": imported.ignored, "held": [_held(each) for each in imported.held]})
@@ -69,17 +80,29 @@ def import_(
         console.print_rows(rows, columns, as_json=False)
 
 
-@commands.command("expired", short_help="Expired licenses, what is to be done, and why.")
+@commands.command(
+    "expired",
+    short_help="List expired licenses with decision and reason.",
+    epilog="Example: b2b licenses expired --decision terminate",
+)
 def expired(
     customer: Customer = None,
-    at: Annotated[str | None, typer.Option("--at", metavar="TIME", help="As of this time, ISO 8601 with zone.")] = None,
-    decision: Annotated[Decision | None, typer.Option("--decision", help="Those with this decision only.")] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="TIME", help="Decide as of this time, ISO 8601 with a zone.")
+    ] = None,
+    decision: Annotated[
+        Decision | None,
+        typer.Option(
+            "--decision", metavar="DECISION", help=f"Only licenses with this decision: {', '.join(Decision)}."
+        ),
+    ] = None,
     include_internal: Internal = False,
-    show_emails: Annotated[bool, typer.Option("--show-emails", help="Show e-mail addresses too.")] = False,
+    show_emails: Annotated[bool, typer.Option("--show-emails", help="Show e-mail addresses.")] = False,
+    as_csv: AsCsv = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Every expired license that somebody holds, what is to be done about it, and why."""
+    """List the expired licenses that have a learner, each with a decision and its reason."""
     from b2b_pipelines.licenses import service, store, verdicts
 
     moment = datetime.now(UTC) if at is None else _moment(at)
@@ -89,15 +112,16 @@ def expired(
         decided = verdicts.decide(session, policy, customer=customer, decision=decision).decided
     rows = [_shown(row, policy, show_emails=show_emails) for row in decided]
     columns = {"license_uuid": "License", "plan_uuid": "Plan", "decision": "Decision", "reason": "Reason"}
-    console.print_rows(rows, columns | ({"user_email": "E-mail"} if show_emails else {}), as_json=as_json)
-    if not as_json:
+    emails = {"user_email": "E-mail"} if show_emails else {}
+    console.print_rows(rows, columns | emails, as_json=as_json, as_csv=as_csv)
+    if not as_json and not as_csv:
         counts = Counter(row.verdict.decision for row in decided)
         console.say(
             ", ".join(f"{counts[kind]} {kind}" for kind in Decision if counts[kind]) or "No license has expired."
         )
 
 
-@commands.command("terminate")
+@commands.command("terminate", epilog="Example: b2b licenses terminate --dry-run")
 def terminate(
     customer: Customer = None,
     dry_run: DryRun = False,
@@ -109,11 +133,13 @@ def terminate(
     from b2b_pipelines.licenses import service
 
     _each_customer(
-        service.terminate, "ended", customer, dry_run=dry_run, include_internal=include_internal, as_json=as_json
+        service.terminate, TERMINATED, customer, dry_run=dry_run, include_internal=include_internal, as_json=as_json
     )
 
 
-@commands.command("unlink", short_help="Unlink the learners of licenses past their grace.")
+@commands.command(
+    "unlink", short_help="Unlink learners after the grace period.", epilog="Example: b2b licenses unlink --dry-run"
+)
 def unlink(
     customer: Customer = None,
     dry_run: DryRun = False,
@@ -121,21 +147,23 @@ def unlink(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Unlink the learners of licenses that are past their grace, for the customers in B2B_UNLINK_CUSTOMERS."""
+    """Unlink the learners of licenses whose grace period is over, for the customers in B2B_UNLINK_CUSTOMERS."""
     from b2b_pipelines.licenses import service
 
     _each_customer(
-        service.unlink, "unlinked", customer, dry_run=dry_run, include_internal=include_internal, as_json=as_json
+        service.unlink, UNLINKED, customer, dry_run=dry_run, include_internal=include_internal, as_json=as_json
     )
 
 
-@commands.command("confirm", short_help="Confirm the expiration date of a plan that is held.")
+@commands.command(
+    "confirm", short_help="Confirm the expiration date of a held plan.", epilog="Example: b2b licenses confirm PLAN"
+)
 def confirm(
-    plan: Annotated[UUID, typer.Argument(metavar="PLAN", help="The plan's uuid.")],
+    plan: Annotated[UUID, typer.Argument(metavar="PLAN", help="The plan's UUID.")],
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """End the hold of a plan whose expiration date was moved into the past: the date is right."""
+    """Confirm that a plan's expiration date was moved into the past on purpose, and end the hold."""
     from b2b_pipelines.licenses import service
 
     with console.surroundings() as here, here.session() as session:
@@ -147,16 +175,18 @@ def confirm(
         )
     elif held:
         console.say(
-            f"Plan {plan} of customer {customer} is no longer held: it ended {held.moved_to.isoformat()}, "
+            f"Plan {plan} of customer {customer} is released. It ended {held.moved_to.isoformat()}, "
             f"not {held.moved_from.isoformat()}."
         )
     else:
         console.say(f"Plan {plan} of customer {customer} is not held.")
 
 
-@commands.command("customers", short_help="The enterprise customers there are.")
-def customers(as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """The enterprise customers there are, and whether their learners are unlinked."""
+@commands.command(
+    "customers", short_help="List the enterprise customers.", epilog="Example: b2b licenses customers --csv"
+)
+def customers(as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """List the enterprise customers, and whether their learners are unlinked."""
     from b2b_pipelines.licenses import store
 
     with console.surroundings() as here, here.session() as session:
@@ -170,16 +200,16 @@ def customers(as_json: AsJson = False, verbose: Verbose = False) -> None:
         "plans": "Plans",
         "expired_plans": "Expired",
         "licenses": "Licenses",
-        "unseen": "No longer seen",
+        "unseen": "Missing upstream",
         "unlinking": "Unlinking",
     }
-    console.print_rows(rows, columns, as_json=as_json)
+    console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)
 
 
 def _each_customer(
-    step: Step, did: str, customer: UUID | None, *, dry_run: bool, include_internal: bool, as_json: bool
+    step: Step, did: Did, customer: UUID | None, *, dry_run: bool, include_internal: bool, as_json: bool
 ) -> None:
-    """Take the step for every customer, whatever becomes of the others; exit status 1 when anything of any failed."""
+    """Take the step for every customer, independently of each other. Exit status 1 if any of them failed."""
     from b2b_pipelines.licenses import service, store
 
     with console.surroundings() as here:
@@ -193,7 +223,7 @@ def _each_customer(
         for outcome in outcomes:
             _say(outcome, did)
         if not outcomes:
-            console.say("There is no enterprise customer yet: `b2b licenses import` brings plans and licenses in.")
+            console.say("No enterprise customer. `b2b licenses import` imports plans and licenses.")
     if any(outcome.is_failure for outcome in outcomes):
         raise typer.Exit(1)
 
@@ -219,7 +249,7 @@ def _outcomes(
 
 
 def _send_alerts(here: Surroundings) -> None:
-    """Send the alert about held plans; one that the webhook does not take is kept and sent with the next."""
+    """Send the alert about held plans. It stays pending if the webhook does not take it."""
     from b2b_pipelines.alerts import outbox
     from b2b_pipelines.alerts.outbox import AlertNotTaken
     from b2b_pipelines.alerts.webhook import style_of
@@ -254,16 +284,16 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _say(outcome: Outcome, did: str) -> None:
-    would = "would be " if outcome.dry_run else ""
-    console.say(
-        f"{outcome.customer}: {outcome.done} licenses {would}{did}, {outcome.failed} {would}failed, "
-        f"{outcome.skipped} {would}skipped"
-    )
+def _say(outcome: Outcome, did: Did) -> None:
+    done = console.counted(outcome.done, "license")
+    if outcome.dry_run:
+        console.say(f"{outcome.customer}: Would {did.would} {done} ({outcome.skipped} skipped).")
+    else:
+        console.say(f"{outcome.customer}: {did.did} {done} ({outcome.failed} failed, {outcome.skipped} skipped).")
     for line in outcome.notes:
-        console.say(f"  {'would be kept: ' if outcome.dry_run else ''}{line}")
+        console.say(f"  {'Would keep: ' if outcome.dry_run else ''}{line}")
     for line in outcome.errors:
-        console.say(f"  failed: {line}")
+        console.say(f"  Failed: {line}")
 
 
 def _shown(row: Decided, policy: Policy, *, show_emails: bool) -> dict[str, Any]:
@@ -279,8 +309,8 @@ def _shown(row: Decided, policy: Policy, *, show_emails: bool) -> dict[str, Any]
     return shown | ({"user_email": row.address} if show_emails else {})
 
 
-def _moment(said: str) -> datetime:
+def _moment(value: str) -> datetime:
     try:
-        return utc(said)
+        return utc(value)
     except ValueError as error:
         raise InvalidInput(f"--at {error}") from None

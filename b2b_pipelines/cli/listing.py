@@ -111,9 +111,9 @@ def courseware(
         "price": "Price",
     }
     console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)
-    for row in rows if not as_json else ():
+    for row in () if as_json or as_csv else rows:
         if row["edx_error"]:
-            console.warn(f"{row['courseware_id']} failed in edX: {row['edx_error']}")
+            console.say(f"{row['courseware_id']} failed in edX: {row['edx_error']}")
     return None
 
 

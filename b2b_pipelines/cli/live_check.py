@@ -1,4 +1,4 @@
-"""`b2b doctor --live SPREADSHEET`: an installation's first day with real Google."""
+"""`b2b doctor --live SPREADSHEET`: check the assumptions about Google with a real account."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Live = Annotated[
     typer.Option(
         "--live",
         metavar="SPREADSHEET",
-        help="Try on this throw-away Google Sheet what only a live account can settle, and write a report.",
+        help="Check the assumptions about Google on this throw-away Google Sheet, and write a report.",
     ),
 ]
 WithQuota = Annotated[
@@ -58,4 +58,4 @@ def _write(path: Path, report: Report) -> None:
     try:
         path.write_text(json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
-        raise InvalidInput(f"the report cannot be written to {path} ({error.strerror}): name another file") from None
+        raise InvalidInput(f"Cannot write the report to {path} ({error.strerror}). Use --report FILE.") from None

@@ -12,17 +12,17 @@ from b2b_pipelines.cli import console
 HELP = "Contracts, enrollment codes, sheets, licenses and academies of an online-learning organization."
 
 GROUPS = {
-    "contract": ("contract", "Make contracts, change them, give them courseware."),
+    "contract": ("contract", "Create contracts, change them, add courseware to them."),
     "list": ("listing", "List organizations, contracts, courseware and learners."),
-    "codes": ("codes", "Enrollment codes: hand them out, check them."),
+    "codes": ("codes", "Enrollment codes: print, find and check them."),
     "sheet": ("sheet", "A contract's codes in the customer's Google Sheet."),
-    "learner": ("learner", "Let learners join contracts, and take them out."),
-    "course": ("course", "Register a course that contracts can be given."),
-    "program": ("program", "Register a program that contracts can be given."),
+    "learner": ("learner", "Attach learners to contracts, and remove them."),
+    "course": ("course", "Courses that can be added to contracts."),
+    "program": ("program", "Programs that can be added to contracts."),
     "courseware": ("courseware", "Register courses and programs from a file."),
-    "licenses": ("licenses", "Licenses: end the expired ones, unlink learners."),
-    "academies": ("academies", "The published academies, and the refused ones."),
-    "intents": ("intents", "Checkout intents: learners' attempts to buy."),
+    "licenses": ("licenses", "Licenses: end expired ones, unlink learners."),
+    "academies": ("academies", "Academies: published and refused ones."),
+    "intents": ("intents", "Checkout intents: learners' purchases."),
     "alerts": ("alerts", "Alerts: send a test message."),
     "token": ("token", "Tokens of the HTTP API."),
     "user": ("user", "People who sign in to the pages."),
@@ -32,13 +32,24 @@ GROUPS = {
 
 COMMANDS = {
     "api": "Serve the API and the pages of contract managers.",
-    "demo": "Deliver the codes of a sample organization, and show it.",
-    "dev": "Run Dagster's UI and daemon here.",
-    "doctor": "List what is on, what is off, and why.",
-    "status": "Say what is wrong now, and who must do what.",
-    "sandbox": "Stand in for Google Sheets, Open edX and the others.",
+    "demo": "Try the product with sample contracts.",
+    "dev": "Run Dagster's UI and daemon on this machine.",
+    "doctor": "List the capabilities that are on or off, and why.",
+    "status": "List current problems and who must act.",
+    "sandbox": "Run stand-ins of Google Sheets, Open edX and Stripe.",
 }
-"""Commands by themselves, with what the list of all says of them: the name, the file and the function are one."""
+"""Commands by themselves, with their line in `b2b --help`: the name, the file and the function are the same."""
+
+
+EXAMPLES = {
+    "api": "b2b api --port 8000",
+    "demo": "b2b demo",
+    "dev": "b2b dev --port 3000",
+    "doctor": "b2b doctor --ask",
+    "status": "b2b status --json",
+    "sandbox": "b2b sandbox --port 8790",
+}
+"""An example of each command by itself, for its help."""
 
 
 def commands(*nouns: str) -> typer.Typer:
@@ -50,12 +61,13 @@ def commands(*nouns: str) -> typer.Typer:
             app.add_typer(import_module(f"b2b_pipelines.cli.{module}").commands, name=name, short_help=short)
     for name, short in COMMANDS.items():
         if name in wanted:
-            app.command(name, short_help=short)(getattr(import_module(f"b2b_pipelines.cli.{name}"), name))
+            command = app.command(name, short_help=short, epilog=f"Example: {EXAMPLES[name]}")
+            command(getattr(import_module(f"b2b_pipelines.cli.{name}"), name))
     return app
 
 
 def menu() -> typer.Typer:
-    """Return the umbrella with the names of everything and nothing behind them: enough for help and for typos."""
+    """Return the umbrella with all names and no code behind them: enough for help and for typos."""
     app = console.app(HELP, completion=True)
     for name, (_, short) in GROUPS.items():
         app.command(name, short_help=short)(_not_loaded)

@@ -1,4 +1,4 @@
-"""What a contract manager is shown after giving a contract a sheet: its title, the tab, what the codes will replace."""
+"""The answer to a contract manager who gave a contract a sheet: its title, its tab, and the rows to be replaced."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from b2b_pipelines.cli import console
 from b2b_pipelines.errors import B2BError, NotConfigured
 
 
-def opened(slug: str, given: str | None) -> dict[str, Any]:
-    """Open the sheet that a contract was given just now; `{}` if none was given, or without Google credentials."""
+def opened(slug: str, given: str | None, *, as_json: bool) -> dict[str, Any]:
+    """Open the sheet that a contract was just given; `{}` if it was given none, or without Google credentials."""
     from b2b_pipelines.sheets import service
     from b2b_pipelines.sheets.connection import connect_sheets
 
@@ -21,20 +21,22 @@ def opened(slug: str, given: str | None) -> dict[str, Any]:
             with closing(connect_sheets(here.settings, here.database.engine)) as sheets:
                 return {"sheet": service.preview(here.database, sheets, slug, ask=here.settings.sheet_replace == "ask")}
         except NotConfigured:
+            if not as_json:
+                console.warn("The sheet was not opened, because Google credentials are missing. See `b2b doctor`.")
             return {}
         except B2BError as error:
             return {"sheet": {"shared": None, "message": error.message, "error": error.code}}
 
 
 def show(slug: str, sheet: dict[str, Any] | None) -> None:
-    """Say what was found."""
+    """Say whether the sheet opens, which tab it is, and how many rows are replaced."""
     if sheet is None:
         return
     if sheet.get("title"):
         tab = f", tab {sheet['tab']!r}" if sheet.get("tab") else ""
-        console.say(f"Sheet {sheet['title']!r}{tab}.")
+        console.say(f"The sheet opens: {sheet['title']!r}{tab}.")
     if sheet.get("replaced"):
         rows = console.counted(sheet["replaced"], "row")
-        console.say(f"The codes will replace {rows} in A-F: `b2b sheet plan {slug}` shows the first ones.")
+        console.say(f"The codes will replace {rows} in A-F. `b2b sheet plan {slug}` shows the first ones.")
     if sheet.get("message"):
-        console.say(f"Note: {sheet['message']}.")
+        console.say(f"Note: {sheet['message'].rstrip('.')}.")

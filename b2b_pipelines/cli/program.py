@@ -1,4 +1,4 @@
-"""`b2b program`: registers one program and what it requires."""
+"""`b2b program`: register one program and its requirements, list the registered ones."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import Annotated
 import typer
 
 from b2b_pipelines.cli import console, courseware
-from b2b_pipelines.cli.console import AsJson, Verbose
+from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
 
-commands = console.app("Register a program that contracts can be given.")
+commands = console.app("Programs that can be added to contracts: register one, list them.")
 
 
-@commands.command("add")
+@commands.command(
+    "add", epilog="Example: b2b program add program-v1:UAI+LEAD Leadership --course course-v1:UAI+LEAD101"
+)
 def add(
     readable_id: Annotated[str, typer.Argument(metavar="READABLE_ID", help="Such as program-v1:ORG+NAME.")],
-    title: Annotated[str, typer.Argument(metavar="TITLE")],
+    title: Annotated[str, typer.Argument(metavar="TITLE", help="The title.")],
     requires: Annotated[
         Path | None,
         typer.Option(
@@ -24,23 +26,36 @@ def add(
             metavar="TREE.json",
             exists=True,
             dir_okay=False,
-            help='Its requirements tree: an id, {"all_of": […]} or {"min_number_of": N, "of": […]}.',
+            help='The requirements tree: an id, {"all_of": [...]} or {"min_number_of": N, "of": [...]}.',
         ),
     ] = None,
     course: Annotated[
-        list[str] | None, typer.Option("--course", metavar="ID", help="A course it requires; repeatable.")
+        list[str] | None, typer.Option("--course", metavar="ID", help="A required course. Repeatable.")
     ] = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Register a program, or give one another title and other requirements."""
+    """Register a program, or replace its title and requirements."""
     from b2b_pipelines.contracts import courseware_registry
 
     if (requires is None) == (not course):
-        console.wrong_usage("say what the program requires: either --requires TREE.json or --course, once or more")
+        console.wrong_usage("use either --requires TREE.json or --course (repeatable)")
     content = "" if requires is None else courseware.content_of(requires)
     tree = {"all_of": course} if requires is None else courseware_registry.read_json(content)
     catalog = courseware_registry.program(readable_id, title, tree, content)
     with console.surroundings() as here:
         done = courseware.register(here, catalog)
     courseware.show(done, as_json=as_json)
+
+
+@commands.command("list", epilog="Example: b2b program list --csv")
+def list_programs(
+    search: courseware.Search = None, as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = False
+) -> None:
+    """List the registered programs. --json includes their requirements."""
+    from b2b_pipelines.reports import courseware as reports
+
+    with console.surroundings() as here, here.session() as session:
+        _, rows = reports.programs(session, courseware.everything(), search=search)
+    columns = {"readable_id": "Program", "title": "Title"}
+    console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)

@@ -21,9 +21,9 @@ Port = Annotated[int, typer.Option("--port", help="The port to listen on.")]
 
 
 def sandbox(host: Host = "127.0.0.1", port: Port = 8790, as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Stand in for Google Sheets, Open edX and the other vendors, until Ctrl-C. What they hold is kept under B2B_HOME.
+    """Run stand-ins of Google Sheets, Open edX, Stripe and the others until Ctrl-C. Their data is kept under B2B_HOME.
 
-    Prints the settings that point this product at them, to be put into the environment.
+    Prints the settings that connect this product to them.
     """
     from b2b_pipelines.sandbox import serve
     from b2b_pipelines.settings import read_settings
@@ -42,11 +42,11 @@ def sandbox(host: Host = "127.0.0.1", port: Port = 8790, as_json: AsJson = False
     try:
         serve(port, home / "state.json", host=host, ready=ready)
     except OSError as error:
-        raise Refused(f"the sandbox cannot listen on {host}:{port} ({error.strerror}): choose another --port") from None
+        raise Refused(f"The sandbox cannot listen on {host}:{port} ({error.strerror}): use another --port.") from None
 
 
 def sandbox_settings(running: Sandbox, home: Path) -> dict[str, str]:
-    """The settings that point the product at every vendor of a running sandbox."""
+    """Return the settings that connect the product to every vendor of a running sandbox."""
     from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
     from b2b_pipelines.sandbox.stripe import API_KEY, WEBHOOK_SECRET
 
@@ -64,7 +64,7 @@ def sandbox_settings(running: Sandbox, home: Path) -> dict[str, str]:
 
 
 def google_settings(running: Sandbox, home: Path) -> dict[str, str]:
-    """Those of Google alone; the service account's key is written to `home`."""
+    """Return the settings of Google alone, and write the service account's key to `home`."""
     key = home / "service-account.json"
     key.write_text(json.dumps(running.google.make_service_account(), indent=2), encoding="utf-8")
     key.chmod(0o600)

@@ -1,4 +1,4 @@
-"""`b2b sheet`: what a sync would do, a sync, and what earlier ones left behind."""
+"""`b2b sheet`: preview a sync, sync, show earlier snapshots and restore them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from b2b_pipelines.cli import console
-from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
+from b2b_pipelines.cli.console import AsCsv, AsJson, Surroundings, Verbose
 from b2b_pipelines.errors import Refused
 from b2b_pipelines.sheets.layout import HEADERS
 
@@ -25,12 +25,12 @@ commands = console.app("A contract's codes in the customer's Google Sheet.")
 ContractId = Annotated[str, typer.Argument(metavar="ID", help="The contract's id or slug.")]
 
 
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 
-@commands.command("plan")
+@commands.command("plan", epilog="Example: b2b sheet plan leadership-2026")
 def plan(contract_id: ContractId, as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Show what a sync would write now. Reads the sheet, writes nothing."""
+    """Show the rows that a sync would write now. Nothing is written."""
     from b2b_pipelines.sheets import service
 
     with console.surroundings() as here, _signed_in(here) as sheets:
@@ -38,16 +38,16 @@ def plan(contract_id: ContractId, as_json: AsJson = False, verbose: Verbose = Fa
     _show_result(result, as_json=as_json, would=True)
 
 
-@commands.command("sync")
+@commands.command("sync", epilog="Example: b2b sheet sync leadership-2026")
 def sync(
     contract_id: ContractId,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Agree that what A-F of a new target hold is replaced.")
+        bool, typer.Option("--replace", help="Allow that the contents of A-F of a new target are replaced.")
     ] = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Bring the sheet in line with the contract's codes. Conflicts are listed and do not stop the rest."""
+    """Write the contract's codes to its sheet. Conflicts are listed and do not stop the rest."""
     from b2b_pipelines.sheets import service
     from b2b_pipelines.sheets.service import LayoutIsLost
 
@@ -63,12 +63,14 @@ def sync(
     _show_result(result, as_json=as_json, would=False)
 
 
-@commands.command("rebuild", short_help="Write our columns at A-F again, each code beside its notes.")
+@commands.command(
+    "rebuild", short_help="Rewrite the code columns at A-F.", epilog="Example: b2b sheet rebuild leadership-2026"
+)
 def rebuild(contract_id: ContractId, yes: Yes = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Write the header and our columns at A-F again, in place of whatever A-F hold. G and beyond stay.
+    """Rewrite the header and the code columns at A-F. The contents of A-F are replaced, columns from G on stay.
 
-    A code that stands anywhere in a row keeps that row, so that the customer's notes stay beside it. Shows what would be
-    written and asks; with --json, or without a terminal, --yes is needed.
+    A code keeps its row, so that the customer's notes stay beside it. The command shows the rows to be written and asks
+    for confirmation. With --json, or without a terminal, --yes is needed.
     """
     from b2b_pipelines.sheets import service
 
@@ -76,34 +78,37 @@ def rebuild(contract_id: ContractId, yes: Yes = False, as_json: AsJson = False, 
     with console.surroundings() as here, _signed_in(here) as sheets:
         if not yes:
             _show_result(service.plan(here.database, sheets, contract_id, rebuild=True), as_json=False, would=True)
-            _ask("Write this?")
+            _ask("Write these rows?")
         result = service.sync(here.database, sheets, contract_id, rebuild=True)
     _show_result(result, as_json=as_json, would=False)
 
 
-@commands.command("restore", short_help="Put back what a snapshot held.")
+@commands.command(
+    "restore", short_help="Restore a snapshot.", epilog="Example: b2b sheet restore leadership-2026 --before --dry-run"
+)
 def restore(
     contract_id: ContractId,
     number: Annotated[
-        int | None, typer.Option("--snapshot", metavar="N", help="Put our columns back as that snapshot had them.")
+        int | None, typer.Option("--snapshot", metavar="N", help="Restore the code columns of this snapshot.")
     ] = None,
     before: Annotated[
-        bool, typer.Option("--before", help="Put back what A-F held before they were replaced (kept for 30 days).")
+        bool, typer.Option("--before", help="Restore the contents of A-F before they were replaced (kept for 30 days).")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the rows to be written. Write nothing.")] = False,
     yes: Yes = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Put back what a snapshot held, in our six columns only. What stands there now is kept as a snapshot first.
+    """Restore a snapshot, in the six code columns only. The present contents are kept as a snapshot first.
 
-    After --before nothing is written to the tab until the contract is given a sheet again, or `b2b sheet sync ID
-    --replace`. Shows what would be written and asks; with --json, or without a terminal, --yes is needed.
+    After --before nothing more is written to the tab, until the contract is given a sheet again or
+    `b2b sheet sync ID --replace` is run. The command asks for confirmation. With --json, or without a terminal, --yes is
+    needed.
     """
     from b2b_pipelines.sheets import service
 
     if before == (number is not None):
-        console.wrong_usage("choose one: --before or --snapshot N")
+        console.wrong_usage("use either --before or --snapshot N")
     if not dry_run:
         _need_yes(yes=yes, as_json=as_json)
     with console.surroundings() as here, _signed_in(here) as sheets:
@@ -116,14 +121,14 @@ def restore(
             )
         if not dry_run:
             if not yes:
-                _ask("Put this back?")
+                _ask("Restore these rows?")
             done = service.restore(here.database, sheets, contract_id, snapshot)
             _show_restored(done, as_json=as_json, would=False)
 
 
-@commands.command("history")
-def history(contract_id: ContractId, as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """The snapshots of a contract's sheet, newest first."""
+@commands.command("history", epilog="Example: b2b sheet history leadership-2026")
+def history(contract_id: ContractId, as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """List the snapshots of a contract's sheet, newest first."""
     from b2b_pipelines.contracts import store as contract_store
     from b2b_pipelines.sheets import store
 
@@ -131,7 +136,7 @@ def history(contract_id: ContractId, as_json: AsJson = False, verbose: Verbose =
         contract = contract_store.contract(session, contract_id)
         rows = [_listed(snapshot) for snapshot in store.snapshots(session, contract.id)]
     columns = {
-        "id": "Id",
+        "id": "ID",
         "taken_at": "Taken",
         "verified_at": "Verified",
         "tab": "Tab",
@@ -141,26 +146,27 @@ def history(contract_id: ContractId, as_json: AsJson = False, verbose: Verbose =
         "conflicts": "Conflicts",
         "run_id": "Run",
     }
-    console.print_rows(rows, columns, as_json=as_json)
+    console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)
 
 
-@commands.command("show")
+@commands.command("show", epilog="Example: b2b sheet show leadership-2026 --csv")
 def show(
     contract_id: ContractId,
     number: Annotated[
-        int | None, typer.Option("--snapshot", metavar="N", help="This snapshot instead of the last.")
+        int | None, typer.Option("--snapshot", metavar="N", help="This snapshot instead of the latest.")
     ] = None,
     before: Annotated[
-        bool, typer.Option("--before", help="What A-F held before we replaced it (kept for 30 days).")
+        bool, typer.Option("--before", help="The contents of A-F before they were replaced (kept for 30 days).")
     ] = False,
+    as_csv: AsCsv = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """What our columns held after a sync, row by row."""
+    """Show the code columns after a sync, row by row."""
     from b2b_pipelines.sheets import service, store
 
     if before and number is not None:
-        console.wrong_usage("--snapshot and --before exclude each other")
+        console.wrong_usage("use either --snapshot or --before")
     with console.surroundings() as here, here.session() as session:
         snapshot = service.find_snapshot(session, contract_id, number, before=before)
         rows = _cells_before(snapshot) if snapshot.kind == "before" else _cells(snapshot)
@@ -172,12 +178,11 @@ def show(
         )
         return
     columns = {key: key if key != "row" else "Row" for key in rows[0]} if rows else {"row": "Row"}
-    console.print_rows(
-        rows, columns, as_json=False, title=f"Snapshot {snapshot.id} of {snapshot.taken_at:%Y-%m-%d %H:%M} UTC"
-    )
-    for older in kept[1:]:
+    title = f"Snapshot {snapshot.id} of {snapshot.taken_at:%Y-%m-%d %H:%M} UTC"
+    console.print_rows(rows, columns, as_json=False, as_csv=as_csv, title=title)
+    for older in () if as_csv else kept[1:]:
         console.say(
-            f"Also kept: {older['rows']} rows of {older['tab']!r}, {older['taken_at']:%Y-%m-%d %H:%M} UTC:"
+            f"Also kept: {console.counted(older['rows'], 'row')} of {older['tab']!r}, {older['taken_at']:%Y-%m-%d %H:%M} UTC:"
             f" `b2b sheet show {contract_id} --snapshot {older['id']}`"
         )
 
@@ -196,29 +201,27 @@ def _asks(here: Surroundings) -> bool:
 
 def _need_yes(*, yes: bool, as_json: bool) -> None:
     if not yes and (as_json or not sys.stdin.isatty()):
-        console.wrong_usage("--yes is needed with --json or without a terminal, because nothing can be asked")
+        console.wrong_usage("--yes is needed with --json or without a terminal")
 
 
 def _ask(question: str) -> None:
     if not typer.confirm(question, err=True):
-        raise Refused("nothing was written")
+        raise Refused("Nothing was written, because you answered no.")
 
 
 def _show_restored(done: Restored, *, as_json: bool, would: bool) -> None:
     if as_json:
         console.print_json(done.as_json())
         return
-    what = "what A-F held" if done.snapshot.kind == "before" else f"snapshot {done.snapshot.id}"
+    what = "the contents of A-F" if done.snapshot.kind == "before" else f"snapshot {done.snapshot.id}"
     cells, rows = console.counted(done.cells, "cell"), console.counted(done.rows, "row")
-    verb = "would be written" if would else "written"
+    verb = "Would restore" if would else "Restored"
     console.say(
-        f"{done.result.contract}: {what} of {done.snapshot.taken_at:%Y-%m-%d %H:%M} UTC: {cells} in {rows} {verb}."
+        f"{done.result.contract}: {verb} {what} of {done.snapshot.taken_at:%Y-%m-%d %H:%M} UTC: {cells} in {rows}."
     )
     console.say(f"{done.result.target.url} (tab {done.result.target.tab!r})")
     if done.snapshot.kind == "before" and not would:
-        console.say(
-            f"Nothing more is written to this tab: `b2b sheet sync {done.result.contract} --replace` takes it again."
-        )
+        console.say(f"Syncs of this tab are paused. `b2b sheet sync {done.result.contract} --replace` resumes them.")
 
 
 def _show_result(result: SyncResult, *, as_json: bool, would: bool) -> None:
@@ -228,29 +231,35 @@ def _show_result(result: SyncResult, *, as_json: bool, would: bool) -> None:
         console.print_json(result.as_json())
         return
     if any(conflict.kind == "layout_lost" for conflict in result.conflicts):
-        console.say(f"{result.contract}: nothing can be written: {layout_lost_words(result)}.")
+        console.say(f"{result.contract}: Nothing can be written: {layout_lost_words(result)}.")
     elif result.changed:
-        done = f"{console.counted(result.updated, 'row')} updated, {result.appended} appended, {result.unchanged} unchanged"
-        console.say(f"{result.contract}: {'would be ' if would else ''}{done}.")
+        console.say(f"{result.contract}: {_changes(result, would=would)}.")
     else:
-        right = f"{console.counted(result.unchanged, 'row')} {'is' if result.unchanged == 1 else 'are'} right"
-        console.say(f"{result.contract}: nothing to do, {right}.")
+        console.say(f"{result.contract}: Up to date: {console.counted(result.unchanged, 'row')}.")
     if result.replaced:
         rows = console.counted(result.replaced, "row")
         cells = ", ".join(repr(cell) for cell in result.replaced_cells)
         console.say(
-            f"{'Would replace' if would else 'Replaced'} {rows} in A-F, beginning with {cells}"
-            f" (`b2b sheet restore {result.contract} --before` puts them back)."
+            f"{'Would replace' if would else 'Replaced'} {rows} in A-F, starting with {cells}"
+            f" (`b2b sheet restore {result.contract} --before` restores them)."
         )
     if result.needs_consent:
-        console.say(f"A sync waits for consent: name the tab, or `b2b sheet sync {result.contract} --replace`.")
+        console.say(f"A sync waits for approval: name the tab, or run `b2b sheet sync {result.contract} --replace`.")
     if result.lands_far_below:
-        console.say(f"New codes {'would stand' if would else 'stand'} in {row_ranges(result.rows_added)}.")
+        console.say(f"New codes {'would be' if would else 'are'} in {row_ranges(result.rows_added)}.")
     reads, writes = console.counted(result.requests.reads, "read"), console.counted(result.requests.writes, "write")
     console.say(f"{result.target.url} (tab {result.target.tab!r}), {reads}, {writes}")
     if result.conflicts:
+        number = console.counted(len(result.conflicts), "conflict")
+        console.say(f"{number} {'needs' if len(result.conflicts) == 1 else 'need'} attention:")
         rows_in_conflict = [conflict._asdict() for conflict in result.conflicts]
         console.print_rows(rows_in_conflict, {"row": "Row", "kind": "Conflict", "code": "Code"}, as_json=False)
+
+
+def _changes(result: SyncResult, *, would: bool) -> str:
+    """Return `Would add 25 rows (0 changed, 0 unchanged)`."""
+    added = console.counted(result.appended, "row")
+    return f"{'Would add' if would else 'Added'} {added} ({result.updated} changed, {result.unchanged} unchanged)"
 
 
 def _listed(snapshot: SheetSnapshot) -> dict[str, Any]:

@@ -1,28 +1,28 @@
-"""`b2b status`: what is wrong now, since when, and who has to do what."""
+"""`b2b status`: current problems, since when, and who must act."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 
 from b2b_pipelines.cli import console
-from b2b_pipelines.cli.console import AsJson, Verbose
+from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
 
-COLUMNS = {"what": "What", "since": "Since (UTC)", "who": "Who", "do": "What to do"}
+COLUMNS = {"what": "Problem", "since": "Since", "who": "Who acts", "do": "What to do"}
 
 
-def status(as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """List what is wrong now, since when, and who has to do what."""
+def status(as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """List the current problems: since when, who must act, and how."""
     from b2b_pipelines.faults.status import lines as what_is_wrong
 
     with console.surroundings() as here, here.session() as session:
         lines = what_is_wrong(session)
     if as_json:
         console.print_json({"well": not lines, "problems": [asdict(line) for line in lines]})
-    elif not lines:
+    elif not lines and not as_csv:
         console.say("Nothing is wrong.")
     else:
         rows = [
             asdict(line) | {"what": f"{line.what} of {line.partition}" if line.partition else line.what}
             for line in lines
         ]
-        console.print_rows(rows, COLUMNS, as_json=False)
+        console.print_rows(rows, COLUMNS, as_json=False, as_csv=as_csv)

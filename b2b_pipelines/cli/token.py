@@ -1,4 +1,4 @@
-"""`b2b token`: who may use the API."""
+"""`b2b token`: tokens of the HTTP API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from b2b_pipelines.cli import console
-from b2b_pipelines.cli.console import AsJson, Verbose
+from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
 from b2b_pipelines.tokens.rules import Scope
 
 if TYPE_CHECKING:
@@ -26,19 +26,19 @@ COLUMNS = {
 }
 
 
-@commands.command("create")
+@commands.command("create", epilog="Example: b2b token create --name storefront --scope checkout --organization ACME")
 def create(
-    name: Annotated[str, typer.Option("--name", help="What the token is for.")],
+    name: Annotated[str, typer.Option("--name", help="The name of the token, such as the program that uses it.")],
     organization: Annotated[
-        str | None, typer.Option("--organization", metavar="ORG_KEY", help="Bind it to that organization.")
+        str | None, typer.Option("--organization", metavar="ORG_KEY", help="Restrict it to this organization.")
     ] = None,
     scope: Annotated[
-        list[str] | None, typer.Option("--scope", help=f"What it may do: {', '.join(Scope)}; repeatable.")
+        list[str] | None, typer.Option("--scope", help=f"A permission: {', '.join(Scope)}. Repeatable. Default: read.")
     ] = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Make a token and print it, this once: only its hash is kept. Without --scope it may read."""
+    """Create a token and print it. It is shown once, because only its hash is stored."""
     from b2b_pipelines.tokens import service
 
     with console.surroundings() as here, here.session() as session:
@@ -47,28 +47,28 @@ def create(
         console.print_json({**_shown(made), "token": text})
     else:
         console.say(text)
-        console.warn(f"Token {made.token.id} for {made.token.name}: keep it now, it is not shown again.")
+        console.warn(f"Token {made.token.id} ({made.token.name}) was created. Store it now: it is not shown again.")
 
 
-@commands.command("list")
-def list_tokens(as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Show every token there is, revoked ones too; never its text."""
+@commands.command("list", epilog="Example: b2b token list")
+def list_tokens(as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """List all tokens, revoked ones too. The text of a token is never shown."""
     from b2b_pipelines.tokens import service
 
     with console.surroundings() as here, here.session() as session:
         rows = [_shown(listed) for listed in service.every_token(session)]
-    if not as_json:
+    if not as_json and not as_csv:
         rows = [{**row, "scopes": ", ".join(row["scopes"])} for row in rows]
-    console.print_rows(rows, COLUMNS, as_json=as_json)
+    console.print_rows(rows, COLUMNS, as_json=as_json, as_csv=as_csv)
 
 
-@commands.command("revoke")
+@commands.command("revoke", epilog="Example: b2b token revoke 3")
 def revoke(
     token_id: Annotated[int, typer.Argument(metavar="ID", help="The token's id.", min=1, max=2**63 - 1)],
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """End a token, and every browser session opened with it, at once."""
+    """Revoke a token, and end every browser session opened with it."""
     from b2b_pipelines.tokens import service
 
     with console.surroundings() as here, here.session() as session:
@@ -76,7 +76,7 @@ def revoke(
     if as_json:
         console.print_json(_shown(revoked))
     else:
-        console.say(f"Token {token_id} ({revoked.token.name}) is revoked.")
+        console.say(f"Token {token_id} ({revoked.token.name}) was revoked.")
 
 
 def _shown(listed: Listed) -> dict[str, Any]:

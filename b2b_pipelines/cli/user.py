@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from b2b_pipelines.cli import console
-from b2b_pipelines.cli.console import AsJson, Verbose
+from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
 from b2b_pipelines.people.rules import Role
 
 if TYPE_CHECKING:
@@ -28,16 +28,16 @@ COLUMNS = {
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The person's e-mail address.")]
 
 
-@commands.command("add")
+@commands.command("add", epilog="Example: b2b user add kim@example.com --role manager")
 def add(
     email: Email,
     role: Annotated[
-        str, typer.Option("--role", help=f"What they may do: {', '.join(Role)}. A viewer reads, a manager changes.")
+        str, typer.Option("--role", metavar="ROLE", help=f"{' or '.join(Role)}. A viewer reads, a manager changes.")
     ],
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Let a person in, and print a link with which they set their password, once. A known person gets the new role."""
+    """Add a person, and print a one-time link to set a password. An existing person gets the new role."""
     from b2b_pipelines.people import rules, service
 
     wanted = rules.role(role)
@@ -51,12 +51,14 @@ def add(
         console.say(f"{person.email} ({person.role}) signs in through {here.settings.oidc_issuer}.")
     else:
         console.say(link)
-        console.warn(f"Send this link to {person.email} ({person.role}): it sets a password, once, within 3 days.")
+        console.warn(
+            f"Send this link to {person.email} ({person.role}). It sets a password once and expires in 3 days."
+        )
 
 
-@commands.command("list")
-def list_people(as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Show who may sign in, and how."""
+@commands.command("list", epilog="Example: b2b user list")
+def list_people(as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """List the people who may sign in."""
     from b2b_pipelines.people import service
 
     with console.surroundings() as here, here.session() as session:
@@ -71,12 +73,12 @@ def list_people(as_json: AsJson = False, verbose: Verbose = False) -> None:
             }
             for listed in service.everybody(session, datetime.now(UTC))
         ]
-    console.print_rows(rows, COLUMNS, as_json=as_json)
+    console.print_rows(rows, COLUMNS, as_json=as_json, as_csv=as_csv)
 
 
-@commands.command("remove")
+@commands.command("remove", epilog="Example: b2b user remove kim@example.com")
 def remove(email: Email, as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Let a person in no longer. They are signed out of every browser at once."""
+    """Remove a person, and end their browser sessions."""
     from b2b_pipelines.people import service
 
     with console.surroundings() as here, here.session() as session:

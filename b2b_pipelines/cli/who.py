@@ -1,4 +1,4 @@
-"""Who runs a command: the user of the machine, for the history of changes."""
+"""The user of the machine who runs a command, for the history of changes."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_refused_items_and_settings_that_fit_nothing_are_listed(b2b, database):
 
 def test_before_the_first_publication_nothing_was_left_out(b2b):
     assert b2b("refused", "--json") == {"refused": [], "unmatched": [], "notes": []}
-    assert "Nothing was left out" in b2b("refused")
+    assert "Nothing was refused" in b2b("refused")
 
 
 def test_without_any_lookup_key_one_line_says_that_nothing_has_a_price_and_what_to_do(b2b, database):

@@ -84,7 +84,7 @@ def test_a_slug_that_is_taken_gets_a_number_and_names_are_found_by_org_key(run: 
     [
         ("b2b_contract create Nobody Name non-sso", 1, "use --create"),
         ("b2b_contract create Acme Name both --create", 1, "no integration type"),
-        ("b2b_contract create Acme Name sso --create --start 2026-02-30", 2, "no day"),
+        ("b2b_contract create Acme Name sso --create --start 2026-02-30", 2, "is not a date"),
         ("b2b_contract create Acme Name sso --create --start 2026-02-02 --end 2026-02-01", 1, "before it starts"),
         ("b2b_contract create Acme Name sso --create --price 1.234", 1, "two decimals"),
         ("b2b_contract create Acme Name sso --create --price NaN", 1, "between 0"),
@@ -92,13 +92,13 @@ def test_a_slug_that_is_taken_gets_a_number_and_names_are_found_by_org_key(run: 
         ("b2b_contract create Acme Name sso --create --sheet https://example.com/x", 1, "not a Google Sheet"),
         ("b2b_contract create Acme Name sso --create --org-key A+B", 1, "org key"),
         ("b2b_contract modify nowhere --price 3", 1, "no contract nowhere"),
-        ("b2b_contract modify acme-2026 --price 3 --no-price", 2, "exclude each other"),
-        ("b2b_contract modify acme-2026 --sheet= --no-sheet", 2, "exclude each other"),
-        ("b2b_list contracts --codes-out f", 2, "--codes-out goes with --codes"),
-        ("b2b_list courses --codes-out f", 2, "--codes-out goes with --codes"),
-        ("b2b_list contracts --codes acme-2026 --org nope", 2, "--codes goes with neither"),
-        ("b2b_list courses --codes acme-2026 --contract 1", 2, "--codes goes with neither"),
-        ("b2b_contract modify acme-2026 --active --inactive", 2, "exclude each other"),
+        ("b2b_contract modify acme-2026 --price 3 --no-price", 2, "use either"),
+        ("b2b_contract modify acme-2026 --sheet= --no-sheet", 2, "use either"),
+        ("b2b_list contracts --codes-out f", 2, "--codes-out needs --codes"),
+        ("b2b_list courses --codes-out f", 2, "--codes-out needs --codes"),
+        ("b2b_list contracts --codes acme-2026 --org nope", 2, "--codes cannot be combined"),
+        ("b2b_list courses --codes acme-2026 --contract 1", 2, "--codes cannot be combined"),
+        ("b2b_contract modify acme-2026 --active --inactive", 2, "use either"),
         ("b2b_contract courseware acme-2026 course-v1:UAI+NONE", 1, "b2b course add"),
         ("b2b_contract courseware acme-2026 nonsense", 1, "no courseware id"),
         ("b2b_contract courseware acme-2026 program-v1:UAI+NONE", 1, "b2b program add"),
@@ -135,16 +135,16 @@ def test_an_argument_that_is_no_text_is_refused(run: Run) -> None:
     said = b"Caf\xe9".decode("utf-8", "surrogateescape")
     refused = run("b2b_contract create Acme", said, "sso", "--create")
     assert (refused.status, refused.out) == (1, "")
-    assert refused.err == "Error: the argument 'Caf\\udce9' is not text in UTF-8\n"
+    assert refused.err == "Error: The argument 'Caf\\udce9' is not text in UTF-8.\n"
 
 
 def test_what_was_linked_without_runs_is_taken_away_in_the_right_words(run: Run) -> None:
     create(run)
     run("b2b program add program-v1:UAI+P P --course course-v1:UAI+C1")
     linked = run("b2b_contract courseware acme-2026 program-v1:UAI+P --no-create-runs")
-    assert linked.out == "Linked; no run was made.\n"
+    assert linked.out == "Linked. No run was created.\n"
     taken = run("b2b_contract courseware acme-2026 program-v1:UAI+P --remove")
-    assert taken.out == "Taken away; it had no run.\n"
+    assert taken.out == "Removed. It had no run.\n"
 
 
 def test_what_a_terminal_cannot_show_is_escaped(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +162,7 @@ def test_a_full_disk_is_told_in_one_line(run: Run, monkeypatch: pytest.MonkeyPat
         refused = run(f"b2b_codes output {options}")
     assert (refused.status, refused.err) == (
         1,
-        "Error: the disk is full: no space is left for what was to be written\n",
+        "Error: The disk is full. Free some space and try again.\n",
     )
 
 
@@ -177,7 +177,7 @@ def test_a_name_without_latin_letters_gets_its_slug_from_the_org_key(run: Run) -
 def test_one_is_not_called_many(run: Run) -> None:
     create(run, "--max-learners", "1")
     run("b2b_contract courseware acme-2026 course-v1:UAI+C1")
-    assert "1 code, 0 of 1 seats taken." in run("b2b_contract modify acme-2026 --price 1").out
+    assert "1 code. 0 of 1 seat taken." in run("b2b_contract modify acme-2026 --price 1").out
 
 
 def test_two_contracts_may_not_name_one_tab(run: Run) -> None:
@@ -276,7 +276,7 @@ def test_a_file_that_cannot_be_written_is_named_and_a_link_is_followed(run: Run,
     create(run)
     refused = run(words, str(tmp_path / "nowhere" / "x"))
     assert (refused.status, refused.out, refused.err.count("\n")) == (1, "", 1)
-    assert "cannot write" in refused.err
+    assert "Cannot write" in refused.err
     assert run(words, str(tmp_path)).status in (1, 2)
     kept, link = tmp_path / "kept", tmp_path / "link"
     kept.write_text("old")

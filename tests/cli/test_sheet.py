@@ -53,12 +53,12 @@ def test_plan_sync_and_again(run, sandbox, sheet):
 
 
 def test_in_words(run, sheet):
-    assert "acme: would be 0 rows updated, 3 appended, 0 unchanged." in run("b2b sheet plan acme").out
+    assert "acme: Would add 3 rows (0 changed, 0 unchanged)." in run("b2b sheet plan acme").out
     done = run("b2b sheet sync acme")
-    assert "acme: 0 rows updated, 3 appended, 0 unchanged." in done.out
+    assert "acme: Added 3 rows (0 changed, 0 unchanged)." in done.out
     assert "(tab 'Sheet1'), 1 read, 1 write" in done.out
     assert done.err == ""
-    assert "acme: nothing to do, 3 rows are right." in run("b2b sheet sync acme").out
+    assert "acme: Up to date: 3 rows." in run("b2b sheet sync acme").out
 
 
 def test_conflicts_are_shown_and_are_no_failure(run, sheet):
@@ -119,7 +119,7 @@ def test_a_lost_layout_is_status_1_and_rebuild_repairs_it(run, sheet):
     lost = run("b2b sheet sync acme --json")
     assert (lost.status, lost.json["error"]["code"]) == (1, "layout_lost")
     assert lost.json["conflicts"] == [{"kind": "layout_lost", "row": 1, "code": None}]
-    assert "nothing can be written: our columns cannot be found" in run("b2b sheet plan acme").out
+    assert "Nothing can be written: our columns cannot be found" in run("b2b sheet plan acme").out
     in_words = run("b2b sheet sync acme")
     assert (in_words.status, len(in_words.err.splitlines())) == (1, 1)
     assert "b2b sheet rebuild acme" in in_words.err

@@ -54,13 +54,13 @@ def test_on_a_terminal_it_asks(acme: Run, monkeypatch: pytest.MonkeyPatch, answe
 def test_modify_without_an_option_is_wrong_usage(acme: Run) -> None:
     refused = acme("b2b_contract modify leadership")
     assert (refused.status, refused.out) == (2, "")
-    assert "changes nothing without an option" in refused.err
+    assert "modify needs an option" in refused.err
 
 
 def test_the_same_create_twice_says_that_there_is_such_a_contract(acme: Run) -> None:
     again = acme("b2b_contract create Acme Leadership non-sso")
     assert again.status == 0
-    assert "exists already: leadership. This one is leadership-2." in again.err
+    assert "already has a contract named 'Leadership': leadership. This one is leadership-2." in again.err
     third = acme("b2b_contract create Acme leadership sso --json")
     assert (third.err, third.json["slug"], third.json["same_name"]) == (
         "",

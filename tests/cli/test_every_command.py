@@ -1,0 +1,218 @@
+"""Every command's help, and every listing: what it imports, how wide it is, what a plain terminal gets."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from b2b_pipelines.cli import codes, contract, listing, main
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.tokens import service as tokens
+from tests.commands import Run
+
+WIDTH = 80
+HEAVY = ("sqlalchemy", "psycopg2", "httpx", "pygsheets", "googleapiclient", "pydantic_settings", "pandas", "dagster")
+SLUG = "a-contract-with-a-rather-long-slug-of-acme"
+CODES = f"--contract {SLUG}"
+LISTINGS = (
+    "b2b list organizations",
+    "b2b list contracts",
+    "b2b list courseware",
+    "b2b list learners",
+    "b2b codes stats",
+    f"b2b codes output {CODES}",
+    f"b2b codes output --all {CODES}",
+    "b2b codes usage",
+    "b2b codes find kim@example.com",
+    "b2b course list",
+    "b2b program list",
+    "b2b token list",
+    "b2b user list",
+    "b2b intents list",
+    "b2b learner conflicts",
+    "b2b licenses customers",
+    "b2b licenses expired",
+    "b2b academies list",
+    "b2b academies history",
+    "b2b academies overrides",
+    "b2b status",
+    f"b2b sheet history {SLUG}",
+)
+
+
+def every_command() -> Iterator[tuple[str, ...]]:
+    """Each program, each group and each command, as one types it."""
+    programs = {
+        "b2b": main.commands(),
+        "b2b_contract": contract.commands,
+        "b2b_list": listing.commands,
+        "b2b_codes": codes.commands,
+    }
+    for name, app in programs.items():
+        yield from _below((name,), typer.main.get_command(app))
+
+
+def _below(path: tuple[str, ...], command: Any) -> Iterator[tuple[str, ...]]:
+    yield path
+    for name, each in getattr(command, "commands", {}).items():
+        if not each.hidden:
+            yield from _below((*path, name), each)
+
+
+COMMANDS = list(every_command())
+
+
+def test_there_is_a_command_for_every_listing() -> None:
+    assert {" ".join(path) for path in COMMANDS} >= {" ".join(line.split()[:3]) for line in LISTINGS} - {"b2b status"}
+
+
+@pytest.mark.long
+def test_no_help_imports_the_product() -> None:
+    """In one process per program: whatever one command's help imported would stay there for the next."""
+    script = """
+import contextlib, io, json, sys
+from b2b_pipelines.cli import console, main
+heavy = json.loads(sys.stdin.readline())
+commands = [line.split() for line in sys.stdin.read().splitlines()]
+for path in commands:
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+        console.run(main._umbrella_for(path[1] if len(path) > 1 else ""), "b2b", [*path[1:], "--help"])
+    found = [name for name in heavy if name in sys.modules]
+    if found:
+        sys.exit(f"{' '.join(path)} --help imports {found}")
+"""
+    lines = [json.dumps(HEAVY), *(" ".join(path) for path in COMMANDS if path[0] == "b2b")]
+    done = subprocess.run(
+        [sys.executable, "-c", script], input="\n".join(lines), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_refusal_of_arguments_imports_no_product_either() -> None:
+    script = f"""
+import contextlib, sys
+sys.argv = ["b2b", "contract", "modify", "x", "--no-such-option"]
+from b2b_pipelines.cli.main import run
+with contextlib.suppress(SystemExit):
+    run()
+print([name for name in {HEAVY!r} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+    assert "b2b contract modify --help" in done.stderr
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_help_fits_a_plain_terminal_of_80_columns(path: tuple[str, ...], run: Run, monkeypatch: Any) -> None:
+    monkeypatch.setenv("COLUMNS", str(WIDTH))
+    monkeypatch.setenv("NO_COLOR", "1")
+    shown = run(" ".join(path), "--help")
+    assert (shown.status, shown.err) == (0, "")
+    assert "\x1b" not in shown.out
+    assert max(map(len, shown.out.splitlines())) <= WIDTH
+    assert shown.out.isascii(), "an ASCII terminal would show escapes"
+
+
+@pytest.mark.parametrize("path", [path for path in COMMANDS if path[0] == "b2b"], ids=" ".join)
+def test_every_command_that_is_not_a_group_shows_an_example(path: tuple[str, ...], run: Run) -> None:
+    shown = run(" ".join(path), "--help").out
+    if "\nCommands:\n" not in shown:
+        assert f"b2b {' '.join(path[1:])}" in " ".join(shown.partition("Example")[2].split())
+
+
+@pytest.fixture
+def filled(run: Run, database: Database) -> None:
+    """A contract with names that are long, a learner, a token, a person: something for every listing that can have it."""
+    steps = (
+        ("b2b course add course-v1:UAI+LEADERSHIP101 Leadership --source-run SOURCE",),
+        ("b2b program add program-v1:UAI+P Program --course course-v1:UAI+LEADERSHIP101",),
+        (
+            "b2b contract create",
+            "Acme Corporation of Everywhere",
+            "=A Contract",
+            "non-sso",
+            "--create",
+            "--max-learners",
+            "3",
+        ),
+    )
+    for step in steps:
+        done = run(*step)
+        assert done.status == 0, done.err
+    with database.session() as session:
+        from sqlalchemy import text
+
+        session.execute(text("UPDATE contract SET slug = :slug"), {"slug": SLUG})
+        tokens.create(session, "A token with a name", ("read", "emails", "attach"), None)
+    for step in (
+        f"b2b contract courseware {SLUG} course-v1:UAI+LEADERSHIP101",
+        "b2b user add kim@example.com --role manager",
+    ):
+        assert run(step).status == 0
+    code = run("b2b codes output --json").json[0]["code"]
+    assert run(f"b2b learner attach {code} kim@example.com").status == 0
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("filled")
+def test_listings_fit_80_columns_and_break_no_code_slug_or_address(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    wholes = {SLUG, "kim@example.com", *(row["code"] for row in run("b2b codes output --all --json").json)}
+    monkeypatch.setenv("COLUMNS", str(WIDTH))
+    monkeypatch.setenv("NO_COLOR", "1")
+    for line in LISTINGS:
+        shown = run(line)
+        assert shown.status == 0, shown.err
+        assert "\x1b" not in shown.out
+        for row in shown.out.splitlines():
+            assert len(row) <= WIDTH, (line, row)
+            for word in row.split():
+                assert not any(word != whole and len(word) > 8 and word in whole for whole in wholes), (line, word)
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("filled")
+def test_piped_listings_are_whole_and_plain_also_in_an_ascii_locale(database_url: str) -> None:
+    """The real program, because only it has a real stdout: no terminal, no colors, every column."""
+    environment = {"PATH": os.environ["PATH"], "B2B_DATABASE_URL": database_url, "LC_ALL": "C", "PYTHONUTF8": "0"}
+    environment |= {"PYTHONIOENCODING": "ascii", "NO_COLOR": "1", "TERM": "dumb"}
+    program = str(Path(sys.executable).parent / "b2b")
+    for line in ("list contracts", "codes output --all", "list learners"):
+        done = subprocess.run([program, *line.split()], capture_output=True, env=environment, check=True)
+        assert done.stdout.isascii()
+        assert b"\x1b" not in done.stdout
+        assert b"\\u" not in done.stdout
+        assert SLUG.encode() in done.stdout
+        assert done.stderr == b"", "no column is hidden without a terminal"
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("filled")
+def test_every_listing_prints_csv_that_a_spreadsheet_runs_nothing_of(run: Run) -> None:
+    for line in LISTINGS:
+        done = run(line, "--csv")
+        assert done.status == 0, (line, done.err)
+        header, *rows = csv.reader(io.StringIO(done.out))
+        assert header
+        assert all(len(row) == len(header) for row in rows), line
+        assert not any(cell.startswith(("=", "+", "@")) for row in rows for cell in row), line
+    assert "'=A Contract" in run("b2b list contracts --csv").out
+    both = run("b2b list contracts --csv --json")
+    assert (both.status, both.json["error"]["code"]) == (2, "usage")
+
+
+def test_csv_writes_empty_cells_numbers_and_times_for_programs(run: Run, database: Database) -> None:
+    with database.session() as session:
+        tokens.create(session, "one", ("read", "emails"), None)
+    row = next(csv.DictReader(io.StringIO(run("b2b token list --csv").out)))
+    assert (row["id"], row["organization"], row["scopes"], row["revoked_at"]) == ("1", "", "read, emails", "")
+    assert datetime.fromisoformat(row["created_at"]).tzinfo is not None
+    assert datetime.fromisoformat(row["created_at"]) <= datetime.now(UTC)
