@@ -83,7 +83,7 @@ def test_a_slug_that_is_taken_gets_a_number_and_names_are_found_by_org_key(run: 
     ("words", "status", "says"),
     [
         ("b2b_contract create Nobody Name non-sso", 1, "use --create"),
-        ("b2b_contract create Acme Name both --create", 1, "no integration type"),
+        ("b2b_contract create Acme Name both --create", 1, "is not an integration type"),
         ("b2b_contract create Acme Name sso --create --start 2026-02-30", 2, "no day"),
         ("b2b_contract create Acme Name sso --create --start 2026-02-02 --end 2026-02-01", 1, "before it starts"),
         ("b2b_contract create Acme Name sso --create --price 1.234", 1, "two decimals"),
