@@ -162,7 +162,7 @@ def courseware_id(prefix: str, org_key: str, course_id: str, tag: str) -> str:
 def source_run(runs: Iterable[tuple[int, str, bool]]) -> SourceRun | None:
     """Return the run to copy, given a course's `(id, run tag, is source)`.
 
-    None when there is no run.
+    None without any run.
 
     The marked run comes first, then the run tagged `SOURCE`, then, as a guess, the run with the lowest id.
     """
