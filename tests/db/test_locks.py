@@ -111,7 +111,9 @@ def test_exclusive_work_is_done_one_at_a_time(engine: Engine) -> None:
 def test_who_waited_long_enough_is_told_who_is_at_it(engine: Engine, holding: subprocess.Popen[str]) -> None:
     began = time.monotonic()
     with (
-        pytest.raises(Busy, match=r"^sheet abc is taken by b2b sheet sync acme \(process 4711\): try again") as refusal,
+        pytest.raises(
+            Busy, match=r"^sheet abc is locked by b2b sheet sync acme \(process 4711\): try again"
+        ) as refusal,
         exclusive(engine, "sheet", "abc", holder="second", wait=1.3),
     ):
         pytest.fail("two at once")
