@@ -1,4 +1,4 @@
-"""What becomes of an academy."""
+"""Decisions on academies."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What the settings say about academies."""
+"""Settings about academies."""
 
 import json
 
