@@ -24,13 +24,32 @@ EXEMPT = (
 GENERATED = {"__pycache__", "node_modules", "site", "build", "dist"}
 
 NOT_YET = frozenset(
-    """
-    assets benchmarks docs docs/adr schedules
-    b2b_pipelines/api b2b_pipelines/cli b2b_pipelines/faults b2b_pipelines/intents b2b_pipelines/licenses
-    b2b_pipelines/sandbox b2b_pipelines/sheets b2b_pipelines/vendors
-    tests/api tests/assets tests/cli tests/faults tests/intents tests/licenses tests/orchestration tests/sandbox
-    tests/schedules tests/sheets tests/vendors
-    """.split()
+    (
+        "assets",
+        "benchmarks",
+        "docs",
+        "docs/adr",
+        "schedules",
+        "b2b_pipelines/api",
+        "b2b_pipelines/cli",
+        "b2b_pipelines/faults",
+        "b2b_pipelines/intents",
+        "b2b_pipelines/licenses",
+        "b2b_pipelines/sandbox",
+        "b2b_pipelines/sheets",
+        "b2b_pipelines/vendors",
+        "tests/api",
+        "tests/assets",
+        "tests/cli",
+        "tests/faults",
+        "tests/intents",
+        "tests/licenses",
+        "tests/orchestration",
+        "tests/sandbox",
+        "tests/schedules",
+        "tests/sheets",
+        "tests/vendors",
+    )
 )
 """Rooms whose texts are not rewritten yet."""
 
