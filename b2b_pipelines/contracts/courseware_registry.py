@@ -218,7 +218,7 @@ class _Reader:
             self._refuse(fields, f"{tag!r} is not a run tag: write up to 100 characters without + and blanks")
         is_source = fields.get("is_source")
         if is_source is not None and not isinstance(is_source, bool):
-            self._refuse(fields, "is_source is true or false")
+            self._refuse(fields, "is_source must be true or false")
         return RunEntry(tag, is_source, self._where(fields))
 
     def _program(self, item: Any, parent: Any) -> ProgramEntry:
@@ -263,15 +263,15 @@ class _Reader:
 
     def _object(self, item: Any, what: str, known: set[str], parent: Any) -> dict[str, Any]:
         if not isinstance(item, dict):
-            self._refuse(parent, f"{what} is written {{…}} with {', '.join(sorted(known))}, not {item!r:.60}")
+            self._refuse(parent, f"{what} must be an object {{…}} with {', '.join(sorted(known))}, not {item!r:.60}")
         if unknown := item.keys() - known:
-            self._refuse(item, f"{what} has no {', '.join(sorted(unknown))}: there are {', '.join(sorted(known))}")
+            self._refuse(item, f"{what} has no field {', '.join(sorted(unknown))}: use {', '.join(sorted(known))}")
         return dict(item) if not isinstance(item, _Object) else item
 
     def _list(self, fields: dict[str, Any], key: str) -> list[Any]:
         items = fields.get(key, [])
         if not isinstance(items, list):
-            self._refuse(fields, f"{key} is a list")
+            self._refuse(fields, f"{key} must be a list")
         return list(items)
 
     def _text(self, fields: dict[str, Any], key: str) -> str:

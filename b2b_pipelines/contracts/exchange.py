@@ -27,7 +27,7 @@ class _Part(BaseModel):
     @classmethod
     def _is_storable(cls, value: Any) -> Any:
         if isinstance(value, str) and not is_storable(value):
-            raise ValueError("holds the character NUL or half a character")
+            raise ValueError("contains the character NUL or a lone surrogate")
         return value
 
 
@@ -146,10 +146,10 @@ def make(session: Session, document: Document, now: datetime) -> tuple[Contract,
     )
     if part.slug.isdecimal():
         raise InvalidInput(
-            f"contract.slug: {part.slug} would be taken for the id of another contract: use another slug"
+            f"contract.slug: {part.slug} is a number, which would be read as a contract's id: use another slug"
         )
     if part.slug in store.slugs_like(session, Contract, part.slug):
-        raise Conflict(f"there is a contract {part.slug} already: nothing was imported")
+        raise Conflict(f"the contract {part.slug} exists already: nothing was imported")
     contract = service.create_contract(
         session,
         document.organization.name,
@@ -182,8 +182,8 @@ def _organization(session: Session, part: OrganizationPart) -> Organization | No
         found = store.organization(session, name)
         if found is not None and (found.org_key, found.name) != (part.org_key, part.name):
             raise Conflict(
-                f"the organization {found.name!r} with the key {found.org_key} is here, and the file says "
-                f"{part.name!r} with the key {part.org_key}: make them agree"
+                f"the organization {found.name!r} exists with the key {found.org_key}, but the file has "
+                f"{part.name!r} with the key {part.org_key}: correct the file"
             )
         if found is not None:
             return found

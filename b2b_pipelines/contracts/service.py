@@ -48,7 +48,7 @@ def find_organization(session: Session, reference: str) -> Organization:
     """Return the organization with that name or org key. Raises `NotFound`."""
     organization = store.organization(session, reference)
     if organization is None:
-        raise NotFound(f"no organization {reference!r}: `b2b_list organizations` shows those there are")
+        raise NotFound(f"no organization {reference!r}: `b2b_list organizations` lists the organizations")
     return organization
 
 

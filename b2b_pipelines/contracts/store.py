@@ -53,7 +53,7 @@ def contract(session: Session, reference: str | int, *, lock: bool = False) -> C
         query = query.with_for_update(of=Contract, key_share=True).execution_options(populate_existing=True)
     contract = session.scalars(query.order_by((Contract.slug == str(reference)).desc()).limit(1)).first()
     if contract is None:
-        raise NotFound(f"no contract {reference}: `b2b_list contracts` shows the ids and slugs there are")
+        raise NotFound(f"no contract {reference}: `b2b_list contracts` lists ids and slugs")
     return contract
 
 
