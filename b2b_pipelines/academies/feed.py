@@ -70,7 +70,7 @@ class Feed:
     def listing(self) -> Listing:
         """Return the list. Raises `FeedUnavailable`."""
         if self._listing is None or not self._is_believed:
-            raise FeedUnavailable("the academies cannot be read now")
+            raise FeedUnavailable("the academies cannot be read now: try again later")
         return self._listing
 
     async def admit(self, client: str) -> int | None:
@@ -79,11 +79,11 @@ class Feed:
         Raises `FeedUnavailable`.
         """
         if self._database is None or not self._is_believed:
-            raise FeedUnavailable("the academies cannot be read now")
+            raise FeedUnavailable("the academies cannot be read now: try again later")
         try:
             return await self.throttle.admit(client, self._database)
         except (B2BError, SQLAlchemyError) as error:
-            raise FeedUnavailable("the requests cannot be counted now") from error
+            raise FeedUnavailable("the requests cannot be counted now: try again later") from error
 
     @property
     def _is_believed(self) -> bool:

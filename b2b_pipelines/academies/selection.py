@@ -127,7 +127,7 @@ def read_overrides(path: Path) -> dict[str, dict[str, Any]]:
     except OSError as error:
         raise InvalidInput(f"B2B_ACADEMY_OVERRIDES: {path} cannot be read: {error.strerror}") from None
     except RecursionError:
-        raise InvalidInput(f"B2B_ACADEMY_OVERRIDES: {path} is nested too deep") from None
+        raise InvalidInput(f"B2B_ACADEMY_OVERRIDES: {path} is nested too deeply") from None
     except _Unusable as error:
         raise InvalidInput(f"B2B_ACADEMY_OVERRIDES: {path}: {error}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -41,7 +41,7 @@ def test_overrides_are_read_from_yaml_or_json(tmp_path, kind):
         pytest.param("Data: {name: !!bool 'zz'}", "invalid value at line 1", id="no-boolean"),
         pytest.param("Data: {name: !!timestamp 'zz'}", "invalid value at line 1", id="no-time"),
         pytest.param("{? [a] : 1}", "neither YAML nor JSON at line 1", id="a-list-as-key"),
-        pytest.param("[" * 3000, "nested too deep", id="deep"),
+        pytest.param("[" * 3000, "nested too deeply", id="deep"),
         pytest.param("Data: {slug: a}\n' data': {slug: b}", "is repeated", id="twice"),
     ],
 )
