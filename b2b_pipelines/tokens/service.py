@@ -61,7 +61,7 @@ def create(session: Session, name: str, scopes: Iterable[str] = (), org_key: str
     unknown org key.
     """
     if not name.strip():
-        raise InvalidInput("a token needs a name that says what it is for")
+        raise InvalidInput("a token needs a name that describes its purpose")
     granted = _scopes(scopes)
     organization = None if org_key is None else _organization(session, org_key)
     text = PREFIX + secrets.token_urlsafe(32)
@@ -89,7 +89,7 @@ def revoke(session: Session, token_id: int, now: datetime) -> Listed:
     """
     token = session.get(Token, token_id, with_for_update=True)
     if token is None:
-        raise NotFound(f"no token {token_id}: `b2b token list` shows the tokens there are")
+        raise NotFound(f"no token {token_id}: `b2b token list` lists the tokens")
     token.revoked_at = token.revoked_at or now
     session.execute(delete(TokenSession).where(TokenSession.token_id == token_id))
     session.flush()
@@ -135,7 +135,7 @@ def _scopes(names: Iterable[str]) -> list[str]:
     scopes = list(dict.fromkeys(names)) or [Scope.READ.value]
     unknown = [scope for scope in scopes if scope not in set(Scope)]
     if unknown:
-        raise InvalidInput(f"no scope {', '.join(unknown)}: there are {', '.join(Scope)}")
+        raise InvalidInput(f"unknown scope {', '.join(unknown)}: use {', '.join(Scope)}")
     if {Scope.EMAILS, Scope.MANAGE} & set(scopes) and Scope.READ not in scopes:
         scopes.insert(0, Scope.READ.value)
     return [str(scope) for scope in scopes]
