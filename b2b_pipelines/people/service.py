@@ -70,7 +70,7 @@ def remove(session: Session, email: str) -> Person:
     """Remove a person; their sessions and links end at once. Raises `NotFound`."""
     person = find(session, email.strip())
     if person is None:
-        raise NotFound("no person has that address: `b2b user list` shows the people there are")
+        raise NotFound("no person has that address: `b2b user list` lists the people")
     session.delete(person)
     session.flush()
     return person
