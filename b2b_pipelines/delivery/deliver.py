@@ -112,7 +112,7 @@ class Delivery:
         """
         prepared = self.prepare()
         if prepared.orders:
-            raise CodesDiffer(f"the codes of {self.slug} differ from its terms: `b2b_codes validate --fix`")
+            raise CodesDiffer(f"the codes of {self.slug} differ from its terms: run `b2b_codes validate --fix`")
         if not prepared.delivered:
             return None
         self._synced = sheets.sync(
