@@ -203,7 +203,7 @@ class EmbeddedPostgres:
                         os.kill(pid, how)
                 if _wait_until(lambda: _locked(folder), seconds):
                     return
-            raise PostgresNotReady(f"the embedded PostgreSQL in {self.directory} does not stop; see {self.log}")
+            raise PostgresNotReady(f"the embedded PostgreSQL in {self.directory} does not stop: see {self.log}")
 
     @property
     def _socket_folder(self) -> str:

@@ -167,7 +167,7 @@ def _take(connection: Connection, key: int, what: str, wait: float, holder: str)
             if time.monotonic() < deadline:
                 continue
             holder = connection.execute(_HOLDER, {"key": key}).scalar() or "another process"
-            raise Busy(f"{what} is locked by {holder}: try again when that is done") from None
+            raise Busy(f"{what} is locked by {holder}: try again when it is done") from None
         return
 
 
