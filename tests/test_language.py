@@ -70,11 +70,11 @@ def room_of(path: Path) -> str:
 def files() -> dict[str, list[Path]]:
     """Return the files to check, relative to the project, by room."""
     rooms: dict[str, list[Path]] = {}
-    for folder, names, found in os.walk(ROOT):
-        here = Path(folder).relative_to(ROOT)
-        names[:] = [name for name in names if not name.startswith(".") and name not in GENERATED]
-        for name in sorted(found):
-            path = here / name
+    for folder, subfolders, names in os.walk(ROOT):
+        relative = Path(folder).relative_to(ROOT)
+        subfolders[:] = [name for name in subfolders if not name.startswith(".") and name not in GENERATED]
+        for name in sorted(names):
+            path = relative / name
             if path.suffix in KINDS and not any(path.is_relative_to(exempt) for exempt in EXEMPT):
                 rooms.setdefault(room_of(path), []).append(path)
     return rooms
@@ -118,8 +118,8 @@ def faults_in(path: Path) -> Iterator[str]:
     ],
 )
 def test_a_room_avoids_the_words_of_the_list(room: str):
-    found = [fault for path in FILES[room] for fault in faults_in(path)]
-    assert not found, "say it in plain English (CONTRIBUTING.md, Names and words):\n" + "\n".join(found)
+    listed = [fault for path in FILES[room] for fault in faults_in(path)]
+    assert not listed, "use plain English (CONTRIBUTING.md, Names and words):\n" + "\n".join(listed)
 
 
 def test_every_room_that_waits_exists():
