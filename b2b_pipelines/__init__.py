@@ -1,1 +1,1 @@
-"""The business an online-learning organization does with organizations: contracts, licenses, academies."""
+"""The B2B side of an online-learning organization: contracts, licenses, academies."""

@@ -1,4 +1,4 @@
-"""Cells of a sheet: what was entered in them and what they show. Pure.
+"""Cells of a sheet: entered and shown values. Pure.
 
 Rows and columns are counted from 0, and the end of an area is excluded, as in Google's API.
 """
@@ -15,20 +15,23 @@ Value: TypeAlias = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """A formula as it was entered, with what it shows now. Two formulas are equal if their texts are."""
+    """A formula as entered, with the value it shows. Two formulas are equal if their texts are."""
 
     text: str
     shown: Value = field(default="", compare=False)
 
     @property
     def pattern(self) -> str:
-        """The formula without its references, which Google rewrites whenever rows or columns move."""
+        """Return the formula without its references, which Google rewrites on every move."""
         return formula_pattern(self.text)
 
 
 @dataclass(frozen=True, slots=True)
 class Spilled:
-    """What an array formula in another cell shows here. Nothing was entered in this cell."""
+    """A value that an array formula in another cell shows here.
+
+    Nothing was entered in this cell.
+    """
 
     shown: Value
 
@@ -46,7 +49,7 @@ class Area(NamedTuple):
     right: int
 
     def covers(self, row: int, column: int) -> bool:
-        """Whether the merge hides that cell: the cell is inside it and is not its top-left one."""
+        """Return whether the merge hides that cell: the cell is inside it, but not its top-left one."""
         inside = self.top <= row < self.bottom and self.left <= column < self.right
         return inside and (row, column) != (self.top, self.left)
 
@@ -67,39 +70,48 @@ _REFERENCE = re.compile(
 
 @lru_cache(maxsize=4096)
 def formula_pattern(text: str) -> str:
-    """A formula with `#` in the place of every reference; texts in quotes are kept."""
+    """Return a formula with `#` for every reference. Texts in quotes are kept."""
     return _REFERENCE.sub(lambda match: match[0] if match[0].startswith('"') else "#", text)
 
 
 def is_blank_cell(cell: Cell) -> bool:
-    """Whether nothing was entered. A space is something, and so are 0, FALSE and a formula that shows nothing."""
+    """Return whether nothing was entered.
+
+    A space, 0, FALSE and a formula that shows nothing count as entered.
+    """
     return cell is None or cell == "" or type(cell) is Spilled
 
 
 def is_blank(row: Iterable[Cell]) -> bool:
-    """Whether nothing was entered in any of these cells."""
+    """Return whether nothing was entered in any of these cells."""
     return all(cell is None or cell == "" or type(cell) is Spilled for cell in row)
 
 
 def is_prepared(cell: Cell) -> bool:
-    """Whether a cell beside ours holds nothing, or what people fill down over empty rows: a formula, an unticked checkbox."""
+    """Return whether a cell outside our columns is empty or prepared for filling.
+
+    People fill down formulas and unticked checkboxes over empty rows.
+    """
     return cell is None or cell == "" or cell is False or type(cell) in (Formula, Spilled)
 
 
 def shown(cell: Cell) -> Value:
-    """What a cell shows; `""` for nothing."""
+    """Return the value that a cell shows; `""` for an empty one."""
     if isinstance(cell, Formula | Spilled):
         return cell.shown
     return "" if cell is None else cell
 
 
 def entered(cell: Cell) -> Value | Formula:
-    """What was entered in a cell; `""` for nothing."""
+    """Return the value or formula that was entered in a cell; `""` for an empty one."""
     return "" if cell is None or isinstance(cell, Spilled) else cell
 
 
 def recognized(cell: Cell) -> tuple[str, Value]:
-    """What a cell is recognized by after it moved: the constant, or the pattern of the formula, that was entered."""
+    """Return the key that identifies a cell after it moved.
+
+    It is the entered constant, or the entered formula's pattern.
+    """
     if isinstance(cell, Formula):
         return "formula", cell.pattern
     if cell is None or isinstance(cell, Spilled):

@@ -1,9 +1,9 @@
-"""Dagster's storage in PostgreSQL, over connections that are kept.
+"""Dagster's storage in PostgreSQL, with pooled connections.
 
-By itself Dagster connects anew for each thing it stores or looks up: five times for a partition with a check, which takes
-longer than to bring its sheet in line. Here all parts of the storage share a pool; a connection that lay idle is tried
-before it is used, so that a restart of PostgreSQL is not noticed. Named as `storage` in `deploy/dagster.yaml`; ADR 035 says
-why, and what would make this file unnecessary. `pool_size` and `max_connections` there set the sizes.
+By default Dagster opens a connection for each item it stores or reads: five times for a partition with a check, which
+takes longer than syncing its sheet. Here all parts of the storage share a pool. An idle connection is tested before
+use, so a restart of PostgreSQL causes no error. `deploy/dagster.yaml` names this class as `storage`, with `pool_size`
+and `max_connections`. ADR 035 has the reason, and the condition under which this file becomes unnecessary.
 """
 
 from collections.abc import Mapping
@@ -26,14 +26,17 @@ from sqlalchemy import Engine, event
 from b2b_pipelines.db.engine import try_when_idle
 
 KEPT = 1
-"""Idle connections that a process keeps by default; more would add up, because every run is a process."""
+"""Idle connections that a process keeps by default. More would add up, because every run is a process."""
 MOST = 20
 """Connections that a process opens at once by default."""
 RENEWED_AFTER_SECONDS = 3600
 
 
 class PooledPostgresStorage(DagsterPostgresStorage):
-    """`DagsterPostgresStorage`, configured like it, with one pool of connections for runs, events and schedules."""
+    """`DagsterPostgresStorage` with one pool of connections for runs, events and schedules.
+
+    It takes the same configuration.
+    """
 
     def __init__(
         self,
@@ -50,7 +53,7 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         self._share(pooled(postgres_url, token_provider, kept=pool_size, most=max_connections))
         for part in self._parts:
             part.optimize_for_webserver = self._optimize_for_webserver
-        # Asked at each materialization, and answered by reading the catalog.
+        # Dagster calls it for each materialization, and each call reads PostgreSQL's catalog.
         self._event_log_storage.has_table = cache(self._event_log_storage.has_table)  # type: ignore[method-assign]
 
     @property
@@ -62,14 +65,15 @@ class PooledPostgresStorage(DagsterPostgresStorage):
             part._engine = engine
 
     def _optimize_for_webserver(self, statement_timeout: int, pool_recycle: int, max_overflow: int) -> None:
-        """Give the shared pool the webserver's settings, once. Dagster asks each part, and each would leave the pool.
+        """Apply the webserver's settings to the shared pool, once.
 
-        `statement_timeout` is in milliseconds, `pool_recycle` in seconds; `max_overflow` adds to the kept connections.
+        Dagster calls this for each part, and by default each part would leave the pool. `statement_timeout` is in
+        milliseconds, `pool_recycle` in seconds; `max_overflow` adds to the kept connections.
         """
-        wanted = (statement_timeout, pool_recycle, max_overflow)
-        if getattr(self, "_optimized", None) == wanted:
+        settings = (statement_timeout, pool_recycle, max_overflow)
+        if getattr(self, "_optimized", None) == settings:
             return
-        self._optimized = wanted
+        self._optimized = settings
         before = self._run_storage._engine
         engine = pooled(
             self.postgres_url,
@@ -84,7 +88,7 @@ class PooledPostgresStorage(DagsterPostgresStorage):
 
     @classmethod
     def config_type(cls) -> Any:
-        """Return the configuration of dagster-postgres, and the sizes of the pool."""
+        """Return the configuration of dagster-postgres, with the sizes of the pool."""
         return {
             **cast("dict[str, Any]", pg_config()),
             "pool_size": Field(IntSource, is_required=False, description="Idle connections that a process keeps."),
@@ -115,7 +119,7 @@ def pooled(
     most: int = MOST,
     renewed_after: int = RENEWED_AFTER_SECONDS,
 ) -> Engine:
-    """An engine as Dagster's storage wants it, whose connections are kept and tried after a rest."""
+    """Return an engine for Dagster's storage that pools its connections and tests idle ones."""
     engine = create_pg_engine(
         postgres_url,
         token_provider,

@@ -1,4 +1,4 @@
-"""The code location: every asset, check, job, schedule and sensor, with the resources they work with."""
+"""The code location: every asset, check, job, schedule and sensor, with their resources."""
 
 import warnings
 
@@ -26,19 +26,22 @@ from schedules import contracts as contract_schedules  # noqa: E402
 from schedules import licenses as license_schedules  # noqa: E402
 
 settings = read_settings()
-read_selection(settings)  # a file of overrides that cannot be used is refused at start, not an hour later
+read_selection(settings)  # an invalid file of overrides is refused at start, not an hour later
 database = from_environment(DatabaseResource)
 
 
 def complete(spec: dg.AssetSpec) -> dg.AssetSpec:
-    """An asset's spec with what the whole graph has in common: how fresh it is to be, and its columns."""
+    """Return an asset's spec with the attributes of every asset: freshness policy and columns."""
     return spec.replace_attributes(freshness_policy=freshness.policy(spec, settings)).merge_attributes(
         metadata=columns.metadata(spec.key.to_user_string())
     )
 
 
 def added() -> dg.Definitions:
-    """Load what `dg scaffold defs` added to `b2b_pipelines/defs`; components only from a checkout, which has dg's settings."""
+    """Load the definitions that `dg scaffold defs` added to `b2b_pipelines/defs`.
+
+    Components load only from a checkout, because it has dg's settings.
+    """
     if (PROJECT / "pyproject.toml").exists():
         return dg.load_from_defs_folder(path_within_project=PROJECT)
     return dg.load_definitions_from_package_module(added_defs)
@@ -99,7 +102,7 @@ defs = dg.Definitions.merge(
             alerts.alert_on_failure,
             alerts.alert_on_recovery,
         ],
-        # A run is one step, or a chain: a process for each step would only cost its start, and Celery's workers allow none.
+        # A run is one step or a chain, so a process for each step would only add its start. Celery's workers forbid it.
         executor=dg.in_process_executor,
         resources={
             "database": database,

@@ -1,6 +1,6 @@
-"""What can go wrong, sorted by what may be done about it.
+"""Errors of the product, sorted by what the caller can do about them.
 
-Every error carries a `code` for programs and a message for people. The message is one line and says what to do; it
+Every error carries a `code` for programs and a message for people. The message is one line and names the next step. It
 holds no e-mail address, no enrollment code and no secret, because it is logged and shown in the Dagster UI.
 """
 
@@ -8,35 +8,36 @@ from typing import ClassVar
 
 
 class B2BError(Exception):
-    """Anything this product refuses or fails to do, on purpose and in words."""
+    """An error that the product raises on purpose, with a message for people."""
 
     code: ClassVar[str] = "failed"
 
     @property
     def message(self) -> str:
+        """Return the message as one line."""
         return " ".join(str(self).split())
 
 
 class Refused(B2BError):
-    """The request breaks a rule: nothing was changed, and asking again without a change is refused again."""
+    """The request breaks a rule. Nothing was changed; the same request would be refused again."""
 
     code = "refused"
 
 
 class InvalidInput(Refused):
-    """A value cannot be understood: a malformed date, URL, address or file."""
+    """A value is invalid: a malformed date, URL, address or file."""
 
     code = "invalid_input"
 
 
 class NotFound(Refused):
-    """What was named does not exist (or is not the caller's to see)."""
+    """The named object does not exist, or the caller may not see it."""
 
     code = "not_found"
 
 
 class Conflict(Refused):
-    """What was asked for is taken: a slug, a tab, a run of another contract."""
+    """The requested value is taken: a slug, a tab, a run of another contract."""
 
     code = "conflict"
 
@@ -48,12 +49,12 @@ class NotConfigured(Refused):
 
 
 class TransientError(B2BError):
-    """It may pass by itself: a time-out, a 5xx, a quota. Trying again later is right."""
+    """The error may pass without any action: a time-out, a 5xx, a quota. Retry later."""
 
     code = "transient"
 
 
 class PermanentError(B2BError):
-    """It will not pass by itself: a person has to act, and the message says how. Never retried."""
+    """The error remains until a person acts; the message has the action. Never retried."""
 
     code = "permanent"

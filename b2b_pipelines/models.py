@@ -1,4 +1,4 @@
-"""Every table of the product, imported in one place: what migrations compare with the database."""
+"""Every table of the product, imported in one place for the comparison with migrations."""
 
 from b2b_pipelines.academies import models as academies
 from b2b_pipelines.alerts import models as alerts

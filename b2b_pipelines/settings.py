@@ -1,4 +1,4 @@
-"""The environment, read once into one frozen object."""
+"""Settings from the environment, read once into one frozen object."""
 
 import os
 import re
@@ -26,24 +26,24 @@ from b2b_pipelines.errors import Refused
 PREFIX = "B2B_"
 DRIVER = "postgresql+psycopg2"
 TEN_YEARS = 10 * 365 * 24 * 3600
-"""Seconds; no period that is meant is longer, and dates can be reckoned with it."""
+"""Seconds. No sensible period is longer, and date arithmetic with it cannot overflow."""
 LARGEST_ID = 2**63 - 1
 """The largest whole number that a column holds."""
 PLAIN_URL = re.compile(
     r"postgresql\+psycopg2://(?:\w+(?::\w+)?@)?[\w.-]*(?::\d{1,5})?/\w+(?:\?host=[\w./-]+&port=\d{1,5})?"
 )
-"""Database URLs that are complete as they are. Others are read by SQLAlchemy, which takes a third of a second to import."""
+"""Complete database URLs. Others are parsed by SQLAlchemy, which takes a third of a second to import."""
 PROJECT = Path(__file__).resolve().parent.parent
 
 
 class BadSettings(Refused):
-    """A setting is unknown or cannot be understood; the message names it."""
+    """A setting is unknown or invalid; the message names it."""
 
     code = "bad_settings"
 
 
 def _home() -> Path:
-    """`.b2b` in the project when it runs from a checkout, else in the working directory."""
+    """Return `.b2b` in the project when it runs from a checkout, else in the working directory."""
     return (PROJECT if (PROJECT / "pyproject.toml").exists() else Path.cwd()) / ".b2b"
 
 
@@ -59,7 +59,7 @@ def _names_a_host(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number
+    except ValueError:  # a port that is not a number
         return False
 
 
@@ -71,7 +71,7 @@ def _database_url(value: str) -> str:
 
     try:
         url = make_url(value)
-    except (ArgumentError, ValueError):  # whose words repeat the value, or its password
+    except (ArgumentError, ValueError):  # their messages repeat the value with its password
         raise ValueError("is not a database URL, such as postgresql+psycopg2://user:password@host/name") from None
     if url.drivername not in ("postgresql", "postgres", DRIVER):
         raise ValueError(f"must name PostgreSQL and the driver psycopg2 ({DRIVER}://…)")
@@ -91,7 +91,7 @@ def _network(value: str) -> str:
 
 def _no_boolean(value: object) -> object:
     if isinstance(value, bool):
-        raise ValueError("must map to whole numbers, never to a boolean")  # noqa: TRY004 (pydantic tells ValueErrors)
+        raise ValueError("must map to whole numbers, never to a boolean")  # noqa: TRY004 (pydantic reports ValueError only)
     return value
 
 
@@ -115,7 +115,9 @@ Rate = Annotated[str, AfterValidator(_rate)]
 
 
 class Settings(BaseSettings):
-    """Every setting of the installation. Field names are the variables without `B2B_`, in lower case.
+    """Every setting of the installation.
+
+    Field names are the variables without `B2B_`, in lower case.
 
     A variable that is set but empty counts as not set.
     """
@@ -200,21 +202,21 @@ class Settings(BaseSettings):
 
     @cached_property
     def refresh_offset(self) -> int:
-        """Seconds by which the sheet refresh is shifted: half its period when nothing is said."""
+        """Return the seconds by which the sheet refresh is shifted, by default half its period."""
         chosen = self.gsheets_update_offset
         return self.gsheets_update_frequency // 2 if chosen is None else chosen % self.gsheets_update_frequency
 
     @property
     def embedded(self) -> bool:
-        """Whether this installation runs its own PostgreSQL under `home`."""
+        """Return whether this installation runs its own PostgreSQL under `home`."""
         return self.database_url is None
 
 
 def read_settings() -> Settings:
-    """The settings of this process, from its environment.
+    """Return the settings of this process, from its environment.
 
-    Raises `BadSettings`, naming the variable, for a value that cannot be understood or an unknown `B2B_…` name.
-    Values are never part of the message: they may be secrets.
+    Raises `BadSettings`, naming the variable, for an invalid value or an unknown `B2B_…` name. The message never
+    contains a value, because a value may be a secret.
     """
     known = {f"{PREFIX}{field}".upper() for field in Settings.model_fields}
     unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)

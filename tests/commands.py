@@ -20,7 +20,7 @@ PROGRAMS: dict[str, typer.Typer] = {
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command left behind."""
+    """The output and exit status of a command."""
 
     status: int
     out: str

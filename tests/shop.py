@@ -1,4 +1,4 @@
-"""What tests of learners, checkout and the API sell: contracts with courses, products and codes."""
+"""Contracts with courses, products and codes, for tests of learners, checkout and the API."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

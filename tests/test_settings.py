@@ -1,4 +1,4 @@
-"""What the environment may say, and how it is told that it said something else."""
+"""Valid settings in the environment, and the errors for invalid ones."""
 
 import pytest
 

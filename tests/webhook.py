@@ -1,4 +1,4 @@
-"""A webhook for alerts that takes what it is sent, or answers what it is told to."""
+"""A webhook for alerts that stores each request, or answers with a given status."""
 
 import json
 from collections.abc import Iterator
@@ -11,8 +11,10 @@ from typing import Any
 
 @dataclass
 class Webhook:
-    """What was posted to it, and what it answers. `posted` is what it took (`bodies` as
-    bytes), `refused` counts what it did not."""
+    """The requests of a webhook and its answer.
+
+    `posted` are the accepted ones (`bodies` as bytes), `refused` counts the others.
+    """
 
     url: str = ""
     status: int = 200

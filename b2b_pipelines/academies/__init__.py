@@ -1,1 +1,1 @@
-"""Academies: what the catalog and Stripe say, joined into the published product list."""
+"""Academies: the answers of enterprise-catalog and Stripe, joined into the published list."""

@@ -1,7 +1,7 @@
-"""The published list as one worker of the API has it in memory, hardly more than half a second behind the database.
+"""The published list in the memory of an API worker, half a second behind the database.
 
-A thread looks at the version of the list, twice a second, and reads the list when that has changed. The same look
-tells whether the database is there: when it is not, the list is not served.
+A thread reads the version of the list twice a second, and reads the list when the version has changed. The same query
+shows whether the database is up: while it is down, the list is not served.
 """
 
 import logging
@@ -21,21 +21,23 @@ from b2b_pipelines.errors import B2BError, TransientError
 
 LOOK_SECONDS = 0.5
 BELIEVED_SECONDS = 2.0
-"""How long a look is believed when the next one gets no answer at all."""
+"""Seconds for which a version that was read counts, when the next query gets no answer."""
 FORGET_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
 
 class FeedUnavailable(TransientError):
-    """The database is away, or was not there yet."""
+    """The database is down, or was not up yet."""
 
     code = "academy_service_unavailable"
 
 
 class Feed:
-    """The list and its throttle. `connect` gives the database, and may raise while there is none. `threads`
-    are those in which requests are counted."""
+    """The list and its throttle.
+
+    `connect` returns the database and may raise while there is none. Requests are counted in `threads`.
+    """
 
     def __init__(
         self,
@@ -49,7 +51,7 @@ class Feed:
         self._thumbnail_base = thumbnail_base
         self._listing: Listing | None = None
         self._database: Database | None = None
-        self._eye: Connection | None = None  # one connection of its own: a look is one short query, and nothing else
+        self._connection: Connection | None = None  # apart from the pool: it runs one short query, and nothing else
         self._believed_until = 0.0
         self._forget_at = 0.0
         self._stopping = threading.Event()
@@ -57,7 +59,7 @@ class Feed:
         self._thread = threading.Thread(target=self._keep_looking, name="academy-feed", daemon=True)
 
     def start(self) -> None:
-        """Begin to look, and wait a moment for what the first look finds."""
+        """Start the thread, and wait briefly for its first query."""
         self._thread.start()
         self._looked.wait(BELIEVED_SECONDS)
 
@@ -66,19 +68,22 @@ class Feed:
         self._thread.join(timeout=15)
 
     def listing(self) -> Listing:
-        """The list. Raises `FeedUnavailable`."""
+        """Return the list. Raises `FeedUnavailable`."""
         if self._listing is None or not self._is_believed:
-            raise FeedUnavailable("the academies cannot be read now")
+            raise FeedUnavailable("the academies cannot be read now: try again later")
         return self._listing
 
     async def admit(self, client: str) -> int | None:
-        """Count a request of a client: None, or the seconds after which to try again. Raises `FeedUnavailable`."""
+        """Count a client's request: None if admitted, else the seconds until a retry.
+
+        Raises `FeedUnavailable`.
+        """
         if self._database is None or not self._is_believed:
-            raise FeedUnavailable("the academies cannot be read now")
+            raise FeedUnavailable("the academies cannot be read now: try again later")
         try:
             return await self.throttle.admit(client, self._database)
         except (B2BError, SQLAlchemyError) as error:
-            raise FeedUnavailable("the requests cannot be counted now") from error
+            raise FeedUnavailable("the requests cannot be counted now: try again later") from error
 
     @property
     def _is_believed(self) -> bool:
@@ -90,23 +95,23 @@ class Feed:
             began = time.monotonic()
             try:
                 self._look(began)
-            except Exception as error:  # noqa: BLE001  whatever it is, the next look must come
+            except Exception as error:  # noqa: BLE001  the thread must query again after any error
                 self._believed_until = 0.0
-                self._close_eye()
+                self._close_connection()
                 if not away:
-                    log.warning("the academies are away: %s", type(error).__name__)
+                    log.warning("the academies are unavailable: %s", type(error).__name__)
                 away = True
             else:
                 away = False
             self._looked.set()
             self._stopping.wait(LOOK_SECONDS)
-        self._close_eye()
+        self._close_connection()
 
     def _look(self, now: float) -> None:
         self._database = database = self._connect()
-        if self._eye is None:
-            self._eye = database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        version = store.version(self._eye)
+        if self._connection is None:
+            self._connection = database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        version = store.version(self._connection)
         if self._listing is None or version != self._listing.version or now >= self._forget_at:
             with database.session() as session:
                 version, products, price_times = store.shown(session)
@@ -116,8 +121,8 @@ class Feed:
         self._believed_until = now + BELIEVED_SECONDS
         self.throttle.tidy(database)
 
-    def _close_eye(self) -> None:
-        if self._eye is not None:
-            self._eye.invalidate()
-            self._eye.close()
-            self._eye = None
+    def _close_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None

@@ -1,6 +1,6 @@
-"""The published list as the public endpoint shows it, prepared once for each publication. Pure.
+"""The published list for the public endpoint, prepared once for each publication. Pure.
 
-An item's JSON is made here once, as bytes; a page is those bytes with an envelope around them.
+Each item's JSON is encoded here once, as bytes; a page is those bytes in an envelope.
 """
 
 import json
@@ -17,7 +17,7 @@ MOST_PER_PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class ShownItem:
-    """A product as it is shown: its JSON, and a digest of that without `prices_as_of`."""
+    """A product as the endpoint shows it. `digest` is of its JSON without `prices_as_of`."""
 
     product: Product
     tags: frozenset[str]
@@ -27,7 +27,7 @@ class ShownItem:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a reader asks for. `tags` must all be there, compared without case."""
+    """Filters of a request. An item matches when it has all `tags`, compared without case."""
 
     tags: frozenset[str] = frozenset()
     product_key: str | None = None
@@ -43,7 +43,7 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A body, and the tag that stays the same as long as what is shown does, `prices_as_of` apart."""
+    """A body and its ETag, which does not depend on `prices_as_of`."""
 
     body: bytes
     etag: str
@@ -51,7 +51,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Listing:
-    """The list of one publication, in the order in which it is shown."""
+    """The list of one publication, in display order."""
 
     version: int
     items: list[ShownItem]
@@ -63,7 +63,10 @@ class Listing:
     def prepare(
         cls, version: int, products: Iterable[Product], price_times: Mapping[str, str], thumbnail_base: str | None
     ) -> "Listing":
-        """The list of those active products. `price_times` is when Stripe confirmed the price of a lookup key."""
+        """Return the list of these active products.
+
+        `price_times` maps a lookup key to the time when Stripe confirmed its price.
+        """
         ordered = sorted(products, key=lambda product: (product.display_order, product.name, product.uuid))
         items = [_shown(product, price_times, thumbnail_base) for product in ordered]
         # Later keys win: uuid before slug before product_key before stripe_product_id, and earlier items before later.
@@ -75,7 +78,10 @@ class Listing:
         return cls(version, items, whole, by_key)
 
     def find(self, key: str) -> Answer | None:
-        """The item with that uuid (in any case), slug, product_key or stripe_product_id, in this order."""
+        """Return the item with that key, or None.
+
+        The key is a uuid (in any case), slug, product_key or stripe_product_id, tried in this order.
+        """
         item = self._by_key.get(key.lower()) if _is_uuid_like(key) else None
         item = item or self._by_key.get(key)
         return None if item is None else Answer(item.body, _etag([item.digest]))
@@ -85,7 +91,7 @@ class Listing:
 
 
 def page(items: Sequence[ShownItem], number: int, size: int, links: tuple[str | None, str | None]) -> Answer:
-    """A page of a list, with the URLs of the next page and of the one before."""
+    """Return a page of a list, with the URLs of the next and the previous page."""
     cut = items[(number - 1) * size : number * size]
     head = json.dumps({"count": len(items), "next": links[0], "previous": links[1]}).encode()
     body = b'%s, "results": [%s]}' % (head[:-1], b", ".join(item.body for item in cut))
@@ -93,7 +99,7 @@ def page(items: Sequence[ShownItem], number: int, size: int, links: tuple[str | 
 
 
 def as_shown(product: Product, price_times: Mapping[str, str], thumbnail_base: str | None) -> dict[str, Any]:
-    """A product in the words of the public API."""
+    """Return a product with the field names of the public API."""
     return {
         "id": product.stripe_product_id or product.product_key or product.slug or str(product.uuid),
         "name": product.name,
@@ -114,7 +120,10 @@ def as_shown(product: Product, price_times: Mapping[str, str], thumbnail_base: s
 
 
 def absolute(url: str, base: str | None) -> str:
-    """A URL with a scheme as it is; a relative one below the base, or as it is without a base. What is no URL stays."""
+    """Return a relative URL joined to the base, if there is a base.
+
+    A URL with a scheme, and text that is not a URL, are returned unchanged.
+    """
     if not url or not base:
         return url
     try:
@@ -137,7 +146,7 @@ def _shown(product: Product, price_times: Mapping[str, str], thumbnail_base: str
 
 
 def _etag(parts: Iterable[bytes]) -> str:
-    """A weak tag: the same for bodies that differ in `prices_as_of` alone."""
+    """Return a weak ETag that is equal for bodies that differ in `prices_as_of` only."""
     return f'W/"{blake2b(b"".join(parts), digest_size=16).hexdigest()}"'
 
 

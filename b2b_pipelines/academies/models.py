@@ -1,4 +1,4 @@
-"""Tables: what the catalog and Stripe last said, the published list with its history, and the throttle's counts."""
+"""Tables: vendors' answers, the published list and its history, the throttle's counts."""
 
 from datetime import datetime
 from typing import Any
@@ -12,10 +12,12 @@ from b2b_pipelines.db.base import Base
 
 
 class AcademyCatalog(Base):
-    """What enterprise-catalog said about a customer, as it said it. The newest row is the last good answer.
+    """An answer of enterprise-catalog about a customer, unchanged.
 
-    An answer like the one before moves `verified_at` alone. The two lists are `json`, not `jsonb`: that keeps
-    whatever a catalog may hold, the character NUL too.
+    The newest row is the last good answer.
+
+    An answer equal to the one before only updates `verified_at`. The two lists are `json`, not `jsonb`, because `json`
+    can hold every text of a catalog, even the character NUL.
     """
 
     __tablename__ = "academy_catalog"
@@ -30,7 +32,10 @@ class AcademyCatalog(Base):
 
 
 class StripePrice(Base):
-    """What Stripe last said about a lookup key: `state` as in `PriceOutcome`, and when. `price` only when `priced`."""
+    """Stripe's last answer about a lookup key.
+
+    `state` is as in `PriceOutcome`, `price` is set when `priced`.
+    """
 
     __tablename__ = "stripe_price"
 
@@ -41,7 +46,10 @@ class StripePrice(Base):
 
 
 class StripeCheck(Base):
-    """The one row about the last try to ask Stripe. `error` is None when it went well."""
+    """The last attempt to read prices from Stripe, in one row.
+
+    `error` is None when it succeeded.
+    """
 
     __tablename__ = "stripe_check"
     __table_args__ = (CheckConstraint("id = 1", name="only_one"),)
@@ -52,10 +60,12 @@ class StripeCheck(Base):
 
 
 class AcademyProduct(Base):
-    """The published list: a row for each academy that ever was on it, by the catalog's uuid. `active` ones are shown.
+    """A row of the published list, one for each academy that was ever on it.
 
-    `catalog_query_id`, once known, is kept when the catalog says none. `price` is as published, `stale` when Stripe
-    could not confirm it.
+    Rows with `active` are shown.
+
+    The key is the catalog's uuid. A known `catalog_query_id` is kept when the catalog omits it. `price` is as
+    published, `stale` when Stripe could not confirm it.
     """
 
     __tablename__ = "academy_product"
@@ -84,8 +94,12 @@ class AcademyProduct(Base):
 
 
 class AcademyProductChange(Base):
-    """The history of the list. `kind` is `published`, `changed`, `deactivated` or `reactivated`; `changes` has each
-    field that differs, with what it was and what it became. `run_id` is Dagster's, when one did it."""
+    """A change of the published list.
+
+    `kind` is `published`, `changed`, `deactivated` or `reactivated`.
+
+    `changes` has each field that differs, before and after. `run_id` is the Dagster run that made the change, if any.
+    """
 
     __tablename__ = "academy_product_change"
     __table_args__ = (Index("ix_academy_product_change_uuid_id", "uuid", "id"),)
@@ -99,10 +113,12 @@ class AcademyProductChange(Base):
 
 
 class AcademyPublication(Base):
-    """The one row about the list as a whole. `version` grows with everything that readers of the list can see.
+    """The state of the list as a whole, in one row.
 
-    `price_times` is when Stripe confirmed each published price, by lookup key. `refused` and `unmatched` are what was
-    left out, and which settings fit nothing.
+    `version` grows with every change that readers can see.
+
+    `price_times` is the time when Stripe confirmed each published price, by lookup key. `refused` are the refused
+    items, `unmatched` the settings that match nothing.
     """
 
     __tablename__ = "academy_publication"
@@ -117,9 +133,9 @@ class AcademyPublication(Base):
 
 
 class ThrottledClient(Base):
-    """How many requests a client of the public endpoint was granted, by slice of time: `grants` is `[[slice, count]]`.
+    """Requests granted to a client of the public endpoint. `grants` is `[[slice, count]]`.
 
-    Unlogged: after a crash of PostgreSQL everyone starts anew.
+    The table is unlogged: after a crash of PostgreSQL all counts start at zero.
     """
 
     __tablename__ = "throttled_client"

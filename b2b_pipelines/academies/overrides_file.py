@@ -1,4 +1,7 @@
-"""The file of overrides to fill in: every academy of the catalog, in a form that `selection.read_overrides` accepts."""
+"""Write the template of the overrides file, with every academy of the catalog.
+
+`selection.read_overrides` accepts the file.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,7 +23,7 @@ HEADER = f"""\
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An academy in the file, with the overrides it has and empty values to fill in: they change nothing."""
+    """An academy in the file, with its overrides and empty values, which change nothing."""
 
     uuid: str
     name: str
@@ -48,7 +51,7 @@ def as_yaml_file(entries: Sequence[Entry]) -> str:
 
 
 def as_json_file(entries: Sequence[Entry]) -> str:
-    """Return the file as JSON. JSON has no comments, so that each academy carries its name as an override."""
+    """Return the file as JSON. Each academy's name is an override, because JSON has no comments."""
     document = {entry.uuid: {"name": _one_line(entry.name), **entry.values} for entry in entries}
     return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
 

@@ -1,6 +1,6 @@
-"""Every field of Stripe's Price object, and of the Product that comes with it: what it means for a shown price. Pure.
+"""The meaning of every field of Stripe's Price and Product objects for a shown price. Pure.
 
-Only shapes in which `unit_amount` is what a buyer pays for each interval are shown. The tables hold every field of the
+A price is shown only when `unit_amount` is the buyer's payment for each interval. The tables hold every field of the
 pinned API version (that of the package `stripe`); a test fails when a later version adds one.
 Source: https://docs.stripe.com/api/prices/object, https://docs.stripe.com/api/products/object
 """
@@ -11,13 +11,13 @@ from typing import Any
 
 
 class Meaning(StrEnum):
-    """What a field means for a shown price."""
+    """The meaning of a field for a shown price."""
 
     SHOWN = "shown"
     IRRELEVANT = "irrelevant"
-    """neither who can buy nor what the amount means depends on it"""
+    """The field affects neither the buyers nor the meaning of the amount."""
     DECIDES = "decides"
-    """some of its values make the price `unsupported` or `inactive`"""
+    """Some values of the field make the price `unsupported` or `inactive`."""
 
 
 PRICE: Mapping[str, Meaning] = {
@@ -81,13 +81,13 @@ UNSUPPORTED_WHEN_SET: Mapping[str, str] = {
     "custom_unit_amount": "custom_unit_amount",  # the buyer chooses the amount
     "transform_quantity": "transform_quantity",  # the amount is for a package of units
 }
-"""Fields that change what `unit_amount` means as soon as they hold anything, and how the price is then called."""
+"""Fields that change the meaning of `unit_amount` when set, each with the name for such a price."""
 
 INTERVALS = frozenset(("day", "week", "month", "year"))
 
 
 def fields_beyond(price: Mapping[str, Any]) -> Iterator[str]:
-    """Return the fields of a price that the tables do not have."""
+    """Yield the fields of a price that the tables do not have."""
     recurring, product = price.get("recurring"), price.get("product")
     for where, known, values in (
         ("price", PRICE, price),

@@ -1,4 +1,7 @@
-"""What a Stripe price means for an academy: supported or not, and its amount in major units. Pure."""
+"""Decide whether a Stripe price can be shown for an academy, and its amount in major units.
+
+Pure.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,9 +24,9 @@ NO_LOOKUP_KEY = "no lookup key"
 
 @dataclass(frozen=True, slots=True)
 class PriceOutcome:
-    """What Stripe has for a lookup key.
+    """The price of a lookup key at Stripe.
 
-    `state` is `priced`, and then `price` is what is published; or why there is none: `missing`, `inactive`,
+    `state` is `priced`, and then `price` is published; or it is the reason why there is none: `missing`, `inactive`,
     `inactive: the product is archived`, `unsupported: tiered`, …
     """
 
@@ -32,7 +35,7 @@ class PriceOutcome:
 
 
 def currency_digits(currency: str) -> int:
-    """Return how many minor digits Stripe gives a currency: most have two.
+    """Return the number of minor digits of a currency at Stripe: two for most.
 
     UGX and ISK have none in ISO 4217, and two at Stripe: "to charge 5 UGX, provide an amount value of 500".
     Source: https://docs.stripe.com/currencies#zero-decimal and #special-cases
@@ -42,9 +45,10 @@ def currency_digits(currency: str) -> int:
 
 
 def major_units(minor: Decimal, currency: str) -> str:
-    """An amount of minor units as text in major units, with the currency's digits, or more where it is finer.
+    """Return an amount of minor units as text in major units.
 
-    USD 9900 is `"99.00"`, JPY 9900 `"9900"`, KWD 9900 `"9.900"`, USD 0.5 `"0.005"`.
+    It has the currency's digits, or more for a finer amount: USD 9900 is `"99.00"`, JPY 9900 `"9900"`, KWD 9900
+    `"9.900"`, USD 0.5 `"0.005"`.
     """
     digits = currency_digits(currency)
     sign, figures, exponent = minor.as_tuple()
@@ -55,10 +59,10 @@ def major_units(minor: Decimal, currency: str) -> str:
 
 
 def outcome_of(prices: Iterable[Mapping[str, Any]]) -> PriceOutcome:
-    """Return what a lookup key comes to, given every price that Stripe answered for it.
+    """Return the outcome of a lookup key, given every price that Stripe returned for it.
 
-    A price that can be bought wins over an inactive one, and among several the newest. The shapes that can be shown
-    truthfully are listed in `price_fields`; anything else says why it is not shown.
+    A price that can be bought wins over an inactive one; among several the newest wins. `price_fields` lists the shapes
+    that can be shown correctly; the outcome of any other has the reason.
     """
     ranked = sorted(prices, key=_precedence, reverse=True)
     if not ranked:
@@ -72,8 +76,10 @@ def outcome_of(prices: Iterable[Mapping[str, Any]]) -> PriceOutcome:
 
 
 def unknown_fields(prices: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the fields in Stripe's answer that the pinned API version does not have, as `price.name` or
-    `product.name`, sorted. They refuse nothing."""
+    """Return the fields of Stripe's answer that the pinned API version lacks, sorted.
+
+    They are named `price.name` or `product.name` and refuse nothing.
+    """
     return sorted({name for price in prices for name in fields_beyond(price)})
 
 
@@ -83,7 +89,7 @@ def _precedence(price: Mapping[str, Any]) -> tuple[bool, int, str]:
 
 
 def _inactive(price: Mapping[str, Any]) -> str | None:
-    """Return why nobody can buy at a price; None for one that is active, of an active product."""
+    """Return why a price cannot be bought; None for an active price of an active product."""
     product = price.get("product")
     product = product if isinstance(product, Mapping) else {}
     if price.get("active") is not True:
@@ -96,7 +102,7 @@ def _inactive(price: Mapping[str, Any]) -> str | None:
 
 
 def _obstacle(price: Mapping[str, Any]) -> str | None:
-    """Return what makes a price one that cannot be shown truthfully, else None."""
+    """Return why a price cannot be shown correctly, else None."""
     if (scheme := price.get("billing_scheme") or "per_unit") != "per_unit":
         return str(scheme)
     if field := next((name for name in UNSUPPORTED_WHEN_SET if price.get(name) not in (None, [])), None):
@@ -154,7 +160,7 @@ def _published(price: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _minor_units(price: Mapping[str, Any]) -> Decimal | None:
-    """The amount in minor units: Stripe's whole number, else its decimal text for what is finer than that."""
+    """Return the amount in minor units: Stripe's integer, else the decimal of a finer amount."""
     amount = price.get("unit_amount")
     if isinstance(amount, bool):
         return None

@@ -1,7 +1,7 @@
-"""What becomes of an academy: its fields, its slug, its price, and whether the list may be published. Pure.
+"""Decide an academy's fields, slug and price, and whether the list may be published. Pure.
 
-`read_catalog` turns what enterprise-catalog said into academies and refusals; `plan_publication` compares those with
-what is published and says what changes.
+`read_catalog` turns the answer of enterprise-catalog into academies and refusals; `plan_publication` compares those
+with the published list and returns the changes.
 """
 
 import json
@@ -25,9 +25,12 @@ DIGITS = re.compile(r"[0-9]{1,19}")
 
 @dataclass(frozen=True, slots=True)
 class Academy:
-    """An academy of the catalog, normalized. `""` is unknown; `slug` and `product_key` are what it asks for.
+    """A normalized academy of the catalog.
 
-    `slug_decided` and `product_key_decided`: an override says so, which may change what is published.
+    `""` means unknown. `slug` and `product_key` are its requests.
+
+    `slug_decided` and `product_key_decided` mean that an override sets the value, which may then change a published
+    one.
     """
 
     uuid: UUID
@@ -50,7 +53,10 @@ class Academy:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An item of the catalog that cannot be published, and why. `uuid` and `name` are `""` when it has none."""
+    """An item of the catalog that cannot be published, with the reason.
+
+    `uuid` and `name` are `""` when the item has none.
+    """
 
     uuid: str
     name: str
@@ -59,10 +65,10 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the catalog's answer comes to.
+    """The academies and refusals in the catalog's answer.
 
-    `items` counts what it listed. `unmatched` are entries of the allowlists, the catalog query map and the overrides
-    that fit no academy, each as `(setting, entry)`.
+    `items` is the number of listed items. `unmatched` are entries of the allowlists, the catalog query map and the
+    overrides that match no academy, each as `(setting, entry)`.
     """
 
     items: int
@@ -72,13 +78,16 @@ class Reading:
 
     @property
     def lookup_keys(self) -> list[str]:
-        """The lookup keys that the academies name, each once."""
+        """Return the distinct lookup keys of the academies, sorted."""
         return sorted({academy.lookup_key for academy in self.academies if academy.lookup_key})
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A row of the published list, shown when `active`. `price` is as `PriceOutcome.price`, `stale` is about it."""
+    """A row of the published list, shown when `active`. `price` is as `PriceOutcome.price`.
+
+    `stale` means that Stripe could not confirm the price.
+    """
 
     uuid: UUID
     slug: str
@@ -101,7 +110,7 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class CheckedPrice:
-    """A lookup key's outcome and when Stripe said so."""
+    """A lookup key's outcome and the time of Stripe's answer."""
 
     outcome: PriceOutcome
     checked_at: datetime
@@ -109,7 +118,7 @@ class CheckedPrice:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What is known from Stripe: by lookup key, and whether the last try to ask failed."""
+    """Known prices by lookup key, and whether the last attempt to read them failed."""
 
     by_key: Mapping[str, CheckedPrice] = field(default_factory=dict)
     last_try_failed: bool = False
@@ -117,14 +126,14 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a publication does to one product: its row before (None: new) and after."""
+    """A change of one product: its row before (None: new) and after."""
 
     before: Product | None
     after: Product
 
     @property
     def kind(self) -> str:
-        """`published`, `deactivated`, `reactivated` or `changed`."""
+        """Return `published`, `deactivated`, `reactivated` or `changed`."""
         if self.before is None:
             return "published"
         if self.before.active != self.after.active:
@@ -133,7 +142,7 @@ class Change:
 
     @property
     def values(self) -> dict[str, list[Any]]:
-        """The fields that differ, each with what it was and what it is."""
+        """Return the fields that differ, each as `[before, after]`."""
         names = [item.name for item in fields(Product) if item.name != "uuid"]
         before = {name: getattr(self.before, name) if self.before else None for name in names}
         after = {name: getattr(self.after, name) for name in names}
@@ -142,9 +151,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a publication comes to: every product as it is to be, and which of them change.
+    """The result of a publication: every product, and those that change.
 
-    `implausible` says why nothing may be published; None when it may.
+    `implausible` is the reason why nothing may be published, or None.
     """
 
     products: list[Product]
@@ -153,14 +162,14 @@ class Plan:
 
 
 class _Unusable(Exception):
-    """An item that cannot be published; the message says why."""
+    """An item that cannot be published; the message has the reason."""
 
 
 def read_catalog(items: Sequence[object], catalogs: Sequence[object], selection: Selection) -> Reading:
-    """The academies that are kept, normalized, in the order of their uuids, and the items that are refused.
+    """Return the academies to keep, normalized and in uuid order, and the refused items.
 
-    `items` is what `/academies/` listed and `catalogs` what `/enterprise-catalogs/` did, each as it came. One bad
-    item is refused and stops nothing else.
+    `items` is the answer of `/academies/` and `catalogs` that of `/enterprise-catalogs/`, both unchanged. A bad item is
+    refused and does not affect the others.
     """
     fallback = first_catalog_query_id(catalogs)
     academies: dict[UUID, Academy] = {}
@@ -183,9 +192,9 @@ def read_catalog(items: Sequence[object], catalogs: Sequence[object], selection:
 
 
 def first_catalog_query_id(catalogs: Sequence[object]) -> int | None:
-    """The first usable catalog query id of a customer's catalogs, in the order in which the catalogs were created.
+    """Return the first usable catalog query id of a customer's catalogs, in order of creation.
 
-    enterprise-catalog lists them in that order; where catalogs say when they were `created`, that decides.
+    enterprise-catalog lists them in that order; if catalogs have a `created` time, that decides.
     """
     known = [catalog for catalog in catalogs if isinstance(catalog, Mapping)]
     in_order = sorted(known, key=lambda catalog: text_of(catalog.get("created")))
@@ -194,35 +203,44 @@ def first_catalog_query_id(catalogs: Sequence[object]) -> int | None:
     )
 
 
-def whole_id(said: object) -> int | None:
-    """An id: a whole number, or digits in text. Anything else, a boolean too, is None."""
-    if isinstance(said, str) and DIGITS.fullmatch(said.strip()):
-        said = int(said)
-    if isinstance(said, bool) or not isinstance(said, int):
+def whole_id(value: object) -> int | None:
+    """Return an id from a whole number or from text of digits.
+
+    Return None for anything else, also a boolean.
+    """
+    if isinstance(value, str) and DIGITS.fullmatch(value.strip()):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
         return None
-    return said if -LARGEST <= said <= LARGEST else None
+    return value if -LARGEST <= value <= LARGEST else None
 
 
-def text_of(said: object) -> str:
-    """A text without blanks around it and without what PostgreSQL cannot keep; `""` for anything that is no text."""
-    if not isinstance(said, str):
+def text_of(value: object) -> str:
+    """Return a text without surrounding blanks and characters that PostgreSQL cannot store.
+
+    Return `""` for a value that is not text.
+    """
+    if not isinstance(value, str):
         return ""
-    return said.replace("\x00", "").encode("utf-8", "ignore").decode().strip()
+    return value.replace("\x00", "").encode("utf-8", "ignore").decode().strip()
 
 
-def slug_of(said: str) -> str:
-    """ASCII letters (accents folded) and digits in lower case, hyphens between, at most 255; `""` when nothing is left."""
-    plain = unicodedata.normalize("NFKD", said).encode("ascii", "ignore").decode().lower()
+def slug_of(value: str) -> str:
+    """Return lower-case ASCII letters (accents folded) and digits, with hyphens between them.
+
+    The slug has at most 255 characters; it is `""` when nothing is left.
+    """
+    plain = unicodedata.normalize("NFKD", value).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:SLUG_LENGTH].strip("-")
 
 
 def plan_publication(
     reading: Reading, published: Sequence[Product], prices: Prices, *, max_deactivated: Decimal, now: datetime
 ) -> Plan:
-    """What publishing the academies changes, given everything that was ever published.
+    """Return the changes that publishing makes, given every product that was ever published.
 
-    An academy that is new is added, a changed one updated. One that is no longer listed or kept becomes inactive; one
-    that is listed but refused stays as it was. Slugs and product keys of all, inactive ones too, stay reserved.
+    A new academy is added, a changed one updated. One that is no longer listed or selected becomes inactive; one that
+    is listed but refused stays unchanged. Slugs and product keys of all products, inactive ones too, stay reserved.
     """
     stored = {product.uuid: product for product in published}
     refused = {refusal.uuid for refusal in reading.refused}
@@ -251,7 +269,7 @@ def _implausible(
     shown = sum(product.active for product in published)
     lost = sum(change.kind == "deactivated" for change in changes)
     if items == 0:
-        return f"the catalog lists no academy at all: the {shown} that are published stay"
+        return f"the catalog lists no academy: the {shown} published ones stay"
     if lost > shown * max_deactivated:
         return (
             f"{lost} of {shown} published academies would become inactive, and at most {max_deactivated:%} may"
@@ -262,14 +280,14 @@ def _implausible(
 
 def _identity(item: object) -> tuple[UUID, str]:
     if not isinstance(item, Mapping):
-        raise _Unusable("is no object")
-    said = text_of(item.get("uuid"))
-    if not said:
+        raise _Unusable("is not an object")
+    uuid_text = text_of(item.get("uuid"))
+    if not uuid_text:
         raise _Unusable("has no uuid")
     try:
-        uuid = UUID(said)
+        uuid = UUID(uuid_text)
     except ValueError:
-        raise _Unusable("its uuid is none") from None
+        raise _Unusable("its uuid is not valid") from None
     name = text_of(item.get("name")) or text_of(item.get("title"))
     if not name:
         raise _Unusable("has neither name nor title")
@@ -279,9 +297,9 @@ def _identity(item: object) -> tuple[UUID, str]:
 def _refusal(item: object, reason: str) -> Refusal:
     if not isinstance(item, Mapping):
         return Refusal("", "", f"{reason}: {text_of(json.dumps(item))[:80]}")
-    said = text_of(item.get("uuid"))
+    uuid_text = text_of(item.get("uuid"))
     name = text_of(item.get("name")) or text_of(item.get("title"))
-    return Refusal(folded(said) if said else "", name, reason)
+    return Refusal(folded(uuid_text) if uuid_text else "", name, reason)
 
 
 def _is_kept(uuid: UUID, name: str, selection: Selection) -> bool:
@@ -293,10 +311,10 @@ def _is_kept(uuid: UUID, name: str, selection: Selection) -> bool:
 def _normalized(item: object, uuid: UUID, name: str, fallback: int | None, selection: Selection) -> Academy:
     assert isinstance(item, Mapping)
     override = {**selection.overrides.get(folded(name), {}), **selection.overrides.get(str(uuid), {})}
-    said = {**item, **override}
+    values = {**item, **override}
 
     def text(*names: str) -> str:
-        return next((found for field_name in names if (found := text_of(said.get(field_name)))), "")
+        return next((found for field_name in names if (found := text_of(values.get(field_name)))), "")
 
     title = text_of(item.get("title"))
     shown_name = text("name", "title")
@@ -319,37 +337,37 @@ def _normalized(item: object, uuid: UUID, name: str, fallback: int | None, selec
         slug_decided="slug" in override,
         product_key=text("product_key")[:SLUG_LENGTH],
         product_key_decided="product_key" in override,
-        display_order=_display_order(said.get("display_order")),
+        display_order=_display_order(values.get("display_order")),
         active=_is_active(item.get("is_active")),
         catalog_query_id=next((candidate for candidate in candidates if candidate is not None), None),
     )
 
 
-def _tags(said: object) -> list[str]:
-    """The titles of the tags, in their order, each once."""
-    listed = said if isinstance(said, list) else []
+def _tags(value: object) -> list[str]:
+    """Return the distinct titles of the tags, in order."""
+    listed = value if isinstance(value, list) else []
     titles = (text_of(tag.get("title") if isinstance(tag, Mapping) else tag) for tag in listed)
     return list(dict.fromkeys(title for title in titles if title))
 
 
-def _display_order(said: object) -> int:
-    if said is None:
+def _display_order(value: object) -> int:
+    if value is None:
         return 0
-    if isinstance(said, float) and said.is_integer():
-        said = int(said)
-    if isinstance(said, bool) or not isinstance(said, int) or not 0 <= said <= LARGEST:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST:
         raise _Unusable("its display_order is not a whole number from 0 on")
-    return said
+    return value
 
 
-def _is_active(said: object) -> bool:
-    if said is None:
+def _is_active(value: object) -> bool:
+    if value is None:
         return True
-    if isinstance(said, str):
-        said = {"true": True, "false": False}.get(said.strip().lower())
-    if not isinstance(said, bool):
+    if isinstance(value, str):
+        value = {"true": True, "false": False}.get(value.strip().lower())
+    if not isinstance(value, bool):
         raise _Unusable("its is_active is neither true nor false")
-    return said
+    return value
 
 
 def _unmatched(selection: Selection, seen: set[str]) -> list[tuple[str, str]]:
@@ -364,10 +382,10 @@ def _unmatched(selection: Selection, seen: set[str]) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """What an academy wants to be called: `wanted`, and if `settled`, only as long as it has no such thing yet."""
+    """The name that an academy requests. If `settled`, a name that it `has` already stays."""
 
     uuid: UUID
-    wanted: str
+    requested: str
     has: str
     settled: bool
 
@@ -384,18 +402,21 @@ class _Wish:
 
     @property
     def candidates(self) -> list[str]:
-        """The wanted name, then with more and more of the uuid behind it."""
+        """Return the requested name, then the name with longer and longer parts of the uuid."""
         suffixes = [self.uuid.hex[:length] for length in (8, 16, 24, 32)]
-        longer = [f"{self.wanted[: SLUG_LENGTH - 1 - len(suffix)].rstrip('-')}-{suffix}" for suffix in suffixes]
-        return [self.wanted, *longer, str(self.uuid)]
+        longer = [f"{self.requested[: SLUG_LENGTH - 1 - len(suffix)].rstrip('-')}-{suffix}" for suffix in suffixes]
+        return [self.requested, *longer, str(self.uuid)]
 
 
 def _assigned(wishes: Sequence[_Wish], published: Sequence[Product], column: str) -> dict[UUID, str]:
-    """A name for each, unique among all that is or was published. What is published stays, unless it was decided anew."""
+    """Return a unique name for each academy, among all names that are or were published.
+
+    A published name stays, unless an override has changed it.
+    """
     taken = {getattr(product, column): product.uuid for product in published}
     names: dict[UUID, str] = {}
     for wish in sorted(wishes, key=lambda wish: (not wish.has, wish.settled, wish.uuid)):
-        if not wish.wanted or (wish.has and (wish.settled or wish.has in wish.candidates)):
+        if not wish.requested or (wish.has and (wish.settled or wish.has in wish.candidates)):
             names[wish.uuid] = wish.has
             continue
         name = next(name for name in wish.candidates if taken.get(name, wish.uuid) == wish.uuid)
@@ -428,7 +449,10 @@ def _product(academy: Academy, slug: str, product_key: str, before: Product | No
 
 
 def _priced(product: Product, before: Product | None, prices: Prices, now: datetime) -> Product:
-    """The product with the price of its lookup key: Stripe's last answer, else the price published before, as stale."""
+    """Return the product with the price of its lookup key.
+
+    The price is Stripe's last answer, else the price published before, marked as stale.
+    """
     if not product.lookup_key:
         return replace(product, price=None, price_state=NO_LOOKUP_KEY, stale=False)
     checked = prices.by_key.get(product.lookup_key)

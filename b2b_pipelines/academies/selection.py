@@ -1,4 +1,4 @@
-"""Which academies an installation shows, and what it says differently about them than the catalog does."""
+"""Read which academies an installation shows, and how it overrides the catalog."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,10 @@ LARGEST = 2**63 - 1
 
 
 class Override(BaseModel):
-    """What an installation says about an academy in place of the catalog. A field that is left out says nothing."""
+    """An installation's override of the catalog for one academy.
+
+    Omitted fields override nothing.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -36,15 +39,17 @@ class Override(BaseModel):
 
 
 class OverrideFile(RootModel[dict[str, Override]]):
-    """The file of overrides: an academy's uuid or name, and what to say about it."""
+    """The file of overrides: an academy's uuid or name, with its overrides."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What the settings say about academies; `customer` is the enterprise customer whose academies they are.
+    """The settings about academies.
 
-    An academy is kept if it is in `uuids` or in `names`; with both empty all are. `catalog_query_ids` and `overrides`
-    are keyed by uuid or name. Names count trimmed and without case, uuids in any writing.
+    `customer` is the enterprise customer that the academies belong to.
+
+    An academy is kept if it is in `uuids` or in `names`; with both empty all are kept. `catalog_query_ids` and
+    `overrides` are keyed by uuid or name. Names are compared trimmed and without case, uuids in any notation.
     """
 
     customer: UUID | None = None
@@ -56,7 +61,10 @@ class Selection:
 
 
 def folded(key: str) -> str:
-    """A name or uuid as it is compared: trimmed, without case, a uuid in its usual writing."""
+    """Return a name or uuid in the form used for comparison.
+
+    It is trimmed and without case, a uuid in its standard notation.
+    """
     word = key.strip().casefold()
     try:
         return str(UUID(word))
@@ -65,7 +73,10 @@ def folded(key: str) -> str:
 
 
 def read_selection(settings: Settings) -> Selection:
-    """The selection of this installation. Raises `InvalidInput` for a file of overrides that cannot be used."""
+    """Return the selection of this installation.
+
+    Raises `InvalidInput` for an invalid file of overrides.
+    """
     return Selection(
         customer=settings.academy_customer,
         uuids=frozenset(settings.academy_uuids),
@@ -77,21 +88,24 @@ def read_selection(settings: Settings) -> Selection:
 
 
 class _Unusable(Exception):
-    """YAML that says something twice, or what its type does not have; the message has the line."""
+    """YAML with a duplicate key, or with a value that its type does not allow.
+
+    The message has the line.
+    """
 
     def __init__(self, complaint: str, node: yaml.Node) -> None:
         super().__init__(f"{complaint} at line {node.start_mark.line + 1}")
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads YAML and JSON, and keeps silent about nothing: no key is there twice, no date is the 30th of February."""
+    """A loader of YAML and JSON that refuses duplicate keys and values such as 30 February."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         seen: set[str] = set()
         for key in [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]:
             if key.value in seen:
-                raise _Unusable(f"{key.value} is there twice", key)
+                raise _Unusable(f"the key {key.value} is repeated", key)
             seen.add(key.value)
         return node
 
@@ -99,21 +113,21 @@ class _Loader(yaml.SafeLoader):
         try:
             return super().construct_object(node, deep)
         except (ArithmeticError, AttributeError, LookupError, ValueError):  # as YAML's own types fail
-            raise _Unusable("there is a value that is none of its type", node) from None
+            raise _Unusable("invalid value", node) from None
 
 
 def read_overrides(path: Path) -> dict[str, dict[str, Any]]:
-    """The overrides in a YAML or JSON file, by folded uuid or name, each with the fields that it sets.
+    """Return the overrides of a YAML or JSON file, by folded uuid or name.
 
-    Raises `InvalidInput`, naming the academy and the field, for a file that is missing, is no mapping of mappings, or
-    holds an unknown field or a value of the wrong kind.
+    Each has the fields that it sets. Raises `InvalidInput`, naming the academy and the field, for a file that is
+    missing, is not a mapping of mappings, or holds an unknown field or a value of the wrong type.
     """
     try:
-        said = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 (a SafeLoader)
+        document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 (a SafeLoader)
     except OSError as error:
         raise InvalidInput(f"B2B_ACADEMY_OVERRIDES: {path} cannot be read: {error.strerror}") from None
     except RecursionError:
-        raise InvalidInput(f"B2B_ACADEMY_OVERRIDES: {path} is nested too deep") from None
+        raise InvalidInput(f"B2B_ACADEMY_OVERRIDES: {path} is nested too deeply") from None
     except _Unusable as error:
         raise InvalidInput(f"B2B_ACADEMY_OVERRIDES: {path}: {error}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -121,7 +135,7 @@ def read_overrides(path: Path) -> dict[str, dict[str, Any]]:
         where = f" at line {line + 1}" if line is not None else ""
         raise InvalidInput(f"B2B_ACADEMY_OVERRIDES: {path} is neither YAML nor JSON{where}") from None
     try:
-        parsed = OverrideFile.model_validate(said if said is not None else {}).root
+        parsed = OverrideFile.model_validate(document if document is not None else {}).root
     except ValidationError as error:
         complaint = error.errors(include_url=False, include_input=False)[0]
         where = " → ".join(str(part) for part in complaint["loc"]) or "the file"
@@ -129,6 +143,6 @@ def read_overrides(path: Path) -> dict[str, dict[str, Any]]:
     overrides: dict[str, dict[str, Any]] = {}
     for key, override in parsed.items():
         if folded(key) in overrides:
-            raise InvalidInput(f"B2B_ACADEMY_OVERRIDES: {path}: {key} is there twice")
+            raise InvalidInput(f"B2B_ACADEMY_OVERRIDES: {path}: the academy {key} is repeated")
         overrides[folded(key)] = override.model_dump(exclude_none=True)
     return overrides

@@ -1,6 +1,7 @@
-"""What is done with academies: keep what the catalog and Stripe say, publish the list, tell what was left out.
+"""Store the answers of catalog and Stripe, publish the list, and report what was left out.
 
-The caller opens the transaction. Only what asks a vendor takes the `Database`: it opens its own, around the asking.
+The caller opens the transaction. Functions that ask a vendor take the `Database` and open their own transactions before
+and after the request.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from b2b_pipelines.errors import B2BError, NotConfigured, NotFound, PermanentErr
 
 
 class ImplausibleCatalog(PermanentError):
-    """Publishing would empty the list, or most of it: nothing was published, and the old list stays."""
+    """Publishing would empty most or all of the list. Nothing was published; the old list stays."""
 
     code = "implausible_catalog"
 
@@ -39,7 +40,7 @@ STRIPE_IS_OFF = "the academies name prices, and Stripe is off: set B2B_STRIPE_AP
 
 
 class CatalogAnswer(Protocol):
-    """What enterprise-catalog said about a customer, complete."""
+    """The complete answer of enterprise-catalog about a customer."""
 
     @property
     def academies(self) -> list[Any]: ...
@@ -52,24 +53,27 @@ class CatalogAnswer(Protocol):
 
 
 class CatalogSource(Protocol):
-    """enterprise-catalog, or what stands for it."""
+    """A client of enterprise-catalog, or a stand-in for it."""
 
     def read(self, customer: UUID) -> CatalogAnswer:
-        """Everything it says about a customer."""
+        """Return everything about a customer."""
         ...
 
 
 class PriceSource(Protocol):
-    """Stripe, or what stands for it."""
+    """A client of Stripe, or a stand-in for it."""
 
     def prices(self, lookup_keys: Sequence[str]) -> list[dict[str, Any]]:
-        """Every price with one of those lookup keys, active or not."""
+        """Return every price with one of these lookup keys, active or not."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a publication did. `products` are all there are now, `version` is of the list that is shown."""
+    """The result of a publication.
+
+    `products` are all products, `version` is that of the shown list.
+    """
 
     version: int
     products: list[Product]
@@ -86,7 +90,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class CatalogRead:
-    """What enterprise-catalog said, whether it differs from the time before, and what a person may want to know."""
+    """The answer of enterprise-catalog, whether it changed, and notes for people."""
 
     academies: list[Any]
     catalogs: list[Any]
@@ -97,8 +101,7 @@ class CatalogRead:
 
 @dataclass(frozen=True, slots=True)
 class PricesRead:
-    """What Stripe said: the outcome of each lookup key, and the fields of its answer that the pinned API version does
-    not have."""
+    """Stripe's answer: each lookup key's outcome, and fields that the pinned API version lacks."""
 
     outcomes: dict[str, PriceOutcome]
     unknown_fields: list[str]
@@ -107,9 +110,9 @@ class PricesRead:
 def refresh_catalog(
     database: Database, catalog: CatalogSource | None, selection: Selection, now: datetime
 ) -> CatalogRead:
-    """Read the customer's academies and catalogs, and keep them as they were said.
+    """Read the customer's academies and catalogs, and store them unchanged.
 
-    Raises `NotConfigured` when academies are off, and what the client raises: the last good answer then stays.
+    Raises `NotConfigured` when academies are off, and the errors of the client; the last good answer then stays.
     """
     if catalog is None or selection.customer is None:
         raise NotConfigured(CATALOG_IS_OFF)
@@ -120,7 +123,7 @@ def refresh_catalog(
 
 
 def keep_catalog(session: Session, customer: UUID, answer: CatalogAnswer, now: datetime) -> bool:
-    """Keep what enterprise-catalog said; whether it differs from the last time."""
+    """Store the answer of enterprise-catalog. Return whether it differs from the last one."""
     transaction_lock(session, "academies", "catalog")
     last = store.newest_catalog(session)
     if last and (last.customer, last.content_hash) == (customer, answer.content_hash):
@@ -140,7 +143,10 @@ def keep_catalog(session: Session, customer: UUID, answer: CatalogAnswer, now: d
 
 
 def current_reading(session: Session, selection: Selection) -> Reading:
-    """The academies of the last good answer of the catalog. Raises `NotFound` before the first."""
+    """Return the academies in the last good answer of the catalog.
+
+    Raises `NotFound` before the first.
+    """
     catalog = store.newest_catalog(session)
     if catalog is None:
         raise NotFound("enterprise-catalog was never read: materialize academy_catalogs first")
@@ -148,13 +154,16 @@ def current_reading(session: Session, selection: Selection) -> Reading:
 
 
 def rehearse(session: Session, selection: Selection, now: datetime) -> tuple[Reading, Plan]:
-    """What publishing now would change, and whether it may; writes nothing."""
+    """Return what publishing now would change, and whether it may. Writes nothing."""
     reading = current_reading(session, selection)
     return reading, _plan(reading, store.products(session), store.prices(session), selection, now)
 
 
 def wanted_lookup_keys(session: Session, selection: Selection) -> list[str]:
-    """The lookup keys of all academies that are kept, and of what is shown of those that are refused this time."""
+    """Return the lookup keys of all kept academies.
+
+    Those of shown products whose academy is refused this time are included.
+    """
     reading = current_reading(session, selection)
     refused = {refusal.uuid for refusal in reading.refused}
     shown = {
@@ -164,33 +173,33 @@ def wanted_lookup_keys(session: Session, selection: Selection) -> list[str]:
 
 
 def refresh_prices(database: Database, stripe: PriceSource | None, selection: Selection, now: datetime) -> PricesRead:
-    """Ask Stripe for the price of each lookup key that is wanted, and keep what it says.
+    """Ask Stripe for the price of each required lookup key, and store the answer.
 
-    When it fails, that is noted (the published prices then count as stale), the last good prices stay, and the error
-    is raised.
+    A failure is recorded (the published prices then count as stale), the last good prices stay, and the error is
+    raised.
     """
     with database.session() as session:
         keys = wanted_lookup_keys(session, selection)
     if keys and stripe is None:
         raise NotConfigured(STRIPE_IS_OFF)
     try:
-        found = stripe.prices(keys) if stripe and keys else []
+        answered = stripe.prices(keys) if stripe and keys else []
     except B2BError as error:
         with database.session() as session:
             store.note_check(session, now, error.message)
         raise
-    outcomes = {key: outcome_of(price for price in found if price.get("lookup_key") == key) for key in keys}
+    outcomes = {key: outcome_of(price for price in answered if price.get("lookup_key") == key) for key in keys}
     with database.session() as session:
         store.save_prices(session, outcomes, now)
         store.note_check(session, now, None)
-    return PricesRead(outcomes, unknown_fields(found))
+    return PricesRead(outcomes, unknown_fields(answered))
 
 
 def publish(session: Session, selection: Selection, now: datetime, run_id: str | None = None) -> Published:
-    """Publish the academies as the catalog and Stripe last said, in this transaction.
+    """Publish the academies from the last answers of catalog and Stripe, in this transaction.
 
-    What does not change is not written, and without any change nothing is. Raises `ImplausibleCatalog`, having written
-    nothing, when the catalog lists none or too many would become inactive.
+    Only changes are written; without a change nothing is written. Raises `ImplausibleCatalog`, having written nothing,
+    when the catalog lists no academy or too many would become inactive.
     """
     transaction_lock(session, "academies", "publication")
     reading, prices = current_reading(session, selection), store.prices(session)
@@ -207,7 +216,7 @@ def _plan(reading: Reading, published: Sequence[Product], prices: Prices, select
 
 
 def _announce(session: Session, reading: Reading, plan: Plan, prices: Prices, now: datetime) -> int:
-    """Note what readers of the list can see, if it differs; the version of the list."""
+    """Store what readers of the list can see, if it differs. Return the version of the list."""
     keys = {product.lookup_key for product in plan.products if product.active} & set(prices.by_key)
     seen: Mapping[str, Any] = {
         "price_times": {key: prices.by_key[key].checked_at.isoformat() for key in sorted(keys)},
@@ -227,22 +236,25 @@ def _announce(session: Session, reading: Reading, plan: Plan, prices: Prices, no
 
 
 def left_out(session: Session) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    """What the last publication refused (`uuid, name, reason`), and the settings that fit nothing (`setting, entry`)."""
+    """Return the refused items of the last publication, and the settings that match nothing.
+
+    The items have `uuid`, `name`, `reason`; the settings `setting`, `entry`.
+    """
     last = store.publication(session)
     return (list(last.refused), list(last.unmatched)) if last else ([], [])
 
 
 def notes_on(products: Sequence[Product]) -> list[str]:
-    """Return what to do about a published list as a whole: one line when none of its academies names a price."""
+    """Return advice on a published list: one line when none of its academies names a price."""
     shown = [product for product in products if product.active]
     return [NOTHING_IS_PRICED] if shown and not any(product.lookup_key for product in shown) else []
 
 
 def shown_products(session: Session) -> list[Product]:
-    """The products that the public endpoint shows."""
+    """Return the products that the public endpoint shows."""
     return store.shown(session)[1]
 
 
 def history(session: Session) -> Sequence[AcademyProductChange]:
-    """The newest hundred changes of the published list, the newest first."""
+    """Return the newest hundred changes of the published list, newest first."""
     return store.changes(session)

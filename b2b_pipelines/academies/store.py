@@ -1,4 +1,4 @@
-"""Queries on academies. The number of statements never depends on how many academies there are."""
+"""Queries on academies. The number of statements does not depend on the number of academies."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -30,13 +30,13 @@ def newest_catalog(session: Session) -> AcademyCatalog | None:
 
 
 def products(session: Session) -> list[Product]:
-    """Every product, inactive ones too, in the order of their uuids."""
+    """Return every product, inactive ones too, in uuid order."""
     rows = session.execute(select(*PRODUCT_COLUMNS).order_by(AcademyProduct.uuid))
     return [Product(**row._mapping) for row in rows]
 
 
 def prices(session: Session) -> Prices:
-    """What Stripe said last about each lookup key, and whether the last try to ask failed."""
+    """Return Stripe's last answer for each lookup key, and whether the last attempt failed."""
     rows = session.execute(select(StripePrice.lookup_key, StripePrice.state, StripePrice.price, StripePrice.checked_at))
     error = session.scalar(select(StripeCheck.error))
     return Prices(
@@ -59,7 +59,7 @@ def save_prices(session: Session, outcomes: Mapping[str, PriceOutcome], now: dat
 
 
 def note_check(session: Session, now: datetime, error: str | None) -> None:
-    """Note how the last try to ask Stripe went."""
+    """Record the result of the last attempt to ask Stripe."""
     statement = insert(StripeCheck).values(id=1, tried_at=now, error=error)
     session.execute(
         statement.on_conflict_do_update(index_elements=[StripeCheck.id], set_={"tried_at": now, "error": error})
@@ -67,7 +67,7 @@ def note_check(session: Session, now: datetime, error: str | None) -> None:
 
 
 def apply(session: Session, changes: Sequence[Change], now: datetime, run_id: str | None) -> None:
-    """Write the products that change, and a line of history for each."""
+    """Write the changed products, and one row of history for each."""
     assigned = ", ".join(f"{column} = excluded.{column}" for column in COLUMNS if column != "uuid")
     names = ", ".join(COLUMNS)
     session.execute(
@@ -94,12 +94,12 @@ def publication(session: Session) -> AcademyPublication | None:
 
 
 def version(connection: Connection) -> int:
-    """The version of the published list; 0 before the first."""
+    """Return the version of the published list; 0 before the first."""
     return connection.exec_driver_sql("SELECT version FROM academy_publication").scalar() or 0
 
 
 def shown(session: Session) -> tuple[int, list[Product], Mapping[str, str]]:
-    """The list as it is to be shown, read in one statement: its version, its active products, and the price times."""
+    """Return the list to show, read in one statement: version, active products, price times."""
     both = outerjoin(AcademyPublication, AcademyProduct, AcademyProduct.active.is_(True))
     columns = (AcademyPublication.version, AcademyPublication.price_times, *PRODUCT_COLUMNS)
     rows = session.execute(select(*columns).select_from(both)).all()
@@ -110,8 +110,10 @@ def shown(session: Session) -> tuple[int, list[Product], Mapping[str, str]]:
 
 
 def offered_prices(session: Session, stripe_product_id: str) -> list[dict[str, Any]]:
-    """Return the prices at which that product of Stripe is published: `product`, `unit_amount` (minor units; null for
-    sub-cent amounts) and `currency` of each. `""`, the Teams plan, has none."""
+    """Return `product`, `unit_amount` and `currency` of a Stripe product's published prices.
+
+    `unit_amount` is in minor units, and null for sub-cent amounts. `""`, the Teams plan, has none.
+    """
     if not stripe_product_id:
         return []
     product = AcademyProduct.price["product"].astext
@@ -128,5 +130,5 @@ def offered_prices(session: Session, stripe_product_id: str) -> list[dict[str, A
 
 
 def changes(session: Session, limit: int = 100) -> Sequence[AcademyProductChange]:
-    """The newest lines of the history first."""
+    """Return the newest rows of the history first."""
     return session.scalars(select(AcademyProductChange).order_by(AcademyProductChange.id.desc()).limit(limit)).all()

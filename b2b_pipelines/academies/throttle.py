@@ -1,13 +1,13 @@
-"""So many requests a client in any hour, minute or day, whatever worker they reach, at almost no cost for each.
+"""Limit a client's requests in any minute, hour or day, across all workers, at low cost.
 
-PostgreSQL keeps how many requests each client was granted, by slices of the window. A worker takes grants in advance (a
-lease: one at first, twice as many each time they are used up at once, never more than a quarter of what is left), spends
-them from memory, and gives back after five seconds what it did not spend. So no two workers ever grant the same request,
-and a client who asks a lot costs a query now and then, not a query a request. A lease of a busy client is renewed while
-it is still being spent, so that none of their requests waits for a query.
+PostgreSQL stores how many requests each client was granted, by slices of the window. A worker takes grants in advance
+(a lease: one at first, twice as many each time a lease is used up at once, never more than a quarter of the rest),
+spends them from memory, and returns the unspent ones after five seconds. So no two workers grant the same request, and
+a busy client costs a query now and then, not one for each request. The lease of a busy client is renewed while it is
+still being spent, so that no request waits for a query.
 
-A grant counts until its slice of the window has passed, so no window of the full length ever holds more than the rate
-allows; a client may wait up to a sixtieth of the window longer than needed.
+A grant counts until its slice of the window has passed, so no window of the full length ever exceeds the rate; a client
+may wait up to a sixtieth of the window longer than necessary.
 """
 
 import asyncio
@@ -30,13 +30,13 @@ from b2b_pipelines.errors import B2BError
 
 SLICES = 60
 LEASE_SECONDS = 5.0
-"""How long a worker may spend a lease before it gives back what is left."""
+"""Seconds for which a worker may spend a lease before it returns the rest."""
 AHEAD_SECONDS = 0.5
-"""How long before its end a large lease is renewed."""
+"""Seconds before its end at which a large lease is renewed."""
 LARGE_LEASE = 64
-"""So many requests granted at once: smaller leases, of quiet clients or near the rate's end, are not renewed ahead."""
+"""Requests in a large lease. Smaller ones, of quiet clients or near the limit, are not renewed ahead."""
 BLOCKED_SECONDS = 1.0
-"""How long a worker believes that a client has nothing left before it asks again: another may have given back."""
+"""Seconds after which a worker asks again for a client without grants, because another may have returned some."""
 UNITS = {"minute": 60, "hour": 3600, "day": 86400}
 
 log = logging.getLogger(__name__)
@@ -50,9 +50,9 @@ class Rate:
     seconds: int
 
     @classmethod
-    def parse(cls, said: str) -> "Rate":
-        """`120/hour`, as the setting has it."""
-        count, _, unit = said.partition("/")
+    def parse(cls, value: str) -> "Rate":
+        """Return the rate of a setting such as `120/hour`."""
+        count, _, unit = value.partition("/")
         return cls(int(count), UNITS[unit])
 
     @property
@@ -60,13 +60,13 @@ class Rate:
         return self.seconds / SLICES
 
     def ends(self, number: int) -> float:
-        """When what was granted in a slice no longer counts."""
+        """Return the time at which the grants of a slice no longer count."""
         return (number + 1) * self.slice_seconds + self.seconds + LEASE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a client gets: so many requests, counted in a slice; and seconds until there is more if there is nothing."""
+    """A grant of `count` requests in a slice, or the seconds to `wait` until more are available."""
 
     count: int
     slice: int
@@ -75,9 +75,10 @@ class Grant:
 
 
 def grant(grants: Sequence[Sequence[int]], rate: Rate, now: float, wanted: int) -> Grant:
-    """What a client gets who was granted `[[slice, count], …]` and wants so many more. Pure.
+    """Return the grant for a client that asks for `wanted` more requests. Pure.
 
-    Never more than a quarter of what is left, so that other workers find some too; one if there is one.
+    `grants` are `[[slice, count], …]`. The grant is never more than a quarter of the rest, so that other workers get
+    some too, but at least one if one is left.
     """
     current = int(now // rate.slice_seconds)
     alive = {number: count for number, count in grants if count > 0 and rate.ends(number) > now}
@@ -112,7 +113,7 @@ _FORGET = text("DELETE FROM throttled_client WHERE ends_at < now()")
 
 
 def take(session: Session, client: str, rate: Rate, wanted: int) -> Grant:
-    """Grant a client up to `wanted` requests, one worker at a time; by the database's clock."""
+    """Grant a client up to `wanted` requests, by the database's clock. Workers take turns."""
     grants, now = session.execute(_READ, {"client": client}).one()
     given = grant(grants, rate, now, wanted)
     if given.count:
@@ -122,20 +123,20 @@ def take(session: Session, client: str, rate: Rate, wanted: int) -> Grant:
 
 
 def give_back(session: Session, unspent: Mapping[str, tuple[int, int]]) -> None:
-    """Return what was taken and not spent: `(slice, count)` by client."""
+    """Return unspent grants: `(slice, count)` by client."""
     rows = [{"client": client, "slice": number, "count": count} for client, (number, count) in unspent.items()]
     session.execute(_LOCK, {"clients": list(unspent)})
     session.execute(_GIVE_BACK, {"unspent": json.dumps(rows)})
 
 
 def forget_the_past(session: Session) -> None:
-    """Drop the clients who have nothing that counts any more."""
+    """Delete clients without any grant that still counts."""
     session.execute(_FORGET)
 
 
 @dataclass(slots=True)
 class _Lease:
-    """What a worker holds for a client, by its own monotonic clock."""
+    """A worker's lease for a client, by the worker's monotonic clock."""
 
     granted: int = 0
     left: int = 0
@@ -145,10 +146,13 @@ class _Lease:
     free_at: float = 0.0
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     renewal: asyncio.Task[None] | None = None
-    """The one try to have the next lease before this one ends."""
+    """The single attempt to take the next lease before this one ends."""
 
     def begin(self, given: Grant, asked_at: float, spent: int) -> None:
-        """Hold what was granted, of which so many are spent already; or hold nothing, and do not ask again at once."""
+        """Start a lease of which `spent` requests are used.
+
+        Without a grant, block further queries briefly.
+        """
         self.granted, self.left, self.slice = given.count, max(given.count - spent, 0), given.slice
         self.good_until = asked_at + LEASE_SECONDS if given.count else 0.0
         self.blocked_until = 0.0 if given.count else asked_at + BLOCKED_SECONDS
@@ -160,18 +164,24 @@ class _Lease:
         return self.left <= self.granted // 4
 
     def runs_out(self, now: float) -> bool:
-        """Whether the next is to be taken while this one is still being spent."""
+        """Return whether to take the next lease while this one is still being spent."""
         return self.granted >= LARGE_LEASE and (self.is_nearly_spent or now >= self.good_until - AHEAD_SECONDS)
 
     def next_size(self, now: float) -> int:
-        """Twice as many when all are used up before their time, as many as were used when their time ran out just now."""
+        """Return the size of the next lease.
+
+        It is twice this one's when all were used before its end, the number used when it has just ended, else one.
+        """
         if now < self.good_until and self.is_nearly_spent:
             return self.granted * 2
         return max(self.granted - self.left, 1) if now < self.good_until + LEASE_SECONDS else 1
 
 
 class Throttle:
-    """One worker's side. `admit` belongs to its event loop; `tidy` is called by another thread now and then."""
+    """The throttle of one worker.
+
+    `admit` runs in its event loop; another thread calls `tidy` regularly.
+    """
 
     def __init__(self, rate: Rate, threads: CapacityLimiter | None = None) -> None:
         self.rate = rate
@@ -180,7 +190,7 @@ class Throttle:
         self._lock = threading.Lock()
 
     async def admit(self, client: str, database: Database) -> int | None:
-        """None for a request that is let in, else the seconds after which to try again."""
+        """Return None for an admitted request, else the seconds until a retry."""
         if lease := self._spend(client):
             if lease.renewal is None and lease.runs_out(time.monotonic()):
                 lease.renewal = asyncio.create_task(self._renew_ahead(client, lease, database))
@@ -199,7 +209,7 @@ class Throttle:
             return max(math.ceil(lease.free_at - time.monotonic()), 1)
 
     def tidy(self, database: Database) -> None:
-        """Give back what no request came for, and forget the clients who are gone."""
+        """Return unspent grants to the database, and forget idle clients."""
         now = time.monotonic()
         unspent: dict[str, tuple[int, int]] = {}
         with self._lock:
@@ -216,7 +226,7 @@ class Throttle:
                 give_back(session, unspent)
 
     def _spend(self, client: str) -> _Lease | None:
-        """Let a request in on the client's lease, if there is anything left of it."""
+        """Admit a request on the client's lease, if any of it is left."""
         with self._lock:
             lease = self._leases.get(client)
             if lease is None or not lease.left or time.monotonic() >= lease.good_until:
@@ -225,17 +235,20 @@ class Throttle:
             return lease
 
     async def _renew_ahead(self, client: str, lease: _Lease, database: Database) -> None:
-        """Have the next lease before this one ends. If that fails, the request that finds nothing left says why."""
+        """Take the next lease before this one ends.
+
+        On failure the request that finds the lease empty reports the error.
+        """
         async with lease.asking:
             now = time.monotonic()
-            if not (lease.left and lease.runs_out(now)):  # somebody who found nothing left was faster
+            if not (lease.left and lease.runs_out(now)):  # a request that found the lease empty was faster
                 return
             with suppress(B2BError, SQLAlchemyError):
                 size = lease.next_size(now)
                 await to_thread.run_sync(self._add, client, lease, size, database, limiter=self._threads)
 
     def _add(self, client: str, lease: _Lease, size: int, database: Database) -> None:
-        """Take a new lease in place of what is by then left of this one, which is given back."""
+        """Replace the lease with a new one, and return what is left of the old one."""
         asked_at = time.monotonic()
         with database.session() as session:
             given = take(session, client, self.rate, size)
@@ -249,7 +262,10 @@ class Throttle:
                 give_back(session, {client: (slice_number, unspent)})
 
     def _renew(self, client: str, lease: _Lease, size: int, database: Database) -> bool:
-        """Take a new lease; whether there was one. Its first request is the caller's: others may spend the rest at once."""
+        """Take a new lease. Return whether there was one.
+
+        Its first request is reserved for the caller, because others may spend the rest at once.
+        """
         asked_at = time.monotonic()
         with self._lock:
             unspent, lease.left = lease.left, 0

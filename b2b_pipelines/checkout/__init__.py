@@ -1,1 +1,1 @@
-"""Checkout: what a learner may take home, for what, and the record that they did."""
+"""Checkout: which products a learner may get, at what price, and the record of it."""

@@ -1,4 +1,4 @@
-"""Tables: orders, enrollments, and the checkouts that were answered under an idempotency key."""
+"""Tables: orders, enrollments, and checkouts answered under an idempotency key."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -10,7 +10,10 @@ from b2b_pipelines.db.base import Base
 
 
 class CheckoutOrder(Base):
-    """A completed checkout. `total` is in major units of `currency`; `payment_reference` is the payer's own."""
+    """A completed checkout. `total` is in major units of `currency`.
+
+    `payment_reference` is the payer's own.
+    """
 
     __tablename__ = "checkout_order"
 
@@ -23,12 +26,12 @@ class CheckoutOrder(Base):
 
     @property
     def reference(self) -> str:
-        """How the order is called outside: in answers and beside redemptions."""
+        """Return the order's public reference, used in answers and beside redemptions."""
         return f"B2B-{self.id:08d}"
 
 
 class Enrollment(Base):
-    """A learner is in a course run: once, and for `amount` (major units)."""
+    """The enrollment of a learner in a course run, at most one, for `amount` (major units)."""
 
     __tablename__ = "enrollment"
     __table_args__ = (UniqueConstraint("learner_id", "course_run_id"),)
@@ -43,10 +46,10 @@ class Enrollment(Base):
 
 
 class AnsweredCheckout(Base):
-    """A completed checkout that came with an `Idempotency-Key`: when it comes again, it gets the same answer.
+    """A completed checkout with an `Idempotency-Key`. A retry with the key gets the same answer.
 
-    `answer` is the body as it was sent. A key belongs to the token that used it. `request_hash` is the SHA-256 of what
-    was asked for.
+    `answer` is the response body. A key belongs to the token that used it. `request_hash` is the SHA-256 of the
+    request.
     """
 
     __tablename__ = "answered_checkout"

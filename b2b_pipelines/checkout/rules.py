@@ -1,4 +1,4 @@
-"""Whether a basket may be checked out, and for how much. One pure function."""
+"""Decide whether a basket may be checked out, and at what price. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from b2b_pipelines.learners.rules import Place
 
 
 class Reason(StrEnum):
-    """Why a basket is refused."""
+    """Reasons to refuse a basket."""
 
     EMPTY_BASKET = "empty_basket"
     UNKNOWN_PRODUCT = "unknown_product"
@@ -25,9 +25,10 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A product as the learner meets it. `contract_id` None: a product to which none of the contracts' rules apply.
+    """A product from the learner's point of view.
 
-    `run_open`: the enrollment in its course run has begun and is not over.
+    A `contract_id` of None means that no contract's rules apply. `run_open` means that enrollment in its course run has
+    begun and has not ended.
     """
 
     product_id: int
@@ -35,25 +36,28 @@ class Item:
     active: bool
     contract_id: int | None
     enrolled: bool
-    """the learner is in its course run already"""
+    """The learner is enrolled in its course run already."""
     run_open: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A code as the learner meets it. `amount` is what its product costs with it."""
+    """A code from the learner's point of view.
+
+    `amount` is the price of its product with the code.
+    """
 
     code: str
     product_id: int
     contract_id: int
     amount: Decimal
     valid: bool
-    """active, and if it is a one-time code neither enrolled with nor attached by another learner"""
+    """Active; and if it is a one-time code, not redeemed to enroll and not redeemed to attach by another learner."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A contract of the basket: whether it costs nothing, and how the learner stands to it."""
+    """A contract of the basket: whether it is free, and the learner's relation to it."""
 
     free: bool
     place: Place
@@ -61,7 +65,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A reason, and the product or code that it concerns."""
+    """A reason, with the product or code it concerns."""
 
     error_code: Reason
     product: int | None = None
@@ -70,7 +74,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A product to be checked out, the code that goes with it, and its amount in major units."""
+    """A product to check out, with its code and its amount in major units."""
 
     product: int
     code: str | None
@@ -79,7 +83,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """The decision: refusals, or else lines."""
+    """The decision on a basket: refusals, or lines."""
 
     refusals: tuple[Refusal, ...]
     lines: tuple[Line, ...]
@@ -102,12 +106,12 @@ def quote(
     *,
     conflict: bool = False,
 ) -> Quote:
-    """Decide on a basket: products and codes as they were asked for, each counted once, and what is known of them.
+    """Decide on a basket of products and codes. Each counts once.
 
-    A product of a contract needs a code of its own, at a zero price too, unless every contract in the basket is free
-    and the learner attached to all of them. A line costs the amount of its code, else the product's price. Of two valid
-    codes for one product the first is used, the other is left alone. A refused basket has no lines. `conflict`: the
-    learner is one person by LMS user id and another by address.
+    A product of a contract needs its own code, even at a price of zero, unless every contract in the basket is free and
+    the learner is attached to all of them. A line costs the amount of its code, else the product's price. When two
+    valid codes fit one product, the first is used and the other stays unused. A refused basket has no lines. `conflict`
+    means that the LMS user id and the address belong to different learners.
     """
     if not products:
         return Quote((Refusal(Reason.EMPTY_BASKET),), ())
@@ -138,7 +142,7 @@ def quote(
 
 
 def _fits(offer: Offer, ours: Mapping[int, Item]) -> bool:
-    """Whether a code is of a product in the basket, and of the contract that has the product now."""
+    """Return whether a code belongs to a product in the basket and to the product's contract."""
     return offer.product_id in ours and ours[offer.product_id].contract_id == offer.contract_id
 
 

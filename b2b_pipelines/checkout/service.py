@@ -1,7 +1,7 @@
-"""Quoting a basket, which writes nothing, and checking it out, which decides again under lock and records it.
+"""Quote a basket, and check it out.
 
-Locks are taken in this order: the idempotency key, the learner's checkouts (address, LMS user, learner), the contracts by
-id, the learner's row.
+A quote writes nothing; a checkout decides again under lock and records the order. Locks are taken in this order: the
+idempotency key, the learner's checkouts (address, LMS user, learner), the contracts by id, the learner's row.
 """
 
 import hashlib
@@ -29,14 +29,14 @@ from b2b_pipelines.learners.store import CodeFacts
 
 
 class KeyReused(Refused):
-    """An idempotency key came again with something else asked for."""
+    """An idempotency key was reused with a different request."""
 
     code = "idempotency_key_reused"
 
 
 @dataclass(frozen=True, slots=True)
 class Basket:
-    """What a learner wants: product ids, codes, and the payer's reference once it is paid."""
+    """The request of a learner: product ids, codes, and the payment reference once it is paid."""
 
     person: Person
     products: tuple[int, ...]
@@ -46,7 +46,10 @@ class Basket:
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """The answer. `order` is its reference once it is completed; `payment_required` asks for a payment of the total."""
+    """The answer. `order` is the reference of a completed order.
+
+    `payment_required` means that the total must be paid first.
+    """
 
     quote: Quote
     payment_required: bool
@@ -63,7 +66,7 @@ class _Facts:
 
 
 def quote(session: Session, basket: Basket, now: datetime, organization_id: int | None = None) -> Checkout:
-    """Decide on a basket, for a caller bound to that organization, and write nothing."""
+    """Decide on a basket for a caller bound to that organization. Writes nothing."""
     products = store.products(session, basket.products, None, organization_id, now)
     contracts = store.contracts(session, _contract_ids(products))
     return _decide(basket, _gather(session, basket, now, organization_id, contracts))
@@ -72,9 +75,9 @@ def quote(session: Session, basket: Basket, now: datetime, organization_id: int 
 def checkout(
     session: Session, basket: Basket, now: datetime, currency: str, organization_id: int | None = None
 ) -> Checkout:
-    """Decide on a basket under lock, and record it when it is allowed and paid for, or costs nothing.
+    """Decide on a basket under lock, and record it when it is allowed and either paid or free.
 
-    A learner who is one person by LMS user id and another by address is refused, and reported.
+    A person whose LMS user id and address belong to different learners is refused and reported.
     """
     _lock_learner(session, basket.person)
     products = store.products(session, basket.products, None, organization_id, now)
@@ -95,21 +98,21 @@ def contracts_of(session: Session, basket: Basket) -> set[int]:
 
 
 def answered_before(session: Session, token_id: int, key: str, request: Mapping[str, Any]) -> str | None:
-    """The body of the answer that this key got when it completed a checkout, or None; whoever else uses the key now has to wait.
+    """Return the response body of the checkout that this key completed, or None.
 
-    Raises `KeyReused` when something else was asked for then.
+    Concurrent requests with the key wait until the transaction ends. Raises `KeyReused` when the request differed.
     """
     transaction_lock(session, "idempotency key", f"{token_id} {key}")
-    found = store.answered(session, token_id, key)
-    if found is None:
+    stored = store.answered(session, token_id, key)
+    if stored is None:
         return None
-    if found.request_hash != _hash(request):
-        raise KeyReused("this Idempotency-Key completed another checkout: use a new key for a new one")
-    return found.answer
+    if stored.request_hash != _hash(request):
+        raise KeyReused("this Idempotency-Key completed another checkout: use a new key for a new checkout")
+    return stored.answer
 
 
 def remember(session: Session, token_id: int, key: str, request: Mapping[str, Any], answer: str) -> None:
-    """Keep the body of the answer to a completed checkout for when its key comes again."""
+    """Store the response body of a completed checkout under its key."""
     session.add(AnsweredCheckout(token_id=token_id, key=key, request_hash=_hash(request), answer=answer))
 
 
@@ -171,7 +174,7 @@ def _record(session: Session, basket: Basket, decided: Quote, facts: _Facts, cur
     seated = {contract_id for contract_id, standing in facts.standings.items() if standing.place.attached}
     joined = {code.contract_id: code for code in reversed(codes.values()) if code.contract_id not in seated}
     contracts = sorted({code.contract_id for code in codes.values()})
-    with learners.welcomed_back(session, [facts.contracts[each] for each in contracts], learner.id):
+    with learners.recount_codes_after_return(session, [facts.contracts[each] for each in contracts], learner.id):
         learner_store.redeem(session, list(codes.values()), learner.id, RedemptionKind.ENROLL, order.reference)
         for contract_id, code in joined.items():
             learners.take_seat(session, facts.contracts[contract_id], learner.id, code, order.reference)
@@ -179,7 +182,7 @@ def _record(session: Session, basket: Basket, decided: Quote, facts: _Facts, cur
 
 
 def _lock_learner(session: Session, person: Person) -> None:
-    """Let other checkouts of the same person wait: by address, by LMS user id, and as the learner who is known."""
+    """Lock the person's checkouts: by address, by LMS user id, and by known learner."""
     transaction_lock(session, "checkout of", person.email.lower())
     if person.lms_user_id is not None:
         transaction_lock(session, "checkout of LMS user", person.lms_user_id)

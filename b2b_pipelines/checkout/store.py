@@ -1,4 +1,4 @@
-"""Queries for baskets: what is known of products, and the record of a completed checkout."""
+"""Queries for baskets: product facts, and the record of a completed checkout."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from b2b_pipelines.contracts.models import Contract, CourseRun, Product
 
 @dataclass(frozen=True, slots=True)
 class ProductFacts:
-    """A product as a learner meets it, and its course run."""
+    """A product from the learner's point of view, and its course run."""
 
     item: Item
     course_run_id: int
@@ -24,8 +24,10 @@ class ProductFacts:
 def products(
     session: Session, product_ids: Iterable[int], learner_id: int | None, organization_id: int | None, now: datetime
 ) -> Mapping[int, ProductFacts]:
-    """Those of the products that exist for callers bound to that organization, by id. They see no others, and none
-    without a contract."""
+    """Return those of the products that exist for the caller, by id.
+
+    A caller bound to an organization sees only products of that organization's contracts.
+    """
     enrolled = exists().where(Enrollment.course_run_id == CourseRun.id, Enrollment.learner_id == literal(learner_id))
     run_open = and_(
         func.coalesce(CourseRun.enrollment_start <= now, True), func.coalesce(CourseRun.enrollment_end >= now, True)
@@ -58,7 +60,7 @@ def contracts(session: Session, contract_ids: Iterable[int]) -> Sequence[Contrac
 
 
 def add_order(session: Session, order: CheckoutOrder, enrollments: Sequence[Mapping[str, Any]]) -> None:
-    """Record an order with its enrollments; afterwards it has its id."""
+    """Record an order with its enrollments. The order then has its id."""
     session.add(order)
     session.flush()
     session.execute(insert(Enrollment), [{**enrollment, "order_id": order.id} for enrollment in enrollments])

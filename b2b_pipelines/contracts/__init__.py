@@ -1,1 +1,1 @@
-"""Organizations, their contracts, the courseware a contract gives, and the learners attached to it."""
+"""Organizations, their contracts, each contract's courseware, and the attached learners."""

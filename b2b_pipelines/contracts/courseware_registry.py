@@ -1,7 +1,7 @@
-"""Registering the courses, runs and programs that contracts can be given.
+"""Register the courses, runs and programs that contracts can be given.
 
-What is read from JSON keeps the line it stood on, so that a refusal names it. Registering is all or nothing, and doing
-it again changes nothing.
+Entries read from JSON keep their line number, so that an error names it. Registering is all or nothing, and
+registering the same catalog again changes nothing.
 """
 
 import json
@@ -30,8 +30,10 @@ Entry = TypeVar("Entry")
 
 @dataclass(frozen=True, slots=True)
 class RunEntry:
-    """A run to be registered: its tag within the course, and whether contract runs are copied from it (None: as
-    it is now, and for a new run no)."""
+    """A run to register, with its tag within the course.
+
+    `is_source` marks the run that contract runs are copied from. None keeps the stored mark; for a new run it means no.
+    """
 
     run_tag: str
     is_source: bool | None
@@ -40,7 +42,10 @@ class RunEntry:
 
 @dataclass(frozen=True, slots=True)
 class CourseEntry:
-    """A course to be registered with its runs. `where` says where it was read, for refusals ("line 7: ")."""
+    """A course to register with its runs.
+
+    `where` is its place in the document for errors ("line 7: ").
+    """
 
     readable_id: str
     title: str
@@ -50,19 +55,19 @@ class CourseEntry:
 
 @dataclass(frozen=True, slots=True)
 class ProgramEntry:
-    """A program to be registered with its requirements tree."""
+    """A program to register with its requirements tree."""
 
     readable_id: str
     title: str
     requirements: dict[str, Any]
     where: str = ""
     places: Mapping[str, str] = field(default_factory=dict)
-    """where each required id was read"""
+    """The place of each required id in the document."""
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """What is to be registered together."""
+    """Courses and programs that are registered together."""
 
     courses: Sequence[CourseEntry] = ()
     programs: Sequence[ProgramEntry] = ()
@@ -73,6 +78,8 @@ class Catalog:
 
 @dataclass(slots=True)
 class Tally:
+    """Numbers of entries that one registration created, updated and left unchanged."""
+
     created: int = 0
     updated: int = 0
     unchanged: int = 0
@@ -80,7 +87,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What registering did, in numbers."""
+    """The result of a registration, in numbers."""
 
     courses: Tally = field(default_factory=Tally)
     runs: Tally = field(default_factory=Tally)
@@ -88,25 +95,36 @@ class Registration:
 
 
 def course(readable_id: str, title: str, runs: Iterable[str] = (), source_run: str | None = None) -> Catalog:
-    """One course as a catalog; the source run is one of its runs, named among them or not. Raises `InvalidInput`."""
+    """Return one course as a catalog. Raises `InvalidInput`.
+
+    `source_run` is one of the course's runs, whether `runs` lists it or not.
+    """
     tags = dict.fromkeys([*runs, *([source_run] if source_run else [])])
     entries = [{"run_tag": tag} | ({"is_source": tag == source_run} if source_run else {}) for tag in tags]
     return _Reader().catalog({"courses": [{"readable_id": readable_id, "title": title, "runs": entries}]})
 
 
 def program(readable_id: str, title: str, requires: Any, content: str = "") -> Catalog:
-    """One program as a catalog; `requires` is its requirements tree, read from `content` by `read_json` or made
-    otherwise. Raises `InvalidInput`."""
+    """Return one program as a catalog. Raises `InvalidInput`.
+
+    `requires` is the requirements tree. Pass the text it was read from as `content` when `read_json` made it.
+    """
     return _Reader(content).catalog({"programs": [{"readable_id": readable_id, "title": title, "requires": requires}]})
 
 
 def read_catalog(content: str) -> Catalog:
-    """The courses and programs of a JSON document. Raises `InvalidInput`, which names the offending line."""
+    """Return the courses and programs of a JSON document.
+
+    Raises `InvalidInput`, which names the offending line.
+    """
     return _Reader(content).catalog(read_json(content))
 
 
 def read_json(content: str) -> Any:
-    """A JSON document whose objects know where they stood. Raises `InvalidInput`, which names the offending line."""
+    """Return a JSON document whose objects keep their offset in the text.
+
+    Raises `InvalidInput`, which names the offending line.
+    """
     try:
         return _Decoder().decode(content)
     except json.JSONDecodeError as error:
@@ -116,9 +134,10 @@ def read_json(content: str) -> Any:
 
 
 def register(session: Session, catalog: Catalog, tick: Callable[[int], object] = lambda _: None) -> Registration:
-    """Make what is new and update what differs; nothing is ever taken away. `tick` is told how many more are done.
+    """Create new entries and update those that differ. Nothing is ever deleted.
 
-    Raises `InvalidInput` for a run that is another course's, a program that requires itself or what is not known.
+    `tick` receives the number of entries done since the last call. Raises `InvalidInput` for a run of another course, a
+    program that requires itself, and a program that requires an unknown course or program.
     """
     transaction_lock(session, "courseware", "registry")
     done = Registration()
@@ -134,13 +153,13 @@ def register(session: Session, catalog: Catalog, tick: Callable[[int], object] =
 
 
 class _Object(dict[str, Any]):
-    """A JSON object that knows at which character it began."""
+    """A JSON object with the offset of its first character."""
 
     offset: int | None = None
 
 
 class _Decoder(json.JSONDecoder):
-    """The standard decoder, in its Python form, which tells where an object begins."""
+    """The standard JSON decoder in its Python form, which reports where an object begins."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -156,7 +175,10 @@ class _Decoder(json.JSONDecoder):
 
 
 class _Reader:
-    """Turns a document into entries, checking every word of it. `content` is the text it was parsed from, if any."""
+    """Convert a document into entries and validate every value.
+
+    `content` is the text that the document was parsed from, if any.
+    """
 
     def __init__(self, content: str = "") -> None:
         self._content = content
@@ -196,7 +218,7 @@ class _Reader:
             self._refuse(fields, f"{tag!r} is not a run tag: write up to 100 characters without + and blanks")
         is_source = fields.get("is_source")
         if is_source is not None and not isinstance(is_source, bool):
-            self._refuse(fields, "is_source is true or false")
+            self._refuse(fields, "is_source must be true or false")
         return RunEntry(tag, is_source, self._where(fields))
 
     def _program(self, item: Any, parent: Any) -> ProgramEntry:
@@ -210,26 +232,29 @@ class _Reader:
         try:
             leaves = rules.leaves(tree)
         except InvalidInput as error:
-            self._refuse(self._culprit(tree) or fields, error.message)
+            self._refuse(self._invalid_node(tree) or fields, error.message)
         except RecursionError:
             self._refuse(fields, f"the requirements of {name} are nested too deeply")
         if not leaves:
             self._refuse(fields, f"{name} requires nothing")
         if not all(map(is_storable, leaves)):
-            self._refuse(fields, f"{name} requires what is no text")
+            self._refuse(fields, f"{name} requires an id that is not storable text")
         requirements = {"all_of": [tree]} if isinstance(tree, str) else tree
         root = tree if isinstance(tree, _Object) else fields
         places = {leaf: self._where(root, leaf) for leaf in leaves}
         return ProgramEntry(name, self._text(fields, "title"), requirements, self._where(fields), places)
 
-    def _culprit(self, node: Any) -> Any:
-        """The innermost object of a tree that is no requirement; None when it has none that says where it stood."""
+    def _invalid_node(self, node: Any) -> Any:
+        """Return the innermost object of a tree that is not a requirement.
+
+        Return None when no object with a known offset is invalid.
+        """
         if not isinstance(node, dict):
             return None
         for children in node.values():
             for child in children if isinstance(children, list) else ():
-                if (found := self._culprit(child)) is not None:
-                    return found
+                if (invalid := self._invalid_node(child)) is not None:
+                    return invalid
         try:
             rules.leaves(node)
         except InvalidInput:
@@ -238,28 +263,28 @@ class _Reader:
 
     def _object(self, item: Any, what: str, known: set[str], parent: Any) -> dict[str, Any]:
         if not isinstance(item, dict):
-            self._refuse(parent, f"{what} is written {{…}} with {', '.join(sorted(known))}, not {item!r:.60}")
+            self._refuse(parent, f"{what} must be an object {{…}} with {', '.join(sorted(known))}, not {item!r:.60}")
         if unknown := item.keys() - known:
-            self._refuse(item, f"{what} has no {', '.join(sorted(unknown))}: there are {', '.join(sorted(known))}")
+            self._refuse(item, f"{what} has no field {', '.join(sorted(unknown))}: use {', '.join(sorted(known))}")
         return dict(item) if not isinstance(item, _Object) else item
 
     def _list(self, fields: dict[str, Any], key: str) -> list[Any]:
-        found = fields.get(key, [])
-        if not isinstance(found, list):
-            self._refuse(fields, f"{key} is a list")
-        return list(found)
+        items = fields.get(key, [])
+        if not isinstance(items, list):
+            self._refuse(fields, f"{key} must be a list")
+        return list(items)
 
     def _text(self, fields: dict[str, Any], key: str) -> str:
-        found = fields.get(key)
-        if not isinstance(found, str) or not found.strip() or not is_storable(found):
-            self._refuse(fields, f"{key} is missing or is no text")
-        return str(found)
+        value = fields.get(key)
+        if not isinstance(value, str) or not value.strip() or not is_storable(value):
+            self._refuse(fields, f"{key} is missing or is not text")
+        return str(value)
 
     def _refuse(self, place: Any, reason: str) -> NoReturn:
         raise InvalidInput(f"{self._where(place)}{reason}")
 
     def _where(self, place: Any, word: str | None = None) -> str:
-        """`line 7: ` for an object of the document, or for a word behind its beginning."""
+        """Return `line 7: ` for an object of the document, or for a word after its beginning."""
         offset = getattr(place, "offset", None)
         if offset is None:
             return ""
@@ -291,26 +316,26 @@ def _register_runs(session: Session, courses: Sequence[CourseEntry], tally: Tall
         "tags": [run.run_tag for _, run in runs.values()],
         "sources": [run.is_source for _, run in runs.values()],
     }
-    strangers = session.execute(
+    runs_elsewhere = session.execute(
         text("""
         SELECT run.courseware_id, course.readable_id
-        FROM unnest(CAST(:ids AS text[]), CAST(:courses AS text[])) AS said (id, course)
-        JOIN course_run run ON run.courseware_id = said.id
-        JOIN course ON course.id = run.course_id AND course.readable_id <> said.course
+        FROM unnest(CAST(:ids AS text[]), CAST(:courses AS text[])) AS entry (id, course)
+        JOIN course_run run ON run.courseware_id = entry.id
+        JOIN course ON course.id = run.course_id AND course.readable_id <> entry.course
         """),
         given,
     )
-    for stranger in strangers:
-        where = runs[stranger.courseware_id][1].where
-        raise InvalidInput(f"{where}the run {stranger.courseware_id} belongs to the course {stranger.readable_id}")
+    for other in runs_elsewhere:
+        where = runs[other.courseware_id][1].where
+        raise InvalidInput(f"{where}the run {other.courseware_id} belongs to the course {other.readable_id}")
     written = session.execute(
         text("""
         INSERT INTO course_run (courseware_id, course_id, run_tag, title, is_source)
-        SELECT said.id, course.id, said.tag, course.title, coalesce(said.source, false)
+        SELECT entry.id, course.id, entry.tag, course.title, coalesce(entry.source, false)
         FROM unnest(CAST(:ids AS text[]), CAST(:courses AS text[]), CAST(:tags AS text[]), CAST(:sources AS boolean[]))
-                 WITH ORDINALITY AS said (id, course, tag, source, place)
-        JOIN course ON course.readable_id = said.course
-        ORDER BY said.place
+                 WITH ORDINALITY AS entry (id, course, tag, source, place)
+        JOIN course ON course.readable_id = entry.course
+        ORDER BY entry.place
         ON CONFLICT (courseware_id) DO NOTHING
         RETURNING true
         """),
@@ -319,16 +344,16 @@ def _register_runs(session: Session, courses: Sequence[CourseEntry], tally: Tall
     created = len(written.all())
     marked = session.execute(
         text("""
-        WITH said AS (
+        WITH entry AS (
             SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:courses AS text[]), CAST(:sources AS boolean[]))
-                         AS said (id, course, source)
+                         AS entry (id, course, source)
         ), resourced AS (
-            SELECT course.id FROM said JOIN course ON course.readable_id = said.course WHERE said.source
+            SELECT course.id FROM entry JOIN course ON course.readable_id = entry.course WHERE entry.source
         )
         UPDATE course_run SET is_source = NOT course_run.is_source
-        FROM course_run AS run LEFT JOIN said ON said.id = run.courseware_id
-        WHERE run.id = course_run.id AND (run.course_id IN (SELECT id FROM resourced) OR said.id IS NOT NULL)
-          AND run.is_source <> coalesce(said.source, run.is_source AND run.course_id NOT IN (SELECT id FROM resourced))
+        FROM course_run AS run LEFT JOIN entry ON entry.id = run.courseware_id
+        WHERE run.id = course_run.id AND (run.course_id IN (SELECT id FROM resourced) OR entry.id IS NOT NULL)
+          AND run.is_source <> coalesce(entry.source, run.is_source AND run.course_id NOT IN (SELECT id FROM resourced))
         RETURNING course_run.id
         """),
         given,
@@ -340,13 +365,13 @@ def _register_runs(session: Session, courses: Sequence[CourseEntry], tally: Tall
 
 
 def _check_requirements(session: Session, programs: Sequence[ProgramEntry]) -> None:
-    """Raise `InvalidInput` unless everything that the programs require is known, and no program requires itself."""
+    """Raise `InvalidInput` for a program that requires itself or an unknown course or program."""
     trees = {
         row.readable_id: row.requirements for row in session.execute(select(Program.readable_id, Program.requirements))
     }
     trees |= {entry.readable_id: entry.requirements for entry in programs}
-    wanted = {leaf for entry in programs for leaf in entry.places}
-    known = set(session.scalars(select(Course.readable_id).where(Course.readable_id.in_(wanted)))) | trees.keys()
+    required = {leaf for entry in programs for leaf in entry.places}
+    known = set(session.scalars(select(Course.readable_id).where(Course.readable_id.in_(required)))) | trees.keys()
     for entry in programs:
         for leaf, where in entry.places.items():
             if leaf not in known:
@@ -364,7 +389,7 @@ def _register_programs(session: Session, programs: Sequence[ProgramEntry], tally
         text("""
         INSERT INTO program (readable_id, title, requirements)
         SELECT name, title, CAST(tree AS jsonb)
-        FROM unnest(CAST(:names AS text[]), CAST(:titles AS text[]), CAST(:trees AS text[])) AS said (name, title, tree)
+        FROM unnest(CAST(:names AS text[]), CAST(:titles AS text[]), CAST(:trees AS text[])) AS entry (name, title, tree)
         ON CONFLICT (readable_id) DO UPDATE SET title = excluded.title, requirements = excluded.requirements
             WHERE (program.title, program.requirements) IS DISTINCT FROM (excluded.title, excluded.requirements)
         RETURNING xmax = 0
@@ -379,7 +404,7 @@ def _register_programs(session: Session, programs: Sequence[ProgramEntry], tally
 
 
 def _count(tally: Tally, given: int, written: Sequence[bool]) -> None:
-    """Add up: `written` says of every row that was written whether it is new."""
+    """Add to the tally. `written` has one value for each written row: whether the row is new."""
     tally.created += sum(written)
     tally.updated += len(written) - sum(written)
     tally.unchanged += given - len(written)

@@ -1,4 +1,7 @@
-"""Courses whose runs end before their contract does: dates of runs never follow a contract's new dates."""
+"""Find courses whose runs end before their contract.
+
+A contract's new dates never move its runs.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,8 +16,8 @@ from b2b_pipelines.contracts.models import Contract, CourseRun
 def runs_ending_early(session: Session, contracts: Sequence[Contract]) -> Mapping[str, list[str]]:
     """Return the courseware ids of runs that end before their contract, by contract slug.
 
-    Of several runs of a course only the one that ends last counts: after `--rerun` the course is served to the end. An
-    inactive contract has none, and neither has a contract whose runs all reach its end.
+    Only the run of a course that ends last counts: after `--rerun` the course is served to the end. Inactive contracts
+    and contracts whose runs all reach the end are absent.
     """
     active = {contract.id: contract for contract in contracts if contract.active}
     last_of_each_course = (
@@ -32,7 +35,7 @@ def runs_ending_early(session: Session, contracts: Sequence[Contract]) -> Mappin
 
 
 def early_note(slug: str, runs: Sequence[str]) -> str:
-    """Return the sentence that tells of these runs and what to do."""
+    """Return a sentence that names the number of these runs and the command to run."""
     subject = "1 run ends" if len(runs) == 1 else f"{len(runs)} runs end"
     return (
         f"{subject} before the contract {slug} does, because dates of runs are never changed: "

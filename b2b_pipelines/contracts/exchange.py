@@ -1,4 +1,7 @@
-"""A contract as a document: its terms and its courseware, to be made anew elsewhere. Runs, codes and learners stay."""
+"""Export a contract's terms and courseware as a document, and import it elsewhere.
+
+Runs, codes and learners are not part of the document.
+"""
 
 import json
 from datetime import date, datetime
@@ -24,12 +27,12 @@ class _Part(BaseModel):
     @classmethod
     def _is_storable(cls, value: Any) -> Any:
         if isinstance(value, str) and not is_storable(value):
-            raise ValueError("holds the character NUL or half a character")
+            raise ValueError("contains the character NUL or a lone surrogate")
         return value
 
 
 class OrganizationPart(_Part):
-    """Whose contract it is: an existing organization with that key, or a new one."""
+    """The contract's organization: an existing one with that key, or a new one."""
 
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
     org_key: str = Field(pattern=f"^{rules.ORG_KEY.pattern}$")
@@ -38,7 +41,10 @@ class OrganizationPart(_Part):
 
 
 class ContractPart(_Part):
-    """The terms. `start` and `end` are inclusive days, `price` is in major units."""
+    """The terms of the contract.
+
+    `start` and `end` are inclusive days, `price` is in major units.
+    """
 
     slug: str = Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=255)
     name: str = Field(min_length=1, max_length=255)
@@ -58,7 +64,7 @@ class ContractPart(_Part):
 
 
 class CoursewarePart(_Part):
-    """What the contract was given, and whether runs were made of it."""
+    """Courseware of the contract, and whether runs were created for it."""
 
     readable_id: str
     create_runs: bool = True
@@ -73,9 +79,9 @@ class Document(_Part):
     courseware: list[CoursewarePart] = Field(default_factory=list)
 
 
-def export(session: Session, said: str) -> Document:
-    """The contract of that id or slug as a document. Raises `NotFound`."""
-    contract = store.contract(session, said)
+def export(session: Session, reference: str) -> Document:
+    """Return the contract with that id or slug as a document. Raises `NotFound`."""
+    contract = store.contract(session, reference)
     organization = contract.organization
     return Document(
         organization=OrganizationPart(
@@ -102,15 +108,18 @@ def export(session: Session, said: str) -> Document:
 
 
 def read(content: str) -> Document:
-    """The document that a text holds. Raises `InvalidInput`, which names the field or the line."""
+    """Return the document that a text holds.
+
+    Raises `InvalidInput`, which names the field or the line.
+    """
     try:
-        found: Any = json.loads(content)
+        document: Any = json.loads(content)
     except json.JSONDecodeError as error:
         raise InvalidInput(f"line {error.lineno}: not JSON: {error.msg}") from None
     except RecursionError:
         raise InvalidInput("this JSON is nested too deeply") from None
     try:
-        return Document.model_validate(found)
+        return Document.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the document"
@@ -118,39 +127,39 @@ def read(content: str) -> Document:
 
 
 def make(session: Session, document: Document, now: datetime) -> tuple[Contract, CoursewareChange]:
-    """Make the contract of a document, with its organization when there is none, and its runs anew.
+    """Create the contract of a document with new runs, and its organization if it is new.
 
-    Raises `InvalidInput` when its slug is a number, `Conflict` when it is taken or its organization is another here,
-    and whatever creating a contract and giving it courseware raise. The codes are the caller's to make.
+    The caller creates the codes. Raises `InvalidInput` when the slug is a number, `Conflict` when the slug is taken or
+    the organization differs from the stored one, and every error of creating a contract and giving it courseware.
     """
-    said = document.contract
+    part = document.contract
     service.lock_names(session)
     organization = _organization(session, document.organization)
     terms = ContractPatch(
-        description=said.description,
-        starts_on=said.start,
-        ends_on=said.end,
-        max_learners=said.max_learners,
-        price=said.price,
-        sheet_url=said.sheet_url,
-        sheet_tab=said.sheet_tab,
+        description=part.description,
+        starts_on=part.start,
+        ends_on=part.end,
+        max_learners=part.max_learners,
+        price=part.price,
+        sheet_url=part.sheet_url,
+        sheet_tab=part.sheet_tab,
     )
-    if said.slug.isdecimal():
+    if part.slug.isdecimal():
         raise InvalidInput(
-            f"contract.slug: {said.slug} would be taken for the id of another contract: use another slug"
+            f"contract.slug: {part.slug} is a number, which would be read as a contract's id: use another slug"
         )
-    if said.slug in store.slugs_like(session, Contract, said.slug):
-        raise Conflict(f"there is a contract {said.slug} already: nothing was imported")
+    if part.slug in store.slugs_like(session, Contract, part.slug):
+        raise Conflict(f"the contract {part.slug} exists already: nothing was imported")
     contract = service.create_contract(
         session,
         document.organization.name,
-        said.name,
-        said.integration_type,
+        part.name,
+        part.integration_type,
         terms,
         create_organization=organization is None,
         org_key=document.organization.org_key,
     )
-    contract.slug = said.slug
+    contract.slug = part.slug
     if organization is None:
         contract.organization.org_key_prefix = document.organization.org_key_prefix
         contract.organization.description = document.organization.description
@@ -162,19 +171,19 @@ def make(session: Session, document: Document, now: datetime) -> tuple[Contract,
         change.skipped.extend(given.skipped)
         change.without_source.extend(given.without_source)
         change.guessed_source.extend(given.guessed_source)
-    if not said.active:
+    if not part.active:
         service.change_terms(session, contract, ContractPatch(active=False))
     return contract, change
 
 
-def _organization(session: Session, said: OrganizationPart) -> Organization | None:
-    """The organization with that key, which must have that name; None when neither is taken."""
-    for name in (said.org_key, said.name):
+def _organization(session: Session, part: OrganizationPart) -> Organization | None:
+    """Return the organization with that key and name; None when neither is taken."""
+    for name in (part.org_key, part.name):
         found = store.organization(session, name)
-        if found is not None and (found.org_key, found.name) != (said.org_key, said.name):
+        if found is not None and (found.org_key, found.name) != (part.org_key, part.name):
             raise Conflict(
-                f"the organization {found.name!r} with the key {found.org_key} is here, and the file says "
-                f"{said.name!r} with the key {said.org_key}: make them agree"
+                f"the organization {found.name!r} exists with the key {found.org_key}, but the file has "
+                f"{part.name!r} with the key {part.org_key}: correct the file"
             )
         if found is not None:
             return found
@@ -182,8 +191,11 @@ def _organization(session: Session, said: OrganizationPart) -> Organization | No
 
 
 def _given(session: Session, contract: Contract) -> list[CoursewarePart]:
-    """What was linked; a course or program none of whose courses has a run of the contract was linked without runs. Of
-    a program that the contract has in part, when a course of it was taken away, those courses that it has are given."""
+    """Return the courseware of a contract as the document lists it.
+
+    A course or program without any run in the contract was linked without runs. When the contract has only some courses
+    of a program, because others were removed, the document lists those courses instead of the program.
+    """
     linked = store.linked(session, contract)
     runs = store.runs_of_contract(session, contract.id)
     held = {run.course_id for run in runs}

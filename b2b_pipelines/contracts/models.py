@@ -1,4 +1,4 @@
-"""Tables: organizations, contracts, learners, courses and programs, contract runs and their products."""
+"""Tables: organizations, contracts, learners, courses, programs, contract runs, products."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -12,7 +12,10 @@ from b2b_pipelines.db.base import Base
 
 
 class Organization(Base):
-    """A customer. `slug` is made from the name at creation and never changed; `org_key` goes into edX course keys."""
+    """A customer.
+
+    `slug` is made from the name at creation and never changes; `org_key` is part of edX course keys.
+    """
 
     __tablename__ = "organization"
 
@@ -25,16 +28,18 @@ class Organization(Base):
 
 
 class Contract(Base):
-    """What an organization bought. `slug` is fixed at creation: it is the key of the Dagster partition.
+    """A contract of an organization.
 
-    `starts_on` and `ends_on` are inclusive days (UTC). `max_learners` of None is no cap (0 is stored as
-    None), `price` of None or 0 is free.
+    `slug` is fixed at creation because it is the key of the Dagster partition.
 
-    `sheet_tab` is a tab's title, or its index from 0; None: no tab was named (the `gid=` of the URL may name one).
+    `starts_on` and `ends_on` are inclusive days (UTC). `max_learners` of None means no cap (0 is stored as None),
+    `price` of None or 0 means free.
 
-    `revision` grows by one at every change that can matter downstream, and `change_id` is then the id of the
-    transaction that made it, so that a reader can tell what was committed since its last look. The assets note in
-    `materialized_revision` the revision up to which they brought runs and codes in line.
+    `sheet_tab` is a tab's title, or its index from 0. None: no tab was named (the `gid=` of the URL may name one).
+
+    `revision` grows by one with every change that can matter downstream. `change_id` is the id of the transaction that
+    made the change, so that a reader can find the changes committed since its last read. `materialized_revision` is the
+    revision up to which the assets have updated runs and codes.
     """
 
     __tablename__ = "contract"
@@ -69,18 +74,23 @@ class Contract(Base):
 
     @property
     def cap(self) -> int | None:
-        """How many learners there is room for; None is no limit."""
+        """Return the number of seats; None means no limit."""
         return self.max_learners or None
 
     @property
     def requires_codes(self) -> bool:
-        """Learners need an enrollment code: the contract is `non-sso`, or it costs something."""
+        """Return whether learners need an enrollment code.
+
+        They do when the contract is `non-sso` or has a price.
+        """
         return self.integration_type == IntegrationType.NON_SSO or bool(self.price)
 
 
 class Learner(Base):
-    """A person. The e-mail address is kept as given and compared without case. A known `lms_user_id` identifies the
-    learner, whatever the address."""
+    """A person. The e-mail address is stored as given and compared without case.
+
+    A known `lms_user_id` identifies the learner, independent of the address.
+    """
 
     __tablename__ = "learner"
     __table_args__ = (
@@ -95,8 +105,10 @@ class Learner(Base):
 
 
 class LearnerConflict(Base):
-    """Two learners who may be one person: a request gave the LMS user id of `learner_id` and the address of
-    `other_learner_id`. Kept until a person decides; nothing is merged."""
+    """Two learners who may be one person, stored until a person decides. Nothing is merged.
+
+    A request gave the LMS user id of `learner_id` together with the address of `other_learner_id`.
+    """
 
     __tablename__ = "learner_conflict"
 
@@ -109,7 +121,7 @@ class LearnerConflict(Base):
 
 
 class ContractLearner(Base):
-    """A learner who is attached to a contract: takes a seat. `how` is `code`, `sso` or `manual`."""
+    """A seat: a learner who is attached to a contract. `how` is `code`, `sso` or `manual`."""
 
     __tablename__ = "contract_learner"
     __table_args__ = (UniqueConstraint("contract_id", "learner_id"),)
@@ -132,8 +144,10 @@ class Course(Base):
 
 
 class Program(Base):
-    """A program. `requirements` is its tree: a node is a readable id, `{"all_of": […]}` or
-    `{"min_number_of": N, "of": […]}`; it names courses and other programs and has no cycle."""
+    """A program. `requirements` is its tree of courses and other programs, without cycles.
+
+    A node is a readable id, `{"all_of": […]}` or `{"min_number_of": N, "of": […]}`.
+    """
 
     __tablename__ = "program"
 
@@ -144,7 +158,7 @@ class Program(Base):
 
 
 class ContractCourseware(Base):
-    """What was given to a contract: the readable id of a course or program, or the courseware id of a run."""
+    """Courseware of a contract: the readable id of a course or program, or the id of a run."""
 
     __tablename__ = "contract_courseware"
     __table_args__ = (UniqueConstraint("contract_id", "readable_id"),)
@@ -155,10 +169,12 @@ class ContractCourseware(Base):
 
 
 class CourseRun(Base):
-    """A run of a course. With a contract it is a contract run, open to that contract's learners only.
+    """A run of a course.
 
-    `source_run_id` names the run that edX is asked to copy; a run that has one never serves as a source itself.
-    `released_from_id` names the contract that last had the run and gave it up at `released_at`.
+    With a contract it is a contract run, open to that contract's learners only.
+
+    `source_run_id` is the run that edX is asked to copy; a run that has one is never a source itself.
+    `released_from_id` is the contract that last had the run and gave it up at `released_at`.
     """
 
     __tablename__ = "course_run"
@@ -184,7 +200,10 @@ class CourseRun(Base):
 
 
 class Product(Base):
-    """What is sold of a course run: at most one active product a run. `description` is the run's courseware id."""
+    """The product of a course run: at most one is active for each run.
+
+    `description` is the run's courseware id.
+    """
 
     __tablename__ = "product"
     __table_args__ = (

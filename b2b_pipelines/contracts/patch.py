@@ -1,4 +1,7 @@
-"""A change to a contract's terms: each field is a new value, None to empty it, or `UNSET` to keep it."""
+"""Changes to a contract's terms.
+
+Each field is a new value, None to empty it, or `UNSET` to keep it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -36,7 +39,9 @@ def chosen(new: Value | Unset, current: Value) -> Value:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractPatch:
-    """New terms of a contract. `price` is in major units; a cap of 0 means no cap and becomes None.
+    """New terms of a contract.
+
+    `price` is in major units; a cap of 0 means no cap and becomes None.
 
     Raises `InvalidInput` for a value that a contract cannot have.
     """
@@ -62,9 +67,9 @@ class ContractPatch:
 
     @property
     def values(self) -> Mapping[str, Any]:
-        """The fields that the patch sets, with their values."""
-        found = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return {name: value for name, value in found if value is not UNSET}
+        """Return the fields that the patch sets, with their values."""
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {name: value for name, value in values if value is not UNSET}
 
     @property
     def names_a_sheet(self) -> bool:

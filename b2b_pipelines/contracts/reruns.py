@@ -1,8 +1,8 @@
-"""Making contract runs in edX: clones of the source runs, with the contract's times.
+"""Create contract runs in edX: clones of the source runs, with the contract's dates.
 
 Every run keeps its own state (`pending`, `created`, `failed` with the error), written as soon as Studio has answered.
-`created` means that the clone and the change of its times both succeeded. A failed run is tried again the next time;
-nothing that the database holds is undone by it.
+`created` means that the clone and the change of its dates both succeeded. The next call retries a failed run. A failure
+rolls back nothing in the database.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,10 @@ ONCE = Patience(attempts=1)
 
 @dataclass(frozen=True, slots=True)
 class RerunReport:
-    """What came of a contract's runs that edX did not have: courseware ids, and why those that failed did."""
+    """Results for a contract's runs that edX did not have.
+
+    The values are courseware ids, with the error of each failed one.
+    """
 
     created: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
@@ -33,7 +36,7 @@ class RerunReport:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A contract run that edX does not have yet, and what Studio is asked for it."""
+    """A contract run that edX does not have yet, and the request for Studio."""
 
     id: int
     courseware_id: str
@@ -41,22 +44,22 @@ class Waiting:
 
 
 def ask_for_reruns(database: Database, studio: Studio | None, slug: str) -> RerunReport:
-    """Ask Studio for every run of the contract that is `pending` or `failed`. Without a Studio they stay as they are.
+    """Ask Studio for every run of the contract that is `pending` or `failed`.
 
-    One run's failure leaves the others. Once Studio is found to be down, the rest is tried once each. Raises
-    `NotFound` for an unknown contract, and nothing that Studio does.
+    Without Studio the runs keep their state. A failed run does not stop the others. Once Studio is found to be down,
+    each remaining run is tried once. Raises `NotFound` for an unknown contract; errors of Studio are in the report.
     """
     with database.session() as session:
-        wanted = waiting(session, store.contract(session, slug).id)
-    return ask(database, studio, wanted)
+        runs = waiting(session, store.contract(session, slug).id)
+    return ask(database, studio, runs)
 
 
-def ask(database: Database, studio: Studio | None, wanted: Sequence[Waiting]) -> RerunReport:
-    """Ask Studio for these runs and note each answer, as `ask_for_reruns` does."""
+def ask(database: Database, studio: Studio | None, runs: Sequence[Waiting]) -> RerunReport:
+    """Ask Studio for these runs and store each answer, as `ask_for_reruns` does."""
     if studio is None:
-        return RerunReport(pending=[run.courseware_id for run in wanted])
+        return RerunReport(pending=[run.courseware_id for run in runs])
     report, patience = RerunReport(), None
-    for run in wanted:
+    for run in runs:
         error = _ask(studio, run.request, patience)
         if isinstance(error, VendorUnavailable):
             patience = ONCE
@@ -70,7 +73,7 @@ def ask(database: Database, studio: Studio | None, wanted: Sequence[Waiting]) ->
 
 
 def contracts_waiting(session: Session) -> Sequence[str]:
-    """The slugs of contracts with a run that edX was not asked for yet, or refused."""
+    """Return the slugs of contracts with a run that is `pending` or `failed` in edX."""
     return session.scalars(
         select(Contract.slug)
         .join(CourseRun, CourseRun.contract_id == Contract.id)
@@ -81,7 +84,7 @@ def contracts_waiting(session: Session) -> Sequence[str]:
 
 
 def waiting(session: Session, contract_id: int) -> Sequence[Waiting]:
-    """Return the runs of a contract that edX was not asked for yet, or refused."""
+    """Return the runs of a contract that are `pending` or `failed` in edX."""
     source = aliased(CourseRun)
     rows = session.execute(
         select(CourseRun, source.courseware_id)
@@ -105,7 +108,7 @@ def _request(run: CourseRun, source: str) -> RunRequest:
 
 
 def _ask(studio: Studio, request: RunRequest, patience: Patience | None) -> B2BError | None:
-    """Return why the run is not in edX as asked; None when it is."""
+    """Return the error when Studio did not create the run as requested; None when it did."""
     try:
         studio.make_run(request, patience=patience)
     except B2BError as error:

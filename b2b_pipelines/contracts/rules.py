@@ -1,4 +1,7 @@
-"""What contracts decide: their keys and days, which run a course gets, which courses a program means. Pure."""
+"""Decide on contracts: keys, days, the source run of a course, the courses of a program.
+
+Pure.
+"""
 
 import re
 import unicodedata
@@ -20,14 +23,14 @@ SOURCE_TAG = "SOURCE"
 
 
 class IntegrationType(StrEnum):
-    """How an organization's learners get in: by their organization's sign-on, or with enrollment codes."""
+    """How an organization's learners join: with its sign-on, or with enrollment codes."""
 
     SSO = "sso"
     NON_SSO = "non-sso"
 
 
 class EdxState(StrEnum):
-    """Where a contract run stands in edX: not asked for yet, there, or refused with an error."""
+    """State of a contract run in edX: not asked for yet, created, or refused with an error."""
 
     PENDING = "pending"
     CREATED = "created"
@@ -36,7 +39,10 @@ class EdxState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunDates:
-    """When a contract run is open: start and end of both teaching and enrolling. UTC; None is open-ended."""
+    """Start and end of a contract run, for teaching and for enrolling.
+
+    UTC; an end of None is open-ended.
+    """
 
     start: datetime
     end: datetime | None
@@ -44,41 +50,48 @@ class RunDates:
 
 @dataclass(frozen=True, slots=True)
 class SourceRun:
-    """A run that a contract run can be made from, and whether it had to be guessed."""
+    """The run that a contract run is copied from, and whether it was guessed."""
 
     id: int
     guessed: bool = False
 
 
 def slug_from(name: str, otherwise: str) -> str:
-    """A name as it may stand in a URL: ASCII letters and digits in lower case, hyphens between; made from `otherwise`,
-    an org key or a slug, when the name has none of them."""
-    for words in (name, otherwise):
-        plain = unicodedata.normalize("NFKD", words).encode("ascii", "ignore").decode().lower()
+    """Return a name as a slug: lower-case ASCII letters and digits, with hyphens between them.
+
+    `otherwise`, an org key or a slug, is used when the name has no such letter or digit.
+    """
+    for text in (name, otherwise):
+        plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
         if slug := re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:240].strip("-"):
             return slug
     raise InvalidInput(f"the name {name!r} has no Latin letter or digit to make a slug from: use a name that has")
 
 
 def contract_slug_from(name: str, otherwise: str) -> str:
-    """A contract's name as a slug. Contracts are named by slug or id: a number gets a word before it, or it would be
-    taken for another contract's id."""
+    """Return a contract's name as a slug. A name that is a number gets `contract-` before it.
+
+    Contracts are referenced by slug or id, so a number would be taken for the id of another contract.
+    """
     slug = slug_from(name, otherwise)
     return f"contract-{slug}" if slug.isdecimal() else slug
 
 
-def unique_slug(wanted: str, taken: Iterable[str]) -> str:
-    """`wanted`, or with `-2`, `-3`, … behind it when it is taken."""
+def unique_slug(slug: str, taken: Iterable[str]) -> str:
+    """Return the slug, with `-2`, `-3`, … after it when it is taken."""
     used = set(taken)
-    number, slug = 1, wanted
-    while slug in used:
+    number, candidate = 1, slug
+    while candidate in used:
         number += 1
-        slug = f"{wanted}-{number}"
-    return slug
+        candidate = f"{slug}-{number}"
+    return candidate
 
 
 def org_key_from(name: str) -> str:
-    """The letters and digits of an organization's name in upper case, cut to 30. Raises `InvalidInput` without any."""
+    """Return the letters and digits of an organization's name in upper case, at most 30.
+
+    Raises `InvalidInput` when the name has none.
+    """
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     key = re.sub(r"[^A-Za-z0-9]", "", plain).upper()[:30]
     if not key:
@@ -86,25 +99,31 @@ def org_key_from(name: str) -> str:
     return key
 
 
-def integration_type(said: str) -> IntegrationType:
-    """The integration type that a word means; `managed` and `auto` are `sso`, `code` is `non-sso`."""
+def integration_type(name: str) -> IntegrationType:
+    """Return the integration type of that name. Raises `InvalidInput`.
+
+    `managed` and `auto` mean `sso`, `code` means `non-sso`.
+    """
     meanings = {"managed": IntegrationType.SSO, "auto": IntegrationType.SSO, "code": IntegrationType.NON_SSO}
-    word = said.strip().lower()
+    word = name.strip().lower()
     try:
         return meanings.get(word) or IntegrationType(word)
     except ValueError:
         raise InvalidInput(
-            f"{said!r} is no integration type: use sso (also managed, auto) or non-sso (also code)"
+            f"{name!r} is not an integration type: use sso (also managed, auto) or non-sso (also code)"
         ) from None
 
 
 def is_open(active: bool, starts_on: date | None, ends_on: date | None, day: date) -> bool:
-    """Whether learners can join on that day. Both days count as open."""
+    """Return whether learners can join on that day. The first and the last day are included."""
     return active and (starts_on is None or starts_on <= day) and (ends_on is None or day <= ends_on)
 
 
 def run_dates(starts_on: date | None, ends_on: date | None, now: datetime) -> RunDates:
-    """A contract run opens with its contract's first day, or now, and closes with the last second of its last."""
+    """Return the dates of a contract run.
+
+    It starts with the contract's first day (or now) and ends with the last second of the contract's last day.
+    """
     start = now if starts_on is None else datetime.combine(starts_on, time.min, UTC)
     end = None if ends_on is None else datetime.combine(ends_on, time(23, 59, 59), UTC)
     return RunDates(start, end)
@@ -118,7 +137,10 @@ def ends_early(run_end: datetime | None, ends_on: date | None) -> bool:
 
 
 def run_tag(year: int, contract_id: int, taken: Iterable[str]) -> str:
-    """`<year>_C<contract>`, for a further run of the same course `<year>_C<contract>_2`, `_3`, … counted as numbers."""
+    """Return the run tag `<year>_C<contract>`.
+
+    Further runs of a course get `_2`, `_3`, … compared as numbers.
+    """
     first = f"{year}_C{contract_id}"
     numbers = [_number_behind(first, tag) for tag in taken if tag == first or tag.startswith(f"{first}_")]
     return f"{first}_{max(numbers) + 1}" if numbers else first
@@ -130,7 +152,7 @@ def _number_behind(first: str, tag: str) -> int:
 
 
 def courseware_id(prefix: str, org_key: str, course_id: str, tag: str) -> str:
-    """The edX key of a contract run: the organization's own, the course's number, the run tag."""
+    """Return the edX key of a contract run: the organization's key, course number and run tag."""
     match = COURSE_ID.fullmatch(course_id)
     if match is None:
         raise InvalidInput(f"{course_id!r} is not a course id such as course-v1:ORG+NUMBER")
@@ -138,8 +160,12 @@ def courseware_id(prefix: str, org_key: str, course_id: str, tag: str) -> str:
 
 
 def source_run(runs: Iterable[tuple[int, str, bool]]) -> SourceRun | None:
-    """The run to copy, of a course's `(id, run tag, is source)`: the one marked, else the one tagged `SOURCE`, else,
-    as a guess, the first by id. None when there is no run."""
+    """Return the run to copy, given a course's `(id, run tag, is source)`.
+
+    None without any run.
+
+    The marked run comes first, then the run tagged `SOURCE`, then, as a guess, the run with the lowest id.
+    """
     ordered = sorted(runs)
     for chosen in (
         next((run for run, _, marked in ordered if marked), None),
@@ -151,7 +177,10 @@ def source_run(runs: Iterable[tuple[int, str, bool]]) -> SourceRun | None:
 
 
 def leaves(node: Any) -> list[str]:
-    """The readable ids in a requirements tree, in order, each once. Raises `InvalidInput` for a malformed node."""
+    """Return the distinct readable ids in a requirements tree, in order.
+
+    Raises `InvalidInput` for a malformed node.
+    """
     match node:
         case str() if COURSE_ID.fullmatch(node) or PROGRAM_ID.fullmatch(node):
             return [node]
@@ -162,18 +191,19 @@ def leaves(node: Any) -> list[str]:
                 raise InvalidInput(f"min_number_of {number} does not fit {len(children)} choices")
         case _:
             raise InvalidInput(
-                f"{node!r} is no requirement: write a course's or program's id, "
+                f"{node!r} is not a requirement: write a course's or program's id, "
                 '{"all_of": […]} or {"min_number_of": N, "of": […]}'
             )
     return list(dict.fromkeys(leaf for child in children for leaf in leaves(child)))
 
 
 def courses_of(program: str, requirements: Mapping[str, Any]) -> list[str]:
-    """The course ids that a program means, electives and nested programs included, each once, in the tree's order.
+    """Return the distinct course ids of a program, in the tree's order.
 
-    `requirements` maps program ids to their trees. Raises `Refused` for a cycle or a program that is not known.
+    Electives and nested programs are included. `requirements` maps program ids to their trees. Raises `Refused` for a
+    cycle or an unknown program.
     """
-    found: dict[str, None] = {}
+    courses: dict[str, None] = {}
 
     def visit(name: str, path: tuple[str, ...]) -> None:
         if name in path:
@@ -184,15 +214,15 @@ def courses_of(program: str, requirements: Mapping[str, Any]) -> list[str]:
             if leaf.startswith("program-v1:"):
                 visit(leaf, (*path, name))
             else:
-                found.setdefault(leaf)
+                courses.setdefault(leaf)
 
     visit(program, ())
-    return list(found)
+    return list(courses)
 
 
 GOOGLE_HOST = re.compile(r"(?:[a-z0-9-]+\.)*google\.com")
 OWN_HOST = re.compile(r"localhost|127(?:\.\d+){3}|\[::1\]|[a-z0-9_-]+")
-"""A stand-in's: this machine, or a name without a dot."""
+"""Hosts of stand-ins: this machine, or a name without a dot."""
 SHEET_PATH = re.compile(r"(?:/[^?#]*)?/spreadsheets/(?:u/\d+/)?d/(?P<id>[A-Za-z0-9_-]{10,})(?:/.*)?")
 SHEET_KEY = re.compile(r"(?:^|&)(?:key|id)=(?P<id>[A-Za-z0-9_-]{10,})(?:&|$)")
 SHEET_ID = re.compile(r"[A-Za-z0-9_-]{10,}")
@@ -210,8 +240,8 @@ OFFICE_FILE = (
 def spreadsheet_id(address: str) -> str:
     """Return the id of the Google Sheet that a URL or a bare id names.
 
-    URLs may lack `https://`, and may be `/spreadsheets/d/<id>/…`, `…?key=<id>` or `drive.google.com/open?id=<id>`; their
-    host is Google's, or a stand-in's. Raises `InvalidInput` for anything else.
+    URLs may lack `https://`. Accepted forms are `/spreadsheets/d/<id>/…`, `…?key=<id>` and
+    `drive.google.com/open?id=<id>`, on a host of Google's or of a stand-in. Raises `InvalidInput` for anything else.
     """
     text = _address(address)
     if SHEET_ID.fullmatch(text):
@@ -225,7 +255,10 @@ def spreadsheet_id(address: str) -> str:
 
 
 def tab_number(address: str) -> int | None:
-    """Return the number in the `gid=` of a sheet's URL, which is Google's numeric id of a tab; None without one."""
+    """Return the number in the `gid=` of a sheet's URL; None without one.
+
+    It is Google's numeric id of a tab.
+    """
     parts = _parts(_address(address))
     if parts is None:
         return None
@@ -234,16 +267,16 @@ def tab_number(address: str) -> int | None:
 
 
 def refuse_office_file(address: str) -> None:
-    """Raise `InvalidInput` for a URL that says that it is an Excel file opened in Drive."""
+    """Raise `InvalidInput` for a URL that marks itself as an Excel file opened in Drive."""
     parts = _parts(_address(address))
     if parts is not None and "rtpof=true" in f"{parts.query}&{parts.fragment}".lower():
         raise InvalidInput(OFFICE_FILE)
 
 
 def tab_reference(address: str, tab: str | None) -> tuple[str, str]:
-    """Return how a contract names its tab: by title (or index), by the number in the URL, or not at all.
+    """Return how a contract names its tab: by title (or index), by number in the URL, or not at all.
 
-    Equal references on one spreadsheet surely mean one tab.
+    Equal references on one spreadsheet always mean the same tab.
     """
     if tab is not None:
         return "title", tab.strip().casefold()
@@ -256,7 +289,7 @@ def _address(text: str) -> str:
 
 
 def _parts(text: str) -> SplitResult | None:
-    """The parts of a URL on one of Google's hosts or a stand-in's; None for anything else."""
+    """Return the parts of a URL on a host of Google's or of a stand-in; None for anything else."""
     if any(character.isspace() for character in text):
         return None
     try:
@@ -269,5 +302,8 @@ def _parts(text: str) -> SplitResult | None:
 
 
 def same_tab(one: str, other: str) -> bool:
-    """Whether two names surely mean one tab. Google compares titles without case."""
+    """Return whether two titles certainly name the same tab.
+
+    Google compares titles without case.
+    """
     return one.strip().casefold() == other.strip().casefold()

@@ -1,7 +1,7 @@
-"""What a contract manager does: make a contract, change it, give it courseware, take courseware back.
+"""Use cases of a contract manager: create and change a contract, give and take courseware.
 
-Every use case takes the contract's lock first, decides by `rules`, writes through `store`, and leaves committing to
-its caller. Codes are the next room's business: `enrollment_codes.service`.
+Every use case takes the contract's lock first, decides with `rules` and writes through `store`. The caller commits.
+Codes belong to `enrollment_codes.service`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,11 +27,11 @@ Changed: TypeAlias = Mapping[str, tuple[Any, Any]]
 
 @dataclass(frozen=True, slots=True)
 class CoursewareChange:
-    """What giving or taking back courseware did.
+    """The result of giving or taking back courseware.
 
     `created` and `removed` hold courseware ids of runs, `skipped` and `without_source` readable ids of courses,
-    `guessed_source` those whose source run had to be guessed. `restored` are those of `created` that the contract had
-    before; `withdrawn` and `reinstated` are ids of products whose codes have to follow.
+    `guessed_source` those whose source run was guessed. `restored` are those of `created` that the contract had before.
+    `withdrawn` and `reinstated` are ids of products whose codes must follow.
     """
 
     created: list[str] = field(default_factory=list)
@@ -44,17 +44,17 @@ class CoursewareChange:
     reinstated: list[int] = field(default_factory=list)
 
 
-def find_organization(session: Session, said: str) -> Organization:
-    """The organization of that name or org key. Raises `NotFound`."""
-    found = store.organization(session, said)
-    if found is None:
-        raise NotFound(f"no organization {said!r}: `b2b_list organizations` shows those there are")
-    return found
+def find_organization(session: Session, reference: str) -> Organization:
+    """Return the organization with that name or org key. Raises `NotFound`."""
+    organization = store.organization(session, reference)
+    if organization is None:
+        raise NotFound(f"no organization {reference!r}: `b2b_list organizations` lists the organizations")
+    return organization
 
 
 def create_contract(
     session: Session,
-    said_organization: str,
+    organization_reference: str,
     name: str,
     integration: IntegrationType,
     terms: ContractPatch = NO_CHANGE,
@@ -62,17 +62,17 @@ def create_contract(
     create_organization: bool = False,
     org_key: str | None = None,
 ) -> Contract:
-    """A new contract, and with `create_organization` its organization when there is none.
+    """Create a contract, and with `create_organization` its organization if it does not exist.
 
     Raises `NotFound` for an unknown organization, `Conflict` for a taken org key or tab, `InvalidInput` for bad values.
     """
-    ContractPatch(name=name)  # which refuses a bad one before anything is made
+    ContractPatch(name=name)  # raises for a bad name before anything is created
     lock_names(session)
-    organization = store.organization(session, said_organization)
+    organization = store.organization(session, organization_reference)
     if organization is None:
         if not create_organization:
-            raise NotFound(f"no organization {said_organization!r}: use --create to make it")
-        organization = _new_organization(session, said_organization, org_key)
+            raise NotFound(f"no organization {organization_reference!r}: use --create to make it")
+        organization = _new_organization(session, organization_reference, org_key)
     elif org_key is not None and org_key != organization.org_key:
         raise Conflict(f"the organization {organization.name!r} exists with the org key {organization.org_key}")
     slug = rules.contract_slug_from(name, organization.slug)
@@ -92,7 +92,10 @@ def create_contract(
 
 
 def create_organization(session: Session, name: str, org_key: str | None = None) -> Organization:
-    """Make an organization. Raises `Conflict` for a name or org key that is taken, `InvalidInput` for a bad one."""
+    """Make an organization.
+
+    Raises `Conflict` for a name or org key that is taken, `InvalidInput` for a bad one.
+    """
     lock_names(session)
     if (taken := store.organization(session, name)) is not None:
         raise Conflict(f"the organization {taken.name!r} exists already, with the org key {taken.org_key}")
@@ -105,15 +108,20 @@ def same_named(session: Session, contract: Contract) -> Sequence[str]:
 
 
 def lock_names(session: Session) -> None:
-    """Wait until no other transaction hands out names, slugs or tabs. Taken before any contract's lock."""
+    """Wait until no other transaction assigns names, slugs or tabs.
+
+    Take this lock before any contract's lock.
+    """
     transaction_lock(session, "names", "organizations and contracts")
 
 
 def change_terms(session: Session, contract: Contract, patch: ContractPatch) -> Changed:
-    """Apply a patch to a locked contract. Returns the fields that differ now, each with its value before and after.
+    """Apply a patch to a locked contract.
 
-    Dates of existing runs stay as they are. A patch that names a sheet requires `lock_names` before the contract's lock.
-    Raises `InvalidInput` for terms that contradict each other, `Conflict` for a tab that another contract has.
+    Return the fields that differ, each with its value before and after.
+
+    Dates of existing runs do not change. A patch that names a sheet requires `lock_names` before the contract's lock.
+    Raises `InvalidInput` for terms that contradict each other, `Conflict` for a tab of another contract.
     """
     changed = _apply(session, contract, patch)
     if changed:
@@ -130,12 +138,12 @@ def give_courseware(
     create_runs: bool = True,
     rerun: bool = False,
 ) -> CoursewareChange:
-    """Give a locked contract a course, a program, or an existing run; new runs are copies of the courses' source runs.
+    """Give a locked contract a course, a program or an existing run.
 
-    A course that the contract has is skipped, unless `rerun` asks for a further run. A course that was taken from the
-    contract gets its last run back while that run's enrollment is open. Without `create_runs` the course or program is
-    linked only. Raises `NotFound` for unknown courseware, `Conflict` for a run of another contract,
-    `Refused` for a course without a source run.
+    New runs are copies of the courses' source runs. A course that the contract has is skipped, unless `rerun` asks for
+    a further run. A course that was taken from the contract gets its last run back while that run's enrollment is open.
+    Without `create_runs` the course or program is linked only. Raises `NotFound` for unknown courseware, `Conflict` for
+    a run of another contract, `Refused` for a course without a source run.
     """
     if rules.RUN_ID.fullmatch(readable_id):
         change = _assign_run(session, contract, readable_id, linking_only=not create_runs or rerun)
@@ -153,8 +161,11 @@ def give_courseware(
 
 
 def take_courseware(session: Session, contract: Contract, readable_id: str) -> CoursewareChange:
-    """Take a course, program or run from a locked contract. Its runs stay but are no longer the contract's, and their
-    products are deactivated. Raises `NotFound` when the contract has nothing of it."""
+    """Take a course, program or run from a locked contract and deactivate its products.
+
+    The runs remain, but no longer belong to the contract. Raises `NotFound` when the contract has nothing of the
+    courseware.
+    """
     held = store.runs_of_contract(session, contract.id)
     if rules.RUN_ID.fullmatch(readable_id):
         runs = [run for run in held if run.courseware_id == readable_id]
@@ -173,7 +184,10 @@ def take_courseware(session: Session, contract: Contract, readable_id: str) -> C
 
 
 def ensure_products(session: Session, contract: Contract) -> int:
-    """Give every run of the contract that never had one a product; how many were made."""
+    """Create a product for every run of the contract that never had one.
+
+    Return the number of products created.
+    """
     return store.add_products(session, contract)
 
 
@@ -196,7 +210,10 @@ def _new_organization(session: Session, name: str, org_key: str | None) -> Organ
 
 
 def _apply(session: Session, contract: Contract, patch: ContractPatch) -> Changed:
-    """Set the new values and check how they go together; return the fields that differ, before and after."""
+    """Set the new values and validate them together.
+
+    Return the fields that differ, before and after.
+    """
     before = {name: getattr(contract, name) for name in patch.values}
     contract.name = chosen(patch.name, contract.name).strip()
     contract.description = chosen(patch.description, contract.description)
@@ -217,7 +234,10 @@ def _apply(session: Session, contract: Contract, patch: ContractPatch) -> Change
 
 
 def _refuse_shared_tab(session: Session, contract: Contract) -> None:
-    """Two contracts may not use one tab. What names do not show is found at the first sync."""
+    """Raise `Conflict` when another contract names the same tab.
+
+    Names cannot reveal every shared tab; the first sync finds the rest.
+    """
     assert contract.sheet_url is not None
     spreadsheet = rules.spreadsheet_id(contract.sheet_url)
     reference = rules.tab_reference(contract.sheet_url, contract.sheet_tab)
@@ -233,22 +253,26 @@ def _refuse_shared_tab(session: Session, contract: Contract) -> None:
 
 
 def _courses_meant(session: Session, readable_id: str) -> list[Course]:
-    """The course of that id, or those that a program of that id requires. Raises `NotFound`, `InvalidInput`."""
+    """Return the course with that id, or the courses that a program requires.
+
+    Raises `NotFound`, `InvalidInput`.
+    """
     if rules.PROGRAM_ID.fullmatch(readable_id):
         if not store.program_exists(session, readable_id):
             raise NotFound(f"no program {readable_id}: register it with `b2b program add`")
-        wanted = rules.courses_of(readable_id, store.program_requirements(session))
+        required = rules.courses_of(readable_id, store.program_requirements(session))
     elif rules.COURSE_ID.fullmatch(readable_id):
-        wanted = [readable_id]
+        required = [readable_id]
     else:
         raise InvalidInput(
-            f"{readable_id!r} is no courseware id: write course-v1:ORG+NUMBER, course-v1:ORG+NUMBER+RUN or program-v1:ORG+NAME"
+            f"{readable_id!r} is not a courseware id: write course-v1:ORG+NUMBER, course-v1:ORG+NUMBER+RUN "
+            "or program-v1:ORG+NAME"
         )
-    known = store.courses(session, wanted)
-    unknown = [name for name in wanted if name not in known]
+    known = store.courses(session, required)
+    unknown = [name for name in required if name not in known]
     if unknown:
         raise NotFound(f"no course {', '.join(unknown)}: register it with `b2b course add`")
-    return [known[name] for name in wanted]
+    return [known[name] for name in required]
 
 
 def _assign_run(session: Session, contract: Contract, courseware_id: str, *, linking_only: bool) -> CoursewareChange:
@@ -272,7 +296,7 @@ def _assign_run(session: Session, contract: Contract, courseware_id: str, *, lin
 
 
 def _restored(session: Session, contract: Contract, runs: Sequence[CourseRun]) -> CoursewareChange:
-    """Give a contract runs back that were taken from it, with their products."""
+    """Give a contract back the runs that were taken from it, with their products."""
     for run in runs:
         run.contract_id = contract.id
     session.flush()
@@ -284,7 +308,7 @@ def _restored(session: Session, contract: Contract, runs: Sequence[CourseRun]) -
 def _create_runs(
     session: Session, contract: Contract, courses: Sequence[Course], now: datetime, *, rerun: bool, alone: bool
 ) -> CoursewareChange:
-    """Give the contract a run of each course, in one pass over all of them."""
+    """Create a run of each course for the contract, in one pass over all courses."""
     change = CoursewareChange()
     restored: list[CourseRun] = []
     runs: dict[int, list[CourseRun]] = {course.id: [] for course in courses}
@@ -321,7 +345,10 @@ def _create_runs(
 
 
 def _last_open(runs: Iterable[CourseRun], contract_id: int, now: datetime) -> CourseRun | None:
-    """Return the run that was last taken from the contract, unless its enrollment is over or it has another contract."""
+    """Return the run last taken from the contract.
+
+    None when its enrollment is over or another contract has it.
+    """
     released = [run for run in runs if run.contract_id is None and run.released_from_id == contract_id]
     last = max(released, key=lambda run: (run.released_at or now, run.id), default=None)
     is_over = last is not None and last.enrollment_end is not None and last.enrollment_end < now
@@ -329,7 +356,10 @@ def _last_open(runs: Iterable[CourseRun], contract_id: int, now: datetime) -> Co
 
 
 def _as_sources(runs: Iterable[CourseRun]) -> list[tuple[int, str, bool]]:
-    """Those that can be copied: no copies, and of the runs that a contract has only what was meant to be a source."""
+    """Return the runs that can be copied: those that are not copies themselves.
+
+    Of the runs that belong to a contract, only those marked or tagged as a source count.
+    """
     return [
         (run.id, run.run_tag, run.is_source)
         for run in runs
@@ -363,5 +393,5 @@ def _contract_run(
 
 
 def is_open_on(contract: Contract, day: date) -> bool:
-    """Whether learners can join the contract on that day (UTC)."""
+    """Return whether learners can join the contract on that day (UTC)."""
     return rules.is_open(contract.active, contract.starts_on, contract.ends_on, day)

@@ -1,4 +1,7 @@
-"""Queries on organizations, contracts and their courseware. Set-based; they neither decide nor commit."""
+"""Queries on organizations, contracts and their courseware.
+
+Set-based; they neither decide nor commit.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,9 +27,12 @@ from b2b_pipelines.errors import NotFound
 CURRENT_CHANGE = text("pg_current_xact_id()::text::bigint")
 
 
-def organization(session: Session, said: str) -> Organization | None:
-    """The organization of that name or org key, blanks around it aside; the exact name wins, then either without case."""
-    word = said.strip()
+def organization(session: Session, reference: str) -> Organization | None:
+    """Return the organization with that name or org key; surrounding blanks are ignored.
+
+    An exact name comes first, then an exact org key, then either without case.
+    """
+    word = reference.strip()
     same = func.lower(word)
     candidates = session.scalars(
         select(Organization)
@@ -37,30 +43,34 @@ def organization(session: Session, said: str) -> Organization | None:
     return candidates.first()
 
 
-def contract(session: Session, said: str | int, *, lock: bool = False) -> Contract:
-    """The contract with that slug or id (a number: that id); with `lock`, changes to it wait until the transaction ends.
+def contract(session: Session, reference: str | int, *, lock: bool = False) -> Contract:
+    """Return the contract with that slug or id. Raises `NotFound`.
 
-    Raises `NotFound`.
+    With `lock`, other changes to the contract wait until the transaction ends.
     """
-    query = select(Contract).where(names_contract(said))
+    query = select(Contract).where(names_contract(reference))
     if lock:
         query = query.with_for_update(of=Contract, key_share=True).execution_options(populate_existing=True)
-    found = session.scalars(query.order_by((Contract.slug == str(said)).desc()).limit(1)).first()
-    if found is None:
-        raise NotFound(f"no contract {said}: `b2b_list contracts` shows the ids and slugs there are")
-    return found
+    contract = session.scalars(query.order_by((Contract.slug == str(reference)).desc()).limit(1)).first()
+    if contract is None:
+        raise NotFound(f"no contract {reference}: `b2b_list contracts` lists ids and slugs")
+    return contract
 
 
-def names_contract(said: str | int) -> ColumnElement[bool]:
-    """The condition that a contract has this id or slug."""
-    if isinstance(said, int):
-        return Contract.id == said
-    by_slug = Contract.slug == said
-    return or_(by_slug, Contract.id == int(said)) if said.isascii() and said.isdecimal() and len(said) < 19 else by_slug
+def names_contract(reference: str | int) -> ColumnElement[bool]:
+    """Return the SQL condition that a contract has this id or slug."""
+    if isinstance(reference, int):
+        return Contract.id == reference
+    by_slug = Contract.slug == reference
+    return (
+        or_(by_slug, Contract.id == int(reference))
+        if reference.isascii() and reference.isdecimal() and len(reference) < 19
+        else by_slug
+    )
 
 
 def touch(session: Session, contract: Contract) -> None:
-    """Note that the contract changed in a way that can matter downstream."""
+    """Record that the contract changed in a way that can matter downstream."""
     session.flush()
     session.execute(
         update(Contract)
@@ -71,12 +81,12 @@ def touch(session: Session, contract: Contract) -> None:
 
 
 def mark_materialized(session: Session, contract: Contract) -> None:
-    """Note that runs and codes were brought in line by the assets, up to the contract's present revision."""
+    """Record that the assets have updated runs and codes up to the contract's present revision."""
     contract.materialized_revision = contract.revision
 
 
 def every_slug(session: Session) -> Sequence[str]:
-    """The slug of every contract, in the order in which they were made."""
+    """Return the slug of every contract, in the order of creation."""
     return session.scalars(select(Contract.slug).order_by(Contract.id)).all()
 
 
@@ -87,7 +97,10 @@ def slugs_like(session: Session, model: type[Organization] | type[Contract], slu
 
 
 def slugs_named(session: Session, organization_id: int, name: str, *, but_for: int) -> Sequence[str]:
-    """Return the slugs of an organization's contracts of that name, ignoring case, but for one."""
+    """Return the slugs of an organization's contracts with that name, ignoring case.
+
+    The contract `but_for` is left out.
+    """
     return session.scalars(
         select(Contract.slug)
         .where(Contract.organization_id == organization_id, func.lower(Contract.name) == func.lower(name))
@@ -97,7 +110,7 @@ def slugs_named(session: Session, organization_id: int, name: str, *, but_for: i
 
 
 def contracts_with_sheet(session: Session, spreadsheet: str) -> Sequence[Contract]:
-    """The contracts whose sheet address holds that spreadsheet id somewhere."""
+    """Return the contracts whose sheet URL contains that spreadsheet id."""
     return session.scalars(select(Contract).where(Contract.sheet_url.contains(spreadsheet, autoescape=True))).all()
 
 
@@ -107,7 +120,7 @@ def courses(session: Session, readable_ids: Iterable[str]) -> dict[str, Course]:
 
 
 def program_requirements(session: Session) -> dict[str, Any]:
-    """The requirements tree of every program, by readable id."""
+    """Return the requirements tree of every program, by readable id."""
     return {
         row.readable_id: row.requirements for row in session.execute(select(Program.readable_id, Program.requirements))
     }
@@ -118,14 +131,14 @@ def program_exists(session: Session, readable_id: str) -> bool:
 
 
 def runs_of_courses(session: Session, course_ids: Iterable[int]) -> Sequence[CourseRun]:
-    """Every run of those courses, whoever has it, in id order."""
+    """Return every run of those courses, with or without a contract, in id order."""
     return session.scalars(
         select(CourseRun).where(CourseRun.course_id.in_(list(course_ids))).order_by(CourseRun.id)
     ).all()
 
 
 def runs_keyed_by(session: Session, org: Organization) -> Sequence[str]:
-    """The courseware ids of the runs with that organization's key in edX, of whatever course or contract."""
+    """Return the courseware ids of all runs with that organization's key in edX."""
     key = f"course-v1:{org.org_key_prefix}{org.org_key}+"
     return session.scalars(
         select(CourseRun.courseware_id).where(CourseRun.courseware_id.startswith(key, autoescape=True))
@@ -144,7 +157,7 @@ def runs_of_contract(session: Session, contract_id: int) -> Sequence[CourseRun]:
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """A run of a contract: where it stands in edX, and whether it ever had a product."""
+    """A run of a contract: its state in edX, and whether it ever had a product."""
 
     courseware_id: str
     edx_state: EdxState | None
@@ -163,7 +176,10 @@ _RUN_STATES = text("""
 
 
 def add_products(session: Session, contract: Contract) -> int:
-    """Give every run of the contract that never had a product one, at the contract's price; how many were made."""
+    """Create a product at the contract's price for every run that never had one.
+
+    Return their number.
+    """
     lacking = (
         select(CourseRun.id, func.coalesce(contract.price, 0), CourseRun.courseware_id)
         .where(CourseRun.contract_id == contract.id, ~exists().where(Product.course_run_id == CourseRun.id))
@@ -174,7 +190,7 @@ def add_products(session: Session, contract: Contract) -> int:
 
 
 def add_product(session: Session, run: CourseRun, contract: Contract) -> None:
-    """An active product for a run assigned to the contract: the one it has, at the contract's price, or a new one."""
+    """Set the active product of an assigned run to the contract's price, or create one."""
     session.flush()
     price = contract.price or 0
     changed = session.execute(
@@ -185,7 +201,10 @@ def add_product(session: Session, run: CourseRun, contract: Contract) -> None:
 
 
 def release_runs(session: Session, contract: Contract, runs: Sequence[CourseRun]) -> list[int]:
-    """Take runs from their contract, noting whose they were, and deactivate their products; return the products' ids."""
+    """Take runs from their contract, record whose they were, and deactivate their products.
+
+    Return the products' ids.
+    """
     ids = [run.id for run in runs]
     for released in runs:
         released.contract_id, released.released_from_id, released.released_at = None, contract.id, func.now()
@@ -195,7 +214,10 @@ def release_runs(session: Session, contract: Contract, runs: Sequence[CourseRun]
 
 
 def reinstate_products(session: Session, runs: Sequence[CourseRun], price: Decimal) -> list[int]:
-    """Reactivate the newest product of each run that has no active one, at that price; return the products' ids."""
+    """Reactivate the newest product of each run without an active one, at that price.
+
+    Return the products' ids.
+    """
     if not runs:
         return []
     newest = (
@@ -217,7 +239,7 @@ def link(session: Session, contract: Contract, readable_id: str) -> None:
 
 
 def unlink(session: Session, contract: Contract, readable_ids: Iterable[str]) -> bool:
-    """Forget that those were given to the contract; whether any had been."""
+    """Delete these links of the contract. Return whether there was any."""
     links = select(ContractCourseware).where(
         ContractCourseware.contract_id == contract.id, ContractCourseware.readable_id.in_(list(readable_ids))
     )
@@ -228,7 +250,7 @@ def unlink(session: Session, contract: Contract, readable_ids: Iterable[str]) ->
 
 
 def linked(session: Session, contract: Contract) -> Sequence[str]:
-    """The readable ids given to the contract, in the order in which they were given."""
+    """Return the readable ids given to the contract, in the order in which they were given."""
     return session.scalars(
         select(ContractCourseware.readable_id)
         .where(ContractCourseware.contract_id == contract.id)
@@ -237,5 +259,5 @@ def linked(session: Session, contract: Contract) -> Sequence[str]:
 
 
 def transaction_time(session: Session) -> datetime:
-    """Now, as the database has it: the same in the whole transaction."""
+    """Return the database's time, which is the same throughout the transaction."""
     return session.execute(select(func.now())).scalar_one()

@@ -1,1 +1,1 @@
-"""PostgreSQL: the engine and its sessions, locks and pacing shared by all processes, the embedded server, migrations."""
+"""PostgreSQL: engine, sessions, locks, pacing across processes, embedded server, migrations."""

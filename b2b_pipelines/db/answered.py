@@ -1,4 +1,4 @@
-"""Requests that were answered under an `Idempotency-Key`: when one comes again, it gets the same answer."""
+"""Requests answered under an `Idempotency-Key`: a retry gets the same answer."""
 
 import hashlib
 import json
@@ -18,9 +18,11 @@ KEPT = timedelta(days=30)
 
 
 class AnsweredRequest(Base):
-    """An answer with the key of its request. A key belongs to the caller who used it, and is kept for 30 days.
+    """An answer with the key of its request.
 
-    `request_hash` is the SHA-256 of what was asked for, `answer` the body as it was sent.
+    A key belongs to its caller and is kept for 30 days.
+
+    `request_hash` is the SHA-256 of the request, `answer` the response body.
     """
 
     __tablename__ = "answered_request"
@@ -34,35 +36,35 @@ class AnsweredRequest(Base):
 
 
 class KeyReused(Refused):
-    """An idempotency key came again with another request."""
+    """An idempotency key was reused with a different request."""
 
     code = "idempotency_key_reused"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that was given: its status and its body."""
+    """A stored answer: its status and its body."""
 
     status: int
     body: str
 
 
 def answer_to(session: Session, caller: str, key: str, request: Mapping[str, Any]) -> Answer | None:
-    """Return the answer that the key got before, or None. Another request with the key waits until the transaction ends.
+    """Return the answer that the key got before, or None.
 
-    Raises `KeyReused` when the key came with another request.
+    Concurrent requests with the key wait until the transaction ends. Raises `KeyReused` when the request differs.
     """
     transaction_lock(session, "idempotency key of", f"{caller} {key}")
-    found = session.get(AnsweredRequest, (caller, key))
-    if found is None:
+    stored = session.get(AnsweredRequest, (caller, key))
+    if stored is None:
         return None
-    if found.request_hash != _hash(request):
-        raise KeyReused("this Idempotency-Key came with another request: use a new key for a new one")
-    return Answer(found.status, found.answer)
+    if stored.request_hash != _hash(request):
+        raise KeyReused("this Idempotency-Key was used for another request: use a new key for a new request")
+    return Answer(stored.status, stored.answer)
 
 
 def remember(session: Session, caller: str, key: str, request: Mapping[str, Any], answer: Answer) -> None:
-    """Keep an answer for when its key comes again, and forget those older than 30 days."""
+    """Store an answer under its key, and delete answers older than 30 days."""
     session.execute(delete(AnsweredRequest).where(AnsweredRequest.answered_at < func.now() - KEPT))
     session.add(
         AnsweredRequest(caller=caller, key=key, request_hash=_hash(request), status=answer.status, answer=answer.body)

@@ -1,4 +1,4 @@
-"""What every table has in common: naming of constraints and the types that Python annotations mean."""
+"""The base of all tables: names of constraints, and the column types of Python annotations."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -19,7 +19,10 @@ NAMING = {
 
 
 class Base(DeclarativeBase):
-    """Every table of the product. Times carry their zone, money is `numeric(10,2)`, texts are unbounded unless said."""
+    """Base class of every table.
+
+    Times have a zone, money is `numeric(10,2)`, texts are unbounded by default.
+    """
 
     metadata = MetaData(naming_convention=NAMING)
     type_annotation_map: ClassVar[dict[Any, Any]] = {

@@ -1,4 +1,4 @@
-"""From settings to a database that is running and has the tables of this version."""
+"""Connect to a running database that has the tables of this version."""
 
 from typing import Any
 
@@ -12,15 +12,15 @@ DAGSTER_DATABASE = "dagster"
 
 
 def embedded_postgres(settings: Settings) -> EmbeddedPostgres:
-    """The PostgreSQL that this installation keeps for itself under `B2B_HOME`."""
+    """Return the embedded PostgreSQL of this installation, under `B2B_HOME`."""
     return EmbeddedPostgres(settings.home / "postgres")
 
 
 def connect(settings: Settings, **pool: Any) -> Database:
-    """The product's database, ready for use. `pool` are the arguments of `Database`.
+    """Return the product's database, ready for use. `pool` are arguments of `Database`.
 
-    The embedded one is made, started and migrated when needed. A database named by `B2B_DATABASE_URL` is used as it
-    is, and refused with `SchemaOutdated` when `b2b db upgrade` has not been run for this version.
+    The embedded database is created, started and migrated when needed. A database named by `B2B_DATABASE_URL` is used
+    as it is; `SchemaOutdated` is raised when `b2b db upgrade` has not been run for this version.
     """
     if settings.database_url is not None:
         database = Database(settings.database_url, **pool)

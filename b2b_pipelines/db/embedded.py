@@ -1,14 +1,17 @@
-"""Our own PostgreSQL in a directory, started by whichever command needs it first and shared by all.
+"""An embedded PostgreSQL in a directory.
 
-Who may come in: a unix socket inside a folder that only its owner can enter, and `peer` authentication on top. There is
-no TCP port and no password.
+The first command that needs it starts it, and all commands share it.
 
-PostgreSQL refuses to run as root. Started by root it therefore runs as the system user `postgres` (else `nobody`), who
-need not be able to walk to the directory: root opens it, and the server is told to work in `/proc/self/fd/N`, the open
-directory it inherits. So the data stay where the installation is, under `/root` too, and no parent folder is opened.
+Access: a unix socket in a folder that only its owner can enter, plus `peer` authentication. There is no TCP port and no
+password.
 
-Whether a server lives is known from a lock (`flock`) on that same open directory, which every process of the server
-inherits and the kernel lets go when the last is gone. A `postmaster.pid` left by a power cut cannot mislead.
+PostgreSQL refuses to run as root. Started by root it therefore runs as the system user `postgres` (else `nobody`). That
+user may lack access to the directory's parents: root opens the directory, and the server works in `/proc/self/fd/N`,
+the open directory it inherits. So the data stay in the installation, even under `/root`, and no parent folder is opened
+to other users.
+
+A lock (`flock`) on that open directory shows whether a server is alive: every process of the server inherits it, and
+the kernel releases it with the last one. A stale `postmaster.pid` after a power cut is therefore harmless.
 """
 
 import fcntl
@@ -45,8 +48,8 @@ PROGRAM_COPIES = Path("/var/cache/b2b-pipelines")
 SHORT_PATHS = Path("/tmp")  # noqa: S108 (the link's owner is verified)
 LOG_BYTES_KEPT = 5_000_000
 ANSWER_SECONDS = 5
-"""How long a server that lives may take to say anything."""
-SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # the one question that PostgreSQL answers before knowing who asks
+"""Seconds in which a live server must answer."""
+SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # the only request that PostgreSQL answers before authentication
 
 # Errors of statements are not logged: psycopg2 puts the values, e-mail addresses among them, into the text.
 # Memory is mapped from files because Docker gives /dev/shm 64 MB, and systemd empties it when a user logs out.
@@ -74,31 +77,32 @@ NOT_DURABLE: Mapping[str, str] = {"fsync": "off", "synchronous_commit": "off", "
 
 
 class PostgresUnavailable(PermanentError):
-    """The embedded PostgreSQL cannot be had, and a person has to act."""
+    """The embedded PostgreSQL cannot run until a person acts."""
 
     code = "postgres_unavailable"
 
 
 class PostgresNotReady(TransientError):
-    """The embedded PostgreSQL is busy starting or stopping for longer than we wait."""
+    """The embedded PostgreSQL takes longer to start or stop than the caller waits."""
 
     code = "postgres_not_ready"
 
 
 @dataclass(frozen=True)
 class Programs:
-    """A folder with `postgres`, `initdb` and `pg_ctl`, and the major version they are of."""
+    """A folder with `postgres`, `initdb` and `pg_ctl`, and their major version."""
 
     folder: Path
     version: int
 
 
 class EmbeddedPostgres:
-    """A PostgreSQL cluster kept in `directory` (made when missing, closed to other users).
+    """A PostgreSQL cluster in `directory`.
 
-    Objects are cheap, hold nothing open, and any number of them, in any number of processes and threads, may name the
-    same directory. The server outlives the command that started it, until `stop`, and is not reached by its Ctrl-C.
-    `durable=False` is for tests: a crash of the machine may then lose data.
+    The directory is created if missing and closed to other users. Objects are cheap and hold nothing open. Any number
+    of them, in any number of processes and threads, may name the same directory. The server outlives the command that
+    started it, until `stop`, and does not receive the command's Ctrl-C. `durable=False` is for tests: a crash of the
+    machine may then lose data.
     """
 
     def __init__(self, directory: Path, *, durable: bool = True, patience: float = 60) -> None:
@@ -109,15 +113,15 @@ class EmbeddedPostgres:
         self._patience = patience
 
     def url(self, database: str) -> str:
-        """The SQLAlchemy URL of a database of this server; the same from run to run."""
+        """Return the SQLAlchemy URL of a database of this server, which is stable across runs."""
         return f"postgresql+psycopg2://{ROLE}@/{database}?host={self._socket_folder}&port={PORT}"
 
     def is_running(self) -> bool:
-        """Whether connections are being accepted right now."""
+        """Return whether the server accepts connections now."""
         return self._postmaster()[1] == "ready" and self._answers()
 
     def ensure_running(self) -> None:
-        """Return with a server that accepts connections; make and start it if there is none.
+        """Create and start the server if needed, and return once it accepts connections.
 
         Raises `PostgresUnavailable` with the last lines of its log, or `PostgresNotReady` when another command, or a
         recovery after a crash, takes more than `patience` seconds.
@@ -131,7 +135,7 @@ class EmbeddedPostgres:
                 self._start()
 
     def ensure_database(self, name: str) -> None:
-        """Create the database `name` unless it is there. The server must be running."""
+        """Create the database `name` unless it exists. The server must be running."""
         try:
             with closing(self._connect()) as connection:
                 connection.autocommit = True
@@ -145,7 +149,7 @@ class EmbeddedPostgres:
             raise PostgresNotReady(f"the embedded PostgreSQL in {self.directory} does not answer: {error}") from None
 
     def stop_if_unused(self) -> None:
-        """Shut the server down unless somebody is connected, or it is not there."""
+        """Stop the server, if it runs, unless a client is connected."""
         if self._postmaster()[1] != "ready" or not self.is_running():
             return
         with closing(self._connect()) as connection, connection.cursor() as cursor:
@@ -162,7 +166,7 @@ class EmbeddedPostgres:
         )
 
     def _require_awake(self) -> None:
-        """Raise `PostgresNotReady` for a server that is there and says nothing, instead of waiting for it."""
+        """Raise `PostgresNotReady` for a live server that does not answer, instead of waiting."""
         pid, status = self._postmaster()
         if pid is None or status != "ready" or not self._is_alive():
             return
@@ -185,7 +189,7 @@ class EmbeddedPostgres:
         return False
 
     def stop(self) -> None:
-        """Shut the server down, cutting its connections, and return when its last process is gone. Idempotent."""
+        """Stop the server, cutting its connections, and wait for its last process. Idempotent."""
         if self._postmaster()[1] == "absent" and not self.data.is_dir():
             return
         self._require_awake()
@@ -199,11 +203,14 @@ class EmbeddedPostgres:
                         os.kill(pid, how)
                 if _wait_until(lambda: _locked(folder), seconds):
                     return
-            raise PostgresNotReady(f"the embedded PostgreSQL in {self.directory} does not stop; see {self.log}")
+            raise PostgresNotReady(f"the embedded PostgreSQL in {self.directory} does not stop: see {self.log}")
 
     @property
     def _socket_folder(self) -> str:
-        """The data directory, or a short link to it when a socket's path or a URL could not carry its name."""
+        """Return the data directory, or a short link to it.
+
+        The link is used when the path does not fit a socket or a URL.
+        """
         path = str(self.data)
         plain = re.fullmatch(r"[A-Za-z0-9/_.-]+", path) is not None
         if plain and len(f"{path}/.s.PGSQL.{PORT}") <= SOCKET_PATH_BYTES:
@@ -229,11 +236,14 @@ class EmbeddedPostgres:
             link.symlink_to(self.data)
         if link.lstat().st_uid != os.geteuid() or link.readlink() != self.data:
             raise PostgresUnavailable(
-                f"{link} is not our link to {self.data}: remove it, or set B2B_HOME to a shorter path"
+                f"{link} is not this user's link to {self.data}: remove it, or set B2B_HOME to a shorter path"
             )
 
     def _postmaster(self) -> tuple[int | None, str]:
-        """Process id and status as the server last wrote them: true only while a server lives."""
+        """Return process id and status from the server's file.
+
+        They are valid only while a server is alive.
+        """
         try:
             lines = (self.data / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()
         except (FileNotFoundError, NotADirectoryError):
@@ -246,14 +256,20 @@ class EmbeddedPostgres:
         return pid, lines[7].strip() if len(lines) > 7 else "starting"
 
     def _answers(self) -> bool:
-        """Whether a new connection finds someone at the other end: the kernel alone accepts for a dying server too."""
+        """Return whether the server answers a new connection.
+
+        Connecting is not enough, because the kernel also accepts for a dying server.
+        """
         try:
             return self._says_anything()
         except TimeoutError:
             return False
 
     def _says_anything(self) -> bool:
-        """Whether the server answers at once. Raises `TimeoutError` for one that takes connections and is silent."""
+        """Return whether the server answers at once.
+
+        Raises `TimeoutError` when it accepts but stays silent.
+        """
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(ANSWER_SECONDS)
             try:
@@ -267,7 +283,7 @@ class EmbeddedPostgres:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keeps other commands from starting or stopping the server at the same time."""
+        """Keep other commands from starting or stopping the server at the same time."""
         file = os.open(self.directory / "start.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if not _wait_until(lambda: _locked(file), 2 * self._patience):
@@ -297,7 +313,7 @@ class EmbeddedPostgres:
             if self.is_running():
                 return
             self._own(self.data, account)
-            for left in ("postmaster.pid", f".s.PGSQL.{PORT}.lock"):  # their process ids may be somebody else's by now
+            for left in ("postmaster.pid", f".s.PGSQL.{PORT}.lock"):  # other processes may have these ids by now
                 (self.data / left).unlink(missing_ok=True)
             self._admit()
             self._launch(programs, account, folder)
@@ -323,24 +339,29 @@ class EmbeddedPostgres:
             return
         if self._postmaster()[1] == "starting":
             raise PostgresNotReady(
-                f"the PostgreSQL in {self.directory} is still starting, after a crash perhaps: try again"
+                f"the PostgreSQL in {self.directory} is still starting, perhaps after a crash: try again"
             )
         with self.log.open("rb") as log:
             log.seek(began)
-            said = _last_lines(log.read().decode(errors="replace"))
-        raise PostgresUnavailable(f"the PostgreSQL in {self.directory} does not start: {said} (all of it: {self.log})")
+            last_lines = _last_lines(log.read().decode(errors="replace"))
+        raise PostgresUnavailable(
+            f"the PostgreSQL in {self.directory} does not start: {last_lines} (the whole log: {self.log})"
+        )
 
     def _initialize(self, programs: Programs, account: pwd.struct_passwd | None) -> None:
-        """`initdb` beside the place, then one rename: a killed attempt leaves nothing that looks like data."""
+        """Run `initdb` in a temporary directory, then rename it.
+
+        A killed attempt therefore leaves nothing that looks like data.
+        """
         unfinished = self.directory / "data.unfinished"
         unfinished.mkdir(mode=0o700, exist_ok=True)
         with self._opened(unfinished) as folder:
             if not _wait_until(lambda: _locked(folder), self._patience):
-                raise PostgresNotReady(f"a database is already being made in {self.directory}: try again")
+                raise PostgresNotReady(f"another command is creating a database in {self.directory}: try again")
             for left in unfinished.iterdir():
                 shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
             self._own(unfinished, account)
-            # Case mapping of all letters, order by code point, whatever locales the machine has.
+            # Case mapping of all letters and order by code point, independent of the machine's locales.
             builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
             locale = builtin if programs.version >= 17 else ["--locale=C.UTF-8"]
             sync = [] if self._durable else ["--no-sync"]
@@ -354,13 +375,13 @@ class EmbeddedPostgres:
                 folder,
             )
             if done.returncode != 0:
-                raise PostgresUnavailable(f"no database could be made in {self.directory}: {_last_lines(done.stdout)}")
+                raise PostgresUnavailable(f"initdb failed in {self.directory}: {_last_lines(done.stdout)}")
             unfinished.rename(self.data)
         with self._opened(self.directory) as folder:
             os.fsync(folder)
 
     def _admit(self) -> None:
-        """Only root and the owner of this directory come in, and both as the role that owns everything."""
+        """Admit only root and the owner of this directory, both as the role that owns everything."""
         uids = {0, self.directory.stat().st_uid}
         names = sorted(_account_name(uid) for uid in uids)
         (self.data / "pg_hba.conf").write_text(f"local all {ROLE} peer map=owner\n", encoding="utf-8")
@@ -369,7 +390,10 @@ class EmbeddedPostgres:
         )
 
     def _account(self) -> pwd.struct_passwd | None:
-        """Whom the server runs as: None for ourselves, someone without rights when we are root."""
+        """Return the account to run the server as.
+
+        None means the current user; root gets an unprivileged account.
+        """
         if os.geteuid() != 0:
             return None
         if self.data.exists() and (owner := self.data.stat().st_uid) != 0:
@@ -379,12 +403,12 @@ class EmbeddedPostgres:
             with suppress(KeyError):
                 return pwd.getpwnam(name)
         raise PostgresUnavailable(
-            "PostgreSQL does not run as root, and this machine has neither a user postgres nor nobody:"
+            "PostgreSQL does not run as root, and this machine has no user postgres: create that user,"
             " run as another user, or set B2B_DATABASE_URL"
         )
 
     def _own(self, path: Path, account: pwd.struct_passwd | None) -> None:
-        """Give `path` and all in it to the account, if it is not its own already (new, or copied by root)."""
+        """Give `path` and its contents to the account, unless the account owns `path` already."""
         if path.stat().st_mode & 0o077:
             path.chmod(0o700)
         if account is None or path.stat().st_uid == account.pw_uid:
@@ -395,7 +419,7 @@ class EmbeddedPostgres:
         os.chown(path, account.pw_uid, account.pw_gid)
 
     def _programs(self, account: pwd.struct_passwd | None) -> Programs:
-        """The programs to use: the first there are, or the first that fit the data there is."""
+        """Return the first available programs, or the first whose version matches the existing data."""
         found = []
         for folder in _program_folders(account):
             if (major := _major_version(folder, account)) is not None:
@@ -403,8 +427,8 @@ class EmbeddedPostgres:
         chosen = os.environ.get("PG_BINDIR")
         if not found:
             raise PostgresUnavailable(
-                f"PG_BINDIR={chosen} holds no postgres, initdb and pg_ctl that may be run by"
-                f" {account.pw_name if account else 'us'}"
+                f"PG_BINDIR={chosen} does not hold postgres, initdb and pg_ctl that"
+                f" {account.pw_name if account else 'this user'} may run: set it to PostgreSQL's bin folder, or unset it"
                 if chosen
                 else "PostgreSQL is not installed: run make setup, install the package postgresql, set PG_BINDIR to"
                 " its bin folder, or set B2B_DATABASE_URL to a server"
@@ -417,14 +441,17 @@ class EmbeddedPostgres:
             if programs.version == made_by:
                 return programs
         raise PostgresUnavailable(
-            f"the data in {self.directory} are PostgreSQL {made_by}'s, and here is only PostgreSQL"
+            f"the data in {self.directory} need PostgreSQL {made_by}, and this machine has only PostgreSQL"
             f" {', '.join(str(programs.version) for programs in found)}: install version {made_by},"
             " or set PG_BINDIR to its bin folder"
         )
 
 
 def _program_folders(account: pwd.struct_passwd | None) -> Iterator[Path]:
-    """`$PG_BINDIR` alone if set; else what the system has, newest first, then the wheel's."""
+    """Yield `$PG_BINDIR` alone if set.
+
+    Else the system's folders, newest first, then the wheel's.
+    """
     if chosen := os.environ.get("PG_BINDIR"):
         yield Path(chosen).absolute()
         return
@@ -443,22 +470,26 @@ def _can_run(folder: Path, account: pwd.struct_passwd | None) -> bool:
 
 
 def _major_version(folder: Path, account: pwd.struct_passwd | None) -> int | None:
-    """The version of a complete set of programs that the account can run, else None (clients alone are no set)."""
+    """Return the version of a complete set of programs that the account can run, else None.
+
+    A set with client programs only is not complete.
+    """
     for name in ("initdb", "pg_ctl", "postgres"):
         try:
-            told = _run([f"{folder}/{name}", "--version"], account)
+            ran = _run([f"{folder}/{name}", "--version"], account)
         except OSError:
             return None
-        match = re.search(r"\(PostgreSQL\) (\d+)", told.stdout)
-        if told.returncode != 0 or match is None:
+        match = re.search(r"\(PostgreSQL\) (\d+)", ran.stdout)
+        if ran.returncode != 0 or match is None:
             return None
     return int(match[1]) if match else None
 
 
 def _reachable_copy(tree: Path) -> Path:
-    """The wheel's programs where everyone may run them: in a virtual environment under /root only root can.
+    """Return a copy of the wheel's programs that every user can run.
 
-    They look for their libraries in a sibling folder of their package, so the layout is kept.
+    In a virtual environment under /root only root can run them. The layout is kept, because the programs look for their
+    libraries in a sibling folder of their package.
     """
     package = tree.parent
     libraries = package.with_name(f"{package.name}.libs")
@@ -482,9 +513,10 @@ def _reachable_copy(tree: Path) -> Path:
 def _run(
     command: Sequence[str], account: pwd.struct_passwd | None, *inherited: int, output: IO[bytes] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program of PostgreSQL apart from our terminal, our rights, and our environment with its secrets.
+    """Run a PostgreSQL program without this process's terminal, privileges and secrets.
 
-    What it says goes to `output`, or else is the result's `stdout`.
+    The program inherits only `PATH` and `LD_LIBRARY_PATH`. Its output goes to `output`, or else is the result's
+    `stdout`.
     """
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     rights: dict[str, Any] = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
@@ -514,13 +546,13 @@ def _account_name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         raise PostgresUnavailable(
-            f"user id {uid} has no name on this machine, and PostgreSQL wants one: add it to /etc/passwd,"
+            f"user id {uid} has no name on this machine, and PostgreSQL needs one: add it to /etc/passwd,"
             " or set B2B_DATABASE_URL"
         ) from None
 
 
 def _is_stopped(pid: int) -> bool:
-    """Whether a process was stopped by a signal, as far as Linux tells."""
+    """Return whether a process was stopped by a signal, according to Linux."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "T"
     except (OSError, IndexError):
@@ -546,4 +578,4 @@ def _wait_until(holds: Callable[[], bool], seconds: float) -> bool:
 
 def _last_lines(text: str, count: int = 4) -> str:
     lines: Sequence[str] = [line.strip() for line in text.splitlines() if line.strip()]
-    return " | ".join(lines[-count:]) or "it said nothing"
+    return " | ".join(lines[-count:]) or "no output"

@@ -1,4 +1,4 @@
-"""A database of the product: one engine, and sessions that commit when their block ends well."""
+"""A database of the product: one engine, and sessions that commit when their block succeeds."""
 
 import time
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ from b2b_pipelines.errors import PermanentError, TransientError
 
 DISK_FULL = "53100"
 CONNECT_SECONDS = 5
-"""How long one address of the server may take to let a connection in. A name may have two addresses."""
-# The tables fit into memory, and no statement runs long enough for compiling it to pay.
+"""Seconds in which one address of the server must accept a connection. A name may have two addresses."""
+# The tables fit into memory, and no statement runs long enough to benefit from compilation.
 SESSION_SETTINGS = ("-c timezone=UTC", "-c random_page_cost=1.1", "-c jit=off")
 TRIED_AFTER_SECONDS = 0.1
-"""How long a connection may lie idle and be used without a try. No server restarts faster."""
+"""Seconds for which an idle connection is used without a test. No server restarts faster."""
 SILENT_SECONDS = 10
-"""After how long without an answer of its machine a connection over TCP is broken."""
+"""Seconds without an answer of its machine after which a TCP connection counts as broken."""
 
 
 class DatabaseUnavailable(TransientError):
@@ -31,23 +31,23 @@ class DatabaseUnavailable(TransientError):
 
 
 class DatabaseFull(PermanentError):
-    """PostgreSQL has no space left for what was to be written."""
+    """PostgreSQL has no disk space left for a write."""
 
     code = "disk_full"
 
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Turn a connection that is refused or breaks into `DatabaseUnavailable`; other errors pass."""
+    """Raise `DatabaseUnavailable` for a connection that is refused or breaks. Other errors pass."""
     try:
         yield
-    except psycopg2.OperationalError as error:  # of a connection that breaks as it is given back
+    except psycopg2.OperationalError as error:  # a connection that breaks when it returns to the pool
         raise _unavailable(error) from error
     except OperationalError as error:
         if getattr(error.orig, "pgcode", None) == DISK_FULL:
             raise DatabaseFull("the disk of PostgreSQL is full: make room, and try again") from error
-        words = str(error.orig)
-        if error.statement is None or error.connection_invalidated or "connect" in words or "terminat" in words:
+        message = str(error.orig)
+        if error.statement is None or error.connection_invalidated or "connect" in message or "terminat" in message:
             raise _unavailable(error.orig) from error
         raise
 
@@ -58,9 +58,9 @@ def _unavailable(error: BaseException | None) -> DatabaseUnavailable:
 
 
 def try_when_idle(engine: Engine) -> None:
-    """Have the pool try a connection that lay idle before it hands it out, and replace it when it is broken.
+    """Make the pool test an idle connection before use, and replace it when it is broken.
 
-    `pool_pre_ping` would try the busy ones too, one round trip for every request.
+    `pool_pre_ping` would test busy ones too, at one round trip for every request.
     """
     event.listen(engine, "checkin", _note_when)
     event.listen(engine, "checkout", _try_if_idle)
@@ -79,11 +79,11 @@ def _try_if_idle(connection: Any, record: Any, _pool: Any) -> None:
         if not connection.autocommit:
             connection.rollback()
     except psycopg2.Error as error:
-        raise InvalidatePoolError("the connection was lost while it lay idle") from error
+        raise InvalidatePoolError("the idle connection was lost") from error
 
 
 class Database:
-    """The product's PostgreSQL. Thread-safe; connections are made when first used.
+    """The product's PostgreSQL. Thread-safe; connections are opened at first use.
 
     `url` names the driver (`postgresql+psycopg2://…`) and may hold a password: it is never logged.
     """
@@ -98,7 +98,7 @@ class Database:
         lock_timeout: float | None = None,
         statement_timeout: float | None = None,
     ) -> None:
-        """`lock_timeout` and `statement_timeout` are in seconds and hold for every statement (None: no limit)."""
+        """Create the engine. `lock_timeout` and `statement_timeout` are in seconds (None: no limit)."""
         self.url = url
         limits = (("lock_timeout", lock_timeout), ("statement_timeout", statement_timeout))
         options = [*SESSION_SETTINGS, *(f"-c {name}={round(value * 1000)}" for name, value in limits if value)]
@@ -107,7 +107,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=max_overflow,
             pool_timeout=pool_timeout,
-            hide_parameters=True,  # an error's text must not hold addresses or codes
+            hide_parameters=True,  # addresses and codes must not appear in the text of an error
             connect_args={
                 "connect_timeout": CONNECT_SECONDS,
                 "tcp_user_timeout": SILENT_SECONDS * 1000,
@@ -124,7 +124,7 @@ class Database:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """One transaction: committed when the block ends well, rolled back when it raises.
+        """Open a transaction: committed when the block succeeds, rolled back when it raises.
 
         Raises `DatabaseUnavailable` when the server cannot be reached.
         """
@@ -133,16 +133,17 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A session for a single statement, or for several that need not agree: each is a transaction of its own.
+        """Open a session in which each statement is its own transaction.
 
-        It saves the two round trips that begin and end a transaction. Raises `DatabaseUnavailable`.
+        It is for reads that need not agree, and saves the two round trips that begin and end a transaction. Raises
+        `DatabaseUnavailable`.
         """
         with answering(), self._readings() as session:
             yield session
 
     @contextmanager
     def rehearsal(self) -> Iterator[Session]:
-        """A transaction that is always rolled back: a dry run is the same code in here.
+        """Open a transaction that is always rolled back, for dry runs of the same code.
 
         Raises `DatabaseUnavailable` when the server cannot be reached.
         """

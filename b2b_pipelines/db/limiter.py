@@ -1,8 +1,8 @@
-"""Pacing of requests to a vendor, shared by every process of the installation.
+"""Pace requests to a vendor, across every process of the installation.
 
-The state is one row per account and kind of request, with the times of the last permits. A permit is one statement: it
-waits for its turn at the row, computes the next free time from what the one before left there, and adds it. All times
-are the database's, so the clocks of machines need not agree. A process that dies while it waits has wasted one permit.
+The state is one row for each account and kind of request, with the times of the last permits. A permit is one
+statement: it waits for the row, computes the next free time from the permit before, and appends it. All times are the
+database's, so the clocks of machines need not agree. A process that dies while it waits wastes one permit.
 """
 
 import random
@@ -52,16 +52,16 @@ _PAUSED = text("""
 
 
 class OutOfPermits(TransientError):
-    """So many requests are waiting already that our turn would come too late; none was spent."""
+    """Too many requests are waiting, so a permit would come too late. No permit was spent."""
 
     code = "out_of_permits"
 
 
 class RequestPermits(Base):
-    """When an account was last allowed to make a request of one kind.
+    """The last permits of an account for one kind of request.
 
-    `account` is a digest: accounts have e-mail addresses for names. `slots` are the last permits in order, the newest
-    may lie in the future; before `paused_until` no new ones are given.
+    `account` is a digest, because accounts have e-mail addresses for names. `slots` are the last permits in order; the
+    newest may lie in the future. Before `paused_until` no permits are given.
     """
 
     __tablename__ = "request_permits"
@@ -73,14 +73,14 @@ class RequestPermits(Base):
 
 
 class Limiter:
-    """At most `per_minute` requests of each kind in any 60 s, over everyone who names the same account and database.
+    """At most `per_minute` requests of each kind in any 60 s, for one account and database.
 
-    First come, first served. What is free is given at once, so a quiet installation never waits. `margin` seconds are
-    added to the window because a request reaches the vendor a little after its permit, and not always equally late.
+    First come, first served. Free permits are given at once, so a quiet installation never waits. `margin` seconds are
+    added to the window because a request reaches the vendor a little after its permit, with a delay that varies.
     `window` is for tests. Thread-safe.
 
     Routine work sets `share` below 1: it takes a permit only while fewer than that share of the window's permits are
-    taken, by whoever, and reserves none in advance. So urgent work never queues behind it.
+    taken, by any caller, and reserves none in advance. So urgent work never queues behind it.
     """
 
     def __init__(
@@ -105,15 +105,15 @@ class Limiter:
         self._max_wait = max_wait
 
     def wait(self, kind: Kind) -> float:
-        """Return when one request of this kind may be made; the seconds that took.
+        """Wait until one request of this kind may be made. Return the seconds that passed.
 
-        Raises `OutOfPermits`, at once and without spending a permit, when that would be in more than `max_wait` seconds.
+        Raises `OutOfPermits`, at once and without spending a permit, when the wait would exceed `max_wait` seconds.
         """
         began = time.monotonic()
         while self._yields and not self._take(kind):
             if time.monotonic() - began > self._max_wait:
                 raise self._out_of_permits(kind)
-            time.sleep(LOOK_AGAIN_SECONDS * (0.5 + random.random()))  # noqa: S311  so that threads do not ask in step
+            time.sleep(LOOK_AGAIN_SECONDS * (0.5 + random.random()))  # noqa: S311  jitter keeps threads apart
         while not self._yields:
             delay = self._reserve(kind, self._max_wait - (time.monotonic() - began))
             if delay <= 0:
@@ -124,17 +124,17 @@ class Limiter:
         return time.monotonic() - began
 
     def pause(self, kind: Kind, seconds: float) -> None:
-        """Let nobody make a request of this kind for so long: the vendor said so (429 with `Retry-After`).
+        """Pause requests of this kind, because the vendor answered 429 with `Retry-After`.
 
-        Whoever waits already takes a new turn after it. A longer pause stays when a shorter one is asked for.
+        Requests that already wait get a new turn after the pause. A shorter pause never replaces a longer one.
         """
         self._run(_PAUSE, kind, pause=timedelta(seconds=seconds))
 
     def pause_until_minute_ends(self, kind: Kind) -> None:
-        """Give no permits of this kind until a minute has passed since the vendor refused the first request.
+        """Give no permits of this kind until a minute has passed since the vendor's first refusal.
 
-        A 429 without `Retry-After` means that the account's quota of this minute is spent. Requests that are refused
-        while the pause lasts, because they were on their way, do not make it longer.
+        A 429 without `Retry-After` means that the account's quota of this minute is spent. Requests that were already
+        sent and are refused during the pause do not extend it.
         """
         self._run(_PAUSE_ONCE, kind, pause=self._window)
 
@@ -145,7 +145,7 @@ class Limiter:
         return delay
 
     def _take(self, kind: Kind) -> bool:
-        """Take a permit that is free now, if there is one."""
+        """Take a permit that is free now. Return whether there was one."""
         return self._ask(kind, 0) is not None
 
     def _ask(self, kind: Kind, patience: float) -> float | None:
@@ -169,7 +169,7 @@ class Limiter:
         return bool(self._run(_PAUSED, kind))
 
     def _run(self, statement: TextClause, kind: Kind, **parameters: object) -> Any:
-        """The one value that the statement answers, or None; committed on return."""
+        """Execute and commit the statement. Return its single value, or None."""
         with answering(), self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             result = connection.execute(statement, {"account": self._account, "kind": kind, **parameters})
             return result.scalar() if result.returns_rows else None

@@ -1,7 +1,7 @@
-"""Taking turns across processes and machines, with PostgreSQL's advisory locks.
+"""Locks across processes and machines, with PostgreSQL's advisory locks.
 
-A lock is named by a kind and a name (`("contract", 7)`, `("spreadsheet", "1Abc…")`). Both sorts of lock below exclude each
-other for the same kind and name. None outlives the connection that took it, so none can be left behind by a crash.
+A lock is named by a kind and a name (`("contract", 7)`, `("spreadsheet", "1Abc…")`). Transaction locks and `exclusive`
+exclude each other for the same kind and name. No lock outlives its connection, so a crash leaves none behind.
 """
 
 import time
@@ -42,19 +42,19 @@ _HOLDER = text(
 
 
 class Busy(TransientError):
-    """Somebody else is at it; the message says who."""
+    """Another holder has the lock; the message names it."""
 
     code = "busy"
 
 
 class LockLost(TransientError):
-    """The connection that held the lock broke: somebody else may have begun meanwhile."""
+    """The connection that held the lock broke, so another holder may have taken it."""
 
     code = "lock_lost"
 
 
 class Held:
-    """A lock that is held: something to ask before a step that must not be taken twice."""
+    """A lock that is held, to confirm before a step that must not run twice."""
 
     def __init__(self, connection: Connection, key: int, what: str) -> None:
         self._connection = connection
@@ -62,50 +62,57 @@ class Held:
         self._what = what
 
     def confirm(self) -> None:
-        """Raise `LockLost` unless the lock has been ours without a break. One short query."""
+        """Raise `LockLost` unless the lock was held without interruption. One short query."""
         try:
             self._connection.execute(text("SELECT 1"))
         except SQLAlchemyError as error:
-            raise LockLost(f"the connection that kept {self._what} to us was lost: try again") from error
+            raise LockLost(f"lost the lock on {self._what} (database connection closed): try again") from error
 
     def release(self) -> None:
-        """Let go. Raises `LockLost` when the lock was no longer ours."""
+        """Release the lock. Raises `LockLost` when it was no longer held."""
         try:
             ours = self._connection.execute(_UNLOCK, {"key": self._key}).scalar_one()
         except SQLAlchemyError as error:
-            raise LockLost(f"the connection that kept {self._what} to us was lost before the end") from error
+            raise LockLost(
+                f"lost the lock on {self._what} before the end (database connection closed): try again"
+            ) from error
         if not ours:
-            raise LockLost(f"the lock that kept {self._what} to us was gone before the end")
+            raise LockLost(f"lost the lock on {self._what} before the end: try again")
 
 
 def lock_key(kind: str, name: str | int) -> int:
-    """The signed 64-bit number that PostgreSQL knows a lock by; the same in every process and version."""
+    """Return PostgreSQL's signed 64-bit number for a lock.
+
+    It is stable across processes and versions.
+    """
     return int.from_bytes(blake2b(f"{kind}\0{name}".encode(), digest_size=8).digest(), signed=True)
 
 
 def transaction_lock(session: Session, kind: str, name: str | int) -> None:
-    """Wait for our turn and keep it until the session's transaction ends, however it ends."""
+    """Wait for the lock and hold it until the session's transaction ends in any way."""
     session.execute(_TRANSACTION_LOCK, {"key": lock_key(kind, name)})
 
 
 def transaction_locks(session: Session, kind: str, names: Iterable[str | int]) -> None:
-    """Wait for several locks of a kind, in an order that is the same for everybody, and keep them like `transaction_lock`."""
+    """Wait for several locks of a kind and hold them like `transaction_lock`.
+
+    They are taken in one order everywhere, which prevents deadlocks.
+    """
     keys = sorted(lock_key(kind, name) for name in names)
     session.execute(_TRANSACTION_LOCKS, {"keys": keys})
 
 
 @contextmanager
 def exclusive(engine: Engine, kind: str, name: str | int, *, holder: str, wait: float = 60) -> Iterator[Held]:
-    """Keep others out during work that spans several transactions and HTTP requests.
+    """Hold a lock during work that spans several transactions and HTTP requests.
 
-    The lock lives on a connection of its own, which is in no transaction and comes from a pool of its own: in the
-    other pool it would take the place of one that works, and to make one for each lock costs milliseconds of CPU.
-    `holder` is what a waiting one is told ("b2b sheet sync acme-2026 (process 4711)"): no personal data, and ASCII of
-    at most 63 characters, else its middle is left out. Not reentrant.
+    The lock lives on its own connection, outside any transaction and from a separate pool: in the main pool it would
+    take the place of a working connection, and a new connection for each lock costs milliseconds of CPU. `holder` is
+    shown to waiting processes ("b2b sheet sync acme-2026 (process 4711)"): no personal data, and ASCII of at most 63
+    characters, else its middle is left out. Not reentrant.
 
-    Raises `Busy` after `wait` seconds, `DatabaseUnavailable` when there is no connection.
-    Raises `LockLost` at the end of work during which the connection broke (the
-    server restarted, say), unless the work itself raised.
+    Raises `Busy` after `wait` seconds, `DatabaseUnavailable` without a connection. Raises `LockLost` at the end of work
+    during which the connection broke (for example because the server restarted), unless the work itself raised.
     """
     what = f"{kind} {name}"
     key = lock_key(kind, name)
@@ -121,7 +128,7 @@ def exclusive(engine: Engine, kind: str, name: str | int, *, holder: str, wait: 
                 raise
             held.release()
         except BaseException:
-            connection.invalidate()  # whatever it still holds ends with it
+            connection.invalidate()  # closing the connection releases its locks
             raise
 
 
@@ -130,7 +137,10 @@ _MAKING = Lock()
 
 
 def _apart(engine: Engine) -> Engine:
-    """Return the engine of the lock connections to the same database; it is disposed of with the other one."""
+    """Return the engine of the lock connections to the same database.
+
+    It is disposed of with the main engine.
+    """
     with _MAKING:
         if engine not in _APART:
             made = Engine(engine.pool.recreate(), engine.dialect, engine.url, hide_parameters=True)
@@ -143,7 +153,7 @@ def _apart(engine: Engine) -> Engine:
 def _take(connection: Connection, key: int, what: str, wait: float, holder: str) -> None:
     if connection.execute(_TRY, {"holder": holder, "key": key}).scalar_one():
         return
-    # In slices, because the driver lets no signal through while it waits for PostgreSQL: Ctrl-C would seem dead.
+    # In slices, because the driver blocks signals while it waits for PostgreSQL: Ctrl-C would have no effect.
     deadline = time.monotonic() + wait
     while True:
         remaining = max(deadline - time.monotonic(), 0.001)
@@ -156,8 +166,8 @@ def _take(connection: Connection, key: int, what: str, wait: float, holder: str)
                 raise
             if time.monotonic() < deadline:
                 continue
-            holder = connection.execute(_HOLDER, {"key": key}).scalar() or "somebody else"
-            raise Busy(f"{what} is taken by {holder}: try again when that is done") from None
+            holder = connection.execute(_HOLDER, {"key": key}).scalar() or "another process"
+            raise Busy(f"{what} is locked by {holder}: try again when it is done") from None
         return
 
 

@@ -1,6 +1,6 @@
 """Read-only statements on one plain connection, for commands that a person waits for.
 
-SQLAlchemy takes a third of a second to import, and a listing needs none of it. Every problem (no server, no migration)
+SQLAlchemy takes a third of a second to import, and a listing does not need it. Every problem (no server, no migration)
 is left to `db.connect`, which solves or reports it.
 """
 
@@ -26,19 +26,19 @@ OPTIONS = "-c timezone=UTC -c jit=off -c default_transaction_read_only=on"
 
 
 class Reading:
-    """One transaction that reads. Statements name their parameters as SQLAlchemy's do: `:name`."""
+    """A read-only transaction. Statements name their parameters as in SQLAlchemy: `:name`."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
     def rows(self, statement: str, **given: Any) -> list[dict[str, Any]]:
-        """Return every row, as a mapping of columns to values."""
+        """Return every row as a mapping of columns to values."""
         with self._connection.cursor(cursor_factory=RealDictCursor) as cursor:
             cursor.execute(_for_driver(statement), given)
             return [dict(row) for row in cursor]
 
     def texts(self, statement: str, **given: Any) -> Iterator[str]:
-        """Yield the first column of each row, without holding them all."""
+        """Yield the first column of each row. The rows are streamed, not held in memory."""
         with self._connection.cursor("texts") as cursor:
             cursor.itersize = ROWS_AT_ONCE
             cursor.execute(_for_driver(statement), given)
@@ -48,16 +48,16 @@ class Reading:
 
 @contextmanager
 def reading(settings: Settings) -> Iterator[Reading]:
-    """Open the product's database for reading; the embedded one is made, started and migrated when needed.
+    """Open the product's database for reading.
 
-    Raises what `db.connect.connect` raises.
+    The embedded database is created, started and migrated when needed. Raises the errors of `db.connect.connect`.
     """
     with closing(_current(settings) or _prepared(settings)) as connection:
         yield Reading(connection)
 
 
 def _current(settings: Settings) -> Any:
-    """Return a connection to a database that has every migration; None when anything is in the way."""
+    """Return a connection to a database that has every migration; None on any problem."""
     try:
         connection = psycopg2.connect(_dsn(settings), connect_timeout=5, options=OPTIONS)
     except psycopg2.Error:
@@ -74,7 +74,7 @@ def _current(settings: Settings) -> Any:
 
 
 def _prepared(settings: Settings) -> Any:
-    """Return a connection after `connect` prepared the database. Raises what is in the way."""
+    """Return a connection after `connect` prepared the database. Raises its errors."""
     from b2b_pipelines.db.connect import connect
     from b2b_pipelines.db.engine import answering
 

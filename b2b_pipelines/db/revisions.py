@@ -1,4 +1,4 @@
-"""Numbers of migrations: the newest one of this version, and where a database keeps its own."""
+"""Numbers of migrations: this version's newest, and the table that stores the database's."""
 
 from pathlib import Path
 
@@ -7,5 +7,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def newest_revision() -> str:
-    """The number of the newest migration, read from the names of the files: no need to load Alembic to compare."""
+    """Return the number of the newest migration.
+
+    It is read from file names, because loading Alembic is slow.
+    """
     return max(path.name[:4] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))

@@ -1,8 +1,8 @@
-"""Cuts connections to a PostgreSQL that has frozen, so that whoever waits for it learns that.
+"""Cut connections to a frozen PostgreSQL, so that their users get an error.
 
-A statement timeout is the server's, and a stopped server measures none; over a unix socket nothing else ends the wait
-(TCP has keepalives). The driver waits inside libpq, where no Python code runs: so a thread asks the server a question
-whenever connections are at work for some seconds, and cuts them when it stays silent.
+A statement timeout runs in the server, and a stopped server measures none; over a unix socket nothing else ends the
+wait (TCP has keepalives). The driver waits inside libpq, where no Python code runs. So a thread sends the server a
+request when connections have been busy for some seconds, and cuts them when it stays silent.
 """
 
 import os
@@ -18,15 +18,15 @@ from sqlalchemy import Engine, event
 
 LOOKS_EVERY = 1.0
 AT_WORK_SECONDS = 2.0
-"""A connection that is at work for less is not looked at."""
+"""Seconds after which a busy connection is checked."""
 SILENT_SECONDS = 4.0
 QUESTIONS = 2
-"""So many questions without an answer, one after the other, mean that the server is frozen."""
-SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # the one question that PostgreSQL answers before knowing who asks
+"""Consecutive requests without an answer after which the server counts as frozen."""
+SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # the only request that PostgreSQL answers before authentication
 
 
 def watch(engine: Engine) -> None:
-    """Watch the connections of an engine from their first use on, as long as the engine lives."""
+    """Watch the connections of an engine from their first use, as long as the engine exists."""
     watchdog = _Watchdog()
     event.listen(engine, "checkout", watchdog.checked_out)
     event.listen(engine, "checkin", watchdog.checked_in)
@@ -35,7 +35,7 @@ def watch(engine: Engine) -> None:
 
 
 class _Watchdog:
-    """The connections that are checked out, and the thread that looks at them."""
+    """The connections that are checked out, and the thread that checks them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -67,19 +67,22 @@ class _Watchdog:
                     _cut(connection)
 
     def _at_work(self) -> list[Any]:
-        """The connections that were checked out for a while, and still are."""
+        """Return the connections that have been checked out for a while."""
         before = time.monotonic() - AT_WORK_SECONDS
         with self._lock:
             return [connection for connection, since in self._busy.values() if since < before]
 
 
 def _socket(connection: Any) -> socket.socket:
-    """A second handle on a connection's socket."""
+    """Return a second handle on a connection's socket."""
     return socket.socket(fileno=os.dup(connection.fileno()))
 
 
 def _answers(connection: Any) -> bool:
-    """Whether the server of that connection says anything to a new one. True when that cannot be found out."""
+    """Return whether the server of that connection answers a new one.
+
+    True when that cannot be determined.
+    """
     try:
         with _socket(connection) as ours:
             family, address = ours.family, ours.getpeername()
@@ -95,7 +98,7 @@ def _answers(connection: Any) -> bool:
             return len(probe.recv(1)) == 1
         except TimeoutError:
             return False
-        except OSError:  # refused or reset: the server is not frozen, and the driver hears of it
+        except OSError:  # refused or reset: the server is not frozen, and the driver gets the error
             return True
 
 

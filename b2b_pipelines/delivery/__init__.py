@@ -1,8 +1,8 @@
-"""A contract changed: its runs, codes and sheet follow. Commands, assets, routes and any other source of contracts call this
-package and nothing below it.
+"""Change a contract and deliver the change: its runs, codes and sheet.
 
-Functions that take a `Session` leave the commit to their caller. `deliver` takes the `Database`, because it asks Studio and
-Google between its transactions.
+Commands, assets, routes and any other source of contracts call this package and nothing below it. Functions that take a
+`Session` leave the commit to their caller. `deliver` takes the `Database`, because it asks Studio and Google between
+its transactions.
 """
 
 from b2b_pipelines.contracts.patch import UNSET, ContractPatch

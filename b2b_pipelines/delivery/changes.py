@@ -1,4 +1,7 @@
-"""What a contract manager does. Each change takes the contract's lock, brings its codes in line and keeps a history."""
+"""Changes that a contract manager makes.
+
+Each change takes the contract's lock, recomputes its codes and adds to its history.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -26,7 +29,7 @@ from b2b_pipelines.sheets import service as sheets
 
 @dataclass(frozen=True, slots=True)
 class ContractChanged:
-    """A contract as it now is, the fields that differ, what became of its codes, and what people lose by it.
+    """The result of a change: the contract, its changed fields, its codes, and the losses.
 
     `same_named` are the slugs of older contracts of the organization with the name of a new one.
     """
@@ -40,7 +43,7 @@ class ContractChanged:
 
 @dataclass(frozen=True, slots=True)
 class CoursewareChanged:
-    """A contract whose courseware changed: its runs, its codes, and what people lose by it."""
+    """The result of a change of courseware: the contract, its runs, its codes, and the losses."""
 
     contract: Contract
     courseware: CoursewareChange
@@ -49,7 +52,10 @@ class CoursewareChanged:
 
 
 def create_organization(session: Session, name: str, *, org_key: str | None = None) -> Organization:
-    """Make an organization. Raises `Conflict` for a name or org key that is taken, `InvalidInput` for a bad one."""
+    """Create an organization.
+
+    Raises `Conflict` for a name or org key that is taken, `InvalidInput` for a bad one.
+    """
     return service.create_organization(session, name, org_key)
 
 
@@ -64,9 +70,10 @@ def create_contract(
     create_organization: bool = False,
     org_key: str | None = None,
 ) -> ContractChanged:
-    """Make a contract of the organization with that name or org key; with `create_organization`, make that too.
+    """Create a contract of the organization with that name or org key.
 
-    Raises `NotFound` for an unknown organization, `Conflict` for a taken org key or tab, `InvalidInput` for bad values.
+    With `create_organization` an unknown organization is created too. Raises `NotFound` for an unknown organization,
+    `Conflict` for a taken org key or tab, `InvalidInput` for bad values.
     """
     contract = service.create_contract(
         session,
@@ -89,10 +96,12 @@ def change_contract(
     expected_revision: int | None = None,
     today: datetime | None = None,
 ) -> ContractChanged:
-    """Change the terms of the contract with that id or slug. A patch without any difference changes nothing.
+    """Change the terms of the contract with that id or slug.
 
-    Raises `NotFound`, `InvalidInput`, `Conflict` for a tab that another contract has, and `ContractWasChanged` when the
-    terms were changed after `expected_revision`.
+    A patch without a difference changes nothing.
+
+    Raises `NotFound`, `InvalidInput`, `Conflict` for a tab of another contract, and `ContractWasChanged` when the terms
+    were changed after `expected_revision`.
     """
     if patch.names_a_sheet:
         service.lock_names(session)
@@ -124,10 +133,10 @@ def give_courseware(
     rerun: bool = False,
     now: datetime | None = None,
 ) -> CoursewareChanged:
-    """Give the contract with that id or slug a course, a program or a run. A course that was taken comes back as it was.
+    """Give the contract with that id or slug a course, a program or a run.
 
-    Raises `NotFound` for unknown courseware, `Conflict` for a run of another contract, `Refused` for a course without a
-    source run.
+    A course that was taken from it gets its earlier run and codes back. Raises `NotFound` for unknown courseware,
+    `Conflict` for a run of another contract, `Refused` for a course without a source run.
     """
     contract = store.contract(session, contract_id, lock=True)
     moment = now or store.transaction_time(session)
@@ -140,9 +149,10 @@ def give_courseware(
 
 
 def take_courseware(session: Session, contract_id: str | int, readable_id: str, *, by: Actor) -> CoursewareChanged:
-    """Take a course, program or run from the contract with that id or slug; its unredeemed codes are deactivated.
+    """Take a course, program or run from the contract with that id or slug.
 
-    Nothing is deleted. Raises `NotFound` when the contract has nothing of it.
+    Its unredeemed codes are deactivated; nothing is deleted. Raises `NotFound` when the contract has nothing of the
+    courseware.
     """
     contract = store.contract(session, contract_id, lock=True)
     change = service.take_courseware(session, contract, readable_id)
@@ -158,7 +168,10 @@ def take_courseware(session: Session, contract_id: str | int, readable_id: str, 
 def import_contract(
     session: Session, document: exchange.Document, *, by: Actor
 ) -> tuple[ContractChanged, CoursewareChange]:
-    """Make the contract of a document with its courseware. Raises what creating it and giving it courseware raise."""
+    """Create the contract of a document with its courseware.
+
+    Raises the errors of creating a contract and giving it courseware.
+    """
     contract, courseware = exchange.make(session, document, store.transaction_time(session))
     return _created(session, contract, by), courseware
 
@@ -166,9 +179,9 @@ def import_contract(
 def add_learner(
     session: Session, contract_id: str | int, person: Person, *, by: Actor, forced: bool = False
 ) -> Attachment:
-    """Attach a learner without a code. `forced` ignores the contract's days and its cap.
+    """Attach a learner without a code. `forced` ignores the contract's dates and its cap.
 
-    Raises `NotFound`, `ContractNotOpen`, `ContractFull`.
+    Raises `NotFound`, `LearnerConflict`, `ContractNotOpen`, `ContractFull`.
     """
     done = learners.add(session, str(contract_id), person, datetime.now(UTC), forced=forced)
     if done.result == Outcome.ATTACHED:
@@ -180,7 +193,10 @@ def add_learner(
 
 
 def remove_learner(session: Session, contract_id: str | int, email: str, *, by: Actor) -> str:
-    """Take a learner from a contract and return its slug. Their seat gets a new code. Raises `NotFound`."""
+    """Remove a learner from a contract and return the contract's slug. Raises `NotFound`.
+
+    Their seat gets a new code.
+    """
     known = learner_store.learner(session, email)
     slug = learners.remove(session, str(contract_id), email)
     contract = store.contract(session, slug)

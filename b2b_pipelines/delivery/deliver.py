@@ -1,7 +1,9 @@
-"""Delivering a contract: its runs, its codes, the check of the codes, its sheet. Plain Python, free of Dagster.
+"""Deliver a contract: its runs, its codes, the check of the codes, its sheet.
 
-Everything but the sheet is done in one transaction. A contract without changes costs four in all, because a sync needs one to
-look, one to decide and one to remember.
+Free of Dagster.
+
+Everything but the sheet is one transaction. A contract without changes costs four transactions in all, because a sync
+needs one to read, one to decide and one to store its result.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,21 +30,21 @@ from b2b_pipelines.sheets.service import SyncResult
 from b2b_pipelines.vendors.google_sheets import GoogleSheets
 from b2b_pipelines.vendors.studio import Studio
 
-NOT_SYNCED = "the contract has no sheet, does not require codes, or the customer's own cells were put back"
+NOT_SYNCED = "the contract has no sheet, does not require codes, or the customer's own cells were restored"
 
 
 class CodesDiffer(Refused):
-    """The codes are not as the contract's terms want them, so its sheet is not written."""
+    """The codes differ from the contract's terms, so its sheet is not written."""
 
     code = "codes_differ"
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A contract whose products and codes were brought in line.
+    """A contract after its products and codes were updated.
 
-    `runs` are `(courseware id, state in edX)`, `orders` what the check of the codes found, `redeemed_twice` the ids of
-    one-time codes that several learners redeemed, `delivered` whether the contract has a sheet to sync.
+    `runs` are `(courseware id, state in edX)`, `orders` the findings of the check of the codes, `redeemed_twice` the
+    ids of one-time codes that several learners redeemed. `delivered` means that the contract has a sheet to sync.
     """
 
     contract: Contract
@@ -60,7 +62,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What delivering a contract did; `sheet` is None when it has none to sync."""
+    """The result of a delivery. `sheet` is None when there is no sheet to sync."""
 
     prepared: Prepared
     sheet: SyncResult | None
@@ -68,10 +70,10 @@ class Delivered:
 
 @dataclass
 class Delivery:
-    """One delivery of one contract, in two steps that a caller may look between.
+    """One delivery of one contract, in two steps. A caller may act between them.
 
-    `sheets` is called for a client when a sheet has to be synced, so contracts without one need no credentials. With `ask`
-    every new target that holds something waits for consent.
+    `sheets` is called for a client only when a sheet must be synced, so contracts without a sheet need no credentials.
+    With `ask` every new target that holds something waits for consent.
     """
 
     database: Database
@@ -84,9 +86,10 @@ class Delivery:
     _synced: SyncResult | None = field(init=False, default=None)
 
     def prepare(self) -> Prepared:
-        """Make missing products and codes, check the codes, and ask Studio for missing runs. The second call costs nothing.
+        """Create missing products and codes, check the codes, and ask Studio for missing runs.
 
-        Raises `NotFound`. What Studio refuses is part of the result.
+        A second call returns the same result without any work. Raises `NotFound`. Errors of Studio are part of the
+        result.
         """
         if self._prepared is None:
             with self.database.session() as session:
@@ -103,10 +106,13 @@ class Delivery:
         return self._prepared
 
     def sync(self) -> SyncResult | None:
-        """Sync the sheet; None when there is none to sync. Raises `CodesDiffer` and what `sheets.service.sync` raises."""
+        """Sync the sheet. Return None when there is no sheet to sync.
+
+        Raises `CodesDiffer` and the errors of `sheets.service.sync`.
+        """
         prepared = self.prepare()
         if prepared.orders:
-            raise CodesDiffer(f"the codes of {self.slug} differ from its terms: `b2b_codes validate --fix`")
+            raise CodesDiffer(f"the codes of {self.slug} differ from its terms: run `b2b_codes validate --fix`")
         if not prepared.delivered:
             return None
         self._synced = sheets.sync(
@@ -115,7 +121,10 @@ class Delivery:
         return self._synced
 
     def conflicts(self) -> Sequence[Mapping[str, Any]]:
-        """Return the conflicts of the sync, or without one those that the last snapshot holds: `kind`, `row`, `code`."""
+        """Return the conflicts of the sync as `kind`, `row`, `code`.
+
+        Before a sync, those of the last snapshot.
+        """
         if self._synced is not None:
             return [conflict._asdict() for conflict in self._synced.conflicts]
         with self.database.session() as session:
@@ -124,7 +133,7 @@ class Delivery:
             return snapshot.conflicts if snapshot else []
 
     def seats_after(self, result: SyncResult | None) -> Seats:
-        """Return the contract's seats after the sync, which may have handed codes out."""
+        """Return the contract's seats after the sync, which may have handed out codes."""
         prepared = self.prepare()
         if result is None or not result.changed:
             return prepared.seats
@@ -147,9 +156,9 @@ def deliver(
     run_id: str | None = None,
     ask: bool = False,
 ) -> Delivered:
-    """Bring a contract's runs, codes and sheet in line. Doing it again changes nothing.
+    """Update a contract's runs, codes and sheet. Idempotent.
 
-    Raises `NotFound`, `CodesDiffer`, and what `sheets.service.sync` raises; everything until then is kept.
+    Raises `NotFound`, `CodesDiffer`, and the errors of `sheets.service.sync`; everything before the error is kept.
     """
     delivery = Delivery(database, slug, sheets, studio, run_id, ask)
     return Delivered(delivery.prepare(), delivery.sync())
@@ -180,5 +189,5 @@ def _looked_at(
 
 
 def is_delivered(session: Session, contract: Contract) -> bool:
-    """Return whether a contract's codes go to a sheet, or its sheet has to be brought up to date once more."""
+    """Return whether a contract's codes go to a sheet, or its sheet needs one last update."""
     return contract.sheet_url is not None and bool(sheet_store.delivered(session, [contract.slug]))

@@ -1,4 +1,4 @@
-"""The history of a contract: every change with who made it and when, and what changed since a revision."""
+"""The history of a contract: every change with its actor, time and values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from b2b_pipelines.errors import Conflict
 
 
 class ActorKind(StrEnum):
-    """What makes changes: a program with a token, a person who signed in, a command, or the product itself."""
+    """Kinds of actors: a token, a person who signed in, a command, or the product itself."""
 
     TOKEN = "token"  # noqa: S105
     PERSON = "person"
@@ -26,7 +26,7 @@ class ActorKind(StrEnum):
 
 
 class Action(StrEnum):
-    """What was done to a contract."""
+    """Kinds of changes to a contract."""
 
     CREATED = "created"
     CHANGED = "changed"
@@ -40,7 +40,10 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who makes a change. `name` is a token's name, a person's address, or the user of the machine."""
+    """The actor of a change.
+
+    `name` is a token's name, a person's address, or the machine's user.
+    """
 
     kind: ActorKind
     name: str
@@ -54,7 +57,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """A change of terms that a caller did not see: `fields` are `[before, after]` by name."""
+    """A change of terms that a caller did not see. `fields` are `[before, after]` by name."""
 
     revision: int
     at: datetime
@@ -63,7 +66,10 @@ class Between:
 
 
 class ContractWasChanged(Conflict):
-    """Somebody changed the contract's terms since the revision that the caller saw. Carries those `changes`."""
+    """The contract's terms changed after the revision that the caller saw.
+
+    `changes` holds those changes.
+    """
 
     code: ClassVar[str] = "contract_changed"
 
@@ -78,7 +84,7 @@ class ContractWasChanged(Conflict):
 
 
 def record(session: Session, contract: Contract, action: Action, by: Actor, details: Mapping[str, Any]) -> None:
-    """Add a change to the contract's history, with the contract's revision as it now is."""
+    """Add a change to the contract's history, with the contract's present revision."""
     session.add(
         ContractChange(
             contract_id=contract.id,
@@ -94,9 +100,9 @@ def record(session: Session, contract: Contract, action: Action, by: Actor, deta
 
 
 def refuse_if_changed(session: Session, contract: Contract, expected_revision: int | None) -> None:
-    """Raise `ContractWasChanged` if the terms of a locked contract were changed after that revision.
+    """Raise `ContractWasChanged` if a locked contract's terms changed after that revision.
 
-    A revision also grows when codes follow by themselves; that contradicts no edit.
+    A revision also grows when codes are recomputed; that does not conflict with an edit.
     """
     if expected_revision is None or contract.revision <= expected_revision:
         return
@@ -120,7 +126,7 @@ def as_json(changed: Changed) -> dict[str, list[Any]]:
 
 
 SHOWN_AS = {"starts_on": "start", "ends_on": "end"}
-"""Fields whose column has another name than the field that users know."""
+"""Columns whose name differs from the field name that users know."""
 
 
 def _plain(value: Any) -> Any:

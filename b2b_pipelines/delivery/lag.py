@@ -1,4 +1,4 @@
-"""Which contracts changed, and which of them lag: their codes or their sheet are behind their revision."""
+"""Find changed contracts that lag: their codes or their sheet are behind their revision."""
 
 from dataclasses import dataclass
 
@@ -22,17 +22,18 @@ HORIZON = text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
 
 @dataclass(frozen=True, slots=True)
 class Lagging:
-    """Contracts whose codes or sheet lag behind a change, by slug with their revision, and the horizon of the next look."""
+    """Revisions of lagging contracts, by slug, and the horizon to start the next query from."""
 
     revisions: dict[str, int]
     horizon: int
 
 
 def changes_since(session: Session, since: int) -> Lagging:
-    """Return what was committed since an earlier look's horizon and still lags, whatever the order of the commits.
+    """Return the contracts that changed since an earlier query's horizon and still lag.
 
-    Transactions that are still open are left to the next look. A horizon that lies ahead of this database belongs to
-    another one (it was restored): then everything is looked at again. Zero is the beginning.
+    The order of the commits does not matter: transactions that are still open are left to the next query. A horizon
+    ahead of this database belongs to another one (the database was restored), so all contracts are checked again. Zero
+    is the beginning.
     """
     horizon = session.execute(HORIZON).scalar_one()
     found = session.execute(CHANGED, {"since": since if since <= horizon else 0, "horizon": horizon})

@@ -1,4 +1,4 @@
-"""What a change takes away from people, in numbers: shown before it is made, and kept with it."""
+"""Count what people lose by a change: shown before the change, and stored with it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -24,10 +24,12 @@ ATTACHED = text("SELECT count(*) FROM contract_learner WHERE contract_id = :cont
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """What stops working. `handed_out` counts those of `codes` that stand in the customer's sheet.
+    """Codes and runs that stop working.
 
-    `runs` are courseware ids that are no longer the contract's; `beyond_cap` counts attached learners above the new cap,
-    who keep their seats. With `closes` the codes work again once the contract is open again.
+    `handed_out` counts those of `codes` in the customer's sheet.
+
+    `runs` are courseware ids that no longer belong to the contract; `beyond_cap` counts attached learners above the new
+    cap, who keep their seats. With `closes` the codes work again once the contract is open again.
     """
 
     codes: int = 0
@@ -41,7 +43,7 @@ class Losses:
         return not (self.codes or self.runs or self.closes)
 
     def sentences(self) -> list[str]:
-        """Return what people need to know before they agree, a sentence each."""
+        """Return a sentence for each loss, to read before agreeing."""
         sentences = []
         if self.closes:
             sentences.append("No learner can join the contract while it is closed.")
@@ -61,7 +63,10 @@ class Losses:
 
 
 def count(session: Session, contract: Contract, *, deleted: "Losses", closes: bool, runs: Sequence[str] = ()) -> Losses:
-    """Count what the current transaction took from a contract. `deleted` are codes that no longer exist."""
+    """Count the losses of a contract in the current transaction.
+
+    `deleted` are codes that no longer exist.
+    """
     given = {"contract": contract.id}
     row = session.execute(STILL_WORKING if closes else DEACTIVATED_NOW, given).one()
     return Losses(
@@ -74,7 +79,10 @@ def count(session: Session, contract: Contract, *, deleted: "Losses", closes: bo
 
 
 def about_to_delete(session: Session, contract: Contract) -> Losses:
-    """Return the unredeemed codes of a contract that no longer needs any, because they are deleted next."""
+    """Return the unredeemed codes of a contract that no longer needs codes.
+
+    They are deleted next.
+    """
     if not contract.active or contract.requires_codes or contract.cap is not None:
         return Losses()
     row = session.execute(STILL_WORKING, {"contract": contract.id}).one()
@@ -88,8 +96,8 @@ def was_open(contract: Contract, today: date) -> bool:
 
 def as_json(losses: Losses) -> dict[str, object]:
     """Return the numbers that are not zero."""
-    found = {field.name: getattr(losses, field.name) for field in fields(losses)}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items() if value}
+    values = {field.name: getattr(losses, field.name) for field in fields(losses)}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value}
 
 
 def _beyond_cap(session: Session, contract: Contract) -> int:

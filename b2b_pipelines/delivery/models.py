@@ -10,10 +10,11 @@ from b2b_pipelines.db.base import Base
 
 
 class ContractChange(Base):
-    """One change to a contract: when, by whom, and what.
+    """One change to a contract: its time, actor, action and details.
 
-    `revision` is the contract's revision after it. `details` hold what the action needs: `fields` with each value before
-    and after, `courseware` with `runs`, a `learner` id, and the numbers of `codes` that followed. No address, no code.
+    `revision` is the contract's revision after the change. `details` depend on the action: `fields` with each value
+    before and after, `courseware` with `runs`, a `learner` id, and the numbers of `codes` that changed with it. They
+    hold no address and no code.
     """
 
     __tablename__ = "contract_change"

@@ -1,4 +1,4 @@
-"""How far a contract is set up: its runs in edX, its codes, its sheet."""
+"""Report how far a contract is set up: its runs in edX, its codes, its sheet."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -26,7 +26,7 @@ SHEET_ASSET = "sheet_snapshots"
 
 
 class State(StrEnum):
-    """How far a part is."""
+    """State of a part of the set-up."""
 
     DONE = "done"
     PENDING = "pending"
@@ -35,7 +35,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of the set-up, and what there is to say about it."""
+    """A part of the set-up, with its state and a message."""
 
     state: State
     message: str
@@ -44,7 +44,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class SetUp:
-    """How far a contract is. `runs` are `(courseware id, state, message)`."""
+    """The set-up of a contract. `runs` are `(courseware id, state, message)`."""
 
     contract: str
     revision: int
@@ -53,7 +53,8 @@ class SetUp:
     sheet: Part
 
     def as_json(self) -> dict[str, Any]:
-        shown = [{"courseware_id": run, "state": str(state), "message": words} for run, state, words in self.runs]
+        """Return the set-up as JSON."""
+        shown = [{"courseware_id": run, "state": str(state), "message": message} for run, state, message in self.runs]
         return {
             "contract": self.contract,
             "revision": self.revision,
@@ -64,7 +65,7 @@ class SetUp:
 
 
 def of(session: Session, contract: Contract) -> SetUp:
-    """Return how far the contract is set up."""
+    """Return the set-up of the contract."""
     return SetUp(
         contract.slug, contract.revision, _runs(session, contract), _codes(session, contract), _sheet(session, contract)
     )
@@ -73,7 +74,10 @@ def of(session: Session, contract: Contract) -> SetUp:
 def retry(
     database: Database, slug: str, *, sheets: Callable[[], GoogleSheets], studio: Studio | None, ask: bool = False
 ) -> SetUp:
-    """Deliver the contract, and return how far it is then. What fails is part of the result; raises `NotFound`."""
+    """Deliver the contract and return its set-up.
+
+    Errors are part of the result, except `NotFound`, which is raised.
+    """
     delivery = Delivery(database, slug, sheets, studio, ask=ask)
     delivery.prepare()
     failed: B2BError | None = None
@@ -95,12 +99,12 @@ def _run(run: CourseRun) -> tuple[str, State, str]:
     if run.edx_state == EdxState.FAILED:
         return run.courseware_id, State.FAILED, run.edx_error or "Studio refused it"
     if run.edx_state == EdxState.PENDING:
-        return run.courseware_id, State.PENDING, "Studio was not asked for it yet"
+        return run.courseware_id, State.PENDING, "not requested from Studio yet"
     return run.courseware_id, State.DONE, "in edX"
 
 
 def _of_runs(runs: Sequence[tuple[str, State, str]]) -> Part:
-    failed = [words for _, state, words in runs if state is State.FAILED]
+    failed = [message for _, state, message in runs if state is State.FAILED]
     if failed:
         return Part(State.FAILED, f"{len(failed)} of {len(runs)} runs failed: {failed[0]}")
     pending = sum(state is State.PENDING for _, state, _ in runs)
@@ -121,8 +125,8 @@ def _codes(session: Session, contract: Contract) -> Part:
 
 def _sheet(session: Session, contract: Contract) -> Part:
     if not is_delivered(session, contract):
-        words = "the contract has no sheet" if contract.sheet_url is None else "the contract does not require codes"
-        return Part(State.DONE, words)
+        message = "the contract has no sheet" if contract.sheet_url is None else "the contract does not require codes"
+        return Part(State.DONE, message)
     sync = history.last_syncs(session, [contract.id]).get(contract.id)
     fault = next(
         (each for each in faults.of_partition(session, contract.slug) if each.name.startswith(SHEET_ASSET)), None

@@ -1,1 +1,1 @@
-"""Enrollment codes: which there must be, how they come about, and who redeemed them."""
+"""Enrollment codes: the number a contract needs, their creation, and their redemptions."""

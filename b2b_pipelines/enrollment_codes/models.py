@@ -11,10 +11,10 @@ from b2b_pipelines.enrollment_codes.rules import RedemptionKind, RedemptionType
 
 
 class EnrollmentCode(Base):
-    """A code that admits to a contract and makes one of its products cost `amount` (major units).
+    """A code that admits to a contract and prices one product at `amount` (major units).
 
-    `sheet_target` and `sheet_row` say where the customer's sheet held it after the last sync: a report, which no
-    sync trusts.
+    `sheet_target` and `sheet_row` are the code's place in the customer's sheet after the last sync. They are a report:
+    no sync relies on them.
     """
 
     __tablename__ = "enrollment_code"
@@ -43,9 +43,11 @@ class EnrollmentCode(Base):
 
 
 class CodeRedemption(Base):
-    """A use of a code by a learner. A one-time code is used at most once for each kind: an index sees to it.
+    """A redemption of a code by a learner.
 
-    `redemption_type` repeats the code's, held in step by the foreign key, so that the index can tell them apart.
+    A unique index allows one of each kind for a one-time code.
+
+    `redemption_type` repeats the code's type for that index; the foreign key keeps both equal.
     """
 
     __tablename__ = "code_redemption"

@@ -1,4 +1,4 @@
-"""Codes page by page, for readers who come over the network, and seats for those who look at a contract."""
+"""Pages of codes for API and browser, and the seats of contracts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +10,15 @@ from b2b_pipelines.contracts.models import Contract
 
 
 def utc(column: str) -> str:
-    """Return SQL for a moment as JSON has it: `2026-06-01T12:00:00.000000Z`."""
+    """Return SQL for a time in JSON: `2026-06-01T12:00:00.000000Z`."""
     return f"""to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 
 
 def shown_email(column: str) -> str:
-    """Return SQL for an address, masked as `j•••@example.com` unless the parameter `emails` is true."""
+    """Return SQL for an address, masked unless the parameter `emails` is true.
+
+    A masked address reads `j•••@example.com`.
+    """
     masked = f"CASE WHEN strpos({column}, '@') > 0 THEN left(split_part({column}, '@', 1), 1) || '•••@'"
     masked = f"{masked} || reverse(split_part(reverse({column}), '@', 1)) ELSE '•••' END"
     return f"CASE WHEN {column} IS NULL OR :emails THEN {column} ELSE {masked} END"
@@ -59,7 +62,7 @@ SELECT (SELECT count(*) FROM enrollment_code WHERE contract_id = seen.id) AS cou
        ) AS shown) AS results
 FROM seen
 """)
-"""PostgreSQL writes the JSON: to read rows, validate and write them again takes this process five times as long."""
+"""PostgreSQL writes the JSON, because reading, validating and writing the rows in Python takes five times as long."""
 
 SEATS = text("""
 SELECT contract.id AS contract_id, nullif(contract.max_learners, 0) AS seats,
@@ -73,8 +76,10 @@ FROM contract WHERE contract.id = ANY(:contracts)
 
 @dataclass(frozen=True, slots=True)
 class Seats:
-    """The seats of a contract: `redeemed` by attached learners, `handed_out` as unredeemed codes in the customer's
-    sheet, and how many there are in all (None: no limit)."""
+    """The seats of a contract. `seats` is their total (None: no limit).
+
+    `redeemed` are taken by attached learners, `handed_out` are unredeemed codes in the customer's sheet.
+    """
 
     seats: int | None
     redeemed: int
@@ -82,18 +87,21 @@ class Seats:
 
     @property
     def promised(self) -> int:
-        """Codes handed out that can still find a seat."""
+        """Return the number of handed-out codes that can still get a seat."""
         return self.handed_out if self.seats is None else min(self.handed_out, max(self.seats - self.redeemed, 0))
 
     @property
     def free(self) -> int | None:
-        """Seats that nobody has and no code in the sheet is for; None without a limit."""
+        """Return the number of seats without a learner and without a code in the sheet.
+
+        None without a limit.
+        """
         return None if self.seats is None else max(self.seats - self.redeemed - self.promised, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class JsonPage:
-    """A page of a list: how many items there are in all, and the JSON array of those on the page."""
+    """A page of a list: the total number of items, and the JSON array of the page's items."""
 
     count: int
     results: str
@@ -102,10 +110,10 @@ class JsonPage:
 def codes(
     session: Session, slug: str, organization_id: int | None, limit: int, offset: int, *, emails: bool
 ) -> JsonPage | None:
-    """Return a page of a contract's codes in the order of their ids, each with its redemptions. One query.
+    """Return a page of a contract's codes in id order, each with its redemptions. One query.
 
-    `attached_by` and `enrolled_by` name the last learner, masked unless `emails`. None for a contract that does not
-    exist, or belongs to another organization than the given one.
+    `attached_by` and `enrolled_by` are the last learner, masked unless `emails`. Return None for a contract that does
+    not exist or belongs to another organization.
     """
     given = {"slug": slug, "organization": organization_id, "limit": limit, "offset": offset, "emails": emails}
     row = session.execute(PAGE, given).first()
@@ -113,6 +121,6 @@ def codes(
 
 
 def seats(session: Session, contracts: Sequence[Contract]) -> dict[int, Seats]:
-    """The seats of each contract, by its id. One query."""
+    """Return the seats of each contract, by its id. One query."""
     rows = session.execute(SEATS, {"contracts": [contract.id for contract in contracts]})
     return {row.contract_id: Seats(row.seats, row.redeemed, row.handed_out) for row in rows}

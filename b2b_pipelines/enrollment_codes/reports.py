@@ -1,4 +1,4 @@
-"""What people and other systems read about contracts and codes: one query each, however many there are."""
+"""Reports on contracts and codes for people and other systems. One query each."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
@@ -42,7 +42,7 @@ ORDER BY code.id
 
 
 def cell(text: str) -> str:
-    """Return SQL for a text of a CSV file, as `values.csv_cell` writes it."""
+    """Return SQL for a text in a CSV file, escaped as `values.csv_cell` escapes it."""
     return f"CASE WHEN left({text}, 1) = ANY ({STARTS}) THEN '''' || ({text}) ELSE {text} END"
 
 
@@ -72,65 +72,85 @@ COPY (
 def contract_overview(
     session: Session, contract_ids: Sequence[int] | None = None, organization_id: int | None = None
 ) -> Records:
-    """Contracts as `b2b_list contracts` shows them: `codes` counts the active ones, `learners` the attached ones."""
+    """Return contracts as `b2b_list contracts` shows them.
+
+    `codes` counts the active ones, `learners` the attached ones.
+    """
     return _records(session, OVERVIEW, contracts=contract_ids, organization=organization_id)
 
 
 def contract_of_slug(session: Session, slug: str, organization_id: int | None = None) -> dict[str, Any] | None:
-    """Return the contract of that slug as `contract_overview` has it, if it is that organization's. One query."""
+    """Return the contract with that slug as `contract_overview` returns it. One query.
+
+    Return None if it does not exist or belongs to another organization.
+    """
     row = session.execute(text(OVERVIEW_OF_ONE), {"slug": slug, "organization": organization_id}).mappings().first()
     return None if row is None else dict(row)
 
 
 def contract_overview_as_json(session: Session, organization_id: int | None = None) -> Iterator[str]:
-    """Yield each contract as `contract_overview` has it, as a JSON object, without holding them all."""
+    """Yield each contract of `contract_overview` as a JSON object.
+
+    The rows are streamed, not held in memory.
+    """
     connection = session.connection().execution_options(stream_results=True, max_row_buffer=ROWS_AT_ONCE)
     yield from connection.execute(text(OVERVIEW_AS_JSON), {"organization": organization_id}).scalars()
 
 
 def code_stats(session: Session, contract_ids: Sequence[int] | None = None) -> Records:
-    """Per contract: seats (None is no cap), attached, runs, codes of any state, redemptions of either kind."""
+    """Return seats, attached learners, runs, codes and redemptions of each contract.
+
+    Seats of None mean no cap. Codes count in any state, redemptions by kind.
+    """
     return _records(session, STATS, contracts=contract_ids)
 
 
 def code_usage(session: Session, contract_ids: Sequence[int] | None = None) -> Records:
-    """Each redemption, in the order in which they came."""
+    """Return each redemption, in chronological order within its contract."""
     return _records(session, USAGE, contracts=contract_ids)
 
 
 def all_codes(session: Session, contract_ids: Sequence[int] | None = None) -> Records:
-    """Every code with its redemptions, by contract and id. `attached_by` and `enrolled_by` name the last learner."""
+    """Return every code with its redemptions, by contract and id.
+
+    `attached_by` and `enrolled_by` are the last learner.
+    """
     return _records(session, ALL_CODES, contracts=contract_ids)
 
 
 def codes_to_hand_out(session: Session, contract_ids: Sequence[int] | None = None) -> Records:
-    """Unredeemed active codes, as many as seats are left; every active code of a contract without a cap."""
+    """Return unredeemed active codes, at most one for each free seat.
+
+    A contract without a cap returns every active code.
+    """
     return _records(session, TO_HAND_OUT, contracts=contract_ids)
 
 
 def learners(
     session: Session, contract_ids: Sequence[int] | None = None, organization_id: int | None = None
 ) -> Records:
-    """The attached learners of those contracts."""
+    """Return the attached learners of those contracts."""
     return _records(session, LEARNERS, contracts=contract_ids, organization=organization_id)
 
 
 def attached_by_day(session: Session, contract: Contract) -> list[tuple[date, int]]:
-    """How many learners of a contract were attached on each day (UTC) on which any was."""
+    """Return the number of learners attached on each day (UTC). Days without any are absent."""
     return [(row.day, row.number) for row in session.execute(text(ATTACHED_BY_DAY), {"contract": contract.id})]
 
 
 def codes_redeemed_by_several(session: Session, contract: Contract) -> list[int]:
-    """The ids of one-time codes of the contract that more than one learner redeemed for the same purpose."""
+    """Return the ids of one-time codes that several learners redeemed for the same purpose."""
     return list(session.scalars(text(REDEEMED_BY_SEVERAL), {"contract": contract.id}))
 
 
 def export_codes(
     session: Session, contract: Contract, base_url: str, out: IO[bytes], on_rows: Callable[[int], None]
 ) -> int:
-    """Write every code of the contract as CSV to `out`, straight from the server; how many rows.
+    """Stream every code of the contract as CSV from the server to `out`.
 
-    Needs no more memory for a million codes than for one. `on_rows` hears of each batch written.
+    Return the number of rows.
+
+    Memory use does not grow with the number of codes. `on_rows` receives the number of lines of each batch.
     """
     counter = _RowCounter(out, on_rows)
     driver: Any = session.connection().connection.driver_connection
@@ -140,7 +160,7 @@ def export_codes(
 
 
 class _RowCounter:
-    """Passes bytes on and counts the lines behind the header."""
+    """A writer that passes bytes on and counts the lines after the header."""
 
     def __init__(self, out: IO[bytes], on_rows: Callable[[int], None]) -> None:
         self._out, self._on_rows, self._lines = out, on_rows, 0

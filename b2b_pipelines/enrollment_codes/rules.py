@@ -1,7 +1,7 @@
-"""Which codes a contract must have: the rules as one pure function, product by product.
+"""Decide which codes a contract must have, product by product. Pure.
 
-A product's codes enter as a tally and leave as orders in numbers ("create 50", "deactivate the newest 3"), so that a
-million codes are decided on as quickly as one. `store.py` counts the tallies and carries out the orders.
+A product's codes enter as a tally and leave as orders in numbers ("create 50", "deactivate the newest 3"), so that the
+cost does not grow with the number of codes. `store.py` counts the tallies and carries out the orders.
 """
 
 from dataclasses import dataclass, fields
@@ -10,14 +10,14 @@ from enum import StrEnum
 
 
 class RedemptionType(StrEnum):
-    """How often a code admits: one learner, or as many as come."""
+    """How many learners a code admits: one, or any number."""
 
     ONE_TIME = "one-time"
     UNLIMITED = "unlimited"
 
 
 class RedemptionKind(StrEnum):
-    """What a code was used for: to join the contract, or to enroll in its course."""
+    """The use of a code: to join the contract, or to enroll in its course."""
 
     ATTACH = "attach"
     ENROLL = "enroll"
@@ -25,7 +25,10 @@ class RedemptionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a contract says about its codes. `price` is in major units, zero when free; `cap` None is no cap."""
+    """The terms of a contract that concern its codes.
+
+    `price` is in major units, zero when free; a `cap` of None means no cap.
+    """
 
     active: bool
     requires_codes: bool
@@ -35,35 +38,38 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The codes that one active product has.
+    """Counts of the codes of one active product.
 
     A code is *redeemed* after any redemption, attach or enroll. A redeemed code *keeps a seat* while the learner who
-    redeemed it stays attached to the contract. Who left and came back is one seat, whatever codes they spent before. A
-    one-time code is of the learner who enrolled with it, and before anybody did, of the one who attached with it.
+    redeemed it stays attached to the contract. A learner who left and came back keeps one seat, whatever codes they
+    spent before. A one-time code belongs to the learner who enrolled with it; before any enrollment, to the learner who
+    attached with it.
     """
 
     product_id: int
     price: Decimal = Decimal(0)
     one_time_free: int = 0
-    """active, unredeemed, one-time"""
+    """Active, unredeemed, one-time."""
     unlimited_free: int = 0
-    """active, unredeemed, unlimited"""
+    """Active, unredeemed, unlimited."""
     unlimited_redeemed: int = 0
-    """active, redeemed, unlimited"""
+    """Active, redeemed, unlimited."""
     seated: int = 0
-    """seats that redeemed codes keep, active or not"""
+    """Seats kept by redeemed codes, active or not."""
     dormant: int = 0
-    """deactivated, unredeemed, of either type"""
+    """Deactivated, unredeemed, of either type."""
     mispriced: int = 0
-    """unredeemed codes whose amount is not the contract's price"""
+    """Unredeemed codes whose amount differs from the contract's price."""
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What is to be done to one product's codes, in this order. An order for nothing is zero, False or None.
+    """Changes to one product's codes, in the order of execution.
 
-    Conversions and deactivations concern active unredeemed codes; `retire_unlimited` the active redeemed unlimited
-    ones; `delete_unredeemed` every unredeemed code.
+    Zero, False or None means no change.
+
+    Conversions and deactivations apply to active unredeemed codes, `retire_unlimited` to active redeemed unlimited
+    codes, `delete_unredeemed` to every unredeemed code.
     """
 
     product_id: int
@@ -83,29 +89,29 @@ class Orders:
         return not any(getattr(self, field.name) for field in fields(self) if field.name != "product_id")
 
     def __str__(self) -> str:
-        said = [
-            (self.reprice_product, "the product has another price than the contract"),
+        sentences = [
+            (self.reprice_product, "the product's price differs from the contract's"),
             (
                 self.reprice_codes,
-                f"{self.reprice_codes} unredeemed codes have another amount than the contract's price",
+                f"{self.reprice_codes} unredeemed codes have an amount that differs from the contract's price",
             ),
             (self.delete_unredeemed, f"{self.delete_unredeemed} unredeemed codes are no longer needed"),
             (self.retire_unlimited, f"{self.retire_unlimited} redeemed unlimited codes are still active"),
-            (self.convert, f"{self.convert} codes ought to be {self.convert_to}"),
-            (self.deactivate_newest, f"{self.deactivate_newest} codes too many are active"),
-            (self.reactivate_oldest, f"{self.reactivate_oldest} deactivated codes are wanted back"),
+            (self.convert, f"{self.convert} codes must become {self.convert_to}"),
+            (self.deactivate_newest, f"{self.deactivate_newest} active codes exceed the cap"),
+            (self.reactivate_oldest, f"{self.reactivate_oldest} deactivated codes must be reactivated"),
             (self.create, f"{self.create} {self.create_as} codes are missing"),
         ]
-        return "; ".join(words for applies, words in said if applies) or "nothing to do"
+        return "; ".join(sentence for applies, sentence in sentences if applies) or "nothing to do"
 
 
 def orders_for(terms: Terms, tally: Tally) -> Orders:
-    """What makes one product's codes as the contract's terms want them; nothing once they are.
+    """Return the changes that bring one product's codes to the contract's terms.
 
-    - A contract that is not active changes nothing.
+    - An inactive contract changes nothing.
     - The price of the product and the amount of every unredeemed code follow the contract's price.
-    - Codes are deleted in one case only: no cap, `sso` and free, all three. Only unredeemed ones go.
-    - Redeemed codes are never taken back, except that a redeemed unlimited code is retired when a cap is set.
+    - Unredeemed codes are deleted only when the contract has no cap, is `sso` and is free, all three.
+    - Redeemed codes are never revoked, except that a redeemed unlimited code is retired when a cap is set.
     """
     if not terms.active:
         return Orders(tally.product_id)
@@ -120,7 +126,10 @@ def orders_for(terms: Terms, tally: Tally) -> Orders:
 
 
 def _unlimited(terms: Terms, tally: Tally) -> Orders:
-    """No cap: whatever is free admits everybody; when nothing does, one code is made that does."""
+    """Return the orders without a cap: convert free codes to unlimited.
+
+    Create one if no code admits anyone.
+    """
     admits = tally.one_time_free + tally.unlimited_free + tally.unlimited_redeemed
     return Orders(
         tally.product_id,
@@ -134,7 +143,7 @@ def _unlimited(terms: Terms, tally: Tally) -> Orders:
 
 
 def _one_a_seat(terms: Terms, tally: Tally, cap: int) -> Orders:
-    """A cap: one one-time code for each seat that no redeemed code keeps."""
+    """Return the orders with a cap: one one-time code for each seat that no redeemed code keeps."""
     free = tally.one_time_free + tally.unlimited_free
     counted = free + tally.seated
     lacking, surplus = max(cap - counted, 0), min(max(counted - cap, 0), free)

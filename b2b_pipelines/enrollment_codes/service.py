@@ -1,4 +1,4 @@
-"""Keeping a contract's codes as its terms want them."""
+"""Keep a contract's codes in agreement with its terms."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from b2b_pipelines.enrollment_codes.rules import Orders, Terms, orders_for
 
 @dataclass(frozen=True, slots=True)
 class CodeChange:
-    """What was done to a contract's codes: numbers of codes."""
+    """Numbers of codes of a contract that were changed."""
 
     contract: str
     created: int = 0
@@ -32,14 +32,17 @@ class CodeChange:
 
 
 def terms_of(contract: Contract) -> Terms:
-    """What the contract says about its codes."""
+    """Return the contract's terms that concern its codes."""
     return Terms(contract.active, contract.requires_codes, contract.cap, contract.price or Decimal(0))
 
 
 def outstanding(session: Session, contracts: Sequence[Contract]) -> Mapping[str, list[Orders]]:
-    """What is to be done before the codes of those contracts are right, by slug; contracts that are right are absent."""
+    """Return the orders that those contracts' codes still need, by slug.
+
+    Contracts without any are absent.
+    """
     tallies = store.tallies(session, [contract.id for contract in contracts])
-    found = {
+    orders_of = {
         contract.slug: [
             orders
             for tally in tallies.get(contract.id, ())
@@ -47,22 +50,25 @@ def outstanding(session: Session, contracts: Sequence[Contract]) -> Mapping[str,
         ]
         for contract in contracts
     }
-    return {slug: orders for slug, orders in found.items() if orders}
+    return {slug: orders for slug, orders in orders_of.items() if orders}
 
 
-def ensure_codes(session: Session, said: Contract | str | int) -> CodeChange:
-    """Make a contract's codes what its terms, price and courseware want; a second time nothing is left to do.
+def ensure_codes(session: Session, reference: Contract | str | int) -> CodeChange:
+    """Bring a contract's codes to its terms, price and courseware. Idempotent.
 
-    Takes the lock of a contract that is named by id or slug, so that two processes at once end with the right number; one
-    that is passed is locked already.
+    A contract referenced by id or slug is locked first, so that two concurrent processes end with the right number. A
+    contract passed as an object must be locked already.
     """
-    contract = said if isinstance(said, Contract) else contract_store.contract(session, said, lock=True)
+    contract = reference if isinstance(reference, Contract) else contract_store.contract(session, reference, lock=True)
     orders = outstanding(session, [contract]).get(contract.slug, [])
     return _carry_out(session, contract, orders)
 
 
 def ensure_and_check(session: Session, contract: Contract) -> tuple[CodeChange, Sequence[Orders]]:
-    """Make a locked contract's codes what its terms want, and return what is still to be done: nothing, if all is well."""
+    """Bring a locked contract's codes to its terms.
+
+    Return the change and the orders that remain (normally none).
+    """
     orders = outstanding(session, [contract]).get(contract.slug, [])
     if not orders:
         return CodeChange(contract.slug), orders
@@ -79,12 +85,18 @@ def _carry_out(session: Session, contract: Contract, orders: Sequence[Orders]) -
 
 
 def reinstate(session: Session, product_ids: Sequence[int]) -> int:
-    """Reactivate the codes that were deactivated when a contract gave these products up; return their number."""
+    """Reactivate the codes that were deactivated when a contract gave up these products.
+
+    Return their number.
+    """
     return store.reactivate_released(session, product_ids)
 
 
 def withdraw(session: Session, product_ids: Sequence[int]) -> int:
-    """Deactivate the unredeemed codes of products that a contract no longer has; how many."""
+    """Deactivate the unredeemed codes of products that a contract no longer has.
+
+    Return their number.
+    """
     return store.deactivate_unredeemed(session, product_ids)
 
 

@@ -1,4 +1,7 @@
-"""SQL of the listings of contracts and codes, as texts: they import nothing, so that a listing starts at once."""
+"""SQL of the listings of contracts and codes.
+
+The module imports nothing, so that a listing starts fast.
+"""
 
 OVERVIEW = """
 SELECT contract.id, contract.slug, contract.name, organization.name AS organization,
@@ -40,7 +43,7 @@ LEFT JOIN (
 WHERE CAST(:organization AS bigint) IS NULL OR organization.id = :organization
 ORDER BY contract.id
 """
-"""The keys and values of `OVERVIEW`, each row as JSON: for listings that are too long to hold."""
+"""The keys and values of `OVERVIEW`, each row as JSON, for listings too long to hold in memory."""
 
 STATS = """
 SELECT contract.slug AS contract, nullif(contract.max_learners, 0) AS seats,
@@ -87,9 +90,9 @@ LEFT JOIN LATERAL (
 LEFT JOIN learner attached_learner ON attached_learner.id = attached.learner_id
 LEFT JOIN learner enrolled_learner ON enrolled_learner.id = enrolled.learner_id
 """
-"""Joins `attached` and `enrolled` to `code`: how many redemptions of that kind, and the last one with its learner.
+"""Joins `attached` and `enrolled` to `code`: the number of redemptions of that kind, and the last one with its learner.
 
-The learners are joined outside: inside, PostgreSQL would read a small table of learners again for each code."""
+The learners are joined outside, because inside PostgreSQL would read a small table of learners for each code."""
 
 CODES = f"""
 SELECT contract.slug AS contract, code.code, product.description AS product, code.redemption_type, code.amount, code.active,

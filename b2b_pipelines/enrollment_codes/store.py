@@ -1,4 +1,4 @@
-"""Counting codes and carrying out orders about them, a whole contract at a time."""
+"""Count codes and carry out orders on them, for a whole contract at once."""
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -55,7 +55,7 @@ ORDER BY run.contract_id, product.id
 
 
 def tallies(session: Session, contract_ids: Iterable[int]) -> dict[int, list[Tally]]:
-    """The tally of every active product of those contracts, by contract. One query."""
+    """Return the tally of every active product of those contracts, by contract. One query."""
     rows = session.execute(TALLIES, {"contracts": list(contract_ids)}).mappings()
     return {
         contract_id: [Tally(**{key: row[key] for key in Tally.__dataclass_fields__}) for row in group]
@@ -64,7 +64,7 @@ def tallies(session: Session, contract_ids: Iterable[int]) -> dict[int, list[Tal
 
 
 def carry_out(session: Session, contract_id: int, price: Decimal, orders: Sequence[Orders]) -> None:
-    """Make the codes of a contract what the orders say. The number of statements does not grow with either."""
+    """Apply the orders to a contract's codes. The number of statements is constant."""
     given = {"contract": contract_id, "price": price}
 
     def products(needs: str) -> list[int]:
@@ -117,7 +117,10 @@ def carry_out(session: Session, contract_id: int, price: Decimal, orders: Sequen
 def _pick(
     session: Session, contract_id: int, orders: Sequence[Orders], order: str, *, among: str, direction: str, change: str
 ) -> None:
-    """Change so many unredeemed codes of each product, oldest (`ASC`) or newest (`DESC`) first."""
+    """Change the ordered number of unredeemed codes of each product.
+
+    `direction` is `ASC` for the oldest codes first, `DESC` for the newest.
+    """
     wanted = {item.product_id: getattr(item, order) for item in orders if getattr(item, order)}
     if not wanted:
         return
@@ -139,7 +142,10 @@ def _pick(
 
 
 def _create(session: Session, contract_id: int, price: Decimal, orders: Sequence[Orders]) -> None:
-    """Make the codes where they are kept: none of them travels. Their text is a random (version 4) UUID."""
+    """Create the codes inside PostgreSQL, so that no code crosses the connection.
+
+    Each is a random (version 4) UUID.
+    """
     if not orders:
         return
     session.execute(
@@ -161,7 +167,7 @@ def _create(session: Session, contract_id: int, price: Decimal, orders: Sequence
 
 
 def deactivate_unredeemed(session: Session, product_ids: Sequence[int]) -> int:
-    """Deactivate the unredeemed codes of those products; how many."""
+    """Deactivate the unredeemed codes of those products. Return their number."""
     if not product_ids:
         return 0
     statement = text(f"""UPDATE enrollment_code SET active = false, deactivated_at = now()
@@ -171,7 +177,10 @@ def deactivate_unredeemed(session: Session, product_ids: Sequence[int]) -> int:
 
 
 def reactivate_released(session: Session, product_ids: Sequence[int]) -> int:
-    """Reactivate the unredeemed codes that were deactivated in the transaction that released their product's run."""
+    """Reactivate unredeemed codes that were deactivated when their product's run was released.
+
+    Both happened in one transaction, so `deactivated_at` equals `released_at`. Return the number of codes.
+    """
     if not product_ids:
         return 0
     statement = text(f"""

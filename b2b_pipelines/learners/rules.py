@@ -1,4 +1,4 @@
-"""Who may join a contract. Pure."""
+"""Decide who may join a contract. Pure."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +11,7 @@ LEARNER_CONFLICT = "learner_conflict"
 
 
 class Outcome(StrEnum):
-    """What comes of wanting to join. The first two are yes."""
+    """The outcome of a request to join. The first two mean that the learner is attached."""
 
     ATTACHED = "attached"
     ALREADY_ATTACHED = "already_attached"
@@ -22,17 +22,20 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OfferedCode:
-    """What matters of a code that a learner offers in order to join."""
+    """The facts about a code that a learner presents in order to join."""
 
     active: bool
     one_time: bool
     attached_by_another: bool
-    """somebody else joined with it, attached still or removed since"""
+    """Another learner joined with it, whether still attached or removed since."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """How a learner and a contract stand to each other. `cap` None is no cap, `taken` counts attached learners."""
+    """A learner's relation to a contract.
+
+    A `cap` of None means no cap, `taken` counts attached learners.
+    """
 
     attached: bool
     open: bool
@@ -45,20 +48,28 @@ class Place:
 
 
 def admits(code: OfferedCode) -> bool:
-    """Whether a code still lets that learner join: a one-time code stays spent for others for good."""
+    """Return whether a code still lets that learner join.
+
+    A spent one-time code never admits another learner.
+    """
     return code.active and not (code.one_time and code.attached_by_another)
 
 
 def join_with_code(code: OfferedCode | None, place: Place) -> Outcome:
-    """What comes of joining with a code (None: there is none such). The code is judged before anything else, so that
-    a worthless one learns nothing about its contract."""
+    """Return the outcome of joining with a code (None: the code does not exist).
+
+    The code is checked before anything else, so that an invalid code reveals nothing about its contract.
+    """
     if code is None or not admits(code):
         return Outcome.INVALID_CODE
     return join(place)
 
 
 def join(place: Place, *, forced: bool = False) -> Outcome:
-    """What comes of joining without a code, by sign-on or by hand; `forced` overlooks the days and the cap."""
+    """Return the outcome of joining without a code, by sign-on or by hand.
+
+    `forced` ignores the contract's dates and its cap.
+    """
     if place.attached:
         return Outcome.ALREADY_ATTACHED
     if not place.open and not forced:
@@ -68,9 +79,12 @@ def join(place: Place, *, forced: bool = False) -> Outcome:
     return Outcome.ATTACHED
 
 
-def email_address(said: str) -> str:
-    """An e-mail address as given, without blanks around it. DNS is not asked. Raises `InvalidInput`, not quoting it."""
-    address = said.strip()
+def email_address(value: str) -> str:
+    """Return an e-mail address without surrounding blanks. DNS is not queried.
+
+    Raises `InvalidInput`, which does not quote the address.
+    """
+    address = value.strip()
     try:
         validate_email(address, check_deliverability=False)
     except EmailNotValidError as error:

@@ -1,6 +1,7 @@
 """Learners join contracts and leave them.
 
-Every change takes the contract's lock first, then writes the learner: capacity is counted and taken by one at a time.
+Every change takes the contract's lock first and then writes the learner, because seats must be counted and taken by one
+transaction at a time.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,19 +25,19 @@ from b2b_pipelines.learners.store import CodeFacts
 
 
 class Sessions(Protocol):
-    """What opens transactions: the database, or the API's connection to it."""
+    """An opener of transactions: the database, or the API's connection to it."""
 
     def session(self) -> AbstractContextManager[Session]: ...
 
 
 class InvalidCode(NotFound):
-    """No such code, or one that no longer admits this learner: which of it is not said."""
+    """The code does not exist or no longer admits this learner. The error does not reveal which."""
 
     code: ClassVar[str] = Outcome.INVALID_CODE
 
 
 class ContractNotOpen(Conflict):
-    """The contract is not active, or this is not one of its days."""
+    """The contract is not active, or today is not one of its days."""
 
     code: ClassVar[str] = Outcome.CONTRACT_NOT_OPEN
 
@@ -48,9 +49,10 @@ class ContractFull(Conflict):
 
 
 class LearnerConflict(Conflict):
-    """The LMS user id is that of one learner, and the address that of another: they may be one person.
+    """The LMS user id belongs to one learner and the address to another: they may be one person.
 
-    Both stay as they are. The caller reports the pair (`reporting_conflicts`), because the refusal is rolled back.
+    Both learners stay unchanged. The caller reports the pair (`reporting_conflicts`), because the refused transaction
+    is rolled back.
     """
 
     code: ClassVar[str] = rules.LEARNER_CONFLICT
@@ -65,7 +67,7 @@ class LearnerConflict(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who wants to join: a valid e-mail address, and what else is known."""
+    """A person who wants to join: a valid e-mail address, and optionally name and LMS user id."""
 
     email: str
     name: str = ""
@@ -74,7 +76,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """What came of it: `attached` or `already_attached`, and the contract's slug."""
+    """The result of joining: `attached` or `already_attached`, and the contract's slug."""
 
     result: Outcome
     contract: str
@@ -82,7 +84,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class SignOn:
-    """What a sign-on did: slugs of contracts."""
+    """The result of a sign-on: slugs of contracts."""
 
     attached: list[str]
     already_attached: list[str]
@@ -91,7 +93,10 @@ class SignOn:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Who a person is. `other` is another learner who has the person's address: they may be one person."""
+    """The learner that a person is.
+
+    `other` is a second learner with the person's address, if any.
+    """
 
     learner: Learner | None
     other: Learner | None = None
@@ -102,14 +107,17 @@ class Known:
 
     @property
     def conflict(self) -> "LearnerConflict | None":
-        """The refusal of someone who is one learner by LMS user id and another by address."""
+        """Return the error when LMS user id and address belong to different learners, else None."""
         if self.learner is None or self.other is None or self.learner.lms_user_id is None:
             return None
         return LearnerConflict(self.learner.id, self.other.id, self.learner.lms_user_id)
 
 
 def find(session: Session, person: Person) -> Known:
-    """Return who a person is: a known LMS user id decides, whatever the address, else the address. Writes nothing."""
+    """Return the learner that a person is. Writes nothing.
+
+    A known LMS user id decides, independent of the address; otherwise the address decides.
+    """
     by_user, by_address = store.learners(session, person.email, person.lms_user_id)
     if by_user is None:
         return Known(by_address)
@@ -117,7 +125,9 @@ def find(session: Session, person: Person) -> Known:
 
 
 def ensure(session: Session, person: Person) -> Learner:
-    """Return the learner that a person is, made if there is none; a known learner's address follows the one given.
+    """Return the learner that a person is, created if unknown.
+
+    A known learner gets the given address.
 
     Raises `LearnerConflict` when another learner has that address.
     """
@@ -137,16 +147,16 @@ def ensure(session: Session, person: Person) -> Learner:
 
 
 def _require_one(known: Known) -> None:
-    """Raise `LearnerConflict` when a person is one learner by LMS user id and another by address."""
+    """Raise `LearnerConflict` when the LMS user id and the address belong to different learners."""
     if known.conflict is not None:
         raise known.conflict
 
 
 @contextmanager
 def reporting_conflicts(database: Sessions) -> Iterator[Session]:
-    """Open a transaction; when it is refused with `LearnerConflict`, report the pair in one of its own.
+    """Open a transaction; when it raises `LearnerConflict`, report the pair in a second one.
 
-    People are alerted about a pair once.
+    One alert is sent for each pair.
     """
     try:
         with database.session() as session:
@@ -158,7 +168,7 @@ def reporting_conflicts(database: Sessions) -> Iterator[Session]:
 
 
 def report_conflict(session: Session, conflict: LearnerConflict, now: datetime) -> None:
-    """Note two learners who may be one person, and alert if that is new."""
+    """Record two learners who may be one person, and send an alert if the pair is new."""
     learner_id, other_id, lms_user_id = conflict.pair
     if store.note_conflict(session, learner_id, other_id, lms_user_id, now):
         subject = "two learners may be one person"
@@ -176,10 +186,11 @@ def report_conflict(session: Session, conflict: LearnerConflict, now: datetime) 
 def attach(
     session: Session, code: str, person: Person, now: datetime, organization_id: int | None = None
 ) -> Attachment:
-    """The learner joins the contract of that code, if the caller may see that contract's organization.
+    """Attach a learner to the contract of that code.
 
-    Raises `InvalidCode`, `LearnerConflict`, `ContractNotOpen`, `ContractFull`, in this order. A learner who is attached
-    already keeps their code; their address follows the one given.
+    Raises `InvalidCode` (also when the caller may not see the contract's organization), `LearnerConflict`,
+    `ContractNotOpen`, `ContractFull`, in this order. An attached learner keeps their code; their address changes to the
+    given one.
     """
     text = code.strip().lower()
     contract = store.lock_contract_of_code(session, text, organization_id)
@@ -197,7 +208,7 @@ def attach(
     learner = ensure(session, person)
     if outcome == Outcome.ALREADY_ATTACHED:
         return Attachment(outcome, contract.slug)
-    with welcomed_back(session, [contract], learner.id):
+    with recount_codes_after_return(session, [contract], learner.id):
         take_seat(session, contract, learner.id, offered)
     return Attachment(outcome, contract.slug)
 
@@ -205,16 +216,23 @@ def attach(
 def take_seat(
     session: Session, contract: Contract, learner_id: int, code: CodeFacts, order_reference: str | None = None
 ) -> None:
-    """Attach a learner with a code, for whom there is room: the contract is locked, and that was decided. The caller
-    has them `welcomed_back`."""
+    """Attach a learner with a code.
+
+    The caller has locked the contract and decided that there is a seat.
+
+    The caller wraps this call in `recount_codes_after_return`.
+    """
     store.attach(session, [contract.id], learner_id, "code")
     store.redeem(session, [code], learner_id, RedemptionKind.ATTACH, order_reference)
 
 
 @contextmanager
-def welcomed_back(session: Session, contracts: Sequence[Contract], learner_id: int) -> Iterator[None]:
-    """A learner joins these contracts, or uses codes of theirs, while the block runs. In the place of the codes of an
-    earlier stay there are new ones: whoever had such a stay in a contract, its codes are brought in line."""
+def recount_codes_after_return(session: Session, contracts: Sequence[Contract], learner_id: int) -> Iterator[None]:
+    """Recompute the codes of contracts that the learner has left before, when the block ends.
+
+    In the block the learner joins these contracts or redeems their codes. A learner who returns keeps one seat, so the
+    codes of an earlier stay are replaced.
+    """
     returning = store.left_before(session, learner_id, [contract.id for contract in contracts])
     yield
     for contract in contracts:
@@ -225,11 +243,11 @@ def welcomed_back(session: Session, contracts: Sequence[Contract], learner_id: i
 def sign_on(
     session: Session, org_key: str, person: Person, now: datetime, organization_id: int | None = None
 ) -> SignOn:
-    """A learner of an organization signed on: they join its open `sso` contracts, as far as there is room.
+    """Attach a learner who signed on to their organization's open `sso` contracts.
 
-    Contracts that are not open today are not mentioned, whether the learner is attached to them or not.
-
-    Raises `NotFound` for an organization that does not exist or is not the caller's, `LearnerConflict`.
+    Contracts without a free seat are refused one by one. Contracts that are not open today are not part of the result,
+    even if the learner is attached to them. Raises `NotFound` for an organization that does not exist or is not the
+    caller's, and `LearnerConflict`.
     """
     contracts = store.lock_sign_on_contracts(session, org_key, organization_id)
     if contracts is None:
@@ -238,7 +256,7 @@ def sign_on(
     places = places_of(session, contracts, learner.id, now.date())
     outcomes = {contract: rules.join(places[contract.id]) for contract in contracts if places[contract.id].open}
     joining = [contract for contract, outcome in outcomes.items() if outcome == Outcome.ATTACHED]
-    with welcomed_back(session, joining, learner.id):
+    with recount_codes_after_return(session, joining, learner.id):
         store.attach(session, [contract.id for contract in joining], learner.id, "sso")
     return SignOn(
         attached=_slugs(outcomes, Outcome.ATTACHED),
@@ -247,12 +265,14 @@ def sign_on(
     )
 
 
-def add(session: Session, said: str, person: Person, now: datetime, *, forced: bool = False) -> Attachment:
-    """An administrator adds a learner without a code. `forced` overlooks the contract's days and its cap.
+def add(session: Session, reference: str, person: Person, now: datetime, *, forced: bool = False) -> Attachment:
+    """Attach a learner without a code, for an administrator.
+
+    `forced` ignores the contract's dates and its cap.
 
     Raises `NotFound`, `LearnerConflict`, `ContractNotOpen`, `ContractFull`.
     """
-    contract = contract_store.contract(session, said, lock=True)
+    contract = contract_store.contract(session, reference, lock=True)
     known = find(session, person)
     _require_one(known)
     place = places_of(session, [contract], known.id, now.date())[contract.id]
@@ -261,15 +281,17 @@ def add(session: Session, said: str, person: Person, now: datetime, *, forced: b
         raise _refusal(outcome, contract.slug)
     learner = ensure(session, person)
     if outcome == Outcome.ATTACHED:
-        with welcomed_back(session, [contract], learner.id):
+        with recount_codes_after_return(session, [contract], learner.id):
             store.attach(session, [contract.id], learner.id, "manual")
     return Attachment(outcome, contract.slug)
 
 
-def remove(session: Session, said: str, email: str) -> str:
-    """Take a learner from a contract, whose slug is returned. The code they came with stays spent for others; their
-    seat gets a new one. Raises `NotFound`."""
-    contract = contract_store.contract(session, said, lock=True)
+def remove(session: Session, reference: str, email: str) -> str:
+    """Remove a learner from a contract and return the contract's slug. Raises `NotFound`.
+
+    The code they joined with stays spent for other learners; their seat gets a new code.
+    """
+    contract = contract_store.contract(session, reference, lock=True)
     known = store.learner(session, email)
     if known is None or not store.detach(session, contract.id, known.id):
         raise NotFound(
@@ -280,7 +302,10 @@ def remove(session: Session, said: str, email: str) -> str:
 
 
 def places_of(session: Session, contracts: Sequence[Contract], learner_id: int | None, day: date) -> dict[int, Place]:
-    """How a learner (None: one not known yet) stands to each contract on that day (UTC), by contract id. One query."""
+    """Return a learner's relation to each contract on that day (UTC), by contract id. One query.
+
+    A `learner_id` of None means a learner who is not stored yet.
+    """
     seats = store.seats(session, learner_id, [contract.id for contract in contracts])
     places = {}
     for contract in contracts:
@@ -289,8 +314,8 @@ def places_of(session: Session, contracts: Sequence[Contract], learner_id: int |
     return places
 
 
-def _slugs(outcomes: Mapping[Contract, Outcome], wanted: Outcome) -> list[str]:
-    return [contract.slug for contract, outcome in outcomes.items() if outcome == wanted]
+def _slugs(outcomes: Mapping[Contract, Outcome], outcome: Outcome) -> list[str]:
+    return [contract.slug for contract, reached in outcomes.items() if reached == outcome]
 
 
 def _refusal(outcome: Outcome, contract: str) -> NotFound | Conflict:
@@ -300,4 +325,4 @@ def _refusal(outcome: Outcome, contract: str) -> NotFound | Conflict:
         case Outcome.CONTRACT_FULL:
             return ContractFull(f"every seat of the contract {contract} is taken")
         case _:
-            return InvalidCode("there is no such code, or it is no longer valid")
+            return InvalidCode("this code does not exist or is no longer valid")

@@ -1,4 +1,4 @@
-"""Queries on learners and the seats they take. Every change is made under the lock of the contract."""
+"""Queries on learners and their seats. Every change requires the contract's lock."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,10 @@ from b2b_pipelines.learners.rules import OfferedCode
 
 @dataclass(frozen=True, slots=True)
 class CodeFacts:
-    """A code as one learner meets it. `amount` is in major units; `active` counts its days in."""
+    """A code from one learner's point of view. `amount` is in major units.
+
+    `active` is False outside the code's days.
+    """
 
     id: int
     code: str
@@ -35,7 +38,7 @@ class CodeFacts:
 
     @property
     def as_offered(self) -> OfferedCode:
-        """What matters of it to who wants to join."""
+        """Return the facts that decide whether the learner may join."""
         return OfferedCode(self.active, self.redemption_type == RedemptionType.ONE_TIME, self.attached_by_another)
 
 
@@ -49,7 +52,10 @@ def email_of(session: Session, learner_id: int) -> str | None:
 
 
 def learners(session: Session, email: str, lms_user_id: int | None) -> tuple[Learner | None, Learner | None]:
-    """Return the learner of that LMS user id and the learner of that address; they may be the same. One query."""
+    """Return the learner with that LMS user id and the learner with that address. One query.
+
+    They may be the same.
+    """
     same_address = func.lower(Learner.email) == func.lower(email)
     same_user = Learner.lms_user_id == lms_user_id if lms_user_id is not None else false()
     found = session.execute(
@@ -62,12 +68,15 @@ def learners(session: Session, email: str, lms_user_id: int | None) -> tuple[Lea
 
 
 def lock_lms_user(session: Session, lms_user_id: int) -> None:
-    """Let others who bring the same LMS user wait until the transaction ends."""
+    """Lock an LMS user id until the transaction ends, so that others with it wait."""
     transaction_lock(session, "LMS user", lms_user_id)
 
 
 def follow(session: Session, known: Learner, email: str, name: str) -> bool:
-    """Give a learner a new address, and a name if none is known. Return False when another learner has the address."""
+    """Give a learner a new address, and a name if none is known.
+
+    Return False when another learner has the address.
+    """
     try:
         with session.begin_nested():
             known.email, known.name = email, known.name or name
@@ -80,7 +89,7 @@ def follow(session: Session, known: Learner, email: str, name: str) -> bool:
 
 
 def note_conflict(session: Session, learner_id: int, other_id: int, lms_user_id: int, now: datetime) -> bool:
-    """Note that two learners may be one person. Return whether that is new."""
+    """Record that two learners may be one person. Return whether the pair is new."""
     noted = insert(LearnerConflict).values(
         learner_id=learner_id, other_learner_id=other_id, lms_user_id=lms_user_id, first_seen_at=now, last_seen_at=now
     )
@@ -92,7 +101,7 @@ def note_conflict(session: Session, learner_id: int, other_id: int, lms_user_id:
 
 
 def conflicts(session: Session) -> Sequence[Row[LearnerConflict, str, str]]:
-    """Return the learners who may be one person, the latest first, with their addresses."""
+    """Return the learners who may be one person, latest first, with their addresses."""
     one, other = aliased(Learner), aliased(Learner)
     return session.execute(
         select(LearnerConflict, one.email.label("email"), other.email.label("other_email"))
@@ -103,7 +112,10 @@ def conflicts(session: Session) -> Sequence[Row[LearnerConflict, str, str]]:
 
 
 def ensure_by_address(session: Session, email: str, name: str = "", lms_user_id: int | None = None) -> Learner:
-    """The learner of that address, made if there is none. What is known of one stays; what is not is filled in."""
+    """Return the learner with that address, created if unknown.
+
+    Known values stay; missing ones are filled in.
+    """
     insertion = insert(Learner).values(email=email, name=name, lms_user_id=lms_user_id)
     known, offered = Learner.__table__.c, insertion.excluded
     adds = or_(
@@ -125,7 +137,7 @@ def ensure_by_address(session: Session, email: str, name: str = "", lms_user_id:
 
 
 def contract_ids_of_codes(session: Session, texts: Iterable[str]) -> Mapping[str, int]:
-    """Return the ids of the contracts that these codes belong to, by code, without a lock. Unknown codes are absent."""
+    """Return the contract ids of these codes, by code, without a lock. Unknown codes are absent."""
     rows = session.execute(
         select(EnrollmentCode.code, EnrollmentCode.contract_id).where(EnrollmentCode.code.in_(list(texts)))
     )
@@ -133,7 +145,10 @@ def contract_ids_of_codes(session: Session, texts: Iterable[str]) -> Mapping[str
 
 
 def lock_contract_of_code(session: Session, code: str, organization_id: int | None) -> Contract | None:
-    """The contract that a code belongs to, locked, as far as callers bound to that organization may know of it."""
+    """Lock and return the contract of a code.
+
+    None if unknown or of another organization than the caller's.
+    """
     query = select(Contract).join(EnrollmentCode, EnrollmentCode.contract_id == Contract.id)
     query = query.where(EnrollmentCode.code == code)
     if organization_id is not None:
@@ -143,7 +158,10 @@ def lock_contract_of_code(session: Session, code: str, organization_id: int | No
 
 
 def codes(session: Session, texts: Iterable[str], learner_id: int | None) -> dict[str, CodeFacts]:
-    """Those of the codes that exist, by their text, as that learner (None: one not known yet) meets them."""
+    """Return those of the codes that exist, by text, from that learner's point of view.
+
+    A `learner_id` of None means a learner who is not stored yet.
+    """
     redeemed = CodeRedemption.code_id == EnrollmentCode.id
     attached_by_another = exists().where(
         redeemed,
@@ -171,7 +189,7 @@ def codes(session: Session, texts: Iterable[str], learner_id: int | None) -> dic
 
 
 def lock_contracts(session: Session, contract_ids: Iterable[int]) -> Sequence[Contract]:
-    """Those contracts, changes to which now wait for us; always locked in the order of their ids."""
+    """Lock and return those contracts, always in id order."""
     return session.scalars(
         select(Contract)
         .where(Contract.id.in_(list(contract_ids)))
@@ -182,7 +200,10 @@ def lock_contracts(session: Session, contract_ids: Iterable[int]) -> Sequence[Co
 
 
 def lock_sign_on_contracts(session: Session, org_key: str, organization_id: int | None) -> Sequence[Contract] | None:
-    """The `sso` contracts of an organization, locked; None when there is no such organization for the caller."""
+    """Lock and return the `sso` contracts of an organization.
+
+    None if the caller has no such organization.
+    """
     query = select(Organization.id).where(Organization.org_key == org_key)
     if organization_id is not None:
         query = query.where(Organization.id == organization_id)
@@ -196,8 +217,10 @@ def lock_sign_on_contracts(session: Session, org_key: str, organization_id: int 
 
 
 def seats(session: Session, learner_id: int | None, contract_ids: Iterable[int]) -> Mapping[int, tuple[int, bool]]:
-    """How many learners are attached to each of the contracts, and whether that one is (None: nobody known yet). A
-    contract without learners is absent."""
+    """Return each contract's number of attached learners, and whether that learner is one.
+
+    A `learner_id` of None means a learner who is not stored yet. A contract without learners is absent.
+    """
     rows = session.execute(
         select(
             ContractLearner.contract_id,
@@ -211,14 +234,14 @@ def seats(session: Session, learner_id: int | None, contract_ids: Iterable[int])
 
 
 def attach(session: Session, contract_ids: Iterable[int], learner_id: int, how: str) -> None:
-    """Give the learner a seat of each of the contracts."""
+    """Give the learner a seat in each of the contracts."""
     rows = [{"contract_id": contract_id, "learner_id": learner_id, "how": how} for contract_id in contract_ids]
     if rows:
         session.execute(insert(ContractLearner).values(rows))
 
 
 def detach(session: Session, contract_id: int, learner_id: int) -> bool:
-    """Give the learner's seat back; whether there was one."""
+    """Remove the learner's seat. Return whether there was one."""
     statement = delete(ContractLearner).where(
         ContractLearner.contract_id == contract_id, ContractLearner.learner_id == learner_id
     )
@@ -226,7 +249,7 @@ def detach(session: Session, contract_id: int, learner_id: int) -> bool:
 
 
 def left_before(session: Session, learner_id: int, contract_ids: Iterable[int]) -> set[int]:
-    """Those of the contracts of which the learner redeemed a code in a stay that is over."""
+    """Return those contracts of which the learner redeemed a code during a stay that has ended."""
     stay = and_(
         ContractLearner.contract_id == EnrollmentCode.contract_id,
         ContractLearner.learner_id == CodeRedemption.learner_id,
@@ -253,7 +276,7 @@ def redeem(
     kind: RedemptionKind,
     order_reference: str | None = None,
 ) -> None:
-    """Note that the learner used the codes, once for each kind of use."""
+    """Record that the learner redeemed the codes, once for each kind."""
     if not codes_used:
         return
     statement = insert(CodeRedemption).values(

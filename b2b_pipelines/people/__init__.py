@@ -1,1 +1,4 @@
-"""People who sign in to the pages: contract managers and viewers, with a password or through OpenID Connect."""
+"""People who sign in to the pages: viewers and contract managers.
+
+They sign in with a password or through OpenID Connect.
+"""

@@ -10,10 +10,10 @@ from b2b_pipelines.people.rules import Role
 
 
 class Person(Base):
-    """Somebody who may sign in. The address is kept as given and compared without case.
+    """A person who may sign in. The address is stored as given and compared without case.
 
-    `password_hash` is Argon2id; without one the person signs in through OpenID Connect, whose subject is remembered the
-    first time. `failures` counts wrong passwords in a row; sign-ins are refused until `blocked_until`.
+    `password_hash` is Argon2id. A person without one signs in through OpenID Connect, whose subject is stored at the
+    first sign-in. `failures` counts wrong passwords in a row; sign-ins are refused until `blocked_until`.
     """
 
     __tablename__ = "person"
@@ -34,7 +34,10 @@ class Person(Base):
 
 
 class PersonLink(Base):
-    """A link that sets a password, once, until `expires_at`. Only the SHA-256 of its secret is kept."""
+    """A single-use link that sets a password, valid until `expires_at`.
+
+    Only the SHA-256 of its secret is stored.
+    """
 
     __tablename__ = "person_link"
 
@@ -44,7 +47,10 @@ class PersonLink(Base):
 
 
 class PersonSession(Base):
-    """A browser in which a person signed in, until `expires_at`. Only the SHA-256 of the cookie is kept."""
+    """A browser session of a person, valid until `expires_at`.
+
+    Only the SHA-256 of the cookie is stored.
+    """
 
     __tablename__ = "person_session"
 

@@ -1,4 +1,4 @@
-"""Roles, passwords that are accepted, and how long wrong ones block. Pure."""
+"""Decide on roles, passwords, and the block after wrong ones. Pure."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,7 +11,7 @@ LONGEST_BLOCK = timedelta(minutes=15)
 
 
 class Role(StrEnum):
-    """What a person may do: a viewer reads, a manager reads addresses and changes contracts too."""
+    """Roles of a person: a viewer reads; a manager also reads addresses and changes contracts."""
 
     VIEWER = "viewer"
     MANAGER = "manager"
@@ -26,7 +26,10 @@ def role(value: str) -> Role:
 
 
 def check_password(password: str, email: str) -> None:
-    """Raise `InvalidInput` for a password that is too short, too long, or the address. Length counts, not its signs."""
+    """Raise `InvalidInput` for a password that is too short, too long, or easy to guess.
+
+    The address, and fewer than four different characters, are easy to guess. Kinds of characters are not required.
+    """
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         raise InvalidInput(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
     if password.strip().casefold() == email.casefold() or len(set(password)) < 4:
@@ -34,7 +37,10 @@ def check_password(password: str, email: str) -> None:
 
 
 def blocked_until(failures: int, now: datetime) -> datetime | None:
-    """Return until when sign-ins are refused after so many wrong passwords in a row: 1 s, 2 s, 4 s … up to 15 minutes."""
+    """Return the time until which sign-ins are refused after so many wrong passwords in a row.
+
+    The block is 1 s, 2 s, 4 s … up to 15 minutes.
+    """
     if failures < FREE_FAILURES:
         return None
     return now + min(timedelta(seconds=2 ** min(failures - FREE_FAILURES, 20)), LONGEST_BLOCK)

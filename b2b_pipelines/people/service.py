@@ -1,6 +1,6 @@
-"""People who may sign in: adding and removing them, their one-time links, passwords and browser sessions.
+"""Add and remove people who may sign in; manage their links, passwords and browser sessions.
 
-Secrets of links and sessions have 256 random bits, so their plain SHA-256 is kept; passwords are kept as Argon2id.
+Secrets of links and sessions have 256 random bits, so their plain SHA-256 is stored; passwords are stored as Argon2id.
 """
 
 import hashlib
@@ -30,12 +30,12 @@ SCOPES: dict[Role, frozenset[str]] = {
 
 _hasher = PasswordHasher()
 _NO_PASSWORD = _hasher.hash(secrets.token_urlsafe(32))
-"""Checked for addresses that are not known, so that the time an answer takes does not tell which are."""
+"""Verified for unknown addresses, so that the response time does not reveal which addresses are known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A person as they are listed: how they sign in, and in how many browsers they are signed in."""
+    """A person in a listing: how they sign in, and their number of open browser sessions."""
 
     person: Person
     sessions: int
@@ -48,9 +48,9 @@ class Listed:
 
 
 def add(session: Session, email: str, role: Role, now: datetime) -> tuple[Person, str]:
-    """Let a person in, or give one who is known a new role; the secret of a link that sets their password, once.
+    """Add a person, or give a known one a new role. Return the secret of a single-use link.
 
-    Links that they had before end. Raises `InvalidInput` for a malformed address.
+    The link sets their password and replaces their earlier links. Raises `InvalidInput` for a malformed address.
     """
     address = email_address(email)
     person = find(session, address)
@@ -67,10 +67,10 @@ def add(session: Session, email: str, role: Role, now: datetime) -> tuple[Person
 
 
 def remove(session: Session, email: str) -> Person:
-    """Let a person in no longer: their sessions and links end at once. Raises `NotFound`."""
+    """Remove a person; their sessions and links end at once. Raises `NotFound`."""
     person = find(session, email.strip())
     if person is None:
-        raise NotFound("no such person: `b2b user list` shows those there are")
+        raise NotFound("no person has that address: `b2b user list` lists the people")
     session.delete(person)
     session.flush()
     return person
@@ -93,7 +93,7 @@ def find(session: Session, email: str) -> Person | None:
 
 
 def person_of_link(session: Session, secret: str, now: datetime) -> Person | None:
-    """Return whose link this is; None when it was used or has expired."""
+    """Return the person whose link this is; None when it was used or has expired."""
     query = (
         select(Person)
         .join(PersonLink, PersonLink.person_id == Person.id)
@@ -123,7 +123,9 @@ def set_password(session: Session, secret: str, password: str, now: datetime) ->
 
 
 def check_password(session: Session, email: str, password: str, now: datetime) -> Person | None:
-    """Return the person whose address and password these are; None when they do not fit or attempts are blocked.
+    """Return the person with this address and password.
+
+    None when they do not match or are blocked.
 
     A wrong password is counted, so the caller commits in either case.
     """
@@ -144,10 +146,12 @@ def check_password(session: Session, email: str, password: str, now: datetime) -
 
 
 def person_of_identity(session: Session, subject: str, email: str, *, verified: bool) -> Person | None:
-    """Return the person whom an OpenID Connect provider vouches for; None when that identity was not added.
+    """Return the person whom an OpenID Connect provider identifies.
 
-    The first time the address decides, if the provider has verified it; from then on the subject does, because an
-    address can be given to somebody else.
+    None when they were not added.
+
+    At the first sign-in the address decides, if the provider has verified it. From then on the subject decides, because
+    an address can be given to another person.
     """
     known = session.scalars(select(Person).where(Person.oidc_subject == subject)).first()
     if known is not None:
@@ -161,7 +165,10 @@ def person_of_identity(session: Session, subject: str, email: str, *, verified: 
 
 
 def open_session(session: Session, person: Person, now: datetime) -> str:
-    """Sign a person in to a browser: the secret for its cookie. Sessions that ran out are cleared on the way."""
+    """Open a browser session for a person, and return the secret for its cookie.
+
+    Expired sessions are deleted at the same time.
+    """
     session.execute(delete(PersonSession).where(PersonSession.expires_at <= now))
     person.signed_in_at = now
     secret = secrets.token_urlsafe(32)
@@ -171,7 +178,10 @@ def open_session(session: Session, person: Person, now: datetime) -> str:
 
 
 def recognize_session(session: Session, secret: str, now: datetime) -> Caller | None:
-    """Return the person whom a browser's cookie stands for, with what their role allows now. One query."""
+    """Return the caller of a browser's cookie, with the permissions of their present role.
+
+    One query.
+    """
     row = session.execute(
         select(Person.id, Person.email, Person.role)
         .join(PersonSession, PersonSession.person_id == Person.id)

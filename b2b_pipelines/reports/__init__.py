@@ -1,1 +1,4 @@
-"""Listings that are read: the same rows for API, pages and commands. Set-based; each page costs a constant number of queries."""
+"""Listings for API, pages and commands, with the same rows.
+
+Each page costs a constant number of queries.
+"""

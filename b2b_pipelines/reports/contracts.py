@@ -1,4 +1,4 @@
-"""Contracts, organizations and a contract's history, as they are listed."""
+"""List contracts, organizations, and a contract's history."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +15,12 @@ from b2b_pipelines.reports.pages import Row, Slice, containing, page
 
 @dataclass(frozen=True, slots=True)
 class ContractFilter:
-    """The contracts that a listing shows; None is any. `organization` is a name, slug or org key.
+    """Filters of a listing of contracts; None matches any.
 
-    `search` is looked for in the name, the slug and the organization's name, ignoring case. A caller who is bound to an
-    organization sees that one only.
+    `organization` is a name, slug or org key.
+
+    `search` matches the name, the slug and the organization's name, ignoring case. A caller bound to an organization
+    sees only that one.
     """
 
     organization: str | None = None
@@ -28,23 +30,27 @@ class ContractFilter:
     bound_to: int | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        found: list[ColumnElement[bool]] = []
+        """Return the SQL conditions of the filters."""
+        conditions: list[ColumnElement[bool]] = []
         if self.bound_to is not None:
-            found.append(Contract.organization_id == self.bound_to)
+            conditions.append(Contract.organization_id == self.bound_to)
         if self.organization is not None:
-            found.append(_is_organization(self.organization))
+            conditions.append(_is_organization(self.organization))
         if self.active is not None:
-            found.append(Contract.active.is_(self.active))
+            conditions.append(Contract.active.is_(self.active))
         if self.integration_type is not None:
-            found.append(Contract.integration_type == self.integration_type)
+            conditions.append(Contract.integration_type == self.integration_type)
         if self.search:
             texts = (Contract.name, Contract.slug, Organization.name)
-            found.append(or_(*(text.ilike(containing(self.search)) for text in texts)))
-        return found
+            conditions.append(or_(*(text.ilike(containing(self.search)) for text in texts)))
+        return conditions
 
 
 def contracts(session: Session, wanted: ContractFilter, asked: Slice) -> tuple[int, Sequence[Row]]:
-    """Return how many contracts there are, and a page of them in id order, as `b2b_list contracts` shows them."""
+    """Return the number of matching contracts, and a page of them in id order.
+
+    The rows are those of `b2b_list contracts`.
+    """
     query = (
         select(Contract.id)
         .join(Organization, Organization.id == Contract.organization_id)
@@ -58,7 +64,10 @@ def contracts(session: Session, wanted: ContractFilter, asked: Slice) -> tuple[i
 def organizations(
     session: Session, asked: Slice, *, search: str | None = None, bound_to: int | None = None
 ) -> tuple[int, Sequence[Row]]:
-    """Return how many organizations there are, and a page of them with counts of contracts and learners, each once."""
+    """Return the number of organizations, and a page of them in id order.
+
+    Each has counts of its contracts and its distinct learners.
+    """
     attached = (
         select(func.count(ContractLearner.learner_id.distinct()))
         .join(Contract, Contract.id == ContractLearner.contract_id)
@@ -83,7 +92,10 @@ def organizations(
 
 
 def changes(session: Session, contract_id: int, asked: Slice) -> tuple[int, Sequence[Row]]:
-    """Return how many changes a contract had, and a page of them, newest first, with the address of a `learner`."""
+    """Return the number of changes of a contract, and a page of them, newest first.
+
+    Each has the address of its `learner`, if any.
+    """
     query = (
         select(
             ContractChange.id,

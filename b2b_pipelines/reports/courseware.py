@@ -1,4 +1,4 @@
-"""Courses and programs that contracts can be given, and the runs that a contract has."""
+"""List courses and programs that contracts can be given, and a contract's runs."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,10 @@ from b2b_pipelines.reports.pages import Row, Slice, containing, page
 
 
 def courses(session: Session, asked: Slice, *, search: str | None = None) -> tuple[int, Sequence[Row]]:
-    """Return how many courses there are, and a page of them by readable id, with whether one can be copied from a source."""
+    """Return the number of courses, and a page of them by readable id.
+
+    Each has `has_source_run`: whether there is a run to copy.
+    """
     copied_from = exists().where(
         CourseRun.course_id == Course.id,
         CourseRun.source_run_id.is_(None),
@@ -26,7 +29,10 @@ def courses(session: Session, asked: Slice, *, search: str | None = None) -> tup
 
 
 def programs(session: Session, asked: Slice, *, search: str | None = None) -> tuple[int, Sequence[Row]]:
-    """Return how many programs there are, and a page of them by readable id, with their requirements tree."""
+    """Return the number of programs, and a page of them by readable id.
+
+    Each has its requirements tree.
+    """
     query = select(Program.id, Program.readable_id, Program.title, Program.requirements)
     if search:
         texts = (Program.readable_id, Program.title)
@@ -37,7 +43,10 @@ def programs(session: Session, asked: Slice, *, search: str | None = None) -> tu
 def runs(
     session: Session, contract_id: int, asked: Slice, *, edx_state: EdxState | None = None
 ) -> tuple[int, Sequence[Row]]:
-    """Return how many runs a contract has, and a page of them in id order, each with its newest product."""
+    """Return the number of a contract's runs, and a page of them in id order.
+
+    Each has its newest product.
+    """
     newest = aliased(
         Product,
         select(Product)

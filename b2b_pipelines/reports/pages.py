@@ -1,4 +1,4 @@
-"""A page of a listing: how many rows there are in all, and those of the page."""
+"""Read a page of a listing with the total number of rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Which rows are asked for."""
+    """Limit and offset of a requested page."""
 
     limit: int
     offset: int
 
 
 def page(session: Session, query: Select[*tuple[Any, ...]], asked: Slice) -> tuple[int, Sequence[Row]]:
-    """Return how many rows an ordered query has, and the rows asked for. Two queries."""
+    """Return the number of rows of an ordered query, and the requested page. Two queries."""
     count = session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
     rows = session.execute(query.limit(asked.limit).offset(asked.offset)).mappings()
     return count, [dict(row) for row in rows]
 
 
 def containing(value: str) -> str:
-    """Return the LIKE pattern (escape character `\\`) of texts that contain this one."""
+    """Return the LIKE pattern (escape character `\\`) for texts that contain this value."""
     return "%" + value.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"

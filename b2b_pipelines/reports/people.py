@@ -1,4 +1,4 @@
-"""A contract's learners, and codes wherever they are: what support asks for."""
+"""List a contract's learners, and find codes across contracts for support."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ WHERE (CAST(:organization AS bigint) IS NULL OR contract.organization_id = :orga
 
 @dataclass(frozen=True, slots=True)
 class CodeSearch:
-    """Which codes are looked for: one by its text, or those that a learner redeemed."""
+    """A search for codes: one code by its text, or the codes that a learner redeemed."""
 
     code: str | None = None
     learner: str | None = None
@@ -50,7 +50,7 @@ class CodeSearch:
 def learners(
     session: Session, contract_id: int, asked: Slice, *, how: str | None = None, search: str | None = None
 ) -> tuple[int, Sequence[Row]]:
-    """Return how many learners are attached to a contract, and a page of them in the order in which they came."""
+    """Return the number of a contract's learners, and a page of them in order of attachment."""
     query = (
         select(
             Learner.id,
@@ -73,7 +73,10 @@ def learners(
 
 
 def codes(session: Session, wanted: CodeSearch, now: datetime, asked: Slice) -> tuple[int, Sequence[Row]]:
-    """Return how many codes match, and a page of them, each with whether it still admits somebody and why (not)."""
+    """Return the number of matching codes, and a page of them.
+
+    Each has `valid`, whether it still admits a new learner, and `reason` and `message`.
+    """
     given = {
         "organization": wanted.bound_to,
         "code": wanted.code.strip().lower() if wanted.code else None,
@@ -92,7 +95,10 @@ def _judged(row: dict[str, Any], now: datetime) -> dict[str, Any]:
 
 
 def _reason(row: Row, now: datetime) -> tuple[str, str]:
-    """Return why a code admits a new learner or not, in the order in which attaching looks: code, days, room."""
+    """Return why a code admits a new learner or not.
+
+    Checks run in the order of attaching: code, days, seats.
+    """
     if not row["active"] or not row["product_active"]:
         return (
             "inactive",

@@ -1,1 +1,1 @@
-"""Tokens: who may use the API, for what, and for which organization."""
+"""Tokens of the API: their scopes and the organization they are bound to."""

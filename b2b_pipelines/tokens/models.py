@@ -10,9 +10,9 @@ from b2b_pipelines.db.base import Base
 
 
 class Token(Base):
-    """Lets a program or a person in. Only the SHA-256 of the token's text is kept.
+    """A token that admits a program or a person. Only the SHA-256 of its text is stored.
 
-    With an organization it is bound to it: it sees and acts on nothing else.
+    A token with an organization sees and changes only that organization.
     """
 
     __tablename__ = "token"
@@ -27,9 +27,11 @@ class Token(Base):
 
 
 class TokenSession(Base):
-    """A browser that signed in with a token, until it signs out, `expires_at`, or the token is revoked.
+    """A browser session opened with a token.
 
-    Only the SHA-256 of the cookie is kept.
+    It ends at sign-out, at `expires_at`, or when the token is revoked.
+
+    Only the SHA-256 of the cookie is stored.
     """
 
     __tablename__ = "token_session"

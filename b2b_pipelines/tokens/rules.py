@@ -1,11 +1,14 @@
-"""What a token may be used for."""
+"""Scopes of tokens."""
 
 from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """What a token may be used for. `emails` is reading with e-mail addresses shown, and `manage` answers with what was
-    changed, so both bring `read`."""
+    """Permissions of a token.
+
+    `emails` shows e-mail addresses in everything it reads, and the answers to `manage` contain what was changed, so
+    both include `read`.
+    """
 
     READ = "read"
     EMAILS = "emails"

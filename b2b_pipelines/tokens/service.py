@@ -1,6 +1,6 @@
-"""Issuing, revoking and recognizing tokens, and the browser sessions opened with them.
+"""Issue, revoke and recognize tokens, and open browser sessions with them.
 
-A token's text has 256 random bits, so a plain SHA-256 of it cannot be turned back: no slow password hash is needed.
+A token's text has 256 random bits, so its plain SHA-256 cannot be reversed and no slow password hash is needed.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ PREFIX = "b2b_"
 SESSION_LIFETIME = timedelta(hours=12)
 
 
-# Made once, because it is asked for every request.
+# Built once, because every request executes it.
 _OF_TEXT = select(*Token.__table__.c["id", "name", "scopes", "organization_id"]).where(
     Token.__table__.c.text_hash == bindparam("text_hash"), Token.__table__.c.revoked_at.is_(None)
 )
@@ -29,8 +29,11 @@ _OF_TEXT = select(*Token.__table__.c["id", "name", "scopes", "organization_id"])
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whom a token or a browser's session stands for: what it may do, and the one organization it is bound to (None: all of
-    them). A person has a `person_id`, and 0 as `token_id`."""
+    """The caller that a token or a browser session stands for.
+
+    `scopes` are its permissions, `organization_id` is the one organization it is bound to (None: all). A person has a
+    `person_id`, and 0 as `token_id`.
+    """
 
     token_id: int
     name: str
@@ -45,19 +48,20 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A token as it is shown: never its text."""
+    """A token in a listing, without its text."""
 
     token: Token
     organization: Organization | None
 
 
 def create(session: Session, name: str, scopes: Iterable[str] = (), org_key: str | None = None) -> tuple[Listed, str]:
-    """A new token and its text, which cannot be shown again. Without scopes it may `read`.
+    """Create a token and return it with its text, which cannot be shown again.
 
-    Raises `InvalidInput` for a scope that does not exist or an empty name, `NotFound` for an unknown org key.
+    Without scopes it gets `read`. Raises `InvalidInput` for an unknown scope or an empty name, `NotFound` for an
+    unknown org key.
     """
     if not name.strip():
-        raise InvalidInput("a token needs a name that says what it is for")
+        raise InvalidInput("a token needs a name that describes its purpose")
     granted = _scopes(scopes)
     organization = None if org_key is None else _organization(session, org_key)
     text = PREFIX + secrets.token_urlsafe(32)
@@ -73,19 +77,19 @@ def create(session: Session, name: str, scopes: Iterable[str] = (), org_key: str
 
 
 def every_token(session: Session) -> Sequence[Listed]:
-    """All tokens, revoked ones too, in the order in which they were made."""
+    """Return all tokens, revoked ones too, in order of creation."""
     query = select(Token, Organization).outerjoin(Organization, Organization.id == Token.organization_id)
     return [Listed(token, organization) for token, organization in session.execute(query.order_by(Token.id))]
 
 
 def revoke(session: Session, token_id: int, now: datetime) -> Listed:
-    """End a token at once, with every browser session opened with it. Revoking it again changes nothing.
+    """Revoke a token at once, with every browser session opened with it.
 
-    Raises `NotFound`.
+    Idempotent. Raises `NotFound`.
     """
     token = session.get(Token, token_id, with_for_update=True)
     if token is None:
-        raise NotFound(f"no token {token_id}: `b2b token list` shows the tokens there are")
+        raise NotFound(f"no token {token_id}: `b2b token list` lists the tokens")
     token.revoked_at = token.revoked_at or now
     session.execute(delete(TokenSession).where(TokenSession.token_id == token_id))
     session.flush()
@@ -94,13 +98,16 @@ def revoke(session: Session, token_id: int, now: datetime) -> Listed:
 
 
 def recognize(session: Session, text: str) -> Caller | None:
-    """Whom a token's text stands for; None for a text that was never issued, or is revoked."""
+    """Return the caller of a token's text; None for a text that was never issued or is revoked."""
     row = session.execute(_OF_TEXT, {"text_hash": _hash(text)}).first()
     return None if row is None else Caller(row.id, row.name, frozenset(row.scopes), row.organization_id)
 
 
 def open_session(session: Session, caller: Caller, now: datetime) -> str:
-    """Let a browser in as that caller: the secret for its cookie. Sessions that ran out are cleared on the way."""
+    """Open a browser session for that caller, and return the secret for its cookie.
+
+    Expired sessions are deleted at the same time.
+    """
     session.execute(delete(TokenSession).where(TokenSession.expires_at <= now))
     secret = secrets.token_urlsafe(32)
     session.add(TokenSession(secret_hash=_hash(secret), token_id=caller.token_id, expires_at=now + SESSION_LIFETIME))
@@ -108,7 +115,10 @@ def open_session(session: Session, caller: Caller, now: datetime) -> str:
 
 
 def recognize_session(session: Session, secret: str, now: datetime) -> Caller | None:
-    """Whom a browser's cookie stands for; None once it signed out or ran out, or its token is revoked."""
+    """Return the caller of a browser's cookie.
+
+    Return None after sign-out or expiry, or when the token is revoked.
+    """
     row = session.execute(
         select(Token.id, Token.name, Token.scopes, Token.organization_id)
         .join(TokenSession, TokenSession.token_id == Token.id)
@@ -121,25 +131,25 @@ def close_session(session: Session, secret: str) -> None:
     session.execute(delete(TokenSession).where(TokenSession.secret_hash == _hash(secret)))
 
 
-def _scopes(said: Iterable[str]) -> list[str]:
-    wanted = list(dict.fromkeys(said)) or [Scope.READ.value]
-    unknown = [scope for scope in wanted if scope not in set(Scope)]
+def _scopes(names: Iterable[str]) -> list[str]:
+    scopes = list(dict.fromkeys(names)) or [Scope.READ.value]
+    unknown = [scope for scope in scopes if scope not in set(Scope)]
     if unknown:
-        raise InvalidInput(f"no scope {', '.join(unknown)}: there are {', '.join(Scope)}")
-    if {Scope.EMAILS, Scope.MANAGE} & set(wanted) and Scope.READ not in wanted:
-        wanted.insert(0, Scope.READ.value)
-    return [str(scope) for scope in wanted]
+        raise InvalidInput(f"unknown scope {', '.join(unknown)}: use {', '.join(Scope)}")
+    if {Scope.EMAILS, Scope.MANAGE} & set(scopes) and Scope.READ not in scopes:
+        scopes.insert(0, Scope.READ.value)
+    return [str(scope) for scope in scopes]
 
 
 def _organization(session: Session, org_key: str) -> Organization:
-    found = session.scalars(
+    organization = session.scalars(
         select(Organization)
         .where(or_(Organization.org_key == org_key, Organization.slug == org_key))
         .order_by((Organization.org_key == org_key).desc())
     ).first()
-    if found is None:
+    if organization is None:
         raise NotFound(f"no organization with the org key {org_key}: `b2b_list organizations` shows them")
-    return found
+    return organization
 
 
 def _hash(text: str) -> str:

@@ -1,1 +1,1 @@
-"""Pruning: rows of Dagster's database and of ours that are older than the settings keep them."""
+"""Prune rows of Dagster's database and of the product's that have passed their retention."""

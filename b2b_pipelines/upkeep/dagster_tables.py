@@ -1,12 +1,12 @@
-"""Prune Dagster's database by SQL on its tables. Dagster itself prunes ticks only.
+"""Prune Dagster's database with SQL on its tables, because Dagster itself prunes ticks only.
 
 `delete_run` of Dagster deletes every event of a run, materializations too, and with them the state of its partitions.
-Here the newest events of each partition stay, whatever run they are of: its materialization, its observation, its
-announcement while it is newer than the materialization, and the newest result of each check. A run stays as long as one
-of its events does.
+Here the newest events of each partition stay, whichever run they belong to: its materialization, its observation, its
+planned materialization while that is newer than the materialization, and the newest result of each check. A run stays
+as long as one of its events does.
 
-Checked against the tables of dagster-postgres 0.29 (see ADR 053): a migration of Dagster that renames a column fails
-these statements, and the schedule `upkeep` with them, and deletes nothing.
+Verified against the tables of dagster-postgres 0.29 (see ADR 053). If a migration of Dagster renames a column, these
+statements and the schedule `upkeep` fail, and nothing is deleted.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, TextClause, text
 
 A_BATCH = 20_000
-"""Events deleted by one statement, so that none holds its locks for long."""
+"""Events deleted by one statement, so that no statement holds its locks for long."""
 
 _KEPT = text("""
 CREATE TEMPORARY TABLE kept_event ON COMMIT DROP AS
@@ -97,14 +97,17 @@ _EVALUATIONS = text("DELETE FROM asset_daemon_asset_evaluations WHERE create_tim
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """How many rows were deleted, by table, and the ids of the runs that are gone."""
+    """Numbers of deleted rows by table, and the ids of the deleted runs."""
 
     rows: dict[str, int]
     runs: list[str]
 
 
 def prune(connection: Connection, runs: datetime, failures: datetime) -> Pruned:
-    """Delete what is older than `runs`, or for failures than `failures`. Commits in batches; safe to interrupt."""
+    """Delete rows older than `runs`, or older than `failures` when they belong to a failure.
+
+    Commits in batches; safe to interrupt.
+    """
     connection = connection.execution_options(isolation_level="READ COMMITTED")
     # Dagster's columns have no time zone and hold UTC.
     times = {name: at.astimezone(UTC).replace(tzinfo=None) for name, at in (("runs", runs), ("failures", failures))}
@@ -125,8 +128,8 @@ def prune(connection: Connection, runs: datetime, failures: datetime) -> Pruned:
 
 
 def _rows(connection: Connection, statement: TextClause, times: dict[str, datetime]) -> int:
-    wanted = {name: at for name, at in times.items() if f":{name}" in statement.text}
-    return int(connection.execute(statement, wanted).rowcount)
+    used = {name: at for name, at in times.items() if f":{name}" in statement.text}
+    return int(connection.execute(statement, used).rowcount)
 
 
 _OTHERS = {"check results": _CHECKS, "ticks": _TICKS, "backfills": _BACKFILLS, "automation evaluations": _EVALUATIONS}

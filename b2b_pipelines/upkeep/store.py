@@ -1,4 +1,4 @@
-"""Prune our own snapshots and catalog answers. The newest of each contract and customer always stays."""
+"""Prune snapshots and catalog answers. The newest of each contract and customer stays."""
 
 from datetime import datetime
 
@@ -19,7 +19,7 @@ WHERE old.verified_at < :before
 
 
 def prune(engine: Engine, before: datetime) -> dict[str, int]:
-    """Delete what is older; return the number of rows of each table."""
+    """Delete rows older than `before`. Return the number of deleted rows by table."""
     with engine.begin() as connection:
         return {
             "snapshots": connection.execute(_SNAPSHOTS, {"before": before}).rowcount,

@@ -158,7 +158,7 @@ def test_one_bad_item_is_refused_with_its_reason_and_stops_nothing_else(material
     reasons = {record.data["name"]: record.data["reason"] for record in metadata(result)["refused"].value.records}
     assert reasons == {
         "Nameless": "has no uuid",
-        "": 'is no object: "text"',
+        "": 'is not an object: "text"',
         "Odd": "its display_order is not a whole number from 0 on",
         "Unsure": "its is_active is neither true nor false",
     }

@@ -1,4 +1,4 @@
-"""What a Stripe price comes to."""
+"""The outcome of a Stripe price."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""What becomes of an academy."""
+"""Decisions on academies."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -112,10 +112,10 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("bad", "reason"),
         [
-            pytest.param("text", 'is no object: "text"', id="no-object"),
-            pytest.param(None, "is no object: null", id="null"),
+            pytest.param("text", 'is not an object: "text"', id="no-object"),
+            pytest.param(None, "is not an object: null", id="null"),
             pytest.param({"title": "X"}, "has no uuid", id="no-uuid"),
-            pytest.param({"uuid": "x", "title": "X"}, "its uuid is none", id="no-real-uuid"),
+            pytest.param({"uuid": "x", "title": "X"}, "its uuid is not valid", id="no-real-uuid"),
             pytest.param({"uuid": str(B), "title": " "}, "has neither name nor title", id="no-name"),
             pytest.param(item(B, display_order=-1), "its display_order is not a whole number from 0 on", id="negative"),
             pytest.param(

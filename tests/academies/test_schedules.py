@@ -1,4 +1,4 @@
-"""What starts work on academies."""
+"""Schedules and sensors of academies."""
 
 from datetime import datetime
 

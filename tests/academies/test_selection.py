@@ -1,4 +1,4 @@
-"""What the settings say about academies."""
+"""Settings about academies."""
 
 import json
 
@@ -34,15 +34,15 @@ def test_overrides_are_read_from_yaml_or_json(tmp_path, kind):
         pytest.param("x: 7", "x", id="no-mapping"),
         pytest.param("- x", "the file", id="a-list"),
         pytest.param("x: [", "neither YAML nor JSON", id="broken"),
-        pytest.param("Data: {slug: a}\nData: {slug: b}", "Data is there twice at line 2", id="the-same-twice"),
-        pytest.param('{"Data": {"slug": "a",\n"slug": "b"}}', "slug is there twice at line 2", id="a-field-twice"),
-        pytest.param("Data:\n  name: 2024-02-30", "none of its type at line 2", id="no-such-day"),
-        pytest.param("Data: {display_order: !!int 'zz'}", "none of its type at line 1", id="no-number"),
-        pytest.param("Data: {name: !!bool 'zz'}", "none of its type at line 1", id="no-boolean"),
-        pytest.param("Data: {name: !!timestamp 'zz'}", "none of its type at line 1", id="no-time"),
+        pytest.param("Data: {slug: a}\nData: {slug: b}", "the key Data is repeated at line 2", id="the-same-twice"),
+        pytest.param('{"Data": {"slug": "a",\n"slug": "b"}}', "the key slug is repeated at line 2", id="a-field-twice"),
+        pytest.param("Data:\n  name: 2024-02-30", "invalid value at line 2", id="no-such-day"),
+        pytest.param("Data: {display_order: !!int 'zz'}", "invalid value at line 1", id="no-number"),
+        pytest.param("Data: {name: !!bool 'zz'}", "invalid value at line 1", id="no-boolean"),
+        pytest.param("Data: {name: !!timestamp 'zz'}", "invalid value at line 1", id="no-time"),
         pytest.param("{? [a] : 1}", "neither YAML nor JSON at line 1", id="a-list-as-key"),
-        pytest.param("[" * 3000, "nested too deep", id="deep"),
-        pytest.param("Data: {slug: a}\n' data': {slug: b}", "twice", id="twice"),
+        pytest.param("[" * 3000, "nested too deeply", id="deep"),
+        pytest.param("Data: {slug: a}\n' data': {slug: b}", "is repeated", id="twice"),
     ],
 )
 def test_a_bad_file_of_overrides_is_refused_in_one_line_that_says_where(tmp_path, text, named):

@@ -83,7 +83,7 @@ def test_a_slug_that_is_taken_gets_a_number_and_names_are_found_by_org_key(run: 
     ("words", "status", "says"),
     [
         ("b2b_contract create Nobody Name non-sso", 1, "use --create"),
-        ("b2b_contract create Acme Name both --create", 1, "no integration type"),
+        ("b2b_contract create Acme Name both --create", 1, "is not an integration type"),
         ("b2b_contract create Acme Name sso --create --start 2026-02-30", 2, "is not a date"),
         ("b2b_contract create Acme Name sso --create --start 2026-02-02 --end 2026-02-01", 1, "before it starts"),
         ("b2b_contract create Acme Name sso --create --price 1.234", 1, "two decimals"),
@@ -100,7 +100,7 @@ def test_a_slug_that_is_taken_gets_a_number_and_names_are_found_by_org_key(run: 
         ("b2b_list courses --codes acme-2026 --contract 1", 2, "--codes cannot be combined"),
         ("b2b_contract modify acme-2026 --active --inactive", 2, "use either"),
         ("b2b_contract courseware acme-2026 course-v1:UAI+NONE", 1, "b2b course add"),
-        ("b2b_contract courseware acme-2026 nonsense", 1, "no courseware id"),
+        ("b2b_contract courseware acme-2026 nonsense", 1, "is not a courseware id"),
         ("b2b_contract courseware acme-2026 program-v1:UAI+NONE", 1, "b2b program add"),
         ("b2b_contract courseware acme-2026 course-v1:UAI+C1 --remove", 1, "has nothing of"),
         ("b2b_contract courseware acme-2026 course-v1:UAI+C1 --remove --rerun", 2, "--remove"),

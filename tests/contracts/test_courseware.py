@@ -1,4 +1,4 @@
-"""What contracts are given: courses, runs and programs."""
+"""Courseware of contracts: courses, runs and programs."""
 
 import pytest
 

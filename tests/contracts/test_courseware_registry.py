@@ -71,7 +71,7 @@ def test_further_runs_leave_the_mark_where_it_is(shop: Shop):
         pytest.param('"title": "Two",', '"title": "Two"', 6, "not JSON", id="syntax"),
         pytest.param('"title": "Two"', '"title": "T\\ud800"', 5, "title", id="half-a-character"),
         pytest.param(
-            '"requires": "course-v1:MITx+2"', '"requires": "course-v1:\\ud800+2"', 14, "no text", id="half-id"
+            '"requires": "course-v1:MITx+2"', '"requires": "course-v1:\\ud800+2"', 14, "not storable text", id="half-id"
         ),
         pytest.param('"title": "Two"', '"title": ""', 5, "title", id="empty-title"),
         pytest.param('"course-v1:MITx+2", "title"', '"MITx/2", "title"', 5, "course id", id="no-course-id"),

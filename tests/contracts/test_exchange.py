@@ -76,7 +76,7 @@ def test_another_organization_of_that_key_is_refused(shop: Shop):
     document = json.loads(exported(shop, shop.sell(courses=0).slug))
     document["contract"]["slug"] = "new"
     document["organization"]["name"] = "Somebody"
-    with pytest.raises(Conflict, match="make them agree"):
+    with pytest.raises(Conflict, match="correct the file"):
         imported(shop, json.dumps(document))
 
 

@@ -201,7 +201,7 @@ def test_somebody_elses_link_is_not_followed(make: Make, tmp_path: Path) -> None
     link = Path(server._socket_folder)
     link.symlink_to(tmp_path)
     try:
-        with pytest.raises(PostgresUnavailable, match="is not our link"):
+        with pytest.raises(PostgresUnavailable, match="is not this user's link"):
             server.ensure_running()
     finally:
         link.unlink()

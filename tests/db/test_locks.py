@@ -111,7 +111,9 @@ def test_exclusive_work_is_done_one_at_a_time(engine: Engine) -> None:
 def test_who_waited_long_enough_is_told_who_is_at_it(engine: Engine, holding: subprocess.Popen[str]) -> None:
     began = time.monotonic()
     with (
-        pytest.raises(Busy, match=r"^sheet abc is taken by b2b sheet sync acme \(process 4711\): try again") as refusal,
+        pytest.raises(
+            Busy, match=r"^sheet abc is locked by b2b sheet sync acme \(process 4711\): try again"
+        ) as refusal,
         exclusive(engine, "sheet", "abc", holder="second", wait=1.3),
     ):
         pytest.fail("two at once")
@@ -142,7 +144,7 @@ def test_transaction_locks_and_exclusive_work_exclude_each_other(database: Datab
 
 
 @pytest.mark.parametrize(
-    ("holder", "told"),
+    ("holder", "shown"),
     [
         ("b2b sheet sync acme-2026 (process 4711)", "b2b sheet sync acme-2026 (process 4711)"),
         (
@@ -152,14 +154,14 @@ def test_transaction_locks_and_exclusive_work_exclude_each_other(database: Datab
         ("b2b sheet sync ärzte", "b2b sheet sync ?rzte"),
     ],
 )
-def test_a_holder_is_recognized_whatever_its_name(engine: Engine, holder: str, told: str) -> None:
+def test_a_holder_is_recognized_whatever_its_name(engine: Engine, holder: str, shown: str) -> None:
     with (
         exclusive(engine, "sheet", "abc", holder=holder),
         pytest.raises(Busy) as refusal,
         exclusive(engine, "sheet", "abc", holder="second", wait=0),
     ):
         pytest.fail("two at once")
-    assert f"taken by {told}: " in str(refusal.value)
+    assert f"locked by {shown}: " in str(refusal.value)
 
 
 def test_during_the_work_the_connection_is_in_no_transaction_and_takes_no_place_in_the_pool(database_url: str) -> None:

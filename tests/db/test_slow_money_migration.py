@@ -1,4 +1,4 @@
-"""What migration 0004 makes of the payments and learners that version 0001 left."""
+"""Migration 0004 on the payments and learners of version 0001."""
 
 from sqlalchemy import text
 

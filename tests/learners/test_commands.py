@@ -85,7 +85,7 @@ def test_a_token_is_printed_once_and_can_be_revoked(b2b, shop: Shop):
     assert b2b("token", "revoke", str(made["id"]), "--json")[1]["revoked_at"] is not None
     assert b2b("token", "revoke", "99", "--json") == (
         1,
-        {"error": {"code": "not_found", "message": "no token 99: `b2b token list` shows the tokens there are"}},
+        {"error": {"code": "not_found", "message": "no token 99: `b2b token list` lists the tokens"}},
     )
 
 

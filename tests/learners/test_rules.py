@@ -1,4 +1,4 @@
-"""Who may join a contract, case by case and in general."""
+"""Decisions on joining a contract, case by case and in general."""
 
 import pytest
 from hypothesis import given

@@ -17,7 +17,7 @@ def test_people_are_added_listed_given_another_role_and_removed(run: Run) -> Non
 
 
 def test_what_is_not_an_address_or_a_role_is_refused(run: Run) -> None:
-    assert run("b2b user add nobody --role viewer").status == 1
+    assert run("b2b user add not-an-address --role viewer").status == 1
     assert "is not a role" in run("b2b user add jo@example.com --role owner").err
     assert run("b2b user remove jo@example.com").status == 1
     assert run("b2b user list --json").json == []

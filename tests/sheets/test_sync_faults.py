@@ -424,7 +424,7 @@ def test_a_second_sync_of_a_spreadsheet_waits_and_then_says_who_is_at_it(deliver
     with exclusive(
         acme.database.engine, "spreadsheet", acme.spreadsheet.spreadsheet_id, holder="b2b sheet sync (process 7)"
     ):
-        with pytest.raises(Busy, match=r"taken by b2b sheet sync \(process 7\)"):
+        with pytest.raises(Busy, match=r"locked by b2b sheet sync \(process 7\)"):
             acme.sync(wait=0.2)
         assert acme.requests() == {"read": 0, "write": 0}
     acme.sync(wait=0.2)

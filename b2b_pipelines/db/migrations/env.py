@@ -1,4 +1,4 @@
-"""How Alembic reaches our tables: over the connection it is given, under a lock, with our own version table."""
+"""Alembic's environment: the given connection, a lock, and the product's own version table."""
 
 from alembic import context
 from sqlalchemy import Connection, text
@@ -10,7 +10,7 @@ ONE_AT_A_TIME = 7_240_815_162
 
 
 def migrate(connection: Connection) -> None:
-    """Run the migrations that are asked for, after whoever is migrating now."""
+    """Run the requested migrations, after any other process that is migrating."""
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ONE_AT_A_TIME})
     context.configure(connection=connection, target_metadata=Base.metadata, version_table=VERSION_TABLE)
     with context.begin_transaction():
