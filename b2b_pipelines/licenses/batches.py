@@ -46,10 +46,11 @@ def find_rejected(batch: Sequence[T], accepts: Callable[[Sequence[T]], bool]) ->
 
 
 def find_rejected_unless_all(batch: Sequence[T], accepts: Callable[[Sequence[T]], bool]) -> list[T]:
-    """Return what `find_rejected` does, once any part of the batch was accepted.
+    """Return the result of `find_rejected`, once any part of the batch was accepted.
 
-    Raises `EverythingRejected` when the vendor rejects both halves and three smaller parts: then it fails for a reason of
-    its own. One rejected item among 100 costs at most 10 calls, a vendor that rejects everything at most 5.
+    Raises `EverythingRejected` when the vendor rejects both halves and three smaller parts, because the cause is then
+    the vendor and not an item. One rejected item among 100 costs at most 10 calls, a vendor that rejects everything at
+    most 5.
     """
     items = list(batch)
     if len(items) == 1:

@@ -1,6 +1,6 @@
-"""What keeps a wrong date or a wrong clock from costing people their accounts: holds, retired licenses, clocks.
+"""Brakes on licenses: holds, retired licenses and clock checks.
 
-Set-based, in the caller's transaction.
+They keep a wrong date or a wrong clock from costing learners their accounts. Set-based, in the caller's transaction.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from b2b_pipelines.licenses.rules import Hold, moved_into_the_past
 MOST_SKEW = timedelta(minutes=5)
 """How far the clocks of a process and of its database may be apart."""
 NAMED = 20
-"""How many plans a message names; it counts the others."""
+"""The most plans that a message names; further plans are counted."""
 
 
 class ClockSkewed(TransientError):
@@ -57,7 +57,7 @@ def clock_skew(session: Session) -> timedelta:
 
 
 def require_right_clock(session: Session) -> None:
-    """Raise `ClockSkewed` when the clocks of this process and of the database differ by more than five minutes."""
+    """Raise `ClockSkewed` when process clock and database clock differ by more than five minutes."""
     if skew := clock_skew(session):
         direction = "ahead of" if skew > timedelta(0) else "behind"
         raise ClockSkewed(
@@ -144,7 +144,7 @@ def customer_of(session: Session, plan: UUID) -> UUID:
 
 
 def end_hold(session: Session, plan: UUID, now: datetime, length: timedelta) -> HeldPlan | None:
-    """End the hold of a plan; return what it held, or None when the plan is not held at `now`."""
+    """End the hold of a plan. Return the ended hold, or None when the plan is not held at `now`."""
     row = session.execute(
         text("""
             SELECT plan.held_since, plan.held_from, plan.expiration_date, agreement.enterprise_customer_uuid AS customer
@@ -162,7 +162,10 @@ def end_hold(session: Session, plan: UUID, now: datetime, length: timedelta) -> 
 
 
 def note_expired_plans(session: Session, now: datetime) -> None:
-    """Note which plans have expired at `now`, by their stored date or the staged one. Call it before plans are merged."""
+    """Record the plans that have expired at `now`, by their stored date or the staged one.
+
+    Call it before the staged plans are merged.
+    """
     session.execute(
         text("""
             CREATE TEMPORARY TABLE plan_over ON COMMIT DROP AS

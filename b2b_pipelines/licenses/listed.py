@@ -1,6 +1,6 @@
-"""What a complete reading of license-manager says beyond single plans and licenses: renewals, and what it lists no more.
+"""Store the rest of a complete reading of license-manager: renewals, and which records it no longer lists.
 
-Set-based, in the caller's transaction. Nothing is deleted because it did not come, except renewals that a reading brought.
+Set-based, in the caller's transaction. Absence from a reading deletes only renewals that a reading brought.
 """
 
 from collections.abc import Collection, Sequence
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 @dataclass(frozen=True, slots=True)
 class RenewalRow:
-    """A renewal as a reading found it; `renewed` is None while its plan is not made, or cannot be used."""
+    """A renewal of one reading. `renewed` stays None until its plan is made, and while that plan cannot be used."""
 
     prior: UUID
     renewed: UUID | None
@@ -25,7 +25,7 @@ class RenewalRow:
 def merge_agreement(
     session: Session, customer: UUID, *, uuid: UUID, slug: str | None, name: str | None, purge_days: int | None
 ) -> None:
-    """Store what license-manager calls a customer; a name it omits is kept."""
+    """Store license-manager's ids and name of a customer; an omitted name keeps its stored value."""
     session.execute(
         text("""
             INSERT INTO customer_agreement AS known (enterprise_customer_uuid, uuid, slug, name, purge_days)
@@ -81,11 +81,11 @@ def merge_renewals(session: Session, customer: UUID, renewals: Sequence[RenewalR
 
 
 def mark_seen(session: Session, customer: UUID, unread: Collection[UUID], now: datetime) -> int:
-    """Mark what a complete reading of the customer did not list as unseen since `now`, and what it did as seen.
+    """Mark records that a complete reading of the customer omits as unseen since `now`, and listed ones as seen.
 
-    A license that is no longer listed after its plan expired is retired as well. The `unread` plans were listed, and
-    not all of their licenses were read. Unassigned licenses are never listed, so their absence means nothing. Returns the
-    number of unseen licenses.
+    A license that is no longer listed after its plan expired is retired as well. The `unread` plans were listed, but
+    not all of their licenses were read. Unassigned licenses are never listed, so their absence means nothing. Return
+    the number of unseen licenses.
     """
     parameters = {"customer": customer, "unread": list(unread), "now": now}
     session.execute(

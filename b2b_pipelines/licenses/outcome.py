@@ -1,4 +1,4 @@
-"""What became of one customer's licenses, in counts and in words that name licenses but no person."""
+"""The result for one customer's licenses, in counts and in messages that name licenses but no person."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class LicensesFailedForNow(TransientError):
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """A license that was retired upstream, with its holder, who is erased from the database once unlinked."""
+    """A license that was retired upstream; its holder is erased from the database once unlinked."""
 
     license_uuid: UUID
     address: str = field(repr=False)
@@ -38,8 +38,8 @@ class Forgotten:
 class Outcome:
     """The result of one step for one customer. Counts are licenses.
 
-    `may_pass` says that some of the failures may be gone on another try, `kinds` how many licenses failed with which
-    status of the vendor's or code of ours. `forgotten` is for the confirmation that follows, and for nothing else.
+    `may_pass`: a retry can help some of the failures. `kinds`: the number of failed licenses by the vendor's status or
+    by error code. `forgotten` serves only the confirmation that follows.
     """
 
     customer: UUID
