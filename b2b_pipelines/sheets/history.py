@@ -1,4 +1,4 @@
-"""What is shown of a contract's syncs: the last one, and the snapshots of all of them. A page costs two queries."""
+"""A contract's syncs for display: the last one, and the snapshots of all. A page costs two queries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class LastSync:
 
 
 def last_syncs(session: Session, contract_ids: Sequence[int]) -> dict[int, LastSync]:
-    """The last sync of each contract that had one, by contract. One query."""
+    """Return the last sync of each contract that had one, by contract. One query."""
     newest = (
         select(
             SheetSnapshot.contract_id,
@@ -62,8 +62,7 @@ def last_syncs(session: Session, contract_ids: Sequence[int]) -> dict[int, LastS
 
 
 def page(session: Session, contract_id: int, limit: int, offset: int) -> tuple[int, Sequence[SheetSnapshot]]:
-    """How many snapshots there are of what syncs of the contract wrote, and a page of them, newest first, without
-    their rows."""
+    """Return the number of snapshots of the contract's syncs, and a page of them without rows, newest first."""
     count = session.scalar(select(func.count()).select_from(SheetSnapshot).where(*_written(contract_id))) or 0
     found = session.scalars(
         select(SheetSnapshot)
@@ -77,11 +76,11 @@ def page(session: Session, contract_id: int, limit: int, offset: int) -> tuple[i
 
 
 def snapshot(session: Session, contract_id: int, snapshot_id: int) -> SheetSnapshot | None:
-    """A snapshot of what a sync of the contract wrote, with its rows."""
+    """Return one snapshot of a sync of the contract, with its rows."""
     query = select(SheetSnapshot).where(SheetSnapshot.id == snapshot_id, *_written(contract_id))
     return session.scalars(query).first()
 
 
 def _written(contract_id: int) -> tuple[ColumnElement[bool], ...]:
-    """Snapshots of what we wrote; what the customer's cells held before is not for showing."""
+    """Return the condition for snapshots of our columns; the customer's earlier cells stay private."""
     return SheetSnapshot.contract_id == contract_id, SheetSnapshot.kind == "after"
