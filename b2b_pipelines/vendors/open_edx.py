@@ -1,4 +1,4 @@
-"""Open edX: signing in with client credentials, which the LMS gives out tokens for, and the LMS's enterprise endpoints."""
+"""Open edX: sign-in with client credentials at the LMS, and the LMS's enterprise endpoints."""
 
 import threading
 import time
@@ -67,14 +67,14 @@ class ClientCredentials:
         self._client.close()
 
     def header(self) -> str:
-        """`JWT <token>`, from the cache while that is good."""
+        """Return `JWT <token>`, from the cache while it is valid."""
         with self._lock:
             if time.monotonic() >= self._good_until:
                 self._fetch()
             return f"JWT {self._token}"
 
     def renewed(self, stale: str) -> str:
-        """A header to use instead of one that was answered with 401; another thread may have renewed it already."""
+        """Return a header that replaces one answered with 401; another thread may have renewed it already."""
         with self._lock:
             if f"JWT {self._token}" == stale or time.monotonic() >= self._good_until:
                 self._fetch()
@@ -103,8 +103,10 @@ class ClientCredentials:
 
 @contextmanager
 def client_credentials(settings: Settings) -> Iterator[ClientCredentials | None]:
-    """Signing in to every Open edX service, when `B2B_LMS_URL`, `B2B_OAUTH_CLIENT_ID` and `B2B_OAUTH_CLIENT_SECRET` are
-    set; None while one of them is missing."""
+    """Yield the sign-in to every Open edX service; None while one of its settings is missing.
+
+    The settings are `B2B_LMS_URL`, `B2B_OAUTH_CLIENT_ID` and `B2B_OAUTH_CLIENT_SECRET`.
+    """
     if not (settings.lms_url and settings.oauth_client_id and settings.oauth_client_secret):
         yield None
         return
@@ -120,7 +122,7 @@ def client_credentials(settings: Settings) -> Iterator[ClientCredentials | None]
 
 @dataclass(frozen=True, slots=True)
 class LinkedLearner:
-    """A learner whom the LMS lists as linked to a customer. None marks what the listing omits."""
+    """A learner whom the LMS lists as linked to a customer. None marks fields that the listing omits."""
 
     user_id: int | None
     email: str | None
@@ -166,11 +168,11 @@ class EnterpriseLms:
     def expire_enrollments(
         self, licenses: Sequence[UUID], *, ignore_modified_after: datetime | None, patience: Patience | None = None
     ) -> None:
-        """End the course enrollments that these licenses paid for (at most 100 at once), but those changed after a moment.
+        """End the course enrollments of these licenses (at most 100), except those changed after a moment.
 
         Returns when all are ended. Raises `EnrollmentsNotEnded` (422) when some could not be ended: the others are.
         Raises `VendorUnavailable` with status 500 when one enrollment broke the request: then it is unknown which of
-        the batch are ended, and a smaller batch gets through. `patience` replaces the client's own.
+        the batch are ended, and a smaller batch can succeed. `patience` replaces the client's own.
         """
         moment = ignore_modified_after.astimezone(UTC).isoformat() if ignore_modified_after else None
         body = {"expired_license_uuids": list(map(str, licenses)), "ignore_enrollments_modified_after": moment}
@@ -184,10 +186,10 @@ class EnterpriseLms:
         _refuse_web_page(response, EXPIRE)
 
     def unlink(self, customer: UUID, addresses: Sequence[str]) -> None:
-        """Unlink these learners (at most 100 at once) from the customer, so that they may be linked again.
+        """Unlink these learners (at most 100) from the customer, so that they may be linked again.
 
-        Also returns for addresses that are unknown or unlinked already. Raises `AddressesRefused` (400) when an
-        address is malformed: no learner is unlinked then.
+        Also returns for addresses that are unknown or unlinked already. Raises `AddressesRefused` (400) when an address
+        is malformed: no learner is unlinked then.
         """
         path = UNLINK.format(customer=customer)
         # Always sent: left out it means false, which no later call can correct.
@@ -208,7 +210,7 @@ class EnterpriseLms:
         )
 
     def linked_users(self, customer: UUID, user_ids: Sequence[int]) -> list[LinkedLearner]:
-        """Return those of these LMS users who are linked to the customer, whatever their address; 100 a request."""
+        """Return those of these LMS users who are linked to the customer, under any address; 100 a request."""
         wanted = sorted(set(user_ids))
         return [
             learner
@@ -235,7 +237,7 @@ class EnterpriseLms:
 
     def _users(self, customer: UUID, user_ids: Sequence[int]) -> list[LinkedLearner]:
         params = {"user_ids": ",".join(map(str, user_ids))}
-        # A server that does not know the parameter would list everybody.
+        # A server that does not know the parameter would list every learner.
         return [learner for learner in self._learners(customer, params) if learner.user_id in user_ids]
 
     def _learners(

@@ -40,7 +40,10 @@ class RunRequest:
 
     @property
     def schedule(self) -> dict[str, str]:
-        """The times that are known. Studio refuses `"end": null` (recorded: `patch-null-end`), and keeps what is left out."""
+        """Return the known times of a run, and omit the others.
+
+        Studio refuses `"end": null` (recorded: `patch-null-end`), and keeps omitted values.
+        """
         times = {
             "start": self.start,
             "end": self.end,
@@ -70,7 +73,7 @@ class Studio:
         self.http.close()
 
     def make_run(self, run: RunRequest, *, patience: Patience | None = None) -> None:
-        """Clone the source and set title, pacing and times. Repeating it converges: an existing clone is only changed.
+        """Clone the source and set title, pacing and times. Idempotent: an existing clone is only changed.
 
         Raises `VendorUnavailable` after the attempts allowed, `VendorRefused` when Studio refuses one of the two,
         `RunKeyDiffers` when the changed run has another key.
