@@ -1,4 +1,4 @@
-"""`python -m b2b_pipelines.intents.diagram` prints the state diagram that `docs/checkout-intents.md` holds."""
+"""Print the state diagram of `docs/checkout-intents.md` (`python -m b2b_pipelines.intents.diagram`)."""
 
 from b2b_pipelines.intents.rules import state_diagram
 

@@ -83,9 +83,9 @@ class CheckoutIntent(Base):
 
 
 class CheckoutSession(Base):
-    """A Stripe Checkout session and what its events, in any order, add up to.
+    """A Stripe Checkout session and the sum of its events, in any order.
 
-    `intent_uuid` is None until an event names an intent. `links` are the payment intent, subscription and customer by
+    `intent_uuid` stays None until an event names an intent. `links` are the payment intent, subscription and customer by
     which later events find the session, each as `kind:id`. `terms` are its amounts in minor units, currency and
     products.
     """
@@ -112,7 +112,7 @@ class CheckoutSession(Base):
 
 
 class StripeEvent(Base):
-    """An event that Stripe signed, once for each event id, and what it did (`rules.Effect`).
+    """An event that Stripe signed, once for each event id, and its effect (`rules.Effect`).
 
     A refund, dispute or failed invoice that leads to no intent yet keeps its `links` and its `money_back` entry for the
     session that comes later.
