@@ -86,7 +86,7 @@ def is_dry(run: dg.DagsterRun) -> bool:
 def _tell(context: dg.RunStatusSensorContext, database: Database, finished: Finished) -> None:
     settings = read_settings()
     url = settings.alert_webhook_url
-    changes = service.take_in(database, finished, tell=url is not None)
+    changes = service.record_run(database, finished, alert=url is not None)
     sent = outbox.send(database, url, style_of(settings))
     context.log.info(
         f"run {finished.run_id} of {finished.job}: {len(changes.begun)} faults began, {len(changes.over)} are over, "

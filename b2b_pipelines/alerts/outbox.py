@@ -33,7 +33,7 @@ def keep(session: Session, messages: Sequence[dict[str, Any]]) -> None:
 
 
 def waiting(session: Session) -> tuple[datetime | None, int]:
-    """Return since when the oldest message waits, and how many do."""
+    """Return the time since which the oldest message waits, and the number of waiting messages."""
     oldest, number = session.execute(select(func.min(UnsentAlert.made_at), func.count())).one()
     return oldest, number
 
@@ -57,7 +57,7 @@ def send(database: Database, url: str | None, style: Style = PLAIN) -> int:
 
 
 def _send_next(database: Database, url: str, style: Style) -> Outcome | None:
-    """Send the oldest message that no other sender has locked. Return None when there is none."""
+    """Send the oldest message that no other sender has locked. Return None without such a message."""
     query = select(UnsentAlert).order_by(UnsentAlert.id).limit(1).with_for_update(skip_locked=True)
     with database.session() as session:
         alert = session.scalars(query).first()

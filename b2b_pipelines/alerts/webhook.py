@@ -14,7 +14,10 @@ from b2b_pipelines.settings import Settings
 
 TIMEOUT = 5.0
 REFUSED_FOR_ITSELF = {400, 413, 415, 422}
-"""Answers that are about the message. Others are about the webhook, or pass: a wrong URL takes every message once it is right."""
+"""Answers that concern the message itself.
+
+Others concern the webhook, or are transient: once a wrong URL is corrected, it takes every message.
+"""
 SIGNATURE = "X-B2B-Signature"
 CONTRACT_ASSETS = ("contract_runs", "enrollment_codes", "sheet_snapshots")
 """Assets, also as `check (asset)`, whose partition is a contract, which has a page."""
@@ -50,7 +53,7 @@ def style_of(settings: Settings) -> Style:
 
 
 def post(url: str, message: Mapping[str, Any], style: Style = PLAIN) -> tuple[Outcome, str]:
-    """Post the message. Return the outcome and the webhook's status or the class of the error. Never raises.
+    """Post the message. Return the outcome with the webhook's status or the error's class. Never raises.
 
     A message holds no e-mail address, no code and no secret.
     """
@@ -69,7 +72,7 @@ def post(url: str, message: Mapping[str, Any], style: Style = PLAIN) -> tuple[Ou
 
 
 def body(message: Mapping[str, Any], style: Style) -> bytes:
-    """Return the body of the POST: the message as JSON with its `link`, or what Slack's incoming webhooks take.
+    """Return the body of the POST: the message as JSON with its `link`, or in Slack's form.
 
     See https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks.
     """
@@ -88,7 +91,7 @@ def signature(content: bytes, secret: str) -> str:
 
 
 def link_of(message: Mapping[str, Any], public_url: str | None) -> str | None:
-    """Return the page that shows more: the contract's if the message is about one, else the page of what is wrong."""
+    """Return the page with details: the contract's for a message about one, else the status page."""
     if public_url is None:
         return None
     about = [*message.get("failures", ()), *message.get("recovered", ())]

@@ -33,7 +33,7 @@ class Reply:
 
     @property
     def role(self) -> str:
-        """The rights that the account at that service needs."""
+        """Return the rights that the account at that service needs."""
         return ROLES[self.capability]
 
 
@@ -81,7 +81,10 @@ def _stripe(settings: Settings) -> str:
 
 
 def _webhook(settings: Settings) -> str:
-    """Only the connection is tried: a webhook takes nothing but messages. `b2b alerts test` sends one."""
+    """Check only the connection, because a webhook takes nothing but messages.
+
+    `b2b alerts test` sends one.
+    """
     try:
         httpx.head(str(settings.alert_webhook_url), timeout=WEBHOOK_TIMEOUT)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
