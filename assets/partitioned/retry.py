@@ -1,4 +1,4 @@
-"""Decide what is left to do after an earlier attempt of the same work: a retried step, or the run that is re-executed."""
+"""Decide the remaining work after an earlier attempt: a retried step, or a re-executed run."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

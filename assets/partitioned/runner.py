@@ -1,4 +1,4 @@
-"""Threads and results: every partition goes through the chain by itself, several at a time. Knows nothing of Dagster."""
+"""Threads and results: each partition passes the chain by itself, several at a time. Free of Dagster."""
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ class CheckFailed(B2BError):
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """An asset of the partition that was made, with what its link returned."""
+    """A made asset of the partition, with its link's result."""
 
     asset: str
     result: Any
@@ -33,7 +33,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A check that was evaluated, with what it returned."""
+    """An evaluated check, with its result."""
 
     asset: str
     check: str
@@ -98,9 +98,9 @@ def attempts(executor: ThreadPoolExecutor, chain: Chain, waiting: Mapping[str, C
 
 @contextmanager
 def pool(threads: int, interrupts: tuple[type[BaseException], ...]) -> Iterator[ThreadPoolExecutor]:
-    """Thread pool that starts no further partitions once the step is interrupted.
+    """Yield a thread pool that starts no further partitions once the step is interrupted.
 
-    On any other error, say that a result cannot be recorded, the queued partitions still run.
+    On any other error, such as a result that cannot be recorded, the queued partitions still run.
     """
     executor = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="partition")
     try:
@@ -113,6 +113,6 @@ def pool(threads: int, interrupts: tuple[type[BaseException], ...]) -> Iterator[
 
 
 def selected(names: Iterable[str], of: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries of a mapping whose names are selected, in the mapping's order."""
+    """Return the entries of a mapping whose names are selected, in the mapping's order."""
     wanted = set(names)
     return {name: value for name, value in of.items() if name in wanted}
