@@ -157,7 +157,10 @@ LINEAGE: Mapping[str, dg.TableColumnLineage] = {
 
 
 def metadata(asset: str) -> Mapping[str, object]:
-    """Return the columns and table of an asset for the UI; empty for an asset outside the database."""
+    """Return the columns and table of an asset for the UI.
+
+    Empty for an asset outside the database.
+    """
     lineage = {"dagster/column_lineage": LINEAGE[asset]} if asset in LINEAGE else {}
     if asset == "sheet_snapshots":
         return {"dagster/column_schema": SHEET, "dagster/table_name": "sheet_snapshot", **lineage}

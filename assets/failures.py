@@ -10,7 +10,10 @@ from b2b_pipelines.errors import B2BError, TransientError
 
 @contextmanager
 def as_dagster_failure() -> Iterator[None]:
-    """Raise this product's errors as `dagster.Failure` with a message; permanent ones are not retried."""
+    """Raise this product's errors as `dagster.Failure` with a message.
+
+    Permanent ones are not retried.
+    """
     try:
         yield
     except B2BError as error:

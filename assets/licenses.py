@@ -244,7 +244,10 @@ class _Run:
         )
 
     def act(self, step: Callable[..., Outcome], event: EventName, key: str) -> dg.MaterializeResult[None]:
-        """End enrollments, or unlink. Raises when anything failed: completed parts are recorded and not repeated."""
+        """End enrollments, or unlink.
+
+        Raises when anything failed: completed parts are recorded and not repeated.
+        """
         began = time.monotonic()
         outcome = step(self.database, self.lms, UUID(key), self.policy(), run_id=self.run_id, dry_run=self.dry_run)
         self.forgotten[key] = outcome.forgotten

@@ -79,7 +79,10 @@ def steps(by_day: Sequence[tuple[date, int]], *, top: int, height: int) -> str:
 
 
 def bars(parts: Sequence[Part], text_if_empty: str) -> dg.MarkdownMetadataValue:
-    """Draw bars below each other, by number; `text_if_empty` is the text of a picture without bars."""
+    """Draw bars below each other, by number.
+
+    `text_if_empty` is the text of a picture without bars.
+    """
     longest = max((number for _, number, _ in parts), default=1) or 1
     drawing = []
     for place, (label, number, color) in enumerate(parts):
@@ -93,7 +96,10 @@ def bars(parts: Sequence[Part], text_if_empty: str) -> dg.MarkdownMetadataValue:
 
 
 def picture(alternative: str, drawing: str, height: int) -> dg.MarkdownMetadataValue:
-    """Return a drawing as metadata that the UI shows as a picture; `alternative` is its text for screen readers."""
+    """Return a drawing as metadata that the UI shows as a picture.
+
+    `alternative` is its text for screen readers.
+    """
     head = f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH}' height='{height}'"
     svg = f"{head} style='font:12px sans-serif' fill='{INK}'>{drawing}</svg>"
     return dg.MetadataValue.md(f"![{alternative}](<data:image/svg+xml,{svg.translate(ENCODED)}>)")

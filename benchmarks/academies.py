@@ -60,7 +60,10 @@ BARS = {
 
 @dataclass
 class Load:
-    """The result of a load. `took` are seconds from the planned time of a request to its whole answer."""
+    """The result of a load.
+
+    `took` are seconds from the planned time of a request to its whole answer.
+    """
 
     seconds: float = 0.0
     took: list[float] = field(default_factory=list)

@@ -68,7 +68,10 @@ COLUMNS = "code, contract_id, product_id, redemption_type, amount"
 
 
 def copy_again(database: Database, slug: str) -> float:
-    """Take the contract's rows out and COPY them back into the same table; the seconds of the COPY alone."""
+    """Take the contract's rows out and COPY them back into the same table.
+
+    The seconds of the COPY alone.
+    """
     with database.session() as session:
         driver: Any = session.connection().connection.driver_connection
         rows = io.BytesIO()

@@ -15,7 +15,10 @@ Resource = TypeVar("Resource", bound=dg.ConfigurableResource[Any])
 
 
 def from_environment(resource: type[Resource], **given: Any) -> Resource:
-    """Make a resource from the `B2B_…` variables that are set; Dagster shows `EnvVar`s, not values."""
+    """Make a resource from the `B2B_…` variables that are set.
+
+    Dagster shows `EnvVar`s, not values.
+    """
     fields: dict[str, Any] = {}
     for name, field in resource.model_fields.items():
         variable = f"{PREFIX}{name}".upper()

@@ -1,4 +1,7 @@
-"""Start work on contracts: sensors `contract_changes`, `passing_failures`; schedule `sheet_refresh`."""
+"""Start work on contracts: sensors `contract_changes`, `passing_failures`.
+
+Schedule `sheet_refresh`.
+"""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -20,7 +20,10 @@ HEARTBEAT_TIMEOUT = 10.0
 
 @dg.op(name="prune", description="Deletes what is older than B2B_KEEP_RUNS_DAYS, _FAILED_DAYS and _SNAPSHOTS_DAYS.")
 def prune(context: dg.OpExecutionContext, database: dg.ResourceParam[Database]) -> None:
-    """Prune Dagster's database, its logs and our snapshots. The latest state of every partition stays."""
+    """Prune Dagster's database, its logs and our snapshots.
+
+    The latest state of every partition stays.
+    """
     settings, now = read_settings(), datetime.now(UTC)
     keep = Keep(settings.keep_runs_days, settings.keep_failed_days, settings.keep_snapshots_days)
     ours = store.prune(database.engine, keep.snapshots_from(now))

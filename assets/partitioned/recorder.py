@@ -1,7 +1,8 @@
-"""Record the results of partitions as Dagster's events; only this file uses its event types and tags.
+"""Record the results of partitions as Dagster's events.
 
-The order of a partition's events matters to the UI: its materialization comes first, and its check evaluations name
-that materialization as their target. Dagster counts an evaluation without its target as *Missing*.
+Only this file uses its event types and tags. The order of a partition's events matters to the UI: its materialization
+comes first, and its check evaluations name that materialization as their target. Dagster counts an evaluation without
+its target as *Missing*.
 """
 
 import traceback
@@ -76,11 +77,11 @@ class Failing:
 
 @dataclass
 class Recorder:
-    """Records the attempts of one run. `assets` and `checks` are the run's selection; `keys` its partitions.
+    """Records the attempts of one run.
 
-    `announced` holds the partitions that Dagster itself announced as planned for this run; a failure of any other
-    partition is announced here, or the UI would not show it as failed. `state_checks` maps an asset to the check for
-    the success of its last attempt.
+    `assets` and `checks` are the run's selection; `keys` its partitions. `announced` holds the partitions that Dagster
+    itself announced as planned for this run; a failure of any other partition is announced here, or the UI would not
+    show it as failed. `state_checks` maps an asset to the check for the success of its last attempt.
     """
 
     context: dg.AssetExecutionContext
@@ -143,7 +144,10 @@ class Recorder:
         return last is None or last.passed or last.description != failing.reason
 
     def outputs(self) -> Iterator[dg.MaterializeResult[Any] | dg.Output[Any]]:
-        """Yield the outputs that let downstream assets and checks of the run start; they record nothing again."""
+        """Yield the outputs that let downstream assets and checks of the run start.
+
+        They record nothing again.
+        """
         if self.dry_run or not _is_partitioned(self.context):
             return
         for asset in self.assets:

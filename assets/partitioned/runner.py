@@ -1,4 +1,7 @@
-"""Threads and results: each partition passes the chain by itself, several at a time. Free of Dagster."""
+"""Threads and results: each partition passes the chain by itself, several at a time.
+
+Free of Dagster.
+"""
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping

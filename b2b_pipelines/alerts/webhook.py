@@ -33,9 +33,9 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How messages are written: `format` is `json` or `slack`; without a `secret` they are not signed.
+    """How messages are written: `format` is `json` or `slack`.
 
-    `public_url` is where the pages are; without it messages carry no link.
+    Without a `secret` they are not signed. `public_url` is where the pages are; without it messages carry no link.
     """
 
     format: str = "json"
@@ -53,9 +53,9 @@ def style_of(settings: Settings) -> Style:
 
 
 def post(url: str, message: Mapping[str, Any], style: Style = PLAIN) -> tuple[Outcome, str]:
-    """Post the message. Return the outcome with the webhook's status or the error's class. Never raises.
+    """Post the message. Return the outcome with the webhook's status or the error's class.
 
-    A message holds no e-mail address, no code and no secret.
+    Never raises. A message holds no e-mail address, no code and no secret.
     """
     content = body(message, style)
     headers = {"Content-Type": "application/json"}

@@ -38,7 +38,10 @@ class Reply:
 
 
 def ask_services(settings: Settings, engine: Engine, on: Iterable[str]) -> list[Reply]:
-    """Ask those of the capabilities that are on and have a service behind them. Never raises a `B2BError`."""
+    """Ask those of the capabilities that are on and have a service behind them.
+
+    Never raises a `B2BError`.
+    """
     wanted = set(on)
     replies: list[Reply] = []
     with ExitStack() as stack:

@@ -29,9 +29,9 @@ class Fault(Base):
 
 
 class DagsterWatch(Base):
-    """The one row about Dagster itself, written every minute by `heartbeat`; stale when its daemon is down.
+    """The one row about Dagster itself, written every minute by `heartbeat`.
 
-    `facts` are those of `watch.Facts`.
+    Stale when its daemon is down. `facts` are those of `watch.Facts`.
     """
 
     __tablename__ = "dagster_watch"

@@ -23,7 +23,10 @@ UNHEALTHY_AFTER = timedelta(minutes=3)
 
 @dataclass(frozen=True, slots=True)
 class FailingTick:
-    """A schedule or sensor whose last tick failed: since when, and its error's class. Times are epoch seconds."""
+    """A schedule or sensor whose last tick failed: since when, and its error's class.
+
+    Times are epoch seconds.
+    """
 
     name: str
     since: float
@@ -32,7 +35,10 @@ class FailingTick:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One observation of Dagster. `daemons` maps each kind of daemon to its last heartbeat, in epoch seconds."""
+    """One observation of Dagster.
+
+    `daemons` maps each kind of daemon to its last heartbeat, in epoch seconds.
+    """
 
     daemons: Mapping[str, float] = field(default_factory=dict)
     failing: tuple[FailingTick, ...] = ()

@@ -18,7 +18,10 @@ LONGEST_ID = 255
 
 
 class SessionStatus(StrEnum):
-    """The status of a session's money. A later member outranks an earlier one in any order of events."""
+    """The status of a session's money.
+
+    A later member outranks an earlier one in any order of events.
+    """
 
     SETUP = "setup"
     EXPIRED = "expired"
@@ -56,7 +59,10 @@ class SessionFact:
 
 @dataclass(frozen=True, slots=True)
 class MoneyBack:
-    """A refund, a dispute or a failed invoice. `entry` is stored with the intent, its amount in minor units."""
+    """A refund, a dispute or a failed invoice.
+
+    `entry` is stored with the intent, its amount in minor units.
+    """
 
     entry: Mapping[str, Any]
     links: Mapping[str, str]
@@ -82,9 +88,9 @@ class SessionMalformed(InvalidInput):
 
 
 def read_event(event: Mapping[str, Any], now: datetime) -> SessionFact | MoneyBack | Unusable | None:
-    """Return the facts of an event; None if it concerns neither sessions nor money that goes back.
+    """Return the facts of an event.
 
-    Raises `SessionMalformed`.
+    None if it concerns neither sessions nor money that goes back. Raises `SessionMalformed`.
     """
     kind = str(event.get("type"))
     if _is_thin(event):

@@ -121,7 +121,10 @@ def amend(
 
 
 def fulfill(session: Session, uuid: UUID, now: datetime) -> CheckoutIntent:
-    """Mark the purchase as provisioned. Idempotent; raises `Conflict` for an intent that is not paid or errored."""
+    """Mark the purchase as provisioned.
+
+    Idempotent; raises `Conflict` for an intent that is not paid or errored.
+    """
     intent = _known(session, uuid, lock=True)
     if require_step(intent.state, IntentState.FULFILLED, Trigger.REPORTED_FULFILLED):
         intent.move(IntentState.FULFILLED, now)

@@ -1,4 +1,7 @@
-"""Queries on checkout intents and Stripe's events. Set-based; they neither decide nor commit."""
+"""Queries on checkout intents and Stripe's events.
+
+Set-based; they neither decide nor commit.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -33,7 +36,10 @@ def place_in(error: IntegrityError) -> str:
 
 
 def intent(session: Session, uuid: UUID, *, lock: bool = False) -> CheckoutIntent | None:
-    """Return the intent with its learner; with `lock`, changes to it wait until the transaction ends."""
+    """Return the intent with its learner.
+
+    With `lock`, changes to it wait until the transaction ends.
+    """
     query = select(CheckoutIntent).where(CheckoutIntent.uuid == uuid).options(joinedload(CheckoutIntent.learner))
     if lock:
         query = query.with_for_update(of=CheckoutIntent).execution_options(populate_existing=True)
@@ -160,7 +166,10 @@ def holding_places_of(
 
 
 def stall(session: Session, now: datetime, paid_before: datetime, reason: str) -> list[UUID]:
-    """Mark intents as stalled that were paid before that moment and did not change since; return them."""
+    """Mark intents as stalled that were paid before that moment and did not change since.
+
+    Return them.
+    """
     statement = (
         update(CheckoutIntent)
         .where(CheckoutIntent.state == IntentState.PAID, CheckoutIntent.state_changed_at <= paid_before)
@@ -249,5 +258,5 @@ def _texts(values: Sequence[str]) -> Any:
     return cast(list(values), ARRAY(Text))
 
 
-def _same(column: Any, said: str) -> ColumnElement[bool]:
-    return func.lower(column) == func.lower(said)
+def _same(column: Any, value: str) -> ColumnElement[bool]:
+    return func.lower(column) == func.lower(value)

@@ -51,7 +51,10 @@ def process_clock() -> datetime:
 
 
 def clock_skew(session: Session) -> timedelta:
-    """Return how far the clock of this process is ahead of the database's; zero within five minutes."""
+    """Return how far the clock of this process is ahead of the database's.
+
+    Zero within five minutes.
+    """
     skew = process_clock() - session.execute(text("SELECT clock_timestamp()")).scalar_one()
     return skew if abs(skew) > MOST_SKEW else timedelta(0)
 

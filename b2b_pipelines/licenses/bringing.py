@@ -210,7 +210,10 @@ def _merge(
     now: datetime,
     hold: timedelta,
 ) -> Imported:
-    """Merge the staged plans and licenses, which have no faults. None is passed for a part that is not staged."""
+    """Merge the staged plans and licenses, which have no faults.
+
+    None is passed for a part that is not staged.
+    """
     processed = staging.newly_processed(session, plan_columns, now) if plan_columns else []
     held = brakes.hold_moved_plans(session, now, hold) if plan_columns else []
     outbox.keep(session, brakes.alert_messages(held))

@@ -1,4 +1,7 @@
-"""Make clients of the LMS and of license-manager from the settings; None while their settings are missing."""
+"""Make clients of the LMS and of license-manager from the settings.
+
+None while their settings are missing.
+"""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -17,7 +20,10 @@ def enterprise_lms(settings: Settings) -> AbstractContextManager[EnterpriseLms |
 
 
 def license_manager(settings: Settings) -> AbstractContextManager[LicenseManager | None]:
-    """Return license-manager; None unless `B2B_LICENSE_MANAGER_URL` and the LMS's sign-in are set."""
+    """Return license-manager.
+
+    None unless `B2B_LICENSE_MANAGER_URL` and the LMS's sign-in are set.
+    """
     return _client(LicenseManager, settings.license_manager_url, settings)
 
 

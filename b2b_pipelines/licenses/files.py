@@ -113,7 +113,10 @@ LICENSE_COLUMNS = (
 
 @dataclass(frozen=True, order=True)
 class Fault:
-    """A fault of one record of a file. The text omits the value, which might be an e-mail address."""
+    """A fault of one record of a file.
+
+    The text omits the value, which might be an e-mail address.
+    """
 
     file: str
     place: str
@@ -138,11 +141,11 @@ class Record:
 
 @dataclass
 class RecordFile:
-    """A file of plans or licenses. `given` are its columns; fields that the file or a record omits keep their stored
-    value.
+    """A file of plans or licenses.
 
-    Iterating yields the records and collects `faults`. Raises `InvalidInput` for a file that cannot be read, or whose
-    heading lacks a required column.
+    `given` are its columns; fields that the file or a record omits keep their stored value. Iterating yields the
+    records and collects `faults`. Raises `InvalidInput` for a file that cannot be read, or whose heading lacks a
+    required column.
     """
 
     path: Path
@@ -264,7 +267,10 @@ class RecordFile:
                 yield number, values
 
     def _values(self, number: int, headings: list[str], cells: list[str]) -> Mapping[str, object] | None:
-        """Return a line's values by column; None for a line of empty fields, and for one that is refused."""
+        """Return a line's values by column.
+
+        None for a line of empty fields, and for one that is refused.
+        """
         if not any(cell.strip() for cell in cells):
             return None
         width = max((place for place, heading in enumerate(headings, 1) if heading), default=0)

@@ -14,7 +14,10 @@ from sqlalchemy.orm import Session
 
 @dataclass(frozen=True, slots=True)
 class RenewalRow:
-    """A renewal of one reading. `renewed` stays None until its plan is made, and while that plan cannot be used."""
+    """A renewal of one reading.
+
+    `renewed` stays None until its plan is made, and while that plan cannot be used.
+    """
 
     prior: UUID
     renewed: UUID | None
@@ -25,7 +28,10 @@ class RenewalRow:
 def merge_agreement(
     session: Session, customer: UUID, *, uuid: UUID, slug: str | None, name: str | None, purge_days: int | None
 ) -> None:
-    """Store license-manager's ids and name of a customer; an omitted name keeps its stored value."""
+    """Store license-manager's ids and name of a customer.
+
+    An omitted name keeps its stored value.
+    """
     session.execute(
         text("""
             INSERT INTO customer_agreement AS known (enterprise_customer_uuid, uuid, slug, name, purge_days)
@@ -83,7 +89,7 @@ def merge_renewals(session: Session, customer: UUID, renewals: Sequence[RenewalR
 def mark_seen(session: Session, customer: UUID, unread: Collection[UUID], now: datetime) -> int:
     """Mark records that a complete reading of the customer omits as unseen since `now`, and listed ones as seen.
 
-    A license that is no longer listed after its plan expired is retired as well. The `unread` plans were listed, but
+    A license whose listing stopped after its plan expired is retired as well. The `unread` plans were listed, but
     not all of their licenses were read. Unassigned licenses are never listed, so their absence means nothing. Return
     the number of unseen licenses.
     """

@@ -62,9 +62,10 @@ class SubscriptionPlan(Base):
 
 
 class PlanRenewal(Base):
-    """The continuation of a plan by another one. `renewed_plan_uuid` stays None until that plan is made.
+    """The continuation of a plan by another one.
 
-    `listed` renewals came from license-manager, and are deleted when a reading omits them.
+    `renewed_plan_uuid` stays None until that plan is made. `listed` renewals came from license-manager, and are deleted
+    when a reading omits them.
     """
 
     __tablename__ = "plan_renewal"
@@ -114,7 +115,10 @@ class License(Base):
 
 
 class LicenseEvent(Base):
-    """An action on a license, for the expiration its plan had then. `run_id` is None when it was imported."""
+    """An action on a license, for the expiration its plan had then.
+
+    `run_id`: None for an import.
+    """
 
     __tablename__ = "license_event"
     __table_args__ = (UniqueConstraint("license_uuid", "event_name", "plan_expiration"),)
@@ -128,7 +132,10 @@ class LicenseEvent(Base):
 
 
 class RefusedAddress(Base):
-    """An address that the LMS would not unlink from a customer when it was sent alone. It is not sent again."""
+    """An address that the LMS would not unlink from a customer when it was sent alone.
+
+    It is not sent again.
+    """
 
     __tablename__ = "refused_address"
 

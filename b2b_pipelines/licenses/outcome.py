@@ -14,7 +14,10 @@ ERROR_SHOWN = 2000
 
 
 class LicensesFailed(PermanentError):
-    """Some of a customer's licenses were not done, and asking again will not help; the message names them."""
+    """Some of a customer's licenses were not done, and asking again will not help.
+
+    The message names them.
+    """
 
     code = "licenses_failed"
 

@@ -34,7 +34,10 @@ HELD = frozenset({LicenseStatus.ASSIGNED, LicenseStatus.ACTIVATED})
 
 
 class EventName(StrEnum):
-    """An action: the licensed enrollments were ended; the learner was unlinked from the customer."""
+    """An action: the licensed enrollments were ended.
+
+    The learner was unlinked from the customer.
+    """
 
     TERMINATED = "terminated"
     UNLINKED = "unlinked"
@@ -161,7 +164,10 @@ class HeldLicense:
 
     @property
     def is_current(self) -> bool:
-        """Return whether a person holds it upstream today; only then does it protect another license."""
+        """Return whether a person holds it upstream today.
+
+        Only then does it protect another license.
+        """
         return self.status in HELD and not self.retired and not self.unseen
 
 
@@ -247,9 +253,10 @@ class Verdict:
 
 
 def decide(expired: HeldLicense, facts: LicenseFacts, policy: Policy) -> Verdict | None:
-    """Return the decision about a license; None unless it is assigned or activated and its plan has expired.
+    """Return the decision about a license.
 
-    Licenses of internal plans are left out unless the policy takes them in; they protect either way.
+    None unless it is assigned or activated and its plan has expired. Licenses of internal plans are left out unless the
+    policy takes them in; they protect either way.
     """
     plan = facts.plans[expired.plan]
     if (
@@ -338,7 +345,10 @@ def _protector(expired: HeldLicense, customer: UUID, facts: LicenseFacts, policy
 
 
 def same_person(one: HeldLicense, other: HeldLicense) -> bool:
-    """Return whether both have the same person's address or the same LMS user; unknown equals nothing."""
+    """Return whether both have the same person's address or the same LMS user.
+
+    Unknown equals nothing.
+    """
     key = person_key(one.address)
     by_address = key is not None and key == person_key(other.address)
     return by_address or (one.lms_user_id is not None and one.lms_user_id == other.lms_user_id)
@@ -347,10 +357,10 @@ def same_person(one: HeldLicense, other: HeldLicense) -> bool:
 def moved_into_the_past(
     known: datetime, hold: Hold | None, expiration: datetime, now: datetime, length: timedelta
 ) -> Hold | None:
-    """Return the hold of a plan whose expiration date was `known` and is `expiration` now; None without a hold.
+    """Return the hold of a plan whose expiration date was `known` and is `expiration` now.
 
-    A date counts as trusted once its hold, which lasts `length`, is over. A date earlier than the trusted one, and
-    past, is held from `now`; a date that did not move keeps its hold; any other ends it.
+    None without a hold. A date counts as trusted once its hold, which lasts `length`, is over. A date earlier than the
+    trusted one, and past, is held from `now`; a date that did not move keeps its hold; any other ends it.
     """
     if expiration == known:
         return hold

@@ -69,7 +69,10 @@ def policy(settings: Settings, now: datetime, *, include_internal: bool = False)
 
 
 def decide(session: Session, customer: UUID, policy: Policy) -> list[Verdict]:
-    """Decide about the customer's expired licenses; store decisions and reasons. Raises `NotFound`."""
+    """Decide about the customer's expired licenses; store decisions and reasons.
+
+    Raises `NotFound`.
+    """
     store.agreements(session, customer)
     decided = [row.verdict for row in verdicts.decide(session, policy, customer=customer).decided]
     store.replace_decisions(session, customer, policy, decided)

@@ -1,4 +1,7 @@
-"""The staged plans and licenses that may not come in, by number, and why. Texts repeat no address."""
+"""The staged plans and licenses that may not come in, by number, and why.
+
+Texts repeat no address.
+"""
 
 from collections.abc import Mapping
 from uuid import UUID

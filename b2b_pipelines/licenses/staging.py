@@ -203,7 +203,10 @@ def record_as_processed(session: Session, plans: list[UUID], now: datetime) -> N
 
 
 def _complete(session: Session, staged: str, table: str, columns: Mapping[str, str]) -> None:
-    """Fill in the fields that single records omit. `columns` are the staged ones, with the table's names."""
+    """Fill in the fields that single records omit.
+
+    `columns` are the staged ones, with the table's names.
+    """
     assignments = ", ".join(f"{name} = {_given_or_known(name, known)}" for name, known in columns.items())
     session.execute(
         text(

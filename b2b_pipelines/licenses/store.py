@@ -1,4 +1,7 @@
-"""Queries on plans, licenses and the record of their processing. Set-based; they do not commit."""
+"""Queries on plans, licenses and the record of their processing.
+
+Set-based; they do not commit.
+"""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -157,7 +160,10 @@ def replace_decisions(session: Session, customer: UUID, policy: Policy, verdicts
 
 
 def unlinked_too_early(session: Session, customer: UUID) -> Sequence[UUID]:
-    """Return the licenses that were unlinked before their enrollments were ended; the result should be empty."""
+    """Return the licenses that were unlinked before their enrollments were ended.
+
+    The result should be empty.
+    """
     unlinked, terminated = aliased(LicenseEvent), aliased(LicenseEvent)
     ended_before = exists().where(
         terminated.license_uuid == unlinked.license_uuid,

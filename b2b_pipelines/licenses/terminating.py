@@ -69,7 +69,10 @@ def terminate(
 
 
 def _terminate_plans(work: Work, plans: Sequence[Sequence[Verdict]]) -> None:
-    """Work through the plans. A failure that would meet other licenses too ends it, and all of them count as failed."""
+    """Work through the plans.
+
+    A failure that would meet other licenses too ends it, and all of them count as failed.
+    """
     stopped_by: B2BError | None = None
     for due in plans:
         plan = _Plan(work, due)

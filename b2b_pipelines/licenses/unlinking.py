@@ -258,7 +258,10 @@ def _to_unlink(session: Session, customer: UUID, policy: Policy) -> tuple[Outcom
 
 
 def _unlinked_too_early(session: Session, customer: UUID) -> str:
-    """Return why unlinking stops, naming licenses; empty when every unlinking followed a termination."""
+    """Return why unlinking stops, naming licenses.
+
+    Empty when every unlinking followed a termination.
+    """
     found = store.unlinked_too_early(session, customer)
     listed = ", ".join(map(str, found[:20]))
     why = "a learner was unlinked before their enrollments were ended; no other is until that is understood"

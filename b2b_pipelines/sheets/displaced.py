@@ -24,7 +24,10 @@ _Origins: TypeAlias = Mapping[int, int]
 
 
 def is_as_meant(before: Tab, plan: Plan, after: Tab) -> bool:
-    """Return whether the tab holds its old cells and the plan's, all in place. Cheap; nearly always true."""
+    """Return whether the tab holds its old cells and the plan's, all in place.
+
+    Cheap; nearly always true.
+    """
     return not differing(before, plan, after, most=1)
 
 
@@ -135,7 +138,10 @@ def _by_cell(runs: Iterable[CellRun]) -> _Written:
 
 
 def _column_origins(before: Tab, then: Layout, after: Tab, now: Layout) -> _Origins:
-    """Match our columns by header; others by their order, or by their header if some came or went."""
+    """Match our columns by header.
+
+    Others by their order, or by their header if some came or went.
+    """
     origins = dict(zip(now.columns, then.columns, strict=True))
     others = [column for column in range(after.column_count) if column not in now.columns]
     others_then = [column for column in range(before.column_count) if column not in then.columns]
@@ -286,5 +292,8 @@ def _same(one: Cell, other: Cell) -> bool:
 
 
 def _reads_back(wanted: Cell, held: Cell) -> bool:
-    """Return whether a cell holds the wanted value; a number in a column of plain text may read back as text."""
+    """Return whether a cell holds the wanted value.
+
+    A number in a column of plain text may read back as text.
+    """
     return _same(wanted, held) or (type(wanted) in (int, float) and held == str(wanted))

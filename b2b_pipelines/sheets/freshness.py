@@ -27,7 +27,10 @@ ORDER BY contract.id
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """The last time a sheet was verified, and whether that is recent enough. `synced_at` is None before the first."""
+    """The last time a sheet was verified, and whether that is recent enough.
+
+    `synced_at`: None before the first.
+    """
 
     synced_at: datetime | None
     fresh: bool

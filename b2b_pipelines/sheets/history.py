@@ -1,4 +1,7 @@
-"""A contract's syncs for display: the last one, and the snapshots of all. A page costs two queries."""
+"""A contract's syncs for display: the last one, and the snapshots of all.
+
+A page costs two queries.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +17,10 @@ from b2b_pipelines.sheets.models import SheetSnapshot, SheetTarget
 
 @dataclass(frozen=True, slots=True)
 class LastSync:
-    """The last sync that wrote. `up_to_date`: the sheet was verified since the contract last changed."""
+    """The last sync that wrote.
+
+    `up_to_date`: the sheet was verified since the contract last changed.
+    """
 
     snapshot_id: int
     spreadsheet_id: str
@@ -82,5 +88,8 @@ def snapshot(session: Session, contract_id: int, snapshot_id: int) -> SheetSnaps
 
 
 def _written(contract_id: int) -> tuple[ColumnElement[bool], ...]:
-    """Return the condition for snapshots of our columns; the customer's earlier cells stay private."""
+    """Return the condition for snapshots of our columns.
+
+    The customer's earlier cells stay private.
+    """
     return SheetSnapshot.contract_id == contract_id, SheetSnapshot.kind == "after"

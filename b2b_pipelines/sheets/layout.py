@@ -25,7 +25,10 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 
 @dataclass(frozen=True, slots=True)
 class CodeRow:
-    """The true row of one code, for the sheet. Times are text, `YYYY-MM-DD HH:MM:SS UTC`, or `""`."""
+    """The true row of one code, for the sheet.
+
+    Times are text, `YYYY-MM-DD HH:MM:SS UTC`, or `""`.
+    """
 
     code: str
     use_type: str
@@ -130,9 +133,9 @@ _RowThen: TypeAlias = tuple[Sequence[Cell], tuple[Cell, ...]]
 
 
 def normal(cell: Cell) -> str:
-    """Return the text by which codes compare: the shown text, trimmed and without case. Blank is `""`.
+    """Return the text by which codes compare: the shown text, trimmed and without case.
 
-    A value that spilled from an array formula is blank, because nothing was entered in its cell.
+    Blank is `""`. A value that spilled from an array formula is blank, because nothing was entered in its cell.
     """
     if isinstance(cell, Formula):
         cell = cell.shown
@@ -140,7 +143,10 @@ def normal(cell: Cell) -> str:
 
 
 def typed(cell: Cell) -> str:
-    """Return `normal` of a cell with a constant. A formula that shows a header or a code is not ours."""
+    """Return `normal` of a cell with a constant.
+
+    A formula that shows a header or a code is not ours.
+    """
     return "" if isinstance(cell, Formula) else normal(cell)
 
 
@@ -206,7 +212,10 @@ def find_layout(
 
 
 def find_header(tab: Tab) -> int:
-    """Return the row with most of our header texts, the topmost of several; row 0 if no row has two."""
+    """Return the row with most of our header texts, the topmost of several.
+
+    Row 0 if no row has two.
+    """
     best, row = 1, 0
     for index, cells in enumerate(tab.values):
         if not _EXACT.isdisjoint(cells) or (index < _TITLE_ROWS and any(typed(cell) in _NAME_SET for cell in cells)):

@@ -12,7 +12,10 @@ ROWS, COLUMNS = 40, 12
 
 
 def tried(name: str, attempt: Callable[[Probe], Finding], probe: Probe) -> Finding:
-    """Return the finding of one attempt. An answer that lacks the requested part is a finding too."""
+    """Return the finding of one attempt.
+
+    An answer that lacks the requested part is a finding too.
+    """
     try:
         finding = attempt(probe)
     except TransientError:

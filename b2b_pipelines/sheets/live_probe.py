@@ -73,7 +73,10 @@ class Reply:
 
 
 class Probe:
-    """Sends requests to one spreadsheet and returns refusals as answers. `tab` is the scratch tab: number and title."""
+    """Sends requests to one spreadsheet and returns refusals as answers.
+
+    `tab` is the scratch tab: number and title.
+    """
 
     def __init__(self, sheets: GoogleSheets, spreadsheet: str, requests: Requests) -> None:
         self.sheets, self.spreadsheet, self.requests = sheets, spreadsheet, requests

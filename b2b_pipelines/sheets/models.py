@@ -13,7 +13,7 @@ class SheetTarget(Base):
     """The tab for a contract's codes, claimed under a unique index: no two contracts share one.
 
     `sheet_id` is Google's number of the tab: it outlives a renaming. `requested_url` and `requested_tab` are the
-    contract's values when the tab was looked up; once they differ, the tab is looked up again. `written_at` is None
+    contract's values when the tab was looked up; once they differ, the tab is looked up again. `written_at` stays None
     until the first write. `restored_at` is the time when the customer's own cells were restored: then nothing is
     written until the contract is given a sheet again, or a sync has the consent to replace them. `synced_revision` is
     the revision of the contract that the tab shows.

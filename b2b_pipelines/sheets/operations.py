@@ -45,7 +45,10 @@ class CellRange:
 
 @dataclass(frozen=True, slots=True)
 class CellRun:
-    """A rectangle of cells to write, its upper left corner counted from 0; every row of `values` is as wide."""
+    """A rectangle of cells to write, its upper left corner counted from 0.
+
+    Every row of `values` is as wide.
+    """
 
     row: int
     column: int

@@ -62,7 +62,10 @@ def refuse_other_installations(session: Session, contract: Contract, spreadsheet
 
 
 def target_not_empty(contract: Contract, tab: str, replaced: int, tabs: str) -> TargetNotEmpty:
-    """Make the error for a tab whose A-F hold `replaced` rows of the customer's; `tabs` are all tabs."""
+    """Make the error for a tab whose A-F hold `replaced` rows of the customer's.
+
+    `tabs` are all tabs.
+    """
     rows = f"{replaced} row" if replaced == 1 else f"{replaced} rows"
     return TargetNotEmpty(
         f"the tab {tab!r} holds {rows} in A-F that the codes would replace (there are {tabs}): name the tab with"

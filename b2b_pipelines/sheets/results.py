@@ -36,12 +36,13 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class SyncResult:
-    """The result of a sync, or of a plan. Counts are rows; `reads` and `writes` are requests made.
+    """The result of a sync, or of a plan.
 
-    `replaced` counts the customer's rows in A-F that a new target replaces, and `replaced_cells` are the first texts in
-    them, without e-mail addresses. `rows_added` are the rows (from 1) in which codes were added, `last_code` is that of
-    the last code before them. `needs_consent`: a sync would refuse to replace them. `lost` names the missing or
-    misplaced headers. `content_hash` is equal for equal codes with equal status, in any rows of the tab.
+    Counts are rows; `reads` and `writes` are requests made. `replaced` counts the customer's rows in A-F that a new
+    target replaces, and `replaced_cells` are the first texts in them, without e-mail addresses. `rows_added` are the
+    rows (from 1) in which codes were added, `last_code` is that of the last code before them. `needs_consent`: a sync
+    would refuse to replace them. `lost` names the missing or misplaced headers. `content_hash` is equal for equal codes
+    with equal status, in any rows of the tab.
     """
 
     contract: str
@@ -117,7 +118,10 @@ class Contended(TransientError):
 
 
 class LayoutIsLost(PermanentError):
-    """Our columns cannot be found in the tab. Carries the `result` of the sync, which wrote nothing."""
+    """Our columns cannot be found in the tab.
+
+    Carries the `result` of the sync, which wrote nothing.
+    """
 
     code = "layout_lost"
 
@@ -162,9 +166,10 @@ def sync_result(
     last: Plan,
     needs_consent: bool = False,
 ) -> SyncResult:
-    """Return the result of the `applied` plans; if there are none, the result that `last` would have.
+    """Return the result of the `applied` plans.
 
-    A write that failed half-way was planned again for the rest: then the first plan has the full counts.
+    If there are none, the result that `last` would have. A write that failed half-way was planned again for the rest:
+    then the first plan has the full counts.
     """
     updated = max(first.updated, sum(plan.updated for plan in applied))
     appended = max(first.appended, sum(plan.appended for plan in applied))

@@ -41,7 +41,10 @@ LOCK_WAIT_SECONDS = 60.0
 def plan(
     database: Database, sheets: GoogleSheets, reference: str, *, rebuild: bool = False, ask: bool = False
 ) -> SyncResult:
-    """Return the result that a sync, or a rebuild, would have now. Reads the sheet and writes nothing."""
+    """Return the result that a sync, or a rebuild, would have now.
+
+    Reads the sheet and writes nothing.
+    """
     work = Sync(database, sheets.counting(Requests()), reference, order=Order(rebuild=rebuild, ask=ask))
     work.look()
     return work.result(work.decide())
@@ -112,7 +115,10 @@ def resume(session: Session, reference: str) -> None:
 def find_snapshot(
     session: Session, reference: str, number: int | None = None, *, before: bool = False
 ) -> SheetSnapshot:
-    """Return the last snapshot, the one of that id, or A-F before they were replaced. Raises `NotFound`."""
+    """Return the last snapshot, the one of that id, or A-F before they were replaced.
+
+    Raises `NotFound`.
+    """
     contract = contract_store.contract(session, reference)
     if before:
         found = next(iter(store.before(session, contract.id)), None)

@@ -102,7 +102,10 @@ AND (
 
 @dataclass(frozen=True, slots=True)
 class WantedCode:
-    """The state of a code that the sheet shows. Times are UTC; `email` is the last attached learner's."""
+    """The state of a code that the sheet shows.
+
+    Times are UTC; `email` is the last attached learner's.
+    """
 
     code: str
     redemption_type: str
@@ -143,7 +146,10 @@ def claimed_by(session: Session, spreadsheet_id: str, sheet_id: int) -> SheetTar
 
 
 def claim(session: Session, values: Mapping[str, Any]) -> None:
-    """Make a tab a contract's, in place of the one it had. The unique index refuses one that another has."""
+    """Make a tab a contract's, in place of the one it had.
+
+    The unique index refuses one that another has.
+    """
     statement = insert(SheetTarget).values(values)
     session.execute(statement.on_conflict_do_update(index_elements=["contract_id"], set_=dict(values)))
 

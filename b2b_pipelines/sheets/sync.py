@@ -193,7 +193,10 @@ class Sync:
     def take_over(
         self, session: Session, contract: Contract, tab: Tab, known: Collection[str], codes: set[str]
     ) -> Plan | None:
-        """Return the plan for a tab that is rebuilt or new; None for one that is updated or up to date."""
+        """Return the plan for a tab that is rebuilt or new.
+
+        None for one that is updated or up to date.
+        """
         if self.order.rebuild and not self.applied:
             plan = plan_rebuild(self.wanted(session, contract, codes, known), tab)
             return None if plan.is_empty else plan
@@ -331,7 +334,10 @@ class Sync:
         return result
 
     def result(self, last: Plan) -> SyncResult:
-        """Return the result of the applied plans; if there are none, the result that `last` would have."""
+        """Return the result of the applied plans.
+
+        If there are none, the result that `last` would have.
+        """
         first = self.first or last
         page = link(self.contract.sheet_url or self.spreadsheet)
         info = self.seen.info

@@ -23,10 +23,11 @@ class TabMissing(PermanentError):
 def read_tab(
     sheets: CountedSheets, contract: Contract, target: SheetTarget | None, *, text_columns: int = 0
 ) -> TabContent:
-    """Return the tab that the contract means, with all its contents. One read, or two if the tab moved.
+    """Return the tab that the contract means, with all its contents.
 
-    That is the tab found before, under any title, as long as the contract names the same; else the result of
-    `tab_meant`. With `text_columns` the content has the texts that the first columns show. Raises `TabMissing`.
+    One read, or two if the tab moved. That is the tab found before, under any title, as long as the contract names the
+    same; else the result of `tab_meant`. With `text_columns` the content has the texts that the first columns show.
+    Raises `TabMissing`.
     """
     address = contract.sheet_url or ""
     spreadsheet, reference = spreadsheet_id(address), contract.sheet_tab
@@ -140,7 +141,10 @@ def refuse_if_taken(database: Database, sheets: CountedSheets, contract: Contrac
 
 
 def claim(session: Session, contract: Contract, tab: TabInfo) -> None:
-    """Make a tab the contract's. A contract that had it before and means another tab by now loses it."""
+    """Make a tab the contract's.
+
+    A contract that had it before and means another tab by now loses it.
+    """
     spreadsheet = spreadsheet_id(contract.sheet_url or "")
     target = store.target_of(session, contract.id)
     same = target is not None and is_of(target, spreadsheet, tab)

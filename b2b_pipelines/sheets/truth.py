@@ -1,4 +1,7 @@
-"""The true state of a contract's codes as rows of its sheet, and what a tab shows of it. Pure."""
+"""The true state of a contract's codes as rows of its sheet, and what a tab shows of it.
+
+Pure.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime

@@ -1,7 +1,8 @@
-"""Bounds on vendors' answers: bytes and seconds of an answer; requests, bytes and seconds of a listing.
+"""Bounds on vendors' answers: bytes and seconds of an answer.
 
-httpx bounds each wait for the next bytes, not their number and not their sum. A trickling or endless answer, or a
-listing whose `next` leads on forever, would hold a run for hours and fill its memory.
+Requests, bytes and seconds of a listing. httpx bounds each wait for the next bytes, not their number and not their sum.
+A trickling or endless answer, or a listing whose `next` leads on forever, would hold a run for hours and fill its
+memory.
 """
 
 import http.client
@@ -155,7 +156,10 @@ class _PunctualBackend(httpcore.SyncBackend):
 
 
 def client(**arguments: Any) -> httpx.Client:
-    """Return an httpx client whose reads keep to the time of `answer`; arguments as of `httpx.Client`."""
+    """Return an httpx client whose reads keep to the time of `answer`.
+
+    Arguments as of `httpx.Client`.
+    """
     transport = httpx.HTTPTransport(verify=arguments.pop("verify", True))
     transport._pool._network_backend = _PunctualBackend()  # httpx hands no backend on
     return httpx.Client(transport=transport, **arguments)

@@ -138,7 +138,10 @@ class EnterpriseCatalog:
 
 @dataclass
 class _Collected:
-    """Rows from pages that may overlap. Rows without a uuid count as often as one page has shown them."""
+    """Rows from pages that may overlap.
+
+    Rows without a uuid count as often as one page has shown them.
+    """
 
     by_uuid: dict[str, Any] = field(default_factory=dict)
     nameless: Counter[str] = field(default_factory=Counter)

@@ -63,7 +63,7 @@ logging.getLogger("httpx").addFilter(_NoQueries())
 class VendorUnavailable(TransientError):
     """The vendor cannot answer now: 408, 429, 5xx, a time-out or a cut connection, after every retry.
 
-    `status` is None without an answer. `retry_after` is the vendor's request, in seconds.
+    `status`: None without an answer. `retry_after` is the vendor's request, in seconds.
     """
 
     code = "vendor_unavailable"
@@ -78,11 +78,17 @@ class VendorUnavailable(TransientError):
 
 
 class SignInUnavailable(VendorUnavailable):
-    """The sign-in failed after every retry. The request that needs the token is not retried on top of that."""
+    """The sign-in failed after every retry.
+
+    The request that needs the token is not retried on top of that.
+    """
 
 
 class VendorRefused(PermanentError):
-    """The vendor answered, and the answer is no. `words` are the vendor's own, without e-mail addresses."""
+    """The vendor answered, and the answer is no.
+
+    `words` are the vendor's own, without e-mail addresses.
+    """
 
     code = "vendor_refused"
 
@@ -237,7 +243,10 @@ class HttpClient:
         return retrying(self._attempt, call)
 
     def json(self, method: str, path: str, **arguments: Any) -> Any:
-        """Return the answer's JSON, requested as by `request`. Raises `AnswerMalformed` when it is not JSON."""
+        """Return the answer's JSON, requested as by `request`.
+
+        Raises `AnswerMalformed` when it is not JSON.
+        """
         response = self.request(method, path, **arguments)
         try:
             return response.json()
@@ -318,7 +327,10 @@ def _trusted() -> ssl.SSLContext:
 
 
 def retry_after(header: str | None) -> float | None:
-    """Return the seconds of a `Retry-After`, a number or an HTTP date; None when absent or invalid."""
+    """Return the seconds of a `Retry-After`, a number or an HTTP date.
+
+    None when absent or invalid.
+    """
     answer = (header or "").strip()
     if answer.isascii() and answer.replace(".", "", 1).isdecimal():
         return float(answer)

@@ -41,7 +41,10 @@ NOTHING_NEW = 3
 
 
 class ListingIncomplete(TransientError):
-    """Counted rows are missing after every reading of the listing. A part never counts as the whole."""
+    """Counted rows are missing after every reading of the listing.
+
+    A part never counts as the whole.
+    """
 
     code = "listing_incomplete"
 
@@ -139,7 +142,10 @@ class LicenseManager:
 
 
 def _next_page(url: str, page: int, path: str) -> int:
-    """Return the number of the next page. The host in `next` is ignored: only the vendor may reach it."""
+    """Return the number of the next page.
+
+    The host in `next` is ignored: only the vendor may reach it.
+    """
     number = parse_qs(urlsplit(url).query).get("page", [str(page + 1)])[0]
     if not number.isdecimal() or int(number) <= page:
         raise AnswerMalformed(f"license-manager's page {page} of GET {path} is followed by page {number[:20]}")

@@ -25,7 +25,10 @@ class LicenseCounts:
 
     @property
     def given_out(self) -> int:
-        """Return the number of rows in the listing of assigned licenses; `total` would omit revoked ones."""
+        """Return the number of rows in the listing of assigned licenses.
+
+        `total` would omit revoked ones.
+        """
         return self.assigned + self.activated + self.revoked
 
 
@@ -72,9 +75,10 @@ class ListedPlan:
 
 @dataclass(frozen=True, slots=True)
 class RefusedPlan:
-    """A plan that cannot be used, and why. Its uuid is known, and its `renewals` and `counts` were read.
+    """A plan that cannot be used, and why.
 
-    The stored plan and its licenses stay; the plan must not be marked as no longer seen.
+    Its uuid is known, and its `renewals` and `counts` were read. The stored plan and its licenses stay; the plan must
+    not be marked as no longer seen.
     """
 
     uuid: UUID
@@ -92,7 +96,7 @@ class RefusedPlan:
 class Agreement:
     """A customer's agreement with all its plans, inactive and expired ones included.
 
-    `name` is None with today's servers; the slug is shown then. `plans` and `refused` together are all plans.
+    `name`: None with today's servers; the slug is shown then. `plans` and `refused` together are all plans.
     """
 
     uuid: UUID
@@ -120,7 +124,10 @@ class Agreement:
 
     @property
     def lists_renewals(self) -> bool:
-        """Return whether every plan has its list of renewals; only then does an unlisted renewal count as gone."""
+        """Return whether every plan has its list of renewals.
+
+        Only then does an unlisted renewal count as gone.
+        """
         return all(plan.renewals is not None for plan in self.listed)
 
     @property
@@ -189,7 +196,10 @@ def read_license(row: dict[str, Any], plan: UUID) -> ListedLicense:
 
 
 def _purge_days(duration: object) -> int | None:
-    """Return the days of a duration as Django REST writes it ("90 00:00:00"); None for anything else."""
+    """Return the days of a duration as Django REST writes it ("90 00:00:00").
+
+    None for anything else.
+    """
     days = str(duration).partition(" ")[0]
     return int(days) if isinstance(duration, str) and days.isdecimal() else None
 

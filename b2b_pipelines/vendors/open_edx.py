@@ -74,7 +74,10 @@ class ClientCredentials:
             return f"JWT {self._token}"
 
     def renewed(self, stale: str) -> str:
-        """Return a header that replaces one answered with 401; another thread may have renewed it already."""
+        """Return a header that replaces one answered with 401.
+
+        Another thread may have renewed it already.
+        """
         with self._lock:
             if f"JWT {self._token}" == stale or time.monotonic() >= self._good_until:
                 self._fetch()
@@ -122,15 +125,20 @@ def client_credentials(settings: Settings) -> Iterator[ClientCredentials | None]
 
 @dataclass(frozen=True, slots=True)
 class LinkedLearner:
-    """A learner whom the LMS lists as linked to a customer. None marks fields that the listing omits."""
+    """A learner whom the LMS lists as linked to a customer.
+
+    None marks fields that the listing omits.
+    """
 
     user_id: int | None
     email: str | None
 
 
 class EnrollmentsNotEnded(VendorRefused):
-    """Some enrollments of the batch could not be ended; those of the other licenses are (recorded:
-    `expiration-one-refused`: 422 with an empty body)."""
+    """Some enrollments of the batch could not be ended.
+
+    Those of the other licenses are (recorded: `expiration-one-refused`: 422 with an empty body).
+    """
 
     code = "enrollments_not_ended"
 
@@ -150,9 +158,10 @@ class AddressesRefused(VendorRefused):
 
 
 class EnterpriseLms:
-    """The LMS's enterprise endpoints. Every request is harmless to repeat, and is repeated when it may help.
+    """The LMS's enterprise endpoints.
 
-    Raises `VendorUnavailable`, `VendorRefused` (with the LMS's words, without addresses) and `AnswerMalformed`.
+    Every request is harmless to repeat, and is repeated when it may help. Raises `VendorUnavailable`, `VendorRefused`
+    (with the LMS's words, without addresses) and `AnswerMalformed`.
     """
 
     def __init__(
@@ -202,7 +211,10 @@ class EnterpriseLms:
 
     @bounded_listing
     def is_linked(self, customer: UUID, address: str) -> bool:
-        """Return whether a learner with that address is linked to the customer; a pending one is not listed."""
+        """Return whether a learner with that address is linked to the customer.
+
+        A pending one is not listed.
+        """
         params = {"email": address}
         return any(
             learner.email is None or learner.email.lower() == address.lower()
@@ -210,7 +222,10 @@ class EnterpriseLms:
         )
 
     def linked_users(self, customer: UUID, user_ids: Sequence[int]) -> list[LinkedLearner]:
-        """Return those of these LMS users who are linked to the customer, under any address; 100 a request."""
+        """Return those of these LMS users who are linked to the customer, under any address.
+
+        100 a request.
+        """
         wanted = sorted(set(user_ids))
         return [
             learner
@@ -219,9 +234,10 @@ class EnterpriseLms:
         ]
 
     def may_expire(self) -> None:
-        """Ask for the end of no license's enrollments. Raises `VendorRefused` (403) for a user without the role.
+        """Ask for the end of no license's enrollments.
 
-        The LMS checks the role before it misses the licenses (recorded: `expiration-no-licenses`, 400).
+        Raises `VendorRefused` (403) for a user without the role. The LMS checks the role before it misses the licenses
+        (recorded: `expiration-no-licenses`, 400).
         """
         body: dict[str, Any] = {"expired_license_uuids": [], "ignore_enrollments_modified_after": None}
         response = self.http.request("POST", EXPIRE, body=body, expect=[200, 400])

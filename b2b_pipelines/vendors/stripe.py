@@ -1,4 +1,7 @@
-"""Stripe: prices by lookup key, and the signature of its events; through the package `stripe`."""
+"""Stripe: prices by lookup key, and the signature of its events.
+
+Through the package `stripe`.
+"""
 
 import json
 import threading

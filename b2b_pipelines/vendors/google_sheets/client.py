@@ -209,11 +209,11 @@ class CountedSheets:
     def read(
         self, spreadsheet_id: str, title: str, sheet_id: int | None = None, *, text_columns: int = 0
     ) -> TabContent | None:
-        """Return a tab with all its contents, by its title; None if the title does not exist. One read.
+        """Return a tab with all its contents, by its title; None if the title does not exist.
 
-        With a `sheet_id` it is that tab, under any current title: if the title leads elsewhere, a second read finds it.
-        With `text_columns` the content has the texts that the first columns show. Raises `GoogleUnavailable` for
-        answers without the tab, because unreadable is not the same as empty.
+        One read. With a `sheet_id` it is that tab, under any current title: if the title leads elsewhere, a second read
+        finds it. With `text_columns` the content has the texts that the first columns show. Raises `GoogleUnavailable`
+        for answers without the tab, because unreadable is not the same as empty.
         """
 
         def by_title(spreadsheets: Any) -> Any:
@@ -231,7 +231,10 @@ class CountedSheets:
         return self.read_number(spreadsheet_id, sheet_id, text_columns=text_columns)
 
     def read_number(self, spreadsheet_id: str, sheet_id: int, *, text_columns: int = 0) -> TabContent | None:
-        """Return a tab with all its contents, by Google's number for it; None if it does not exist. One read."""
+        """Return a tab with all its contents, by Google's number for it; None if it does not exist.
+
+        One read.
+        """
 
         def by_number(spreadsheets: Any) -> Any:
             body = {"dataFilters": [{"gridRange": {"sheetId": sheet_id}}], "includeGridData": True}
@@ -241,9 +244,9 @@ class CountedSheets:
         return self._read(spreadsheet_id, by_number, text_columns)
 
     def update(self, spreadsheet_id: str, changes: Sequence[Mapping[str, Any]], tab: TabInfo) -> TabContent | None:
-        """Apply changes at once, all or none; return the tab after them, or None if the answer omits it.
+        """Apply changes at once, all or none.
 
-        One write, tried once.
+        Return the tab after them, or None if the answer omits it. One write, tried once.
         """
         body = {
             "requests": list(changes),
@@ -289,9 +292,10 @@ class CountedSheets:
         )
 
     def take_turn_to_write(self) -> float:
-        """Wait until the next write may be made, unless the caller waited already; return the seconds.
+        """Wait until the next write may be made, unless the caller waited already.
 
-        The caller can therefore decide the write on the newest read, with only the request itself left to make.
+        Return the seconds. The caller can therefore decide the write on the newest read, with only the request itself
+        left to make.
         """
         waited = 0.0 if self.has_turn else self.sheets.take_turn("write")
         self.has_turn = True
@@ -307,7 +311,10 @@ class CountedSheets:
         return self.sheets.send("write", self.requests, call, take, decode=decode, has_turn=has_turn)
 
     def _read(self, spreadsheet_id: str, call: Call, text_columns: int) -> TabContent | None:
-        """Return the tab in the answer to a read; None if it is missing, or a chart. Requests omitted values."""
+        """Return the tab in the answer to a read; None if it is missing, or a chart.
+
+        Requests omitted values.
+        """
 
         def tab_and_content(answer: Answer) -> tuple[TabInfo | None, TabContent | None]:
             return answer.sheets[0].info, content_of(answer, text_columns)

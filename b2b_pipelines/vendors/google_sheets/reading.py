@@ -15,7 +15,10 @@ CELLS = "userEnteredValue,effectiveValue"
 
 
 def tab_mask(*, with_texts: bool = False) -> str:
-    """Return the field mask of a tab with its cells; `with_texts` adds how they are shown: dates as dates."""
+    """Return the field mask of a tab with its cells.
+
+    `with_texts` adds how they are shown: dates as dates.
+    """
     texts = ",formattedValue" if with_texts else ""
     return f"sheets(properties,merges,tables(tableId,range),data(startRow,startColumn,rowData.values({CELLS}{texts})))"
 
@@ -74,7 +77,7 @@ class _Properties(msgspec.Struct, gc=False, rename="camel"):
 
 
 class Sheet(msgspec.Struct, gc=False):
-    """A tab as Google describes it; `data` is None when the answer omits the cells."""
+    """A tab as Google describes it; `data`: None when the answer omits the cells."""
 
     properties: _Properties
     data: list[_GridData] | None = None
@@ -114,9 +117,10 @@ read_update = msgspec.json.Decoder(Updated).decode
 
 
 def content(answer: Answer, text_columns: int = 0) -> TabContent | None:
-    """Return the one tab that came with its cells; None if it came without, or not from the first cell on.
+    """Return the one tab that came with its cells.
 
-    With `text_columns` the content has the texts that so many columns show.
+    None if it came without, or not from the first cell on. With `text_columns` the content has the texts that so many
+    columns show.
     """
     for sheet in answer.sheets:
         info, data = sheet.info, sheet.data or []

@@ -36,7 +36,10 @@ def clear_cells(sheet_id: int, row: int, column: int, rows: int, columns: int) -
 
 
 def append_dimension(sheet_id: int, dimension: Literal["ROWS", "COLUMNS"], length: int) -> dict[str, Any]:
-    """Return the change that makes a grid larger. Applied twice it grows twice, which loses nothing."""
+    """Return the change that makes a grid larger.
+
+    Applied twice it grows twice, which loses nothing.
+    """
     return {"appendDimension": {"sheetId": sheet_id, "dimension": dimension, "length": length}}
 
 

@@ -31,9 +31,9 @@ class TabInfo:
 
 @dataclass(frozen=True, slots=True)
 class TabContent:
-    """A tab and its entered cells, row by row, without trailing blanks; its merges and Google Tables.
+    """A tab and its entered cells, row by row, without trailing blanks.
 
-    `texts` are the shown texts of the first columns, if requested.
+    Its merges and Google Tables. `texts` are the shown texts of the first columns, if requested.
     """
 
     info: TabInfo
