@@ -1,4 +1,4 @@
-"""Academies from catalog and Stripe to the list: `academy_catalogs` → `stripe_prices` → `academy_products`."""
+"""The academies chain: `academy_catalogs` → `stripe_prices` → `academy_products`."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -94,7 +94,7 @@ def stripe_prices(
     stripe: dg.ResourceParam[Stripe | None],
     academy_selection: dg.ResourceParam[Selection],
 ) -> dg.MaterializeResult[None]:
-    """The Stripe price of each lookup key that the academies name, or the reason why it cannot be sold."""
+    """The Stripe price of each lookup key that the academies name, or the reason against it."""
     began = time.monotonic()
     before = stripe.requests if stripe else 0
     with as_dagster_failure():

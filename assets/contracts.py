@@ -1,4 +1,4 @@
-"""A contract from runs to the customer's sheet: `contract_runs` → `enrollment_codes` → `sheet_snapshots`.
+"""The chain of a contract: `contract_runs` → `enrollment_codes` → `sheet_snapshots`.
 
 One step makes all three, contract by contract: a failure of one contract ends there, and a contract's sheet is written
 only when its codes are right. The reasons for one step instead of one for each asset:
@@ -170,7 +170,10 @@ def is_customers(error: Exception) -> bool:
 
 
 class _Deliveries:
-    """The deliveries of a run, one for each contract: a partition's assets share its loaded contract."""
+    """The deliveries of a run, one for each contract.
+
+    A partition's assets share its loaded contract.
+    """
 
     def __init__(self, database: Database, google_sheets: SheetsConnection, studio: Studio | None, run_id: str) -> None:
         self._make = partial(
@@ -264,7 +267,10 @@ def _counts(result: SyncResult) -> dict[str, Any]:
 
 
 def _named(contract: Contract) -> dict[str, Any]:
-    """Return customer and contract by their names for people, because a partition's key is a slug."""
+    """Return customer and contract by their names for people.
+
+    A partition's key is a slug.
+    """
     return {"customer": contract.organization.name, "contract": contract.name}
 
 

@@ -32,10 +32,10 @@ SHEET_IS_FRESH = dg.AssetCheckKey(SHEET, NAME)
 def sheet_is_fresh(
     context: dg.AssetCheckExecutionContext, database: dg.ResourceParam[Database]
 ) -> Iterator[dg.AssetCheckResult]:
-    """Look at the sheets of the run's contracts, or of all that have one when the run names none.
+    """Check the sheets of the run's contracts, or of all contracts if the run names none.
 
-    A result is recorded when it differs from the one that the UI shows, or when the run names the contract: an
-    unchanged sheet adds no event.
+    All are those that have a sheet. A result is recorded when it differs from the one that the UI shows, or when
+    the run names the contract: an unchanged sheet adds no event.
     """
     op = context.op_execution_context
     period = timedelta(seconds=read_settings().gsheets_update_frequency)

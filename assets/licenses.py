@@ -168,7 +168,7 @@ class UnknownConfig(Refused):
 
 
 def require_known_config(run_config: Mapping[str, Any]) -> None:
-    """Raise `UnknownConfig` when a run's config names anything but this chain's step and its keys.
+    """Raise `UnknownConfig` when a run's config names anything but this chain's step and keys.
 
     Dagster silently drops the config of an op that a job does not have (seen with 1.13): a dry run that names an asset
     instead of the op would unlink for real.

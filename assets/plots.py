@@ -30,7 +30,7 @@ Part = tuple[str, int, str]
 def seats(
     redeemed: int, handed_out: int, free: int | None, attached_by_day: Sequence[tuple[date, int]] = ()
 ) -> dg.MarkdownMetadataValue:
-    """Draw a contract's seats: a bar of redeemed, handed out and free ones, and the redemptions over time.
+    """Draw a contract's seats: redeemed, handed out and free ones, and redemptions over time.
 
     `free` stays None for a contract without a cap. `attached_by_day` holds days (UTC) with the number attached on each.
     """

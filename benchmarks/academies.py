@@ -78,7 +78,7 @@ class Load:
 
 
 class Client(asyncio.Protocol):
-    """One connection: sends the next request when the last is answered, and not before it is due."""
+    """One connection: sends the next request when the last is answered and the next is due."""
 
     def __init__(self, load: Load, until: float, answer_bytes: int, interval: float, first: float) -> None:
         self.load = load
@@ -139,7 +139,7 @@ async def _load(port: int, seconds: float, answer_bytes: int, rate: float) -> Lo
 
 
 def load(port: int, seconds: float, rate: float = 0.0) -> Load:
-    """Ask from every connection for so long: as fast as it goes, or `rate` times a second over all of them."""
+    """Ask from every connection for so long, at full speed or `rate` times a second in all."""
     return uvloop.run(_load(port, seconds, len(answer(port)), rate))
 
 
@@ -267,7 +267,10 @@ def p99(load: Load) -> float:
 
 
 def seconds_until_seen(port: int, database: Database) -> float:
-    """Return the longest delay until one of ten publications is seen, at a thousand requests a second."""
+    """Return the longest delay until one of ten publications is seen.
+
+    The list is asked for a thousand times a second.
+    """
     longest = 0.0
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         for number in range(10):

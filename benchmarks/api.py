@@ -42,7 +42,10 @@ WARMING = 1.0
 
 @dataclass(frozen=True)
 class Load:
-    """The result of a load: answers per second, and the latency of half, and of 99 %, of them, in seconds."""
+    """The result of a load.
+
+    Answers per second, and the latency of half, and of 99 %, of them, in seconds.
+    """
 
     per_second: float
     median: float

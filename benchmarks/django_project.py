@@ -1,4 +1,4 @@
-"""A project of Django REST framework as its documentation sets one up, over an existing database."""
+"""A project of Django REST framework as documented, over an existing database."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from sqlalchemy.engine import make_url
 
 
 def application(database_url: str, urls: str, declare: Callable[[], None]) -> Any:
-    """Return the ASGI application with the `urlpatterns` of the module `urls`, over that database.
+    """Return the ASGI application with the `urlpatterns` of `urls`, over that database.
 
     `declare` makes models, serializers and views; they can only be declared once Django is set up.
     """

@@ -1,7 +1,7 @@
-"""The list of a contract's codes by Django REST framework over the same tables, for `benchmarks.api`.
+"""The list of a contract's codes by Django REST framework, for `benchmarks.api`.
 
-Written as its documentation has it: a token authentication, a generic list view, page-number pagination, a model
-serializer, related rows by `select_related` and `prefetch_related`.
+It uses the same tables. Written as its documentation has it: a token authentication, a generic list view, page-number
+pagination, a model serializer, related rows by `select_related` and `prefetch_related`.
 """
 
 import hashlib

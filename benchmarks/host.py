@@ -8,7 +8,10 @@ COUNTS = Path("/proc/stat")
 
 
 class Theft:
-    """The cores' time that the host gives to others from now on, which delays a program without its fault."""
+    """The cores' time that the host gives to others from now on.
+
+    It delays a program without its fault.
+    """
 
     def __init__(self) -> None:
         self._began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""A million licenses of one customer, ten thousand of them expired: `python -m benchmarks.licenses`.
+"""A million licenses, ten thousand of them expired: `python -m benchmarks.licenses`.
 
 Importing them from files, and deciding about the expired ones in one statement, compared with one query for each
 license. The comparison runs on a sample, and its time for all is the sample's times the left-out factor.
@@ -51,9 +51,10 @@ WHERE license.uuid = :license AND EXISTS (
 
 
 def write_files(folder: Path, licenses: int) -> tuple[Path, Path]:
-    """Write files of a hundred plans, ten of them long expired, nine in a chain of renewals, and licenses.
+    """Write files of a hundred plans and their licenses.
 
-    A third of the expired licenses' holders hold another license.
+    Ten plans are long expired, nine of them in a chain of renewals. A third of the expired licenses' holders hold
+    another license.
     """
     chance = random.Random(7)
     plans, seats = folder / f"plans-{licenses}.csv", folder / f"licenses-{licenses}.csv"

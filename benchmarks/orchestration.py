@@ -1,4 +1,4 @@
-"""The cost of a refresh of 1,000 contracts through Dagster, and its end under Google's quota.
+"""The cost of a refresh of 1,000 contracts through Dagster, and its end under the quota.
 
 Measured: the same 1,000 syncs (nothing has changed: a refresh as it usually is) by plain calls in one process, and as
 runs of Dagster that are started one after another as processes of their own, with Dagster's storage in PostgreSQL. The
@@ -102,9 +102,9 @@ def by_calls(app: Bench, slugs: Sequence[str]) -> float:
 
 
 def by_runs(environment: Mapping[str, str], slugs: Sequence[str], most: int) -> tuple[int, float]:
-    """Return the number of runs of a refresh with at most `most` contracts each, and their seconds.
+    """Return the number of runs of a refresh, and their seconds.
 
-    The seconds count from the first run's start to the last run's end.
+    Each run has at most `most` contracts. The seconds count from the first run's start to the last run's end.
     """
     ranges = consecutive(slugs, slugs, gap=0, most=most)
     began = time.perf_counter()
@@ -117,7 +117,7 @@ def by_runs(environment: Mapping[str, str], slugs: Sequence[str], most: int) -> 
 
 
 def dagster_environment(app: Bench, folder: Path) -> dict[str, str]:
-    """Return an environment with Dagster's home as in `deploy/`, its storage, and the sandbox's settings."""
+    """Return an environment for Dagster as in `deploy/`, with the sandbox's settings."""
     key = folder / "key.json"
     key.write_text(json.dumps(app.sandbox.google.make_service_account(ADDRESS)), encoding="utf-8")
     with app.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -171,7 +171,10 @@ class Permits:
 
 
 def last_fresh(contracts: int, reads: int, writes: int, *, at_once: int = 4 * THREADS) -> float:
-    """Return the simulated seconds until the last sheet is synced on one account, `at_once` at a time."""
+    """Return the simulated seconds until the last sheet is synced on one account.
+
+    `at_once` are synced at a time.
+    """
     permits = {"read": Permits(), "write": Permits()}
     requests = ["read"] * reads + ["write"] * writes
     under_way = [(0.0, worker, 0) for worker in range(min(at_once, contracts))]

@@ -105,7 +105,10 @@ def syncs(bench: Bench) -> Iterator[tuple[str, float, service.SyncResult]]:
 
 
 def refreshes(bench: Bench) -> tuple[float, float]:
-    """Return the seconds for an unchanged refresh of 200 contracts: one after another, and several at a time."""
+    """Return the seconds for an unchanged refresh of 200 contracts.
+
+    One after another, and several at a time.
+    """
     slugs = [bench.contract(f"contract-{number}", CODES_EACH) for number in range(CONTRACTS)]
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(bench.sync, slugs))

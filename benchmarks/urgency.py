@@ -1,4 +1,4 @@
-"""The wait of a changed contract during a refresh and a backfill: `python -m benchmarks.urgency`.
+"""The wait of a changed contract under load: `python -m benchmarks.urgency`.
 
 A daemon of Dagster with the configuration of `deploy/`, one account with Google's quota of 60 reads and 60 writes a
 minute, the stand-in of Google. The refresh and the backfill are requested first; then contracts that are in neither are

@@ -1,4 +1,4 @@
-"""Fields of resources: the installation's settings in Dagster's UI, with secrets by variable name.
+"""Fields of resources: the settings in Dagster's UI, with secrets by variable name.
 
 A field that is not set falls back to the setting of the same name when the resource is used, so the environment alone
 configures an installation. A field that is set, say in a test or the launchpad, wins.

@@ -51,7 +51,10 @@ def academy_refresh(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg
 
 
 def republishes(job: str, failed_steps: set[str]) -> bool:
-    """Return whether a failed run calls for publishing the stored data: Stripe failed, and nothing else."""
+    """Return whether a failed run calls for publishing the stored data.
+
+    It does if Stripe failed, and nothing else.
+    """
     return job == REFRESH_JOB and failed_steps == {stripe_prices.op.name}
 
 

@@ -1,4 +1,4 @@
-"""Alerts: the sensors `alert_on_failure` for failed runs and `alert_on_recovery` for successful ones.
+"""Alerts: `alert_on_failure` for failed runs, `alert_on_recovery` for successful ones.
 
 A fault is alerted when it begins and when it ends, not at every run in between. A dry run begins and ends no fault.
 """
@@ -97,10 +97,10 @@ def _alert(context: dg.RunStatusSensorContext, database: Database, finished: Fin
 
 
 def results_of(job: str, events: Iterable[dg.EventLogEntry]) -> list[Seen]:
-    """Return the results for partitions, steps, checks and the run itself in a run's events, in order.
+    """Return the results for subjects in a run's events, in order.
 
-    A step that failed only because partitions did counts as right, and so does a run in which a step failed: each fault
-    is alerted at its own subject.
+    Subjects are partitions, steps, checks and the run. A step that failed only because partitions did counts as right,
+    and so does a run in which a step failed: each fault is alerted at its own subject.
     """
     seen: list[Seen] = []
     reporting: set[str | None] = set()
@@ -132,7 +132,10 @@ def results_of(job: str, events: Iterable[dg.EventLogEntry]) -> list[Seen]:
 
 
 def _asked_google(event: dg.DagsterEvent) -> bool:
-    """Return whether this materialization read a sheet, which proves that Google accepts the account."""
+    """Return whether this materialization read a sheet.
+
+    That proves that Google accepts the account.
+    """
     made = event.step_materialization_data.materialization
     return made.asset_key.to_user_string() == "sheet_snapshots" and "reads" in made.metadata
 

@@ -58,7 +58,7 @@ RUNNING_REFRESHES = dg.RunsFilter(
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The decision of a tick: partitions to add, and lists of them to run, with the key of each run."""
+    """The decision of a tick: partitions to add, and lists to run, with the key of each run."""
 
     added: tuple[str, ...]
     runs: tuple[tuple[tuple[str, ...], str], ...]
@@ -94,7 +94,7 @@ def lacking(every: Iterable[str], existing: Iterable[str]) -> tuple[str, ...]:
     description="Adds a partition for each new contract, and updates codes and sheet of changed contracts.",
 )
 def contract_changes(context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]) -> dg.SensorResult:
-    """Request one run for all contracts that changed since the last tick, in any place of the order."""
+    """Request one run for all contracts that changed since the last tick."""
     with database.session() as session:
         changes = lag.changes_since(session, int(context.cursor or 0))
         every = contract_store.every_slug(session)
@@ -169,9 +169,9 @@ def cron(period: int, offset: int) -> str:
 
 
 def is_due(now: datetime, period: int, offset: int) -> bool:
-    """Return whether a multiple of the period, shifted by the offset, lies in the minute ending now.
+    """Return whether a shifted multiple of the period lies in the minute ending now.
 
-    Periods are counted from 1970.
+    The shift is the offset. Periods are counted from 1970.
     """
     elapsed = int(now.timestamp()) - offset
     return elapsed // period > (elapsed - 60) // period
@@ -210,7 +210,10 @@ def _named(what: str, slugs: Sequence[str]) -> str:
     "No run waits in between.",
 )
 def passing_failures(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    """Request, for each failed run whose wait is over, one run over the partitions it left to a later one."""
+    """Request a retry run for each failed run whose wait is over.
+
+    It takes the partitions that the failed run left.
+    """
     now = datetime.now(UTC)
     ended = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=now - LOOKED_BACK)
     handled: set[str] = set(json.loads(context.cursor or "[]"))

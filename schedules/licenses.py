@@ -40,7 +40,7 @@ dry_run = dg.define_asset_job(
 
 
 def customers_to_add(known: Collection[UUID], readable: Collection[UUID], existing: Collection[str]) -> list[str]:
-    """Return the missing partitions: of stored customers, and of those to read from license-manager.
+    """Return the missing partitions of stored customers, and of those to read.
 
     Partitions are only ever added.
     """

@@ -1,4 +1,4 @@
-"""Keep the databases small and report that the clock still runs: the schedules `upkeep` and `heartbeat`."""
+"""Keep the databases small and report a running clock: `upkeep` and `heartbeat`."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Chains of partitioned assets that one step makes, partition by partition, with one result each.
+"""Chains of partitioned assets that one step makes, with one result for each partition.
 
 A chain calls `work_through`. `runner` holds threads and results and is free of Dagster, `recorder` is the only file
 that uses Dagster's event types and tags, `retry` decides the work that an earlier attempt left, and `selection` decides

@@ -1,4 +1,7 @@
-"""Work through the partitions of a run: each passes the chain by itself and has its own result."""
+"""Work through the partitions of a run.
+
+Each passes the chain by itself and has its own result.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -46,7 +49,7 @@ def work_through(
     is_customers: Callable[[Exception], bool] = lambda _: False,
     later_retries: int = 0,
 ) -> Iterator[Event]:
-    """Take every partition of the run through the selected assets of the chain, several at a time.
+    """Take every partition of the run through the selected assets, several at a time.
 
     `links` maps asset keys, in the order of the chain, to the function that makes one partition; `checks` maps asset
     keys to their checks by name. A link returns a `MaterializeResult` with metadata and data version. Each partition is

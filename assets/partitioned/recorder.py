@@ -114,7 +114,7 @@ class Recorder:
         )
 
     def fail(self, attempt: Attempt, failing: Failing) -> Iterator[Event]:
-        """Record the made assets of a failed partition, and the reason at each asset that was not made."""
+        """Record the made assets of a failed partition, and the reason at each other asset."""
         assert attempt.error is not None
         yield from self._record(attempt)
         downstream = f"not made, because {attempt.failed_at} failed: {failing.reason}"
@@ -179,7 +179,10 @@ class Recorder:
         return dg.AssetMaterialization(asset_key=step.asset, partition=key, metadata=metadata, tags=tags)
 
     def _input_versions(self, asset: str, key: str) -> dict[str, str]:
-        """Return the versions of the partition's inputs, so that Dagster compares contents and not times."""
+        """Return the versions of the partition's inputs.
+
+        With them Dagster compares contents and not times.
+        """
         tags: dict[str, str] = {}
         for parent in sorted(self.context.assets_def.asset_deps[dg.AssetKey(asset)]):
             name = parent.to_user_string()
@@ -202,7 +205,10 @@ class Recorder:
 
     @cached_property
     def _before(self) -> dict[tuple[str, str], tuple[str, int]]:
-        """Return data version and event of each asset and partition before this run, in two queries an asset."""
+        """Return data version and event of each asset and partition before this run.
+
+        Two queries an asset.
+        """
         storage = self.context.instance.event_log_storage
         found: dict[tuple[str, str], tuple[str, int]] = {}
         for asset_key in self.context.assets_def.keys_by_output_name.values():
@@ -216,7 +222,10 @@ class Recorder:
         return found
 
     def _note_last(self, asset: str, key: str) -> None:
-        """Find the event that was just stored: the newest materialization of this run, which has one writer."""
+        """Find the event that was just stored.
+
+        It is the newest materialization of this run, which has one writer.
+        """
         page = self.context.instance.get_records_for_run(
             self.context.run.run_id, cursor=self._seen, of_type=Type.ASSET_MATERIALIZATION, limit=PAGE
         )
@@ -330,7 +339,10 @@ class Recorder:
         return str(self.context.op_execution_context.get_step_execution_context().step.key)
 
     def _reason(self, asset: str, key: str, reason: str, failing: Failing, failed_at: str) -> dg.AssetObservation:
-        """Return the failure as an event of the partition, so that its page shows the action to take."""
+        """Return the failure as an event of the partition.
+
+        Its page then shows the action to take.
+        """
         after = {DOWNSTREAM_OF: failed_at} if failed_at != asset else {}
         return dg.AssetObservation(
             asset_key=asset,
@@ -348,7 +360,7 @@ class Recorder:
 
 
 def latest_target(instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str) -> Target | None:
-    """Return the target of an evaluation of the partition's latest materialization, if it has one."""
+    """Return the target of an evaluation of the latest materialization, if it has one."""
     only = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[partition])
     records = instance.fetch_materializations(only, limit=1).records
     if not records:
@@ -373,9 +385,10 @@ def shown_results(
 
 
 def left_by_earlier_attempts(context: dg.AssetExecutionContext) -> Earlier:
-    """Return the results of earlier attempts: of this step, or of the runs that this one resumes.
+    """Return the results of earlier attempts.
 
-    A run resumes another from failure or from asset failure.
+    They are attempts of this step, or of the runs that this one resumes. A run resumes another from failure or from
+    asset failure.
     """
     notes: list[Note] = []
     resumed = list(_resumed(context.instance, context.run))
@@ -394,14 +407,17 @@ def attempt_of(run: DagsterRun) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """The work that a failed run left to a later one: partitions, and the assets missing for any of them."""
+    """The work that a failed run left to a later one.
+
+    Partitions, and the assets missing for any of them.
+    """
 
     partitions: list[str]
     assets: list[str]
 
 
 def left_to_retry(instance: dg.DagsterInstance, run_id: str, step: str) -> Left:
-    """Return the partitions that a run's step recorded as failed and to be retried by a later run."""
+    """Return the partitions that a run's step recorded as failed, for a retry by a later run."""
     partitions: dict[str, None] = {}
     assets: dict[str, None] = {}
     for event in _events(instance, run_id, {Type.ASSET_OBSERVATION}):
@@ -413,11 +429,11 @@ def left_to_retry(instance: dg.DagsterInstance, run_id: str, step: str) -> Left:
 
 
 def take_over(context: dg.AssetExecutionContext, own: Sequence[str], every: Sequence[str], most: int) -> list[str]:
-    """Move the partitions of queued runs of the same backfill into this run, end those runs, and return them.
+    """Move the partitions of queued runs of the same backfill into this run, and return them.
 
-    Dagster makes a run for each range of a backfill, and scattered partitions are ranges of one each, with a process
-    each. `every` are all partitions in Dagster's order; at most `most` are taken. A backfill counts partitions made by
-    any of its runs.
+    The queued runs end. Dagster makes a run for each range of a backfill, and scattered partitions are ranges of one
+    each, with a process each. `every` are all partitions in Dagster's order; at most `most` are taken. A backfill
+    counts partitions made by any of its runs.
     """
     backfill = context.run.tags.get(BACKFILL_ID_TAG)
     if backfill is None:
@@ -453,7 +469,10 @@ def _partitions(run: DagsterRun, every: Sequence[str]) -> list[str]:
 
 
 def _resumed(instance: dg.DagsterInstance, run: DagsterRun) -> Iterator[DagsterRun]:
-    """Yield the runs that a run resumes, oldest first: its parent, and those that the parent resumed."""
+    """Yield the runs that a run resumes, oldest first.
+
+    They are its parent, and those that the parent resumed.
+    """
     if run.tags.get(RESUME_RETRY_TAG) != "true" and run.tags.get(ASSET_RESUME_RETRY_TAG) != "true":
         return
     parent = instance.get_run_by_id(run.parent_run_id) if run.parent_run_id else None

@@ -65,7 +65,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Chain:
-    """The links of the selected assets, in the order of the chain, and the selected checks of each asset."""
+    """The links of the selected assets, in the chain's order, and the checks of each asset."""
 
     links: Mapping[str, Link]
     checks: Mapping[str, Mapping[str, Check]]
@@ -94,7 +94,10 @@ class Chain:
 
 
 def attempts(executor: ThreadPoolExecutor, chain: Chain, waiting: Mapping[str, Collection[str]]) -> Iterator[Attempt]:
-    """Yield the result of every partition in `waiting` (partition → assets that are done), as each is ready."""
+    """Yield the result of every partition in `waiting` as it is ready.
+
+    `waiting` maps partitions to the assets that are done.
+    """
     futures = [executor.submit(chain.attempt, key, done) for key, done in waiting.items()]
     yield from (future.result() for future in as_completed(futures))
 

@@ -8,10 +8,10 @@ Concurrency = Enum("Concurrency", {str(number): number for number in (1, 2, 4, 8
 
 
 def consecutive(keys: Sequence[str], every: Sequence[str], *, gap: int, most: int) -> list[tuple[str, str]]:
-    """Return ranges `(first, last)` in the order of `every` that cover `keys`, of at most `most` partitions.
+    """Return ranges `(first, last)` that cover `keys`, of at most `most` partitions.
 
-    A run takes one range. Keys at most `gap` others apart share one: the partitions between them are worked on too, and
-    stay unchanged. Keys that are not partitions are left out.
+    They follow the order of `every`. A run takes one range. Keys at most `gap` others apart share one: the partitions
+    between them are worked on too, and stay unchanged. Keys that are not partitions are left out.
     """
     wanted = set(keys)
     ranges: list[tuple[int, int]] = []

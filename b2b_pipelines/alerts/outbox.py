@@ -1,6 +1,7 @@
-"""Messages for people: stored in the transaction that causes them, and sent once it is committed.
+"""Messages for people.
 
-So a rolled-back change sends no alert, and an alert survives a webhook that is down.
+They are stored in the transaction that causes them, and sent after its commit. So a rolled-back change sends no alert,
+and an alert survives a webhook that is down.
 """
 
 import logging

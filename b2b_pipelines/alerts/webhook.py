@@ -91,7 +91,10 @@ def signature(content: bytes, secret: str) -> str:
 
 
 def link_of(message: Mapping[str, Any], public_url: str | None) -> str | None:
-    """Return the page with details: the contract's for a message about one, else the status page."""
+    """Return the page with details.
+
+    It is the contract's for a message about one, else the status page.
+    """
     if public_url is None:
         return None
     about = [*message.get("failures", ()), *message.get("recovered", ())]

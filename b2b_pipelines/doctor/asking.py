@@ -1,4 +1,4 @@
-"""One harmless request to each service that is on, made with the role that the product's own work needs."""
+"""One harmless request to each service that is on, with the role that the product needs."""
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -25,7 +25,7 @@ BRIEF = Patience(attempts=2, total_wait=5.0)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The result of asking one service: whether it works, and a note or the role that is missing."""
+    """The result of asking one service: whether it works, and a note or the missing role."""
 
     capability: str
     works: bool

@@ -12,7 +12,10 @@ REASON_LENGTH, TEXT_LENGTH = 400, 2000
 
 
 class Subject(NamedTuple):
-    """A subject of faults: an asset's partition, a step without partitions, a run of a job, a check."""
+    """A subject of faults.
+
+    It is an asset's partition, a step without partitions, a run of a job, or a check.
+    """
 
     kind: Literal["partition", "step", "run", "check"]
     name: str
@@ -24,9 +27,10 @@ class Subject(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A run's result for a subject: right, or wrong with a message (`words`) without addresses and codes.
+    """A run's result for a subject: right, or wrong with a message.
 
-    `cause` is the code of the error, or the class of an unexpected one: another cause is another fault.
+    The message, `words`, is free of addresses and codes. `cause` is the code of the error, or the class of an
+    unexpected one: another cause is another fault.
     """
 
     subject: Subject
@@ -157,7 +161,10 @@ WHO_ACTS_ON_CHECKS = {
 
 
 def who_acts(fault: Lasting) -> str:
-    """Return who must act: developers for an unexpected error, else as `docs/operators.md` has it."""
+    """Return who must act.
+
+    Developers act on an unexpected error; `docs/operators.md` names the rest.
+    """
     if fault.subject.kind == "check":
         return WHO_ACTS_ON_CHECKS.get(fault.subject.name.split(" ", 1)[0], OPERATORS)
     unexpected = fault.cause[:1].isupper() and fault.cause not in ("Failure", "DagsterExecutionInterruptedError")

@@ -1,4 +1,7 @@
-"""Current faults, their begin and who must act, for `b2b status` and the page of the same name."""
+"""Current faults, their begin and who must act.
+
+`b2b status` and the status page show them.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,7 +29,10 @@ class Line:
 
 
 def lines(session: Session) -> list[Line]:
-    """Return everything at fault: Dagster itself first, then faults, oldest first, then undelivered alerts."""
+    """Return everything at fault.
+
+    Dagster itself comes first, then faults, oldest first, then undelivered alerts.
+    """
     return [*_dagster(session), *_faults(session), *_alerts(session)]
 
 

@@ -1,4 +1,7 @@
-"""Print the state diagram of `docs/checkout-intents.md` (`python -m b2b_pipelines.intents.diagram`)."""
+"""Print the state diagram: `python -m b2b_pipelines.intents.diagram`.
+
+`docs/checkout-intents.md` holds it.
+"""
 
 from b2b_pipelines.intents.rules import state_diagram
 

@@ -114,9 +114,10 @@ def later(one: SessionStatus, other: SessionStatus) -> SessionStatus:
 
 
 def leads_to(event: Mapping[str, str], session: Mapping[str, str]) -> int:
-    """Return how surely an event's links match a session's: 3 by payment intent, 2 by subscription, 1 by customer.
+    """Return how surely an event's links match a session's.
 
-    0 without a match. A customer counts only where the event is not about another payment or subscription.
+    3 by payment intent, 2 by subscription, 1 by customer. 0 without a match. A customer counts only where the event is
+    not about another payment or subscription.
     """
 
     def same(kind: str) -> bool:

@@ -1,6 +1,7 @@
-"""Stripe's verified events: each takes effect once, and facts of one session add up in any order.
+"""Stripe's verified events.
 
-Events that share a session or a payment wait for each other (advisory locks), then lock the intent's row.
+Each takes effect once, and facts of one session add up in any order. Events that share a session or a payment wait for
+each other (advisory locks), then lock the intent's row.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +43,7 @@ class EventOutcome:
 
 
 def receive_event(session: Session, event: Mapping[str, Any], now: datetime) -> EventOutcome:
-    """Let a verified event of Stripe have its effect, once for each event id, in this transaction.
+    """Apply a verified event of Stripe, once for each event id, in this transaction.
 
     Alerts are kept in the same transaction and sent later (`outbox.send`). Raises `SessionMalformed`.
     """
@@ -245,9 +246,10 @@ def _receive_money_back(session: Session, fact: MoneyBack) -> EventOutcome:
 
 
 def _collect_money_back(session: Session, intent: CheckoutIntent, known: CheckoutSession) -> None:
-    """Note the refunds, disputes and failed invoices that came before the session that they lead to.
+    """Record money that went back before the event of its session came.
 
-    By the customer alone, only those count that came after the intent was made.
+    This is a refund, a dispute or a failed invoice. By the customer alone, only those count that came after the intent
+    was made.
     """
     ours = as_links(known.links)
     for event in store.unmatched_money_back(session, known.links) if known.links else ():

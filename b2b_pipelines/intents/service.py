@@ -36,7 +36,10 @@ class PlaceTaken(Conflict):
 
 
 class IntentErrored(Refused):
-    """The learner's last attempt to buy this product was paid and went wrong: a person must settle it first."""
+    """The learner's last attempt to buy this product was paid and went wrong.
+
+    A person must settle it first.
+    """
 
     code: ClassVar[str] = "intent_errored"
 

@@ -72,7 +72,7 @@ def add(session: Session, values: Mapping[str, Any]) -> UUID | None:
 def newest(
     session: Session, email: str, now: datetime, stripe_product_id: str | None, enterprise_slug: str | None
 ) -> CheckoutIntent | None:
-    """Return the learner's newest intent that is paid, created within its reservation, or pending.
+    """Return the learner's newest intent that is paid, pending, or within its reservation.
 
     None filters nothing.
     """
@@ -180,7 +180,10 @@ def stall(session: Session, now: datetime, paid_before: datetime, reason: str) -
 
 
 def overdue(session: Session, now: datetime, pending_before: datetime) -> Sequence[CheckoutSession]:
-    """Return the sessions whose payment is pending since before that moment, each once, and mark them."""
+    """Return the sessions whose payment is pending since before that moment.
+
+    Each is returned once, and marked.
+    """
     statement = (
         update(CheckoutSession)
         .where(
@@ -212,7 +215,10 @@ def note_effect(session: Session, event_id: str, effect: str, intent_uuid: UUID 
 
 
 def lock_facts(session: Session, session_id: str | None, links: Sequence[str]) -> None:
-    """Lock that checkout session and its payments, so that related events wait until this transaction ends."""
+    """Lock that checkout session and its payments.
+
+    Related events wait until this transaction ends.
+    """
     for name in sorted({*links, *([f"session:{session_id}"] if session_id else [])}):
         transaction_lock(session, "stripe fact", name)
 

@@ -1,1 +1,1 @@
-"""Expired licenses: end the enrollments they paid for and, after the grace period, unlink their learners."""
+"""Expired licenses: end their enrollments and, after the grace period, unlink learners."""

@@ -22,14 +22,17 @@ NAMED = 20
 
 
 class ClockSkewed(TransientError):
-    """The clocks of this process and of the database differ: no time can be trusted, so nothing is done."""
+    """The clocks of this process and of the database differ.
+
+    No time can be trusted, so nothing is done.
+    """
 
     code = "clock_skewed"
 
 
 @dataclass(frozen=True, slots=True)
 class HeldPlan:
-    """A plan whose expiration date was moved from one date into the past, and until when it is held."""
+    """A plan whose expiration date was moved into the past, and the end of its hold."""
 
     plan: UUID
     customer: UUID
@@ -60,7 +63,7 @@ def clock_skew(session: Session) -> timedelta:
 
 
 def require_right_clock(session: Session) -> None:
-    """Raise `ClockSkewed` when process clock and database clock differ by more than five minutes."""
+    """Raise `ClockSkewed` when process and database clock differ by more than five minutes."""
     if skew := clock_skew(session):
         direction = "ahead of" if skew > timedelta(0) else "behind"
         raise ClockSkewed(
@@ -70,9 +73,10 @@ def require_right_clock(session: Session) -> None:
 
 
 def hold_moved_plans(session: Session, now: datetime, length: timedelta) -> list[HeldPlan]:
-    """Hold the staged plans whose expiration date moved into the past, and end the holds of corrected ones.
+    """Hold the staged plans whose expiration date moved into the past.
 
-    Call it before the staged plans are merged. Returns the plans whose hold begins, each once.
+    The holds of corrected plans end. Call it before the staged plans are merged. Returns the plans whose hold begins,
+    each once.
     """
     rows = session.execute(
         text("""

@@ -48,14 +48,17 @@ LISTED_LICENSE = frozenset({"uuid", "plan_uuid", "status", "user_email", "activa
 
 
 class NoAgreement(PermanentError):
-    """License-manager lists no agreement of a customer: it answers the same to a caller without the role."""
+    """License-manager lists no agreement of a customer.
+
+    It answers the same to a caller without the role.
+    """
 
     code = "no_agreement"
 
 
 @dataclass(frozen=True)
 class Imported:
-    """The changes of an import, the plans whose hold began with it, and the rejected parts of its source.
+    """The changes of an import, the plans whose hold began, and the rejected parts.
 
     `ignored` are columns of files without a meaning here, `refused` the plans of a reading that cannot be used.
     """

@@ -41,10 +41,10 @@ def confirm_unlinked(
     *,
     forgotten: Sequence[Forgotten] = (),
 ) -> Confirmation:
-    """Ask the LMS for some of the learners unlinked within a day before `now`, the last ones first.
+    """Ask the LMS for some of the learners unlinked within a day before `now`.
 
-    `forgotten` are learners who are already erased from the database. Raises the LMS's errors, and `NotConfigured` when
-    there are learners to look up and the LMS is not configured.
+    The last ones come first. `forgotten` are learners who are already erased from the database. Raises the LMS's
+    errors, and `NotConfigured` when there are learners to look up and the LMS is not configured.
     """
     with database.session() as session:
         known = store.recently_unlinked(session, customer, SAMPLE * 5, now)

@@ -15,7 +15,7 @@ Client = TypeVar("Client", EnterpriseLms, LicenseManager)
 
 
 def enterprise_lms(settings: Settings) -> AbstractContextManager[EnterpriseLms | None]:
-    """Return the LMS; None unless its URL and the OAuth client are set (`B2B_LMS_URL`, `B2B_OAUTH_…`)."""
+    """Return the LMS; None unless its URL and the OAuth client are set."""
     return _client(EnterpriseLms, settings.lms_url, settings)
 
 

@@ -1,4 +1,4 @@
-"""Store the rest of a complete reading of license-manager: renewals, and which records it no longer lists.
+"""Store the rest of a complete reading of license-manager: renewals and missing records.
 
 Set-based, in the caller's transaction. Absence from a reading deletes only renewals that a reading brought.
 """
@@ -45,7 +45,7 @@ def merge_agreement(
 
 
 def merge_renewals(session: Session, customer: UUID, renewals: Sequence[RenewalRow]) -> set[UUID]:
-    """Store the customer's listed renewals, and delete those that were listed before and are not now.
+    """Store the customer's listed renewals, and delete those that are not listed any more.
 
     A renewal that a file brought stays, unless a listed one is about the same plans. Returns the plans whose renewal
     changed.
@@ -87,11 +87,11 @@ def merge_renewals(session: Session, customer: UUID, renewals: Sequence[RenewalR
 
 
 def mark_seen(session: Session, customer: UUID, unread: Collection[UUID], now: datetime) -> int:
-    """Mark records that a complete reading of the customer omits as unseen since `now`, and listed ones as seen.
+    """Mark unlisted records of the customer as unseen since `now`, and listed ones as seen.
 
-    A license whose listing stopped after its plan expired is retired as well. The `unread` plans were listed, but
-    not all of their licenses were read. Unassigned licenses are never listed, so their absence means nothing. Return
-    the number of unseen licenses.
+    The reading must be complete. A license whose listing stopped after its plan expired is retired as well. The
+    `unread` plans were listed, but not all of their licenses were read. Unassigned licenses are never listed, so their
+    absence means nothing. Return the number of unseen licenses.
     """
     parameters = {"customer": customer, "unread": list(unread), "now": now}
     session.execute(

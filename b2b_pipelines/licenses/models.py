@@ -1,4 +1,4 @@
-"""Tables: customers' agreements, subscription plans, renewals, licenses, and the record of their processing."""
+"""Tables: agreements, subscription plans, renewals, licenses, and their processing."""
 
 from datetime import datetime
 from uuid import UUID

@@ -1,4 +1,7 @@
-"""The result for one customer's licenses, in counts and in messages that name licenses but no person."""
+"""The result for one customer's licenses.
+
+Its messages name licenses but no person.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -72,7 +75,10 @@ class Outcome:
         self.errors.append(f"{error.message} [{named(verdicts)}]")
 
     def raise_failures(self) -> None:
-        """Raise `LicensesFailed`, or `LicensesFailedForNow` when another try may help, if anything failed."""
+        """Raise `LicensesFailed` if anything failed.
+
+        Raise `LicensesFailedForNow` instead when another try may help.
+        """
         if self.is_failure:
             kinds = ", ".join(f"{number} × {kind}" for kind, number in self.kinds.most_common())
             message = f"{self.failed} licenses failed ({kinds}), {self.done} were done: {'; '.join(self.errors)}"

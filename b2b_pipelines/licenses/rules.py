@@ -117,7 +117,7 @@ class Renewal:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A plan's expiration date was moved into the past: from which date, and when that became known."""
+    """A move of a plan's expiration date into the past: the former date, and the time noticed."""
 
     moved_from: datetime
     since: datetime
@@ -376,11 +376,12 @@ def is_newly_processed(
     processed_for: datetime | None,
     marked_before: bool,
 ) -> bool:
-    """Return whether an imported `expiration_processed` is news: the licenses known now are terminated.
+    """Return whether an imported `expiration_processed` is news.
 
-    Nothing is processed for a future date. A plan that was processed and is extended keeps the mark, which then states
-    nothing about a date later than the `known` one (None for an unknown plan), or than the one that it was
-    `processed_for`. A repeated mark states nothing about licenses added since, unless the plan now ends earlier.
+    News means that the licenses known now are terminated. Nothing is processed for a future date. A plan that was
+    processed and is extended keeps the mark, which then states nothing about a date later than the `known` one (None
+    for an unknown plan), or than the one that it was `processed_for`. A repeated mark states nothing about licenses
+    added since, unless the plan now ends earlier.
     """
     if expiration > now:
         return False
@@ -392,7 +393,10 @@ def is_newly_processed(
 
 
 def ignore_enrollments_modified_after(expiration: datetime, now: datetime) -> datetime | None:
-    """Return the time after which a changed enrollment stays: its learner may have paid after the plan ended."""
+    """Return the time after which a changed enrollment stays.
+
+    Its learner may have paid after the plan ended.
+    """
     return expiration if now - expiration > FRESH else None
 
 

@@ -1,4 +1,4 @@
-"""Use cases on licenses: import them, decide about the expired ones, end enrollments, unlink learners.
+"""Use cases on licenses: import them, decide, end enrollments, unlink learners.
 
 Ending and unlinking are HTTP requests with a record after each. They therefore take the `Database` and commit each
 confirmed step at once: a process that is killed in between repeats one request. Imports, readings and batches of one
@@ -90,9 +90,9 @@ def confirm_plan(session: Session, plan: UUID, policy: Policy) -> tuple[UUID, He
 
 
 def purged_too_early(session: Session, settings: Settings, customer: UUID | None = None) -> list[str]:
-    """Return a sentence for each customer whose learners license-manager erases before they are unlinked.
+    """Return a sentence for each customer whose learners are erased before they are unlinked.
 
-    For one customer, or for all that are enabled for unlinking.
+    License-manager erases them. For one customer, or for all that are enabled for unlinking.
     """
     customers = settings.unlink_customers if customer is None else {customer}
     return [

@@ -91,7 +91,7 @@ def stage_licenses(session: Session, records: Iterable[Record]) -> None:
 
 
 def complete(session: Session, given: frozenset[str]) -> None:
-    """Fill in the stored values that single records omit, and those that the source omits of a renewal.
+    """Fill in the stored values that single records, or the renewals' source, omit.
 
     `given` are the columns of the plans' source.
     """
@@ -102,7 +102,10 @@ def complete(session: Session, given: frozenset[str]) -> None:
 
 
 def staged_customers(session: Session) -> list[UUID]:
-    """Return the customers of the staged plans and licenses, and those under whom any of them are known."""
+    """Return the customers of the staged plans and licenses.
+
+    They include those under whom any of them are known.
+    """
     return list(
         session.scalars(
             text("""
@@ -182,7 +185,10 @@ def merge_licenses(session: Session, given: frozenset[str]) -> Merged:
 
 
 def record_as_processed(session: Session, plans: list[UUID], now: datetime) -> None:
-    """Record at `now` that the enrollments of all known licenses were ended for their plan's expiration."""
+    """Record at `now` that the enrollments of all known licenses were ended.
+
+    The record is for their plan's expiration.
+    """
     session.execute(
         text("""
             INSERT INTO license_event (license_uuid, event_name, plan_expiration, at)

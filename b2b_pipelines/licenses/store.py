@@ -99,9 +99,9 @@ def renewals(session: Session, customer: UUID) -> dict[UUID, UUID]:
 def record_events(
     session: Session, name: EventName, verdicts: Iterable[Verdict], *, run_id: str, at: datetime | None = None
 ) -> int:
-    """Record an action on these licenses, each for its plan's expiration, at the time `at` (default: now).
+    """Record an action on these licenses, each for its plan's expiration.
 
-    Return the number of new records.
+    Its time is `at` (default: now). Return the number of new records.
     """
     rows = [
         {
@@ -188,9 +188,10 @@ def unlinked_too_early(session: Session, customer: UUID) -> Sequence[UUID]:
 def recently_unlinked(
     session: Session, customer: UUID, limit: int, now: datetime
 ) -> Sequence[tuple[UUID, str, int | None]]:
-    """Return licenses unlinked within a day before `now`, with the address used and the LMS user, latest first.
+    """Return licenses unlinked within a day before `now`, latest first.
 
-    People who hold a license that has not expired are left out: such a learner may rightly be linked again.
+    Each has the address used and the LMS user. People who hold a license that has not expired are left out: such a
+    learner may rightly be linked again.
     """
     other, other_plan = aliased(License), aliased(SubscriptionPlan)
     holds_another = (
@@ -260,10 +261,10 @@ def events_recorded(session: Session, customer: UUID, name: EventName) -> int:
 
 
 def counted(session: Session, customer: UUID) -> dict[UUID, tuple[int, int]]:
-    """Return, by plan of the customer, the number of assigned licenses stored and of those license-manager counted.
+    """Return stored and counted assigned licenses, by plan of the customer.
 
-    Plans that license-manager has not counted, or no longer lists, are left out. A retired license counts if it was
-    held.
+    License-manager counted the second number. Plans that license-manager has not counted, or no longer lists, are left
+    out. A retired license counts if it was held.
     """
     known = License.unseen_since.is_(None) & (License.status != LicenseStatus.UNASSIGNED)
     rows = session.execute(
@@ -285,7 +286,10 @@ def counted(session: Session, customer: UUID) -> dict[UUID, tuple[int, int]]:
 
 
 def overdue_renewals(session: Session, customer: UUID, now: datetime) -> Sequence[UUID]:
-    """Return the customer's expired plans whose renewal is overdue at `now`: it holds nothing any longer."""
+    """Return the customer's expired plans whose renewal is overdue at `now`.
+
+    An overdue renewal holds nothing any longer.
+    """
     rows = session.execute(
         select(SubscriptionPlan.uuid)
         .join(PlanRenewal, PlanRenewal.prior_plan_uuid == SubscriptionPlan.uuid)
@@ -302,7 +306,10 @@ def overdue_renewals(session: Session, customer: UUID, now: datetime) -> Sequenc
 
 
 def purge_days(session: Session, customers: Collection[UUID] | None = None) -> dict[UUID, int]:
-    """Return the days after which license-manager erases holders of expired licenses, by listed customer."""
+    """Return the days until license-manager erases holders of expired licenses.
+
+    They are given by listed customer.
+    """
     query = select(CustomerAgreement.enterprise_customer_uuid, CustomerAgreement.purge_days).where(
         CustomerAgreement.uuid.is_not(None)
     )

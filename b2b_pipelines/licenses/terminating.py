@@ -1,4 +1,7 @@
-"""Ending the enrollments that expired licenses paid for, oldest plan first, 100 licenses at a time."""
+"""End the enrollments that expired licenses paid for.
+
+The oldest plan comes first, 100 licenses at a time.
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -84,7 +87,10 @@ def _terminate_plans(work: Work, plans: Sequence[Sequence[Verdict]]) -> None:
 
 @dataclass
 class _Plan:
-    """The licenses of one plan that are due: `undone` are not ended yet, `dropped` turned out not to be due."""
+    """The licenses of one plan that are due.
+
+    `undone` are not ended yet, `dropped` turned out not to be due.
+    """
 
     work: Work
     due: Sequence[Verdict]
@@ -205,7 +211,7 @@ def _stops(error: Exception) -> bool:
 def _to_terminate(
     session: Session, customer: UUID, policy: Policy
 ) -> tuple[Outcome, dict[UUID, list[Verdict]], list[UUID]]:
-    """Return the licenses whose enrollments are to be ended, by plan, and the order of the plans."""
+    """Return the licenses whose enrollments must be ended, by plan, and the order of the plans."""
     outcome, decided = decide_all(session, customer, policy)
     due: dict[UUID, list[Verdict]] = defaultdict(list)
     for row in decided:

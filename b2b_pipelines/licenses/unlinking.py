@@ -1,4 +1,7 @@
-"""Unlink the learners of licenses past their grace period, 100 addresses at a time, and ask the LMS for the result."""
+"""Unlink the learners of licenses past their grace period.
+
+100 addresses go out at a time, and the LMS is asked for the result.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -27,13 +30,19 @@ KEPT = (Decision.HELD, Decision.NO_EMAIL, Decision.REFUSED, Decision.PROTECTED, 
 
 
 class RefusesEverything(PermanentError):
-    """The LMS refuses one well-formed address after the other: the addresses are hardly the cause."""
+    """The LMS refuses one well-formed address after the other.
+
+    The addresses are hardly the cause.
+    """
 
     code = "refuses_everything"
 
 
 class UnlinkedTooEarly(PermanentError):
-    """A learner was unlinked though their enrollments were not ended: no other is until that is understood."""
+    """A learner was unlinked before their enrollments were ended.
+
+    No other learner is unlinked until a person resolves it.
+    """
 
     code = "unlinked_too_early"
 
@@ -52,7 +61,10 @@ class Recipient:
 
 @dataclass(frozen=True)
 class Due:
-    """The learners to unlink, by address without case, and the licenses kept although their decision is `unlink`."""
+    """The learners to unlink, by address without case, and the licenses kept.
+
+    The kept ones have the decision `unlink` too.
+    """
 
     recipients: Mapping[str, Recipient]
     kept_for_protected: Sequence[Verdict]
@@ -121,7 +133,7 @@ class _Unlinking:
             self._report(key, message)
 
     def _accepts(self, keys: Sequence[str]) -> bool:
-        """Send those addresses that are still to be unlinked, and record them once the LMS has answered 200."""
+        """Send the addresses that are still due, and record them once the LMS has answered 200."""
         licenses = [verdict.license_uuid for key in keys for verdict in self.recipients[key].verdicts]
         with self.work.batch(licenses) as (held, decided):
             due = due_to_unlink(decided).recipients
@@ -220,7 +232,10 @@ def _keeps_its_holder(verdict: Verdict) -> bool:
 
 
 def _people(rows: Sequence[Decided], *, linked_by_user: Sequence[Decided] = ()) -> set[str]:
-    """Return the keys of the people who hold these licenses, by address or by another license of their LMS user."""
+    """Return the keys of the people who hold these licenses.
+
+    They come from addresses, or from another license of the same LMS user.
+    """
     users = {row.lms_user_id for row in rows} - {None}
     linked = [row for row in linked_by_user if row.lms_user_id in users]
     return {key for row in [*rows, *linked] if (key := person_key(row.address))}

@@ -143,9 +143,10 @@ LIMIT :limit OFFSET :offset
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A verdict with fields for its executor only: the stored `address`, and `email_key`, by which it is compared.
+    """A verdict with fields for its executor only.
 
-    `unseen_since` is the time when license-manager stopped listing the license.
+    `address` is the stored address, and `email_key` is the key by which it is compared. `unseen_since` is the time when
+    license-manager stopped listing the license.
     """
 
     verdict: Verdict
@@ -157,7 +158,10 @@ class Decided:
 
 @dataclass(frozen=True)
 class Page:
-    """A page of decisions, ordered by customer, expiration, plan and license, and the number of all of them."""
+    """A page of decisions, and the number of all of them.
+
+    The order is customer, expiration, plan and license.
+    """
 
     decided: Sequence[Decided]
     total: int

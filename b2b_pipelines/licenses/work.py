@@ -1,4 +1,4 @@
-"""Work on one customer's licenses: take the customer's lock, and decide each batch again before it is sent."""
+"""Work on one customer's licenses: take its lock, decide each batch again before sending."""
 
 import os
 import time
@@ -49,10 +49,10 @@ class Work:
 
     @contextmanager
     def batch(self, licenses: Sequence[UUID]) -> Iterator[tuple[Held, Sequence[Decided]]]:
-        """Take the customer's lock and decide again about these licenses and all others of the same people.
+        """Take the customer's lock and decide again about these licenses.
 
-        The decisions stay true until the block ends, because imports and readings wait. Raises `ClockSkewed` and
-        `Busy`.
+        All others of the same people are decided with them. The decisions stay true until the block ends, because
+        imports and readings wait. Raises `ClockSkewed` and `Busy`.
         """
         with customer_lock(self.database, self.outcome.customer, self.run_id, wait=PATIENCE) as held:
             with self.database.session() as session:
@@ -80,7 +80,7 @@ def run_lock(database: Database, customer: UUID, run_id: str) -> Iterator[None]:
 
 
 def decide_all(session: Session, customer: UUID, policy: Policy) -> tuple[Outcome, Sequence[Decided]]:
-    """Return the decisions about all the customer's expired licenses, and an outcome that counts them."""
+    """Return decisions about all the customer's expired licenses, and an outcome with counts."""
     store.agreements(session, customer)
     decided = verdicts.decide(session, policy, customer=customer).decided
     return Outcome(customer, decisions=Counter(row.verdict.decision for row in decided)), decided

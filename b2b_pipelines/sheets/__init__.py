@@ -1,1 +1,1 @@
-"""A contract's codes in the customer's Google Sheet: found, planned, written, verified, kept."""
+"""A contract's codes in the customer's Google Sheet."""

@@ -13,7 +13,7 @@ ROUTINE_SHARE = 0.75
 
 
 def connect_sheets(settings: Settings, engine: Engine, *, share: float = 1) -> GoogleSheets:
-    """Return a client of Google Sheets that shares its pace with every process of this installation.
+    """Return a client of Google Sheets that shares the installation's pace.
 
     Raises `NotConfigured` without credentials, and `SignInRefused` for an invalid key file.
     """
@@ -23,7 +23,10 @@ def connect_sheets(settings: Settings, engine: Engine, *, share: float = 1) -> G
 
 
 class SheetsConnection:
-    """A client that signs in at the first request, so that work without Google needs no credentials."""
+    """A client that signs in at the first request.
+
+    Work without Google therefore needs no credentials.
+    """
 
     def __init__(self, settings: Settings, engine: Engine, *, share: float = 1) -> None:
         self._settings = settings

@@ -36,9 +36,10 @@ class Change:
 
 
 def differences(before: Iterable[Held], after: Iterable[Held]) -> list[Change]:
-    """Return the changes, code by code: changed, added and gone rows in the later order, moved ones last.
+    """Return the changes, code by code.
 
-    A code that stands in several rows is compared copy by copy, from the top.
+    Changed, added and gone rows come in the later order, moved ones last. A code that stands in several rows is
+    compared copy by copy, from the top.
     """
     then, now = _by_copy(before), _by_copy(after)
     found = [

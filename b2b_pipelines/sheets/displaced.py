@@ -88,7 +88,7 @@ def repairs(before: Tab, plan: Plan, after: Tab, layout: Layout) -> tuple[CellRu
 
 
 def withdrawal(plan: Plan, after: Tab) -> tuple[CellRun, ...]:
-    """Return the cells to empty because a person cleared the tab and only our write is left in it."""
+    """Return the cells to empty because a person cleared the tab around this product's write."""
     written = [
         (row, column)
         for row, cells in _by_cell(plan.writes).items()
@@ -190,7 +190,10 @@ class _RowSearch:
         return tuple(column for column in self.columns if column not in written) if written else tuple(self.columns)
 
     def says_something(self, row: int, beside: Sequence[int]) -> bool:
-        """Return whether those cells identify a row: fill-down formulas and unticked boxes are alike in all rows."""
+        """Return whether those cells identify a row.
+
+        Fill-down formulas and unticked boxes are alike in all rows.
+        """
         return not all(is_prepared(self.after.cell(row, column)) for column in beside)
 
     def by_cells_beside(self) -> None:
@@ -265,7 +268,7 @@ class _Rows:
         self.indexes: dict[tuple[int, ...], dict[tuple[object, ...], list[int]]] = {}
 
     def like(self, after: Tab, row: int, beside: tuple[int, ...]) -> list[int]:
-        """Return the rows whose earlier contents equal that row's contents in the columns now `beside`."""
+        """Return the earlier rows that equal that row in the columns now `beside`."""
         if beside not in self.indexes:
             index: dict[tuple[object, ...], list[int]] = defaultdict(list)
             for then in self.rows:

@@ -68,7 +68,10 @@ def last_syncs(session: Session, contract_ids: Sequence[int]) -> dict[int, LastS
 
 
 def page(session: Session, contract_id: int, limit: int, offset: int) -> tuple[int, Sequence[SheetSnapshot]]:
-    """Return the number of snapshots of the contract's syncs, and a page of them without rows, newest first."""
+    """Return the number of snapshots of the contract's syncs, and a page of them, newest first.
+
+    The page has no rows.
+    """
     count = session.scalar(select(func.count()).select_from(SheetSnapshot).where(*_written(contract_id))) or 0
     found = session.scalars(
         select(SheetSnapshot)

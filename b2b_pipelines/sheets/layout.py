@@ -50,7 +50,10 @@ class CodeRow:
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """A tab as read: every column, rows without trailing blanks, the grid's size, merges and tables."""
+    """A tab as read.
+
+    It has every column, rows without trailing blanks, the grid's size, merges and tables.
+    """
 
     values: Sequence[Sequence[Cell]]
     row_count: int
@@ -104,9 +107,10 @@ class LayoutLost:
 
 
 class HeldRow(NamedTuple):
-    """One row of ours after a sync: its number (from 1), its code, and the contents of our six columns.
+    """One row of a code after a sync.
 
-    The first cell is the code as the customer has it: in other case, with a note, or, after an edit, without a code.
+    It has its number (from 1), its code, and the contents of the six columns. The first cell is the code as the
+    customer has it: in other case, with a note, or, after an edit, without a code.
     """
 
     row: int
@@ -115,7 +119,10 @@ class HeldRow(NamedTuple):
 
     @property
     def is_exact(self) -> bool:
-        """Return whether the cell holds just the code and the row is kept true: it has no conflict of its own."""
+        """Return whether the cell holds just the code and the row is kept true.
+
+        Such a row has no conflict of its own.
+        """
         return normal(self.cells[0]) == normal(self.code)
 
 
@@ -163,7 +170,10 @@ def same(held: Cell, wanted: Cell) -> bool:
 
 
 def looks_like_code(text: str) -> bool:
-    """Return whether a normalized text has the form of an enrollment code, a UUID, and nothing more."""
+    """Return whether a normalized text has the form of an enrollment code and nothing more.
+
+    The form is that of a UUID.
+    """
     return _UUID.fullmatch(text) is not None
 
 
@@ -173,7 +183,10 @@ def codes_within(text: str) -> tuple[str, ...]:
 
 
 def present_codes(tab: Tab, layout: Layout) -> set[str]:
-    """Return the texts of the code column, normalized: whole cells, and codes in cells with more text."""
+    """Return the normalized texts of the code column.
+
+    They are whole cells, and codes in cells with more text.
+    """
     return _texts((row[layout.code] for row in tab.values if len(row) > layout.code), normal)
 
 
@@ -265,9 +278,10 @@ class _Search:
         return Layout(found_all, not self.taken.isdisjoint(found_all), self.header_row)
 
     def misplaced(self, layout: Layout) -> tuple[str, ...]:
-        """Return the headers whose texts changed places, by our values or by the codes under another header.
+        """Return the headers whose texts changed places.
 
-        Columns whose cells were cleared or edited fit nowhere: their headers did not change places.
+        The evidence is the last written values, or the codes under another header. Columns whose cells were cleared or
+        edited fit nowhere: their headers did not change places.
         """
         rows = self.rows_wherever(layout)
         fits = [self.fits(header, column, rows) for header, column in enumerate(layout.columns)]
@@ -282,9 +296,10 @@ class _Search:
         return tuple(HEADERS[header] for header in wrong) if exchanged else ()
 
     def fits(self, header: int, column: int, rows: list[_RowThen], *, surely: bool = False) -> bool:
-        """Return whether a column holds half of the values of a header, or with `surely` more than half.
+        """Return whether a column holds half of the values of a header.
 
-        The values are those of the last write, or those it should have written.
+        With `surely`, it must be more than half. The values are those of the last write, or those it should have
+        written.
         """
         agreeing, telling = self.agreement(header, column, rows)
         return 2 * agreeing > telling if surely else 2 * agreeing >= telling
@@ -339,11 +354,12 @@ class _Search:
         return self.most_likely(0, evidence, {column: self.agreement_beside(column) for column in standing})
 
     def most_likely(self, header: int, evidence: Mapping[int, tuple[int, int]], company: Mapping[int, int]) -> int:
-        """Return, of several columns with counts of agreeing and deciding cells, the one that is ours.
+        """Return which of several columns is the product's.
 
-        It is the column that did not move, if half of its deciding cells agree, and half as many as in any other: a
-        copy is truer than a column in which the customer edited cells. Otherwise it is the column with most agreement
-        and least disagreement, then the one in the better company, then the leftmost.
+        `evidence` counts the agreeing and the deciding cells of each. The choice is the column that did not move, if half of
+        its deciding cells agree, and half as many as in any other: a copy is truer than a column in which the customer
+        edited cells. Otherwise it is the column with most agreement and least disagreement, then the one in the better
+        company, then the leftmost.
         """
         most = max(agreeing for agreeing, _ in evidence.values())
         then = self.written.columns[header] if self.written else None
@@ -356,13 +372,16 @@ class _Search:
         return max(evidence, key=likelihood)
 
     def agreement_beside(self, code: int) -> int:
-        """Return the number of cells with our values if this is the code column and the others kept their distance."""
+        """Return the number of cells with written values if this is the code column.
+
+        The other columns keep their distance to it.
+        """
         rows = self.rows_of_ours(code)
         places = enumerate(self.places(code)[1:], start=1)
         return sum(self.agreement(header, place, rows)[0] for header, place in places if place >= 0)
 
     def likely_places(self) -> set[int]:
-        """Return the code column's places that keep its distance to another column or to the grid's edge."""
+        """Return the code column's places at its old distance to another column or the grid's edge."""
         places = {
             column - self.offsets[header]
             for header, columns in enumerate(self.named)
@@ -372,15 +391,18 @@ class _Search:
         return places | {self.written.columns[0]} if self.written else places
 
     def codes_of_ours(self) -> set[str]:
-        """Return the texts, normalized, that identify our column: codes, and a header that was sorted away."""
+        """Return the normalized texts that identify a column.
+
+        They are codes, and a header that was sorted away.
+        """
         held = self.written.rows if self.written else ()
         texts = {text for row in held for text in (row.code, row.cells[0])} if held else set(self.known)
         return {normal(text) for text in texts} | {_NAMES[0]}
 
     def rows_of_ours(self, code: int) -> list[_RowThen]:
-        """Return the rows of the last sync that are in the tab, wherever they are now, with their old contents.
+        """Return the rows of the last sync that are in the tab, with their old contents.
 
-        A text of several rows with different contents proves nothing.
+        They may have moved. A text of several rows with different contents proves nothing.
         """
         held: dict[str, tuple[Cell, ...] | None] = {}
         for row in self.written.rows if self.written else ():
@@ -395,9 +417,10 @@ class _Search:
         return tuple(code + offset for offset in self.offsets)
 
     def status_column(self, header: int, code: int, rows: list[_RowThen]) -> int | None:
-        """Return the column with the header or else, at its old distance from the code column, with our values.
+        """Return the column with the header or else, in its old place, with the written values.
 
-        A column has our values if most of its cells with contents, or that should have them, show our values.
+        The place counts from the code column. A column has our values if most of its cells with contents, or that
+        should have them, show our values.
         """
         place = self.places(code)[header]
         if self.named[header]:
@@ -447,14 +470,17 @@ class _Search:
         return 2 * agreeing >= telling and (bool(rows) or nothing_was_written)
 
     def agreement(self, header: int, column: int, rows: list[_RowThen]) -> tuple[int, int]:
-        """Return how many of our rows show our values in the column, and how many show or should show a value."""
+        """Return how many code rows show the written values, and how many show or should show any."""
         pairs = [(row[column] if column < len(row) else "", then[header]) for row, then in rows]
         telling = [pair for pair in pairs if pair not in _BLANK]
         return sum(same(now, then) for now, then in telling), len(telling)
 
 
 def texts_in(tab: Tab, column: int) -> set[str]:
-    """Return the texts typed into a column, normalized, and the codes in texts with something more."""
+    """Return the texts typed into a column, normalized.
+
+    Of a text with a code and something more, the codes are returned too.
+    """
     return _texts((row[column] for row in tab.values if len(row) > column), typed)
 
 

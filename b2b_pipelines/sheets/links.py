@@ -8,9 +8,10 @@ GOOGLE = "https://docs.google.com"
 
 
 def link(reference: str) -> str:
-    """Return the page of a contract's sheet: at the named host, which may be a stand-in's, else Google's.
+    """Return the page of a contract's sheet.
 
-    A bare id leads to Google's host. Raises `InvalidInput` for a reference that does not name a sheet.
+    Its host is the named one, which may be a stand-in's, else Google's. A bare id leads to Google's host. Raises
+    `InvalidInput` for a reference that does not name a sheet.
     """
     address = urlsplit(reference.strip())
     host = f"{address.scheme}://{address.netloc}" if "/spreadsheets/" in address.path else GOOGLE

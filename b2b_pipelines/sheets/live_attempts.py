@@ -1,4 +1,4 @@
-"""The assumptions about Google that the live check tries, each in a few cells of the scratch tab."""
+"""The assumptions about Google that the live check tries in the scratch tab."""
 
 import secrets
 from collections.abc import Callable

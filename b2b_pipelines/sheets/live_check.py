@@ -1,4 +1,4 @@
-"""Check the assumptions about Google that only a live account settles, on a throw-away spreadsheet.
+"""Check, on a throw-away spreadsheet, the assumptions that only a live account settles.
 
 Neither a recording nor Google's documentation answers these questions. The check adds a tab, tries each of them in it,
 and deletes the tab. Everything that Google answered goes into a report that can be attached to a bug report.

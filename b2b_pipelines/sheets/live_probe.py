@@ -1,4 +1,4 @@
-"""Requests of the live check to one spreadsheet, and the findings that are made of Google's answers."""
+"""Requests of the live check to one spreadsheet, and the findings from Google's answers."""
 
 import json
 import re
@@ -54,7 +54,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Google's answer to one request: its JSON, and the status and the `Retry-After` if it was refused."""
+    """Google's answer to one request: its JSON, and status and `Retry-After` of a refusal."""
 
     body: Any
     status: int = 200
@@ -75,7 +75,7 @@ class Reply:
 class Probe:
     """Sends requests to one spreadsheet and returns refusals as answers.
 
-    `tab` is the scratch tab: number and title.
+    `tab` is the scratch tab: number and title. `tab` is the scratch tab: number and title.
     """
 
     def __init__(self, sheets: GoogleSheets, spreadsheet: str, requests: Requests) -> None:

@@ -20,12 +20,12 @@ ConflictKind = Literal["annotated", "duplicate", "merged", "unknown_code", "layo
 
 
 class Conflict(NamedTuple):
-    """A finding that a person must look at: the row (from 1), and its code where one can be named.
+    """A finding that a person must look at.
 
-    `annotated`: a cell holds the code and something more. `duplicate`: the code is also in a row above. `merged`: a
-    merge covers one of our cells in the row, which is neither written nor verified. `unknown_code`: a cell that held a
-    code of ours (named, if known), or that looks like a code, does not hold one now. `layout_lost`: our columns cannot
-    be found; the row is the header's, without a code.
+    It has the row (from 1), and its code where one can be named. `annotated`: a cell holds the code and something more.
+    `duplicate`: the code is also in a row above. `merged`: a merge covers one of our cells in the row, which is neither
+    written nor verified. `unknown_code`: a cell that held a code of ours (named, if known), or that looks like a code,
+    does not hold one now. `layout_lost`: our columns cannot be found; the row is the header's, without a code.
     """
 
     kind: ConflictKind
@@ -57,15 +57,15 @@ class CellRun:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The decisions of one sync, to apply in this order: growth, `clear`, `writes` from first to last.
+    """The decisions of one sync.
 
-    `updated`, `appended` and `unchanged` count rows of codes. `rows_after` maps row numbers (from 1) to the codes in
-    them afterwards; a row with an annotated code is named only when no cell holds just the code. `written` is input for
-    the next sync. `replaced` counts the rows of the customer's in A-F that a new target replaces, and `replaced_cells`
-    are the first texts in them. `rows_added` are the numbers (from 1) of the rows in which codes were added to a tab,
-    and `last_code` is that of the last row with a code before them. `merged` is a merge that forbids to write a new
-    target, and `table` the Google Table to enlarge, with its new area. `lost` names the missing or misplaced headers
-    when the layout is lost.
+    Apply them in this order: growth, `clear`, `writes` from first to last. `updated`, `appended` and `unchanged` count
+    rows of codes. `rows_after` maps row numbers (from 1) to the codes in them afterwards; a row with an annotated code
+    is named only when no cell holds just the code. `written` is input for the next sync. `replaced` counts the rows of
+    the customer's in A-F that a new target replaces, and `replaced_cells` are the first texts in them. `rows_added` are
+    the numbers (from 1) of the rows in which codes were added to a tab, and `last_code` is that of the last row with a
+    code before them. `merged` is a merge that forbids to write a new target, and `table` the Google Table to enlarge,
+    with its new area. `lost` names the missing or misplaced headers when the layout is lost.
     """
 
     kind: Literal["new", "update", "layout_lost"]
@@ -110,11 +110,11 @@ Change: TypeAlias = tuple[int, tuple[int, ...], tuple[Entry, ...]]
 
 
 def pieces(plan: Plan, limit_bytes: int, range_bytes: int = 160) -> list[tuple[CellRun, ...]]:
-    """Return the writes cut into requests of `RAW` values of at most so many bytes, in the order to send.
+    """Return the writes cut into requests of `RAW` values, in the order to send.
 
-    The header is in the first, and a new row's code is never sent after the rest of the row: after a cut anywhere, the
-    next sync continues from the cells in the tab. A row larger than the limit is a piece by itself. `range_bytes` is
-    the cost of each rectangle besides its values: its range, with the tab's title.
+    Each has at most `limit_bytes` bytes. The header is in the first, and a new row's code is never sent after the rest
+    of the row: after a cut anywhere, the next sync continues from the cells in the tab. A row larger than the limit is
+    a piece by itself. `range_bytes` is the cost of each rectangle besides its values: its range, with the tab's title.
     """
     parts: list[tuple[CellRun, ...]] = []
     part: list[CellRun] = []
@@ -134,7 +134,10 @@ def pieces(plan: Plan, limit_bytes: int, range_bytes: int = 160) -> list[tuple[C
 
 
 def runs_of(changes: Iterable[Change]) -> Iterator[CellRun]:
-    """Yield the changes, given from the top down, as the fewest rectangles that touch no other cell."""
+    """Yield the changes as the fewest rectangles that touch no other cell.
+
+    The changes come from the top down.
+    """
     open_runs: dict[tuple[int, int], tuple[int, list[tuple[Entry, ...]]]] = {}
     for row, columns, values in changes:
         for start, end in _stretches(columns):
@@ -156,7 +159,10 @@ def _stretches(columns: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
 
 
 def in_order(runs: Iterable[CellRun], code_column: int) -> tuple[CellRun, ...]:
-    """Return the runs with codes first, then from the top, so that no row has a status without a code."""
+    """Return the runs with codes first, then from the top.
+
+    No row may have a status without a code.
+    """
 
     def place(run: CellRun) -> tuple[bool, int, int]:
         return not run.column <= code_column < run.column + len(run.values[0]), run.row, run.column

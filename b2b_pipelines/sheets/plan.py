@@ -100,7 +100,10 @@ def plan_update(wanted: Sequence[CodeRow], tab: Tab, layout: Layout | LayoutLost
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The contents of the code column: rows by index from 0, and the wanted codes, normalized, among them."""
+    """The contents of the code column: rows by index from 0, and the wanted codes among them.
+
+    The codes are normalized.
+    """
 
     standing: list[tuple[int, CodeRow]]
     annotated: dict[int, tuple[CodeRow, ...]]
@@ -142,11 +145,12 @@ def _read(tab: Tab, layout: Layout, truth: Mapping[str, CodeRow]) -> _Found:
 
 
 def _unknown_codes(found: _Found, tab: Tab, layout: Layout, written: Written | None) -> dict[int, str]:
-    """Return the rows whose code cell was edited, with its earlier code, or else the text that looks like one.
+    """Return the rows whose code cell was edited, with the earlier code.
 
-    A row is one of those if its text was reported before; if it had a code that is now nowhere and still shows text
-    that we wrote beside it; if it shows everything that was beside such a code elsewhere (it was moved too); or if it
-    looks like a code. Totals, footnotes and our own header are never among them.
+    Without one, the value is the text that looks like a code. A row is one of those if its text was reported before; if
+    it had a code that is now nowhere and still shows text that we wrote beside it; if it shows everything that was
+    beside such a code elsewhere (it was moved too); or if it looks like a code. Totals, footnotes and our own header
+    are never among them.
     """
     others = {index: text for index, text in found.others if text != normal(HEADERS[0])}
     if not others:

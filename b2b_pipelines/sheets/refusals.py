@@ -43,12 +43,18 @@ class CellNotKept(PermanentError):
 
 
 def is_named(contract: Contract) -> bool:
-    """Return whether a contract names its tab by title, index or the URL's number, as consent to replace it."""
+    """Return whether a contract names its tab, which is the consent to replace it.
+
+    A title, an index and the URL's number count.
+    """
     return contract.sheet_tab is not None or tab_number(contract.sheet_url or "") is not None
 
 
 def refuse_other_installations(session: Session, contract: Contract, spreadsheet: str, info: TabInfo, tab: Tab) -> None:
-    """Raise `TargetTaken` for a tab with our header over codes, all unknown to this installation."""
+    """Raise `TargetTaken` for a tab with codes that are all unknown to this installation.
+
+    They are under the codes' header.
+    """
     layout = find_layout(tab, (), None)
     if not isinstance(layout, Layout) or not layout.has_header:
         return

@@ -1,4 +1,4 @@
-"""Restore a snapshot: our columns as they were, or the contents of A-F before they were replaced.
+"""Restore a snapshot: the codes' columns, or the contents of A-F before their replacement.
 
 Both touch only our six columns, and keep a snapshot of the cells before, so that a restore can be undone.
 """
@@ -29,7 +29,10 @@ TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """The result of a restore or its dry run: cells and rows written, and the sync-like result of the tab."""
+    """The result of a restore or its dry run.
+
+    It has the cells and rows written, and the sync-like result of the tab.
+    """
 
     snapshot: SheetSnapshot
     cells: int
@@ -81,7 +84,7 @@ def restore(
 
 @dataclass
 class AfterRestore(Sync):
-    """Restores our status cells and missing codes from a snapshot, in the current rows of the codes."""
+    """Restores status cells and missing codes from a snapshot, in the current rows of the codes."""
 
     snapshot: SheetSnapshot | None = None
     source: SheetSnapshot = field(init=False)

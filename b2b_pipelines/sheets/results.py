@@ -16,7 +16,10 @@ FAR_BELOW = 10
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The tab for a contract's codes: `sheet_id` is Google's number of it, `page` the spreadsheet's address."""
+    """The tab for a contract's codes.
+
+    `sheet_id` is Google's number of it, `page` the spreadsheet's address.
+    """
 
     spreadsheet_id: str
     sheet_id: int
@@ -64,7 +67,10 @@ class SyncResult:
 
     @property
     def lands_far_below(self) -> bool:
-        """Return whether codes were added more than 10 rows below the last code, where people may miss them."""
+        """Return whether codes were added more than 10 rows below the last code.
+
+        People may miss them there.
+        """
         return bool(
             self.rows_added
             and self.last_code

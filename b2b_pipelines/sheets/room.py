@@ -11,7 +11,10 @@ NONE: frozenset[int] = frozenset()
 
 
 class Covered:
-    """The cells in some columns that merges cover: nothing is written there, and nothing is verified."""
+    """The cells in some columns that merges cover.
+
+    Nothing is written or verified there.
+    """
 
     def __init__(self, tab: Tab, columns: Collection[int]) -> None:
         self._end = len(tab.values)

@@ -81,7 +81,7 @@ def sync(
 
 
 def preview(database: Database, sheets: GoogleSheets, reference: str, *, ask: bool = False) -> dict[str, Any]:
-    """Return facts about a newly given sheet: whether it opens, its tab, and the cells to replace.
+    """Return facts about a new sheet: whether it opens, its tab, and the cells to replace.
 
     A refusal of the sheet or of Google does not raise: its message is in the answer.
     """

@@ -30,7 +30,10 @@ class Work:
 
 
 def keep_before(session: Session, work: Work, columns: tuple[int, ...] = tuple(range(WIDTH))) -> None:
-    """Keep the cells of A-F, or of `columns`, unless they are blank or equal to the newest snapshot."""
+    """Keep the cells of A-F, or of `columns`.
+
+    Blank cells, and cells equal to the newest snapshot, are not kept.
+    """
     values = [[row[column] if column < len(row) else "" for column in columns] for row in work.seen.values]
     while values and is_blank(values[-1]):
         values.pop()
@@ -44,7 +47,10 @@ def keep_before(session: Session, work: Work, columns: tuple[int, ...] = tuple(r
 
 
 def held_rows(tab: Tab, layout: Layout, codes: Mapping[str, str]) -> tuple[HeldRow, ...]:
-    """Return the rows of a tab with just one of those codes in a cell, and the contents of our columns."""
+    """Return the rows of a tab with just one of those codes in a cell.
+
+    They have the contents of our columns.
+    """
     return tuple(
         HeldRow(index + 1, code, tuple(shown(tab.cell(index, column)) for column in layout.columns))
         for index, row in enumerate(tab.values)
@@ -93,7 +99,10 @@ def cells_kept(snapshot: SheetSnapshot) -> list[list[Cell]]:
 
 
 def typed_kept(snapshot: SheetSnapshot) -> dict[tuple[int, int], str]:
-    """Return the numbers shown as something else, such as dates, as texts by row and place in the row."""
+    """Return numbers shown as something else, such as dates, as texts.
+
+    The key is the row and the place in the row.
+    """
     return {
         (y, x): str(cell["shown"])
         for y, row in enumerate(snapshot.rows)
@@ -103,7 +112,10 @@ def typed_kept(snapshot: SheetSnapshot) -> dict[tuple[int, int], str]:
 
 
 def texts_kept(snapshot: SheetSnapshot) -> list[list[Value]]:
-    """Return the kept cells of A-F as a person would type them: formulas as formulas, dates as dates."""
+    """Return the kept cells of A-F as a person would type them.
+
+    Formulas stay formulas and dates stay dates.
+    """
     return [[_typed_again(cell) for cell in row] for row in snapshot.rows]
 
 

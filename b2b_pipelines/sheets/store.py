@@ -116,10 +116,11 @@ class WantedCode:
 
 
 def wanted(session: Session, contract: Contract, present: Collection[str]) -> list[WantedCode]:
-    """Return the codes that the contract's sheet shows, in the order in which missing ones are added.
+    """Return the codes that the contract's sheet shows.
 
-    Attached codes first, then those `present` in the sheet (texts in lower case), then the rest by id until every seat
-    has a row. A code takes a seat's row while it is active and unused, or a learner who used it is still attached.
+    The order is that in which missing ones are added. Attached codes first, then those `present` in the sheet (texts in
+    lower case), then the rest by id until every seat has a row. A code takes a seat's row while it is active and
+    unused, or a learner who used it is still attached.
     """
     given = {"contract": contract.id, "cap": contract.cap, "present": list(present)}
     return [WantedCode(*row) for row in session.execute(WANTED, given)]
@@ -189,7 +190,7 @@ def resume(session: Session, contract_id: int) -> None:
 
 
 def restored_since(session: Session, snapshot: SheetSnapshot) -> bool:
-    """Return whether the customer's cells were restored in that tab after a snapshot of our write."""
+    """Return whether the customer's cells were restored in that tab after a snapshot."""
     query = select(SheetSnapshot.id).where(
         SheetSnapshot.contract_id == snapshot.contract_id,
         SheetSnapshot.spreadsheet_id == snapshot.spreadsheet_id,
@@ -202,7 +203,10 @@ def restored_since(session: Session, snapshot: SheetSnapshot) -> bool:
 
 
 def knows_any(session: Session, spreadsheet_id: str, sheet_id: int, codes: Collection[str]) -> bool:
-    """Return whether this installation has any of these codes (lower case), or ever wrote to that tab."""
+    """Return whether this installation has any of these codes, or ever wrote to that tab.
+
+    The codes are in lower case.
+    """
     return bool(session.scalar(KNOWN, {"spreadsheet": spreadsheet_id, "sheet": sheet_id, "codes": list(codes)}))
 
 
@@ -286,9 +290,10 @@ def locate(session: Session, contract_id: int, target: str, places: Mapping[str,
 
 
 def delivered(session: Session, slugs: Iterable[str] | None = None) -> Sequence[str]:
-    """Return the slugs of the contracts whose codes are delivered in a sheet, or of those among `slugs`.
+    """Return the slugs of the contracts whose codes are delivered in a sheet.
 
-    A contract that no longer requires codes is among them until its sheet was updated once more.
+    With `slugs`, only those among them. A contract that no longer requires codes is among them until its sheet was
+    updated once more.
     """
     statement = f"SELECT slug FROM contract WHERE {DELIVERED}"
     if slugs is None:

@@ -105,7 +105,10 @@ class Sync:
         self.contract = contract
 
     def check(self, session: Session, contract: Contract) -> None:
-        """Raise `NotDelivered` for a contract that does not require codes and whose sheet already shows that."""
+        """Raise `NotDelivered` for a contract that needs no sync.
+
+        It does not require codes, and its sheet already shows that.
+        """
         if not contract.requires_codes and not store.delivered(session, [contract.slug]):
             raise NotDelivered(
                 f"{contract.slug} does not require codes (it is sso and free): its sheet is left as it is"
@@ -159,7 +162,7 @@ class Sync:
 
     @property
     def is_restored(self) -> bool:
-        """Return whether the customer's own cells were restored, without consent to replace them again."""
+        """Return whether the customer's own cells were restored, without new consent since."""
         target = self.target
         return (
             target is not None
@@ -226,7 +229,10 @@ class Sync:
             raise refusals.target_not_empty(self.contract, self.seen.info.title, plan.replaced, tabs)
 
     def carry_out(self, lock: Held) -> SyncResult:
-        """Write until the tab holds everything: once, unless a person edits meanwhile or Google fails."""
+        """Write until the tab holds everything.
+
+        This is one write, unless a person edits meanwhile or Google fails.
+        """
         plan = self.decide()
         self.consent(plan)
         while self.repairs or not plan.is_empty:
@@ -291,7 +297,7 @@ class Sync:
         self.not_kept = alone
 
     def hit(self, before: Tab, plan: Plan) -> tuple[CellRun, ...]:
-        """Return the cells to restore after a write because a person moved or cleared rows or columns under it."""
+        """Return the cells to restore because rows or columns moved or were cleared under a write."""
         if is_as_meant(before, plan, self.tab):
             return ()
         with self.database.session() as session:
@@ -300,7 +306,10 @@ class Sync:
         return repairs(before, plan, self.tab, layout) if isinstance(layout, Layout) else withdrawal(plan, self.tab)
 
     def settle(self, plan: Plan) -> None:
-        """Record an applied write: the target is not new any more, and the planned cells count as written."""
+        """Record an applied write.
+
+        The target is not new any more, and the planned cells count as written.
+        """
         self.applied.append(plan)
         self.unsettled = None
         self.new = False
@@ -324,7 +333,10 @@ class Sync:
         return snapshots.Work(self.contract.id, self.spreadsheet, self.seen, self.sheets.requests, self.run_id, cause)
 
     def remember(self, plan: Plan) -> SyncResult:
-        """Store the state of the tab: a new snapshot after a write, else the last one, verified again."""
+        """Store the state of the tab.
+
+        A write adds a new snapshot; otherwise the last one is verified again.
+        """
         result = self.result(plan)
         with self.database.session() as session:
             snapshots.remember(session, self.work, plan, result, None if self.applied else self.snapshot)

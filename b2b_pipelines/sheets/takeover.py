@@ -1,6 +1,7 @@
-"""Plans for a taken-over tab: a new target is replaced, a rebuilt one keeps codes beside their notes.
+"""Plans for a taken-over tab.
 
-Pure: nothing here reads, writes or knows the time.
+A new target is replaced; a rebuilt one keeps codes beside their notes. Pure: nothing here reads, writes or knows the
+time.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -106,7 +107,7 @@ def foreign_rows(tab: Tab) -> int:
 def _foreign_rows(
     tab: Tab, ours: Collection[tuple[Value, ...]], but: Mapping[int, str] | None = None
 ) -> list[Sequence[Cell]]:
-    """Return the cells of A-F in the rows that hold anything which this product does not write itself."""
+    """Return the cells of A-F in the rows with contents that this product does not write."""
     rows = (
         row[:WIDTH] for index, row in enumerate(tab.values) if index not in (but or {}) and not is_blank(row[:WIDTH])
     )

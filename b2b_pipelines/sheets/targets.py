@@ -62,7 +62,7 @@ def read_again(sheets: CountedSheets, spreadsheet: str, seen: TabContent) -> Tab
 
 
 def still_says_so(contract: Contract, target: SheetTarget | None) -> bool:
-    """Return whether the contract still names the sheet and tab that it named at the last look-up."""
+    """Return whether the contract still names the sheet and tab of the last look-up."""
     return target is not None and (target.requested_url, target.requested_tab) == (
         contract.sheet_url,
         contract.sheet_tab,

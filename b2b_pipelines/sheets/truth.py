@@ -49,10 +49,10 @@ def truth(wanted: Iterable[WantedCode], gone: Mapping[str, CodeRow]) -> list[Cod
 
 
 def gone(written: Written | None, strangers: Iterable[int], missing: set[str], now: str) -> Mapping[str, CodeRow]:
-    """Return the codes in a tab that were deleted since they were written, invalid since first found so.
+    """Return the codes in a tab that were deleted since they were written.
 
-    `missing` are the codes in the tab that the database does not have, and `strangers` the rows (from 1) that held no
-    code of ours.
+    They are invalid since first found so. `missing` are the codes in the tab that the database does not have, and
+    `strangers` the rows (from 1) that held no code of ours.
     """
     known = set(strangers)
     rows = [row for row in (written.rows if written else ()) if normal(row.code) in missing and row.row not in known]

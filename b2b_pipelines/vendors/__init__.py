@@ -1,1 +1,4 @@
-"""Plain clients of external systems: a base URL, a timeout on every call, typed answers and errors."""
+"""Plain clients of external systems.
+
+Each has a base URL, a timeout on every call, typed answers and errors.
+"""

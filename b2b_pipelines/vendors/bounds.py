@@ -34,7 +34,10 @@ T = TypeVar("T")
 
 
 class BoundExceeded(PermanentError):
-    """A vendor sent more than any honest answer holds, or took longer: the message names the bound."""
+    """A vendor's answer is too large or too slow.
+
+    The message names the bound.
+    """
 
     code = "vendor_bound_exceeded"
 
@@ -176,7 +179,10 @@ def read(response: httpx.Response, came: Callable[[int], None]) -> None:
 
 @contextmanager
 def cut_after(seconds: float, sock: Callable[[], socket.socket | None]) -> Iterator[None]:
-    """Cut a connection that is still busy after `seconds`, for a library that bounds single waits only."""
+    """Cut a connection that is still busy after `seconds`.
+
+    It serves a library that bounds single waits only.
+    """
 
     def cut() -> None:
         connected = sock()

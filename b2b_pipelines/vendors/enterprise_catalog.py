@@ -1,4 +1,7 @@
-"""enterprise-catalog: a customer's academies and catalogs, complete although its pages have no order."""
+"""enterprise-catalog: a customer's academies and catalogs.
+
+The lists are complete although pages have no order.
+"""
 
 import json
 from collections import Counter

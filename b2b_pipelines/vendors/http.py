@@ -61,9 +61,10 @@ logging.getLogger("httpx").addFilter(_NoQueries())
 
 
 class VendorUnavailable(TransientError):
-    """The vendor cannot answer now: 408, 429, 5xx, a time-out or a cut connection, after every retry.
+    """The vendor cannot answer now, after every retry.
 
-    `status`: None without an answer. `retry_after` is the vendor's request, in seconds.
+    Causes are 408, 429, 5xx, a time-out or a cut connection. `status`: None without an answer. `retry_after` is the
+    vendor's request, in seconds.
     """
 
     code = "vendor_unavailable"
@@ -287,7 +288,7 @@ class HttpClient:
             raise AnswerMalformed(f"{self.vendor} answered {call} with bytes that cannot be decoded") from None
 
     def refused(self, method: str, path: str, response: httpx.Response, private: Iterable[str] = ()) -> VendorRefused:
-        """Return the refusal for an answer whose status the caller expected and whose content is a refusal."""
+        """Return the refusal for an expected status whose content is a refusal."""
         status, words = response.status_code, _without(_message(response), private)
         return VendorRefused(self._told(f"{method} {path}", status, words), status=status, words=words)
 
@@ -371,7 +372,10 @@ def decoded(message: str) -> str:
 
 
 def _without(message: str, private: Iterable[str]) -> str:
-    """Return the message on one line, shortened, with addresses and codes redacted, encoded ones too."""
+    """Return the message on one line, shortened, with addresses and codes redacted.
+
+    Encoded ones are redacted too.
+    """
     message = decoded(message[:WORDS_READ])
     forms = {" ".join(form.split()) for text in private for form in (text, _quoted(text, False), _quoted(text, True))}
     message = " ".join(message.split())

@@ -1,4 +1,4 @@
-"""License-manager's REST API: a customer's agreement with plans and renewals, and a plan's licenses.
+"""License-manager's REST API: a customer's agreement with plans, and a plan's licenses.
 
 Pages are sorted by a key that is not unique, so a row can come twice, or slip from an unread page to a read one. A
 listing is complete when it has as many rows as it counts; until then it is read again.
@@ -101,7 +101,10 @@ class LicenseManager:
         return self._complete(LICENSES.format(plan=plan), params, lambda row: read_license(row, plan))
 
     def sees_any_agreement(self) -> bool:
-        """Return whether the caller sees an agreement of any customer: without the role the listing is empty."""
+        """Return whether the caller sees an agreement of any customer.
+
+        Without the role the listing is empty.
+        """
         return int(next(self._pages(AGREEMENTS, {"active_plans_only": "true"}))["count"]) > 0
 
     def _complete(self, path: str, params: Mapping[str, object], read: Callable[[Any], Listed]) -> list[Listed]:

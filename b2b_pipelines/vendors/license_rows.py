@@ -1,4 +1,4 @@
-"""Read rows of license-manager's answers strictly: an agreement with plans and renewals, and a license.
+"""Read rows of license-manager's answers strictly: agreements with plans, and licenses.
 
 A malformed row raises `KeyError`, `TypeError`, `ValueError` or `AttributeError`; the texts repeat no address and no
 key.
@@ -68,7 +68,10 @@ class ListedPlan:
 
     @property
     def expects_renewal(self) -> bool:
-        """Return whether license-manager counts days beyond the plan's expiration: a renewal, processed or not."""
+        """Return whether the plan has a renewal, processed or not.
+
+        License-manager then counts days beyond its expiration.
+        """
         days, with_renewals = self.days_until_expiration, self.days_until_expiration_including_renewals
         return days is not None and with_renewals is not None and with_renewals > days
 

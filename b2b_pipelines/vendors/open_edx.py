@@ -37,10 +37,11 @@ EARLY = 5.0
 
 
 class ClientCredentials:
-    """`Authorization: JWT …` headers for every Open edX service, from the LMS's `/oauth2/access_token`.
+    """`Authorization: JWT …` headers for every Open edX service.
 
-    One token is shared by all threads and kept until 5 s before it expires. Raises `VendorRefused` when the LMS does
-    not know the client, `SignInUnavailable` when it cannot answer, `AnswerMalformed` for an answer without a token.
+    The LMS's `/oauth2/access_token` gives the tokens. One token is shared by all threads and kept until 5 s before it
+    expires. Raises `VendorRefused` when the LMS does not know the client, `SignInUnavailable` when it cannot answer,
+    `AnswerMalformed` for an answer without a token.
     """
 
     def __init__(
@@ -177,11 +178,12 @@ class EnterpriseLms:
     def expire_enrollments(
         self, licenses: Sequence[UUID], *, ignore_modified_after: datetime | None, patience: Patience | None = None
     ) -> None:
-        """End the course enrollments of these licenses (at most 100), except those changed after a moment.
+        """End the course enrollments of these licenses (at most 100).
 
-        Returns when all are ended. Raises `EnrollmentsNotEnded` (422) when some could not be ended: the others are.
-        Raises `VendorUnavailable` with status 500 when one enrollment broke the request: then it is unknown which of
-        the batch are ended, and a smaller batch can succeed. `patience` replaces the client's own.
+        Enrollments that changed after `ignore_modified_after` stay. Returns when all are ended. Raises
+        `EnrollmentsNotEnded` (422) when some could not be ended: the others are. Raises `VendorUnavailable` with status
+        500 when one enrollment broke the request: then it is unknown which of the batch are ended, and a smaller batch
+        can succeed. `patience` replaces the client's own.
         """
         moment = ignore_modified_after.astimezone(UTC).isoformat() if ignore_modified_after else None
         body = {"expired_license_uuids": list(map(str, licenses)), "ignore_enrollments_modified_after": moment}
@@ -286,9 +288,10 @@ class EnterpriseLms:
 
 
 def _places(response: httpx.Response, sent: int) -> dict[int, str]:
-    """Return the places that a refusal names, with its words: `{"user_emails": {"1": ["Enter a valid …"]}}`.
+    """Return the places that a refusal names, with its messages.
 
-    Empty when any key is not a place in the list that was sent: then nothing in it is trusted.
+    The body is `{"user_emails": {"1": ["Enter a valid …"]}}`. Empty when any key is not a place in the list that was
+    sent: then nothing in it is trusted.
     """
     try:
         named = response.json()["user_emails"]

@@ -49,9 +49,10 @@ class EventMalformed(InvalidInput):
 
 
 class _CountedHttp(stripe.HTTPClient):
-    """The package's HTTP client over httpx, within the bounds of every vendor, counting the requests.
+    """The package's HTTP client over httpx.
 
-    It also retries a request that Stripe gave up (408) or rate-limits (429).
+    It keeps within the bounds of every vendor and counts the requests. It also retries a request that Stripe gave up
+    (408) or rate-limits (429).
     """
 
     name = "httpx"
@@ -120,9 +121,9 @@ class Stripe:
 
     @bounded_listing
     def prices(self, lookup_keys: Sequence[str]) -> list[dict[str, Any]]:
-        """Return every price with one of those lookup keys, active or not, with its product, as Stripe has it.
+        """Return every price with one of those lookup keys, active or not, as Stripe has it.
 
-        One call for ten keys, and one more for each further page.
+        Each has its product. One call for ten keys, and one more for each further page.
         """
         batches = [lookup_keys[start : start + KEYS_A_CALL] for start in range(0, len(lookup_keys), KEYS_A_CALL)]
         return _asked(lambda: [price for batch in batches for price in self._prices(batch)])
@@ -160,10 +161,11 @@ def _asked(ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 
 def verified_event(body: bytes, signature: str | None, secret: str) -> dict[str, Any]:
-    """Return the event in a webhook's raw body, if Stripe signed it within five minutes of this machine's time.
+    """Return the event in a webhook's raw body, if Stripe signed it.
 
-    Raises `EventRefused`, and `EventMalformed` for a signed body that is not an event. The age of the event does not
-    matter, because Stripe retries for days and signs each delivery again.
+    The signature may differ from this machine's time by five minutes. Raises `EventRefused`, and `EventMalformed` for a
+    signed body that is not an event. The age of the event does not matter, because Stripe retries for days and signs
+    each delivery again.
     """
     if signature is not None and not signature.isascii():  # which the package cannot compare
         signature = None

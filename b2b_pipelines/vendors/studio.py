@@ -1,4 +1,4 @@
-"""Open edX Studio: course runs that are made as clones of others, under a key that the caller names.
+"""Open edX Studio: course runs that are clones of others, under the caller's key.
 
 `rerun/` is not used: it takes the organization of the source run, whatever it is asked for (recorded:
 `rerun-with-another-org`), and refuses a schedule without an end.

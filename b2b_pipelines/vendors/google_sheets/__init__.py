@@ -1,4 +1,4 @@
-"""Google Sheets over pygsheets and google-auth: sign in, open a spreadsheet, read a tab, write a batch.
+"""Google Sheets over pygsheets and google-auth: sign in, read a tab, write a batch.
 
 One request reads a tab with its properties, and the answer to a write contains the tab after it.
 

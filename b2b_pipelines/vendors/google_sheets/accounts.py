@@ -62,7 +62,10 @@ def _service_account(name: str, text: str) -> Account:
 
 
 def _authorized_user(name: str, text: str) -> Account:
-    """Make the credentials here, because google-auth's own reader of such a file ignores its `token_uri`."""
+    """Make the credentials of an authorized user.
+
+    google-auth's own reader of such a file ignores its `token_uri`.
+    """
     try:
         info = json.loads(text)
         made = user_credentials.Credentials(

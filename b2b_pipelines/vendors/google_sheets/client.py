@@ -158,10 +158,11 @@ class GoogleSheets:
         raise AssertionError("unreachable")
 
     def back_off(self, kind: Kind, attempt: int, error: GoogleUnavailable) -> None:
-        """Wait before the next try: as long as Google asks for, else twice as long each time, with jitter.
+        """Wait before the next try.
 
-        A limit of the account makes every process of the installation wait; when the quota of this minute is spent,
-        they wait for their next turn until the minute is over.
+        The wait is Google's, else twice as long each time, with jitter. A limit of the account makes every process of
+        the installation wait; when the quota of this minute is spent, they wait for their next turn until the minute is
+        over.
         """
         if error.until_minute_ends:
             self._pace.pause_until_minute_ends(kind)

@@ -50,7 +50,7 @@ class SheetViewOnly(PermanentError):
 
 
 class SheetIsOfficeFile(PermanentError):
-    """The file is an Excel file that was opened in Drive, which the API neither reads nor writes."""
+    """The file is an Excel file opened in Drive, which the API neither reads nor writes."""
 
     code = "sheet_is_office_file"
 
@@ -76,7 +76,10 @@ class SignInRefused(PermanentError):
 
 
 class GoogleRefused(PermanentError):
-    """Google refuses the installation's account, or a request, for a reason that no customer can mend."""
+    """Google refuses the installation's account, or a request.
+
+    A customer cannot repair the cause.
+    """
 
     code = "google_refused"
 
@@ -111,7 +114,10 @@ class WriteUnsettled(GoogleUnavailable):
 
 
 class TabMoved(TransientError):
-    """The tab with that title or number is missing or too small: it was renamed, deleted or made smaller."""
+    """The tab with that title or number is missing or too small.
+
+    It was renamed, deleted or made smaller.
+    """
 
     code = "tab_moved"
 

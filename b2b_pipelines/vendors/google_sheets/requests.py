@@ -9,7 +9,10 @@ __all__ = ["append_dimension", "clear_cells", "column_letters", "quoted", "updat
 
 
 def update_cells(sheet_id: int, row: int, column: int, values: Sequence[Sequence[Cell]]) -> dict[str, Any]:
-    """Return the change that writes a rectangle: text as text, numbers as numbers, `""` or None as empty."""
+    """Return the change that writes a rectangle.
+
+    Text is written as text, numbers as numbers, `""` or None as empty.
+    """
     return {
         "updateCells": {
             "start": {"sheetId": sheet_id, "rowIndex": row, "columnIndex": column},

@@ -20,7 +20,10 @@ class Pace(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TabInfo:
-    """A tab of a spreadsheet: Google's number for it, its title, its place from 0, the size of its grid."""
+    """A tab of a spreadsheet.
+
+    Google's number for it, its title, its place from 0, the size of its grid.
+    """
 
     sheet_id: int
     title: str

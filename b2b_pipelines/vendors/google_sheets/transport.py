@@ -23,10 +23,11 @@ LARGEST_BODY = 1 << 30
 
 
 class SharedToken:
-    """Google's credentials, shared by the connections of all threads: they request one token, and nothing else.
+    """Google's credentials, shared by the connections of all threads.
 
-    By itself google-auth would also ask Google's IAM, in a thread and over a connection of its own, for the regions to
-    which an account is bound: a request outside the pace, which leaves the machine even when Google is a sandbox.
+    They request one token, and nothing else. By itself google-auth would also ask Google's IAM, in a thread and over a
+    connection of its own, for the regions to which an account is bound: a request outside the pace, which leaves the
+    machine even when Google is a sandbox.
     """
 
     def __init__(self, credentials: Any) -> None:
@@ -34,7 +35,10 @@ class SharedToken:
         self._signing_in = threading.Lock()
 
     def before_request(self, request: Any, _method: str, _url: str, headers: dict[str, str]) -> None:
-        """Put a token on the request, signing in first if needed: one sign-in for any number of threads."""
+        """Put a token on the request, signing in first if needed.
+
+        One sign-in serves any number of threads.
+        """
         with self._signing_in:
             if not self._credentials.valid:
                 self._credentials.refresh(request)
@@ -60,9 +64,10 @@ def spreadsheets() -> Any:
 
 
 def _pygsheets() -> Any:
-    """Import pygsheets without pandas, which it needs for data frames only: 50 MB and a third of a second.
+    """Import pygsheets without pandas, which saves 50 MB and a third of a second.
 
-    pygsheets catches the `ImportError`. Where pandas is imported already, it costs nothing more.
+    It needs pandas for data frames only. pygsheets catches the `ImportError`. Where pandas is imported already, it
+    costs nothing more.
     """
     if "pandas" in sys.modules:
         return import_module("pygsheets")
