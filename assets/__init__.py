@@ -1,1 +1,1 @@
-"""The software-defined assets: what exists, what it is made from, and what must be true of it."""
+"""The software-defined assets, their inputs and their checks."""

@@ -1,4 +1,4 @@
-"""Academies from the catalog and Stripe to the published list: `academy_catalogs` → `stripe_prices` → `academy_products`."""
+"""The academies chain: `academy_catalogs` → `stripe_prices` → `academy_products`."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from assets import academy_plots
-from assets.failures import told_plainly
+from assets.failures import as_dagster_failure
 from assets.metadata import table, version_of
 from assets.partitioned import RETRIED_WHEN_PASSING
 from b2b_pipelines.academies import service
@@ -24,7 +24,7 @@ FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=3), fail_wind
 
 catalog_academies = dg.AssetSpec(
     dg.AssetKey(["enterprise_catalog", "academies"]),
-    description="The academies and catalogs of our enterprise customer, in Open edX's enterprise-catalog.",
+    description="The academies and catalogs of the academies' enterprise customer, in Open edX's enterprise-catalog.",
     group_name="academies",
     kinds={"openedx"},
     owners=OWNERS,
@@ -40,7 +40,7 @@ WHEN_CHANGED = (
 """As soon as the catalog or a price is another one, unless the same run publishes anyway (ADR 055)."""
 prices_at_stripe = dg.AssetSpec(
     dg.AssetKey(["stripe", "prices"]),
-    description="Our prices at Stripe, found by their lookup keys.",
+    description="The prices at Stripe, found by their lookup keys.",
     group_name="academies",
     kinds={"stripe"},
     owners=OWNERS,
@@ -62,9 +62,9 @@ def academy_catalogs(
     enterprise_catalog: dg.ResourceParam[EnterpriseCatalog | None],
     academy_selection: dg.ResourceParam[Selection],
 ) -> dg.MaterializeResult[None]:
-    """What enterprise-catalog says about our academies and catalogs, as it says it. Complete, or it fails."""
+    """The academies and catalogs as enterprise-catalog lists them. Complete, or the run fails."""
     began = time.monotonic()
-    with told_plainly(), tallied_requests() as requests:
+    with as_dagster_failure(), tallied_requests() as requests:
         read = service.refresh_catalog(database, enterprise_catalog, academy_selection, datetime.now(UTC))
     return dg.MaterializeResult(
         metadata={
@@ -94,10 +94,10 @@ def stripe_prices(
     stripe: dg.ResourceParam[Stripe | None],
     academy_selection: dg.ResourceParam[Selection],
 ) -> dg.MaterializeResult[None]:
-    """For each lookup key that the academies name: the price at Stripe, or why there is none that we can sell at."""
+    """The Stripe price of each lookup key that the academies name, or the reason against it."""
     began = time.monotonic()
     before = stripe.requests if stripe else 0
-    with told_plainly():
+    with as_dagster_failure():
         read = service.refresh_prices(database, stripe, academy_selection, datetime.now(UTC))
     outcomes = read.outcomes
     without = [(key, outcome.state) for key, outcome in outcomes.items() if outcome.price is None]
@@ -130,9 +130,9 @@ def academy_products(
     database: dg.ResourceParam[Database],
     academy_selection: dg.ResourceParam[Selection],
 ) -> dg.MaterializeResult[None]:
-    """The list of academies that the public endpoint shows, with their prices; what is refused says why."""
+    """The published list of academies with their prices, and the refused ones with the reason."""
     began = time.monotonic()
-    with told_plainly(), database.session() as session:
+    with as_dagster_failure(), database.session() as session:
         published = service.publish(session, academy_selection, datetime.now(UTC), context.run.run_id)
     return dg.MaterializeResult(
         metadata={**_of_publication(published), "seconds": round(time.monotonic() - began, 3)},

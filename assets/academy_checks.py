@@ -1,11 +1,11 @@
-"""Checks on academies: nothing implausible is published, and what is published can be bought."""
+"""Checks on academies: the published list is plausible, and its academies can be bought."""
 
 from datetime import UTC, datetime
 
 import dagster as dg
 
 from assets.academies import academy_catalogs, academy_products
-from assets.failures import told_plainly
+from assets.failures import as_dagster_failure
 from assets.metadata import ROWS_SHOWN
 from b2b_pipelines.academies import service
 from b2b_pipelines.academies.selection import Selection
@@ -16,8 +16,8 @@ from b2b_pipelines.db.engine import Database
 def catalog_is_plausible(
     database: dg.ResourceParam[Database], academy_selection: dg.ResourceParam[Selection]
 ) -> dg.AssetCheckResult:
-    """What the catalog lists would neither empty the published list nor deactivate too much of it."""
-    with told_plainly(), database.session() as session:
+    """The catalog's list would neither empty the published list nor deactivate too much of it."""
+    with as_dagster_failure(), database.session() as session:
         reading, plan = service.rehearse(session, academy_selection, datetime.now(UTC))
     lost = [change.after.name for change in plan.changes if change.kind == "deactivated"]
     return dg.AssetCheckResult(
@@ -34,8 +34,8 @@ def catalog_is_plausible(
 
 @dg.asset_check(asset=academy_products)
 def every_academy_has_a_price(database: dg.ResourceParam[Database]) -> dg.AssetCheckResult:
-    """Every academy that is shown has a price; the others are named, with what is in the way."""
-    with told_plainly(), database.session() as session:
+    """Every shown academy has a price; the others are named with the obstacle."""
+    with as_dagster_failure(), database.session() as session:
         lacking = [product for product in service.shown_products(session) if product.price is None]
     return dg.AssetCheckResult(
         passed=not lacking,

@@ -11,7 +11,7 @@ from b2b_pipelines.academies.rules import Product
 
 
 def price_states(products: Sequence[Product]) -> dg.MarkdownMetadataValue:
-    """How many academies have a price, a stale one, or none and why: a bar for each state, the priced ones first."""
+    """Draw the number of academies in each price state, one bar for each, the priced ones first."""
     counts = Counter(
         f"{PRICED}, stale" if product.price and product.stale else product.price_state for product in products
     )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from assets.failures import told_plainly
+from assets.failures import as_dagster_failure
 from assets.partitioned import RETRIED_WHEN_PASSING
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.intents import service, store
@@ -22,10 +22,10 @@ from b2b_pipelines.settings import read_settings
     freshness_policy=dg.FreshnessPolicy.time_window(warn_window=timedelta(minutes=20), fail_window=timedelta(hours=1)),
 )
 def checkout_intents(database: dg.ResourceParam[Database]) -> dg.MaterializeResult[None]:
-    """Learners' attempts to buy: reservations that ended have expired, payments that nothing followed are marked."""
+    """Learners' attempts to buy; ended reservations are expired and stalled payments marked."""
     began = time.monotonic()
     stalled_after = timedelta(seconds=read_settings().intent_stalled_after)
-    with told_plainly(), database.session() as session:
+    with as_dagster_failure(), database.session() as session:
         upkeep = service.clean_up(session, datetime.now(UTC), stalled_after)
         counts = store.counts(session)
     return dg.MaterializeResult(

@@ -40,21 +40,21 @@ DESCRIPTIONS: Mapping[str, str] = {
     "live": "Whether learners can be enrolled.",
     "self_paced": "Whether the run has no fixed pace.",
     "is_source": "Whether runs of contracts are copied from this one.",
-    "edx_state": "Where the copy stands in edX: pending, created or failed.",
+    "edx_state": "The state of the copy in edX: pending, created or failed.",
     "edx_error": "Why edX refused the copy.",
     # codes
     "code": "The enrollment code, as handed out.",
     "redemption_type": "one-time, or unlimited for a contract without a cap.",
-    "amount": "What the learner pays with the code, in major units.",
-    "payment_type": "Who pays for the code.",
+    "amount": "The amount that the learner pays with the code, in major units.",
+    "payment_type": "The payer of the code.",
     "discount_type": "How the amount is applied.",
     "is_bulk": "Whether the code was made with others of its contract.",
     "active": "Whether it is in use now.",
     "deactivated_at": "When it was taken back (UTC).",
     "activates_at": "From when the code can be redeemed (UTC).",
     "expires_at": "Until when it counts (UTC).",
-    "sheet_target": "The spreadsheet and tab in which the code stands.",
-    "sheet_row": "The row in which the code stands, from 1.",
+    "sheet_target": "The spreadsheet and tab that hold the code.",
+    "sheet_row": "The code's row in the sheet, from 1.",
     # licenses
     "status": "activated, assigned, revoked or unassigned.",
     "user_email": "The address of the license's holder. Personal data: never shown in metadata.",
@@ -68,10 +68,10 @@ DESCRIPTIONS: Mapping[str, str] = {
     "license_uuid": "The license.",
     "plan_uuid": "The subscription plan.",
     "customer_agreement_id": "The agreement with the customer.",
-    "decision": "What is to be done about the license.",
+    "decision": "The action that is due for the license.",
     "reason": "Why that was decided.",
     "decided_at": "When it was decided (UTC).",
-    "event_name": "What was done: terminated or unlinked.",
+    "event_name": "The action: terminated or unlinked.",
     "plan_expiration": "When the plan had expired (UTC).",
     "run_id": "The Dagster run that did it.",
     "at": "When it was done (UTC).",
@@ -83,21 +83,21 @@ DESCRIPTIONS: Mapping[str, str] = {
     "taken_at": "When it was first answered so (UTC).",
     "verified_at": "When it was last answered so (UTC).",
     "lookup_key": "The key by which Stripe finds the price.",
-    "state": "Where it stands.",
+    "state": "The state.",
     "price": "The price as Stripe has it, in minor units.",
     "checked_at": "When Stripe was last asked (UTC).",
     "slug": "The name in addresses.",
     "product_key": "The name by which shops know the academy.",
     "name": "The name that people see.",
     "long_name": "The name in full.",
-    "description": "What the catalog says about it.",
+    "description": "The catalog's description.",
     "marketing_url": "The page that sells it.",
     "thumbnail_url": "Its picture.",
     "tags": "The subjects of the academy.",
     "stripe_product_id": "The product at Stripe.",
     "catalog_query_id": "The catalog query that fills the academy.",
     "display_order": "The place in the list, from 0.",
-    "price_state": "priced, or why there is no price.",
+    "price_state": "priced, or the reason for a missing price.",
     "stale": "Whether Stripe could not confirm the price when it was last asked.",
     # checkout
     "enterprise_name": "The name of the enterprise to be made.",
@@ -108,27 +108,27 @@ DESCRIPTIONS: Mapping[str, str] = {
     "stripe_checkout_session_id": "The checkout session at Stripe.",
     "payment": "The payment at Stripe.",
     "lost_place": "Whether the reserved name was taken when the payment came.",
-    "last_error": "What went wrong last.",
+    "last_error": "The last error.",
     "state_changed_at": "When the state last changed (UTC).",
     "created_at": "When it began (UTC).",
     "id": "The row's number.",
     "uuid": "Its id.",
 }
-"""What the columns hold, by name: one name means one thing in every table."""
+"""Descriptions of columns by name: one name means one thing in every table."""
 
 CODES, SNAPSHOTS = dg.AssetKey("enrollment_codes"), dg.AssetKey("sheet_snapshots")
 SHEET_COLUMNS: Mapping[str, tuple[str, Sequence[str]]] = {
     "Enrollment Code": ("The code that a learner redeems.", ["code"]),
     "Use Type": ("Whether the code is spent once or by many.", ["redemption_type"]),
-    "Total Redemptions": ("How many learners redeemed the code.", ["id"]),
+    "Total Redemptions": ("The number of learners who redeemed the code.", ["id"]),
     "Invalidated On": (
         "The day on which the code was taken back or the contract ended.",
         ["deactivated_at", "expires_at"],
     ),
-    "Redeemed By": ("Who redeemed the code: an address, or several.", ["id"]),
+    "Redeemed By": ("The learners who redeemed the code, by address.", ["id"]),
     "Redeemed On": ("The day of the last redemption.", ["id"]),
 }
-"""Each of our six columns: what it holds, and the columns of `enrollment_codes` that it is made from."""
+"""Each of our six columns: its description, and its sources among the columns of `enrollment_codes`."""
 SHEET = dg.TableSchema(
     columns=[
         dg.TableColumn("contract", "text", "The contract's slug."),
@@ -157,7 +157,10 @@ LINEAGE: Mapping[str, dg.TableColumnLineage] = {
 
 
 def metadata(asset: str) -> Mapping[str, object]:
-    """What the UI shows of an asset's shape: its columns and the table that holds it. Nothing for what is outside."""
+    """Return the columns and table of an asset for the UI.
+
+    Empty for an asset outside the database.
+    """
     lineage = {"dagster/column_lineage": LINEAGE[asset]} if asset in LINEAGE else {}
     if asset == "sheet_snapshots":
         return {"dagster/column_schema": SHEET, "dagster/table_name": "sheet_snapshot", **lineage}
@@ -169,7 +172,7 @@ def metadata(asset: str) -> Mapping[str, object]:
 
 
 def schema_of(table: Table) -> dg.TableSchema:
-    """A table's columns as Dagster shows them, named and typed as in PostgreSQL."""
+    """Return a table's columns as Dagster shows them, named and typed as in PostgreSQL."""
     return dg.TableSchema(columns=[_column(column) for column in table.columns])
 
 

@@ -1,4 +1,4 @@
-"""What must be true of a contract's codes and sheet, checked contract by contract."""
+"""Checks on a contract's codes and sheet, contract by contract."""
 
 from collections.abc import Callable, Mapping
 
@@ -20,7 +20,7 @@ SPECS = [
     dg.AssetCheckSpec(
         "codes_match_contract",
         asset="enrollment_codes",
-        description="The codes are as the contract's cap, price and courseware want them. If not, its sheet is not written.",
+        description="The codes match the contract's cap, price and courseware. If not, its sheet is not written.",
         blocking=True,
         partitions_def=contracts,
     ),
@@ -33,14 +33,14 @@ SPECS = [
     dg.AssetCheckSpec(
         "sheet_is_synced",
         asset="sheet_snapshots",
-        description="The last sync went through. If not, the result says who has to do what: mostly words for the customer.",
+        description="The last sync succeeded. If not, the result names the action and who must act: mostly the customer.",
         blocking=True,
         partitions_def=contracts,
     ),
     dg.AssetCheckSpec(
         "sheet_has_no_conflicts",
         asset="sheet_snapshots",
-        description="Every code stands in the sheet exactly once, unedited. Warns: the rest of the sheet is in order.",
+        description="Every code is in the sheet exactly once, unedited. Warns: the rest of the sheet is up to date.",
         partitions_def=contracts,
     ),
 ]
@@ -51,7 +51,10 @@ STATE_CHECKS = {"sheet_snapshots": "sheet_is_synced"}
 
 
 def checks(of: Callable[[str], Delivery]) -> Mapping[str, Mapping[str, Check]]:
-    """Return the checks by asset and name, each to be called with a contract's slug; `of` returns its delivery."""
+    """Return the checks by asset and name, each to call with a contract's slug.
+
+    `of` returns the contract's delivery.
+    """
     return {
         "contract_runs": {"runs_are_in_edx": lambda slug: _runs_are_in_edx(of(slug))},
         "enrollment_codes": {

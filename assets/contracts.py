@@ -1,7 +1,7 @@
-"""A contract from its runs to the customer's sheet: `contract_runs` → `enrollment_codes` → `sheet_snapshots`.
+"""The chain of a contract: `contract_runs` → `enrollment_codes` → `sheet_snapshots`.
 
 One step makes all three, contract by contract: a failure of one contract ends there, and a contract's sheet is written
-only when its codes are right. Why one step and not one for each asset:
+only when its codes are right. The reasons for one step instead of one for each asset:
 
 - Dagster gives all partitions of a run one outcome. With a step for each asset, one contract whose codes cannot be made
   would keep the sheets of 499 others from being written (dagster issue #17836, results for single partitions of a run).
@@ -54,11 +54,11 @@ CUSTOMERS_STATES = frozenset(
         "target_not_empty",
     }
 )
-"""Codes of errors about the customer's own sheet. They fail the check `sheet_is_synced` with the message to send."""
+"""Codes of errors about the customer's own sheet. They fail `sheet_is_synced` with the message to send."""
 
 customer_sheet = dg.AssetSpec(
     dg.AssetKey(["google_sheets", "customer_sheet"]),
-    description="The customer's own Google Sheet. Six columns of one tab are ours; the rest we never touch.",
+    description="The customer's own Google Sheet. Syncs write six columns of one tab and never touch the rest.",
     group_name="sheets",
     kinds={"googlesheets"},
     owners=OWNERS,
@@ -74,7 +74,7 @@ studio_runs = dg.AssetSpec(
 contract_runs = dg.AssetSpec(
     "contract_runs",
     deps=[studio_runs],
-    description="The course runs that a contract gives its learners, each with a product, and where they stand in edX.",
+    description="The course runs that a contract gives its learners, each with a product and its state in edX.",
     group_name="contracts",
     kinds={"postgres", "openedx"},
     owners=OWNERS,
@@ -85,7 +85,7 @@ contract_runs = dg.AssetSpec(
 enrollment_codes = dg.AssetSpec(
     "enrollment_codes",
     deps=[contract_runs],
-    description="A contract's enrollment codes, in line with its cap, price and courseware.",
+    description="A contract's enrollment codes, matching its cap, price and courseware.",
     group_name="contracts",
     kinds={"postgres"},
     owners=OWNERS,
@@ -96,7 +96,7 @@ enrollment_codes = dg.AssetSpec(
 sheet_snapshots = dg.AssetSpec(
     "sheet_snapshots",
     deps=[enrollment_codes, customer_sheet],
-    description="What our columns of the customer's sheet hold after the last sync, row by row.",
+    description="The codes' six columns of the customer's sheet after the last sync, row by row.",
     group_name="sheets",
     kinds={"googlesheets", "pandas"},
     owners=OWNERS,
@@ -109,7 +109,7 @@ sheet_snapshots = dg.AssetSpec(
 code_columns = dg.AssetSpec(
     dg.AssetKey(["google_sheets", "code_columns"]),
     deps=[sheet_snapshots],
-    description="Our six columns in the customer's own sheet, as every sync leaves them.",
+    description="The codes' six columns in the customer's own sheet, after each sync.",
     group_name="sheets",
     kinds={"googlesheets"},
     owners=OWNERS,
@@ -121,7 +121,7 @@ class ContractDelivery(dg.Config):
 
     concurrency: Concurrency = Field(default=Concurrency["8"], description="Contracts worked on at the same time.")
     contracts: list[str] = Field(
-        default=[], description="Contracts (slugs) of a run that has no partitions of its own, wherever they stand."
+        default=[], description="Contracts (slugs) of a run without partitions of its own, in any place of the order."
     )
     quiet: bool = Field(
         default=False, description="Record a contract only if something changed; otherwise add one line to the log."
@@ -170,7 +170,10 @@ def is_customers(error: Exception) -> bool:
 
 
 class _Deliveries:
-    """The deliveries of a run, one for each contract: the assets of a partition share what it loaded."""
+    """The deliveries of a run, one for each contract.
+
+    A partition's assets share its loaded contract.
+    """
 
     def __init__(self, database: Database, google_sheets: SheetsConnection, studio: Studio | None, run_id: str) -> None:
         self._make = partial(
@@ -264,7 +267,10 @@ def _counts(result: SyncResult) -> dict[str, Any]:
 
 
 def _named(contract: Contract) -> dict[str, Any]:
-    """The customer and the contract by the names that people use; a partition's key is a slug."""
+    """Return customer and contract by their names for people.
+
+    A partition's key is a slug.
+    """
     return {"customer": contract.organization.name, "contract": contract.name}
 
 

@@ -1,4 +1,4 @@
-"""How an asset without partitions fails: in words, and tried again only for what may pass."""
+"""Failures of assets without partitions: a message, and retries for transient errors only."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +9,11 @@ from b2b_pipelines.errors import B2BError, TransientError
 
 
 @contextmanager
-def told_plainly() -> Iterator[None]:
-    """Turn our errors into `dagster.Failure`: what it says is what a person must do, and a permanent one is not retried."""
+def as_dagster_failure() -> Iterator[None]:
+    """Raise this product's errors as `dagster.Failure` with a message.
+
+    Permanent ones are not retried.
+    """
     try:
         yield
     except B2BError as error:

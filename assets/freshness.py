@@ -1,11 +1,11 @@
-"""What must be fresh: a policy for every asset, and a check for each contract's sheet."""
+"""Freshness: a policy for every asset, and a check for each contract's sheet."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from assets.failures import told_plainly
+from assets.failures import as_dagster_failure
 from assets.partitioned.recorder import latest_target, shown_results
 from assets.partitions import contracts
 from b2b_pipelines.db.engine import Database
@@ -32,14 +32,14 @@ SHEET_IS_FRESH = dg.AssetCheckKey(SHEET, NAME)
 def sheet_is_fresh(
     context: dg.AssetCheckExecutionContext, database: dg.ResourceParam[Database]
 ) -> Iterator[dg.AssetCheckResult]:
-    """Look at the sheets of the run's contracts, or of all that have one when the run names none.
+    """Check the sheets of the run's contracts, or of all contracts if the run names none.
 
-    A result is recorded when it differs from the one that the UI shows, or when the run names the contract: an
-    unchanged sheet adds no event.
+    All are those that have a sheet. A result is recorded when it differs from the one that the UI shows, or when
+    the run names the contract: an unchanged sheet adds no event.
     """
     op = context.op_execution_context
     period = timedelta(seconds=read_settings().gsheets_update_frequency)
-    with told_plainly(), database.session() as session:
+    with as_dagster_failure(), database.session() as session:
         found = of_delivered(session, datetime.now(UTC), period)
     named = set(op.partition_keys) if op.has_partition_key or op.has_partition_key_range else set()
     shown = shown_results(op.instance, [SHEET_IS_FRESH], sorted(found))
@@ -62,8 +62,11 @@ def sheet_is_fresh(
 
 
 def policy(spec: dg.AssetSpec, settings: Settings) -> dg.FreshnessPolicy | None:
-    """How fresh an asset is to be, by what starts it: sheets each period, other assets of contracts once a week at the
-    least (see `nightly_sweep`). An asset that says so itself, as those of customers do, keeps its policy."""
+    """Return the freshness policy of an asset, by the schedule that makes it.
+
+    Sheets are due each period, other assets of contracts at least once a week (see `nightly_sweep`). An asset with a
+    policy of its own, as those of customers, keeps it.
+    """
     if spec.freshness_policy is not None or spec.partitions_def is None:
         return spec.freshness_policy
     if spec.key != SHEET:

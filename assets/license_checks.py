@@ -1,4 +1,4 @@
-"""What must be true of a customer's licenses, checked customer by customer."""
+"""Checks on a customer's licenses, customer by customer."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,13 +19,13 @@ SPECS = [
     dg.AssetCheckSpec(
         "import_is_complete",
         asset="subscription_licenses",
-        description="As many licenses are known of each plan as license-manager counts.",
+        description="The stored licenses of each plan are as many as license-manager counts.",
         partitions_def=enterprise_customers,
     ),
     dg.AssetCheckSpec(
         "renewals_are_kept",
         asset="expired_licenses",
-        description="No expired plan has a renewal that is unprocessed 30 days after it was to take effect: it holds nothing.",
+        description="No expired plan has a renewal still unprocessed 30 days after it was due, when it stops holding the plan.",
         partitions_def=enterprise_customers,
     ),
     dg.AssetCheckSpec(
@@ -38,7 +38,7 @@ SPECS = [
     dg.AssetCheckSpec(
         "unlink_confirmed",
         asset="unlinked_learners",
-        description="The LMS lists other learners, and not those who were unlinked within a day; a sample when there are many.",
+        description="The LMS lists learners, but none that were unlinked within a day; a sample when they are many.",
         partitions_def=enterprise_customers,
     ),
 ]
@@ -52,7 +52,7 @@ def checks(
 ) -> Mapping[str, Mapping[str, Check]]:
     """Return the checks by asset and name, each to be called with a customer's uuid.
 
-    `forgotten` are, by customer, the learners whom this run unlinked and the database does not know any more.
+    `forgotten` are, by customer, the learners whom this run unlinked and erased from the database.
     """
     return {
         "subscription_licenses": {"import_is_complete": partial(_import_is_complete, database, license_manager)},

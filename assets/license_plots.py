@@ -16,7 +16,10 @@ COLORS = {
 
 
 def by_decision(counts: Mapping[Decision, int]) -> dg.MarkdownMetadataValue:
-    """How many licenses have each decision, in the order of the rules: green is done, amber to do, red in the way."""
+    """Draw the number of licenses by decision, in the order of the rules.
+
+    Green is done, amber to do, red blocked.
+    """
     shown = [decision for decision in Decision if counts.get(decision)]
     parts = [(decision, counts[decision], COLORS.get(decision, plots.GOOD)) for decision in shown]
     return plots.bars(parts, "no expired licenses")

@@ -1,8 +1,7 @@
-"""Licenses from license-manager to the unlinked learners: `subscription_licenses` → `expired_licenses` →
-`enrollment_terminations` → `unlinked_learners`.
+"""Licenses from license-manager to the unlinked learners, customer by customer, in one step.
 
-One step makes all four, customer by customer: what fails for one customer ends there, and nobody is unlinked in a run
-in which ending the enrollments failed.
+The chain is `subscription_licenses` → `expired_licenses` → `enrollment_terminations` → `unlinked_learners`. A failure
+of one customer ends there, and a run in which ending the enrollments failed does not unlink any learner.
 """
 
 import time
@@ -18,7 +17,7 @@ import dagster as dg
 from pydantic import Field
 
 from assets import license_checks, license_plots
-from assets.failures import told_plainly
+from assets.failures import as_dagster_failure
 from assets.metadata import table, version_of
 from assets.partitioned import Concurrency, Event, Link, work_through
 from assets.partitions import enterprise_customers
@@ -41,9 +40,9 @@ FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=26), fail_win
 DRY_RUN_JOB = "license_expiry_dry_run"
 STEP = "license_chain"
 ELSEWHERE = {"execution", "loggers", "resources"}
-"""Keys of a run config that are about the run itself, and never about what it does."""
+"""Keys of a run config that identify the run and do not change its work."""
 TRIED_ONCE_MORE = dg.RetryPolicy(max_retries=1, delay=60)
-"""The clients have tried several times already: once more after a minute, for what may pass."""
+"""Retries after those of the clients: once more after a minute, for transient errors."""
 
 lms_enrollments = dg.AssetSpec(
     dg.AssetKey(["open_edx", "lms"]),
@@ -54,7 +53,7 @@ lms_enrollments = dg.AssetSpec(
 )
 listed_subscriptions = dg.AssetSpec(
     dg.AssetKey(["license_manager", "subscriptions"]),
-    description="License-manager: customers' agreements with their subscription plans, and who holds their licenses.",
+    description="License-manager: customers' agreements with their subscription plans, and the holders of their licenses.",
     group_name="licenses",
     kinds={"openedx"},
     owners=OWNERS,
@@ -85,7 +84,7 @@ subscription_licenses = _spec(
 expired_licenses = _spec(
     "expired_licenses",
     [subscription_licenses],
-    "Every license of an expired plan that somebody holds, with what is to be done about it and why.",
+    "Every held license of an expired plan, with the action that is due and the reason.",
 )
 enrollment_terminations = _spec(
     "enrollment_terminations",
@@ -96,7 +95,7 @@ enrollment_terminations = _spec(
 unlinked_learners = _spec(
     "unlinked_learners",
     [enrollment_terminations, lms_enrollments],
-    "The learners who were unlinked from their enterprise, long after their licenses expired.",
+    "The learners who were unlinked from their enterprise after the grace period of their licenses.",
     "openedx",
 )
 
@@ -124,9 +123,9 @@ class LicenseExpiry(dg.Config):
 
     dry_run: bool = Field(
         default=False,
-        description="Decide the same, ask nothing of anybody and write nothing: assets are only observed.",
+        description="Show what would happen; change nothing and send no request: assets are only observed.",
     )
-    include_internal: bool = Field(default=False, description="Take plans for internal use in.")
+    include_internal: bool = Field(default=False, description="Include plans for internal use.")
     concurrency: Concurrency = Field(default=Concurrency["4"], description="Customers worked on at the same time.")
 
 
@@ -148,7 +147,7 @@ def license_chain(
     license_manager: dg.ResourceParam[LicenseManager | None],
 ) -> Iterator[Event]:
     """Make the selected assets of every customer of the run."""
-    with told_plainly():
+    with as_dagster_failure():
         require_known_config(context.run.run_config)
     dry_run = config.dry_run or context.run.job_name == DRY_RUN_JOB
     run = _Run(database, lms, license_manager, read_settings(), config.include_internal, context.run.run_id, dry_run)
@@ -169,7 +168,7 @@ class UnknownConfig(Refused):
 
 
 def require_known_config(run_config: Mapping[str, Any]) -> None:
-    """Raise `UnknownConfig` when a run's config names anything but this chain's step and its keys.
+    """Raise `UnknownConfig` when a run's config names anything but this chain's step and keys.
 
     Dagster silently drops the config of an op that a job does not have (seen with 1.13): a dry run that names an asset
     instead of the op would unlink for real.
@@ -189,7 +188,7 @@ def require_known_config(run_config: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class _Run:
-    """What a run works with; each method makes one partition of an asset."""
+    """The clients and state of a run; each method makes one partition of an asset."""
 
     database: Database
     lms: EnterpriseLms | None
@@ -199,15 +198,15 @@ class _Run:
     run_id: str
     dry_run: bool
     forgotten: dict[str, list[Forgotten]] = field(default_factory=dict, repr=False)
-    """By customer: the unlinked holders of retired licenses, whom the database has erased, for the check of this run."""
+    """By customer: the unlinked and erased holders of retired licenses, for this run's check."""
 
     def policy(self) -> Policy:
         return service.policy(self.settings, datetime.now(UTC), include_internal=self.include_internal)
 
     def read(self, key: str) -> dg.MaterializeResult[None]:
-        """Read license-manager; without it, or in a dry run, what is known already is shown."""
+        """Read license-manager; without it, or in a dry run, show the stored licenses."""
         began = time.monotonic()
-        found: dict[str, Any] = {"source": "what is known already"}
+        found: dict[str, Any] = {"source": "stored licenses"}
         if self.license_manager is not None and not self.dry_run:
             policy = self.policy()
             imported = service.read_license_manager(
@@ -245,7 +244,10 @@ class _Run:
         )
 
     def act(self, step: Callable[..., Outcome], event: EventName, key: str) -> dg.MaterializeResult[None]:
-        """End enrollments, or unlink. Raises when anything failed: what went through is recorded and not done again."""
+        """End enrollments, or unlink.
+
+        Raises when anything failed: completed parts are recorded and not repeated.
+        """
         began = time.monotonic()
         outcome = step(self.database, self.lms, UUID(key), self.policy(), run_id=self.run_id, dry_run=self.dry_run)
         self.forgotten[key] = outcome.forgotten

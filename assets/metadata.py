@@ -7,14 +7,14 @@ from typing import Any
 import dagster as dg
 
 ROWS_SHOWN = 100
-"""More rows than that nobody reads in the UI."""
+"""The most rows that a reader of the UI can use."""
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue | str:
-    """The first rows as a table; a word where there is none."""
+    """Return the first rows as a table; a word for an empty one."""
     return dg.MetadataValue.table([dg.TableRecord(row) for row in rows[:ROWS_SHOWN]]) if rows else "none"
 
 
 def version_of(content: object) -> dg.DataVersion:
-    """The same for the same content."""
+    """Return a version that is equal for equal content."""
     return dg.DataVersion(blake2b(repr(content).encode(), digest_size=16).hexdigest())

@@ -1,4 +1,4 @@
-"""What assets are partitioned by: one partition a contract, one an enterprise customer."""
+"""Partitions of assets: one for each contract, one for each enterprise customer."""
 
 import dagster as dg
 

@@ -1,8 +1,8 @@
-"""Small pictures for materializations: what people would rather see than read.
+"""Small pictures for materializations, for numbers that are easier to see than to read.
 
 They are SVG, drawn here: a run may materialize hundreds of partitions, and a plotting library takes longer for a bar
-than the partition's work does. Dagster's UI shows Markdown of up to 1,000 characters at once and hides longer ones behind
-a link, so a picture is to be short: its coordinates are whole pixels, and it is not in base64.
+than the partition's work does. Dagster's UI shows Markdown of up to 1,000 characters at once and hides longer ones
+behind a link. A picture is therefore short: its coordinates are whole pixels, and it is not in base64.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ GOOD, WAITING, BAD, NEUTRAL = "#2f6f4f", "#e0a030", "#b23a48", "#d0d7de"
 INK = "#57606a"
 WIDTH = 480
 STEPS = 20
-"""So many steps of a line at most: more would be hardly told apart."""
+"""The most steps of a line, because more would merge for the eye."""
 ROW = 26
 LABEL = 170
 NUMBER = 60
 GAP = "\u2003"
-# What ends a destination in Markdown, or is read as something else in a URL.
+# Characters that end a destination in Markdown, or have another meaning in a URL.
 ENCODED = str.maketrans({character: f"%{ord(character):02X}" for character in '<>#%&\\"'})
 
 Part = tuple[str, int, str]
@@ -30,28 +30,28 @@ Part = tuple[str, int, str]
 def seats(
     redeemed: int, handed_out: int, free: int | None, attached_by_day: Sequence[tuple[date, int]] = ()
 ) -> dg.MarkdownMetadataValue:
-    """A contract's seats: a bar of redeemed, handed out and free ones, below it the seats redeemed over time.
+    """Draw a contract's seats: redeemed, handed out and free ones, and redemptions over time.
 
-    `free` is None for a contract without a cap. `attached_by_day` holds days (UTC) and how many were attached on each.
+    `free` stays None for a contract without a cap. `attached_by_day` holds days (UTC) with the number attached on each.
     """
-    says = f"{redeemed} redeemed, {handed_out} handed out, {'no seat limit' if free is None else f'{free} free'}"
+    alternative = f"{redeemed} redeemed, {handed_out} handed out, {'no seat limit' if free is None else f'{free} free'}"
     parts = [("redeemed", redeemed, GOOD), ("handed out", handed_out, WAITING)]
     if free is None:  # nothing that a bar could be a part of
         drawing, height = f"<text y='16'>{legend(parts)}{GAP}no seat limit</text>", 24
     else:
         drawing, height = stacked_bar([*parts, ("free", free, NEUTRAL)]), 64
-    if len(attached_by_day) < 2:  # of one day there is nothing to see over time
-        return picture(says, drawing, height)
-    return picture(says, drawing + steps(attached_by_day, top=height + 20, height=90), height + 136)
+    if len(attached_by_day) < 2:  # one day has no course over time
+        return picture(alternative, drawing, height)
+    return picture(alternative, drawing + steps(attached_by_day, top=height + 20, height=90), height + 136)
 
 
 def legend(parts: Sequence[Part]) -> str:
-    """What the colors mean, with the numbers."""
+    """Return the meaning of the colors, with the numbers."""
     return GAP.join(f"<tspan fill='{color}'>■</tspan> {number:,} {escape(label)}" for label, number, color in parts)
 
 
 def stacked_bar(parts: Sequence[Part]) -> str:
-    """A bar over the whole width, with a legend above it."""
+    """Draw a bar over the whole width, with a legend above it."""
     total = sum(number for _, number, _ in parts) or 1
     bar, so_far = [], 0
     for _, number, color in parts:
@@ -62,7 +62,7 @@ def stacked_bar(parts: Sequence[Part]) -> str:
 
 
 def steps(by_day: Sequence[tuple[date, int]], *, top: int, height: int) -> str:
-    """The running total of numbers by day, as steps from the day before the first to the last."""
+    """Draw the running total by day, in steps from the day before the first to the last."""
     first, last = by_day[0][0] - timedelta(days=1), by_day[-1][0]
     total = sum(number for _, number in by_day)
     reached, so_far = {}, 0
@@ -78,8 +78,11 @@ def steps(by_day: Sequence[tuple[date, int]], *, top: int, height: int) -> str:
     )
 
 
-def bars(parts: Sequence[Part], says_none: str) -> dg.MarkdownMetadataValue:
-    """A bar below a bar, as long as its number is large; `says_none` is for those who cannot see that there is none."""
+def bars(parts: Sequence[Part], text_if_empty: str) -> dg.MarkdownMetadataValue:
+    """Draw bars below each other, by number.
+
+    `text_if_empty` is the text of a picture without bars.
+    """
     longest = max((number for _, number, _ in parts), default=1) or 1
     drawing = []
     for place, (label, number, color) in enumerate(parts):
@@ -88,12 +91,15 @@ def bars(parts: Sequence[Part], says_none: str) -> dg.MarkdownMetadataValue:
             f"<path d='M{LABEL} {place * ROW + 12}H{right}' stroke='{color}' stroke-width='18'/>"
             f"<text y='{place * ROW + 16}'>{escape(label)}<tspan x='{right + 6}'>{number:,}</tspan></text>"
         )
-    says = ", ".join(f"{number:,} {label}" for label, number, _ in parts)
-    return picture(says or says_none, "".join(drawing), ROW * max(len(parts), 1))
+    alternative = ", ".join(f"{number:,} {label}" for label, number, _ in parts)
+    return picture(alternative or text_if_empty, "".join(drawing), ROW * max(len(parts), 1))
 
 
-def picture(says: str, drawing: str, height: int) -> dg.MarkdownMetadataValue:
-    """A drawing as metadata that the UI shows as a picture; `says` is its text for those who cannot see it."""
+def picture(alternative: str, drawing: str, height: int) -> dg.MarkdownMetadataValue:
+    """Return a drawing as metadata that the UI shows as a picture.
+
+    `alternative` is its text for screen readers.
+    """
     head = f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH}' height='{height}'"
     svg = f"{head} style='font:12px sans-serif' fill='{INK}'>{drawing}</svg>"
-    return dg.MetadataValue.md(f"![{says}](<data:image/svg+xml,{svg.translate(ENCODED)}>)")
+    return dg.MetadataValue.md(f"![{alternative}](<data:image/svg+xml,{svg.translate(ENCODED)}>)")

@@ -1,4 +1,4 @@
-"""How `sheet_snapshots` is loaded: as a pandas DataFrame, by whoever takes it as an input."""
+"""Loading of `sheet_snapshots`: as a pandas DataFrame, for any consumer of it as an input."""
 
 import dagster as dg
 import pandas as pd
@@ -9,16 +9,16 @@ from b2b_pipelines.sheets.layout import HEADERS
 
 
 class SnapshotLoader(dg.ConfigurableIOManager):
-    """Loads what our columns of a contract's sheet held after the last sync.
+    """Loads our columns of a contract's sheet after the last sync.
 
-    Columns: `contract` (slug), `row` (number in the sheet, from 1), then our six, named as in the sheet. Nothing is
-    stored through it: a sync keeps its snapshot itself.
+    Columns: `contract` (slug), `row` (number in the sheet, from 1), then our six, named as in the sheet. It stores
+    nothing, because a sync keeps its snapshot itself.
     """
 
     database: dg.ResourceDependency[Database]
 
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
-        """Nothing to do: the sync has stored its snapshot."""
+        """Do nothing, because the sync has stored its snapshot."""
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
         frames = [self._frame(key) for key in context.asset_partition_keys]

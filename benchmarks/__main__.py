@@ -1,4 +1,4 @@
-"""`make bench`: every measurement, one after the other; `python -m benchmarks codes plan` runs some of them."""
+"""Run the measurements: all for `make bench`, some for `python -m benchmarks codes plan`."""
 
 import sys
 from importlib import import_module
@@ -11,7 +11,7 @@ MEASUREMENTS = {
     "codes": "enrollment codes made and exported, beside a raw COPY",
     "plan": "the plan of a sync of 10,000 codes",
     "sync": "syncs: requests and time",
-    "delivery": "what an unchanged contract costs",
+    "delivery": "the cost of an unchanged contract",
     "orchestration": "a refresh of 1,000 contracts, beside a run for each",
     "urgency": "a changed contract during a refresh of 1,000 and a backfill of 50",
     "licenses": "a million licenses, beside a query for each",
@@ -24,7 +24,7 @@ def main(chosen: list[str]) -> None:
     console = Console(width=110)
     unknown = set(chosen) - MEASUREMENTS.keys()
     if unknown:
-        sys.exit(f"no measurement {', '.join(sorted(unknown))}: there are {', '.join(MEASUREMENTS)}")
+        sys.exit(f"unknown measurement {', '.join(sorted(unknown))}: use {', '.join(MEASUREMENTS)}")
     for name, says in MEASUREMENTS.items():
         if not chosen or name in chosen:
             console.rule(f"{name}: {says}")

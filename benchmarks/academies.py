@@ -1,15 +1,15 @@
 """The public list of academies under load: `python -m benchmarks.academies`.
 
 The list of 20 academies, by one worker of this API (with its throttle, set high) and by one of Django REST framework
-over the same PostgreSQL in the same run; then this API at half of its maximum rate, and how soon a publication is seen.
+over the same PostgreSQL in the same run; then this API at half of its maximum rate, and the delay of a publication.
 
-A virtual machine shares its cores with others: its speed changes within a minute, and what the host gives away in the
-middle of a request is late by tens of milliseconds. The kernel counts that time as stolen. So the half rate is asked for
-in short loads, each at half of what the second before it reached, until enough of them have lost next to nothing to the
-host. The median of their p99 counts; where too few come about in time, that of the least disturbed ones, and a line
-says so.
+A virtual machine shares its cores with others: its speed changes within a minute, and core time that the host takes in
+the middle of a request delays it by tens of milliseconds. The kernel counts that time as stolen. The half rate
+therefore consists of short loads, each at half of the rate that the second before it reached, until enough of them have
+lost almost nothing to the host. The median of their p99 counts; if there are too few, that of the least disturbed ones,
+and a line reports it.
 
-wrk is rarely installed, so the load is made here: a protocol that knows how long an answer is and reads nothing else
+wrk is rarely installed, so the load is made here: a protocol that knows the length of an answer and reads nothing else
 keeps up with the server from one core.
 """
 
@@ -60,7 +60,10 @@ BARS = {
 
 @dataclass
 class Load:
-    """What a load came to. `took` are seconds from when a request was due to its whole answer."""
+    """The result of a load.
+
+    `took` are seconds from the planned time of a request to its whole answer.
+    """
 
     seconds: float = 0.0
     took: list[float] = field(default_factory=list)
@@ -75,7 +78,7 @@ class Load:
 
 
 class Client(asyncio.Protocol):
-    """One connection: sends the next request when the last is answered, and not before it is due."""
+    """One connection: sends the next request when the last is answered and the next is due."""
 
     def __init__(self, load: Load, until: float, answer_bytes: int, interval: float, first: float) -> None:
         self.load = load
@@ -136,12 +139,12 @@ async def _load(port: int, seconds: float, answer_bytes: int, rate: float) -> Lo
 
 
 def load(port: int, seconds: float, rate: float = 0.0) -> Load:
-    """Ask from every connection for so long: as fast as it goes, or `rate` times a second over all of them."""
+    """Ask from every connection for so long, at full speed or `rate` times a second in all."""
     return uvloop.run(_load(port, seconds, len(answer(port)), rate))
 
 
 def answer(port: int) -> bytes:
-    """One whole answer, head and body."""
+    """Return one whole answer, head and body."""
     with socket.create_connection(("127.0.0.1", port)) as probe:
         probe.sendall(REQUEST)
         held = b""
@@ -156,7 +159,7 @@ def answer(port: int) -> bytes:
 
 @contextmanager
 def server(which: str, database_url: str) -> Iterator[int]:
-    """One server process; its port."""
+    """Start one server process and yield its port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -176,7 +179,7 @@ def server(which: str, database_url: str) -> Iterator[int]:
 
 
 def serve(which: str, port: int) -> None:
-    """In the server's process: the API, or Django REST framework, behind uvicorn."""
+    """Serve the API, or Django REST framework, behind uvicorn, in the server's process."""
     import uvicorn
 
     from b2b_pipelines.api.app import create_app, prefer_requests
@@ -230,7 +233,10 @@ def publish(database: Database, name: str) -> None:
 
 
 def halves(port: int) -> list[Load]:
-    """Loads at half of what the second before them reached, until `HALVES` of them are undisturbed or `MOST_HALVES` done."""
+    """Return loads at half of the rate that the second before them reached.
+
+    Stops when `HALVES` of them are undisturbed or `MOST_HALVES` are done.
+    """
     loads: list[Load] = []
     while len(loads) < MOST_HALVES and len(undisturbed(loads)) < HALVES:
         rate = load(port, WARMING).per_second / 2
@@ -243,12 +249,12 @@ def undisturbed(loads: list[Load]) -> list[Load]:
 
 
 def least_disturbed(loads: list[Load]) -> list[Load]:
-    """The `HALVES` of which the host took least, in the order of their p99."""
+    """Return the `HALVES` least disturbed loads, in the order of their p99."""
     return sorted(sorted(loads, key=lambda load: load.stolen)[:HALVES], key=p99)
 
 
-def tell(loads: list[Load]) -> str:
-    """The p99 of each load, in ms, with what the host took."""
+def describe(loads: list[Load]) -> str:
+    """Return the p99 of each load, in ms, with the host's share."""
     each = ", ".join(f"{p99(load):.1f} ({load.stolen:.1%})" for load in loads)
     count = f"{len(undisturbed(loads))} of {len(loads)} loads at half rate lost at most {UNDISTURBED:.0%} to the host"
     few = "" if len(undisturbed(loads)) >= HALVES else f": too few, so the {HALVES} that lost least count"
@@ -256,12 +262,15 @@ def tell(loads: list[Load]) -> str:
 
 
 def p99(load: Load) -> float:
-    """In milliseconds."""
+    """Return the p99 in milliseconds."""
     return load.percentile(0.99) * 1000
 
 
 def seconds_until_seen(port: int, database: Database) -> float:
-    """The longest that one of ten publications took to be seen, asked for a thousand times a second."""
+    """Return the longest delay until one of ten publications is seen.
+
+    The list is asked for a thousand times a second.
+    """
     longest = 0.0
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         for number in range(10):
@@ -275,14 +284,14 @@ def seconds_until_seen(port: int, database: Database) -> float:
 
 
 def same(ours: Any, theirs: Any) -> bool:
-    """Whether both servers answer the same; a time may be written with `Z` or with `+00:00`."""
+    """Return whether both servers answer the same; a time may end with `Z` or with `+00:00`."""
     for item in (*ours["results"], *theirs["results"]):
         item["prices_as_of"] = datetime.fromisoformat(item["prices_as_of"])
     return bool(ours == theirs)
 
 
 def measure(show: Console) -> tuple[dict[str, Load], dict[str, float]]:
-    """Every load by name, and the figures that have a bar."""
+    """Return every load by name, and the figures that have a bar."""
     from benchmarks import drf_academies
 
     loads: dict[str, Load] = {}
@@ -304,7 +313,7 @@ def measure(show: Console) -> tuple[dict[str, Load], dict[str, float]]:
     if not same(answers["ours"], answers["drf"]):
         raise RuntimeError("the two servers do not answer the same")
     times = loads["b2b api"].per_second / loads["Django REST framework"].per_second
-    show.print(tell(at_half), highlight=False, soft_wrap=True)
+    show.print(describe(at_half), highlight=False, soft_wrap=True)
     return loads, dict(zip(BARS, (times, p99(median), seen * 1000), strict=True))
 
 

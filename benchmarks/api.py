@@ -42,7 +42,10 @@ WARMING = 1.0
 
 @dataclass(frozen=True)
 class Load:
-    """What a load came to: answers per second, and seconds that half, and 99 %, of them took at most."""
+    """The result of a load.
+
+    Answers per second, and the latency of half, and of 99 %, of them, in seconds.
+    """
 
     per_second: float
     median: float
@@ -51,7 +54,7 @@ class Load:
 
 
 def contract_with_codes(database: Database, name: str, cap: int) -> tuple[str, list[str]]:
-    """A contract with so many one-time codes: its slug and the codes."""
+    """Make a contract with so many one-time codes; return its slug and the codes."""
     with database.session() as session:
         bench, terms = Actor.system("the benchmark"), ContractPatch(max_learners=cap)
         contract = changes.create_contract(
@@ -68,7 +71,7 @@ def contract_with_codes(database: Database, name: str, cap: int) -> tuple[str, l
 
 
 async def load(host: str, port: int, requests: Sequence[bytes], seconds: float) -> Load:
-    """Keep the connections busy with these requests, over and over (or until there are no more, if they differ)."""
+    """Keep the connections busy with these requests, repeated unless they differ."""
     waiting = iter(requests) if len(requests) > 1 else None
     took: list[float] = []
     sizes: list[int] = []
@@ -101,7 +104,7 @@ async def load(host: str, port: int, requests: Sequence[bytes], seconds: float) 
 
 @contextmanager
 def server(which: str, database_url: str) -> Iterator[int]:
-    """One server process; its port."""
+    """Start one server process and yield its port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -120,7 +123,7 @@ def server(which: str, database_url: str) -> Iterator[int]:
 
 
 def serve(which: str, port: int) -> None:
-    """In the server's process: the API, or Django REST framework, behind uvicorn."""
+    """Serve the API, or Django REST framework, behind uvicorn, in the server's process."""
     import uvicorn
 
     database_url = os.environ["B2B_DATABASE_URL"]
@@ -147,7 +150,7 @@ def as_request(method: str, path: str, token: str, body: object = None) -> bytes
 
 
 def measure(database_url: str, database: Database, show: Console) -> dict[str, Load]:
-    """Every load, by name."""
+    """Return every load by name."""
     slug, every_code = contract_with_codes(database, "Listed", CODES)
     with database.session() as session:
         _, token = tokens.create(session, "bench", ["read", "attach"])

@@ -1,4 +1,4 @@
-"""Chromium without a window, and where one clicks in Dagster's UI: for the pictures of the docs and for tests."""
+"""Headless Chromium and actions in Dagster's UI, for the pictures of the docs and for tests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ FLAGS = [
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, of the package `chromium`."""
+    """Yield Debian's Chromium, of the package `chromium`."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         yield browser
@@ -29,7 +29,7 @@ def chromium() -> Iterator[Browser]:
 
 
 def graph(ui: str, *assets: str) -> str:
-    """The page that shows some assets and what they are made of."""
+    """Return the page that shows some assets and their inputs."""
     return f"{ui}/asset-groups~" + quote(" or ".join(f'key:"{asset}"' for asset in assets))
 
 
@@ -40,7 +40,7 @@ def switch(page: Page, name: str) -> None:
 
 
 def choose_all_partitions(page: Page) -> Locator:
-    """Ask for a backfill of all partitions of the assets of a graph; the dialog, up to the click that launches it."""
+    """Open the dialog for a backfill of all partitions, up to the click that launches it."""
     page.get_by_role("button", name="Materialize all").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="All", exact=True).click()

@@ -1,7 +1,7 @@
-"""How fast codes are made and exported: `python -m benchmarks.codes`.
+"""Speed of making and exporting codes: `python -m benchmarks.codes`.
 
-The raw COPY puts the very rows that the rules made into the same table in the same run: what PostgreSQL can do at best
-when the rows come from outside.
+The raw COPY puts the same rows into the same table in the same run: the best that PostgreSQL can do with rows from
+outside.
 """
 
 import io
@@ -36,7 +36,7 @@ def timed(work: Callable[[], T]) -> tuple[float, T]:
 
 
 def contract(database: Database, name: str, courses: int) -> str:
-    """A contract with so many courses and one seat."""
+    """Make a contract with so many courses and one seat."""
     with database.session() as session:
         for number in range(courses):
             course = Course(readable_id=f"course-v1:{name}+C{number}", title="Course")
@@ -59,7 +59,7 @@ def contract(database: Database, name: str, courses: int) -> str:
 
 
 def make(database: Database, slug: str, seats: int) -> None:
-    """What `b2b_contract modify --max-learners` does."""
+    """Change the seats as `b2b_contract modify --max-learners` does."""
     with database.session() as session:
         changes.change_contract(session, slug, ContractPatch(max_learners=seats), by=BENCH)
 
@@ -68,7 +68,10 @@ COLUMNS = "code, contract_id, product_id, redemption_type, amount"
 
 
 def copy_again(database: Database, slug: str) -> float:
-    """Take the contract's rows out and COPY them back into the same table; the seconds of the COPY alone."""
+    """Take the contract's rows out and COPY them back into the same table.
+
+    The seconds of the COPY alone.
+    """
     with database.session() as session:
         driver: Any = session.connection().connection.driver_connection
         rows = io.BytesIO()

@@ -12,7 +12,7 @@ from b2b_pipelines.db.engine import Database
 
 @contextmanager
 def fresh_database() -> Iterator[Database]:
-    """An empty database with every table, on a server that ends with the block."""
+    """Yield an empty database with every table, on a server that ends with the block."""
     with tempfile.TemporaryDirectory(prefix="b2b-bench-") as directory:
         server = EmbeddedPostgres(Path(directory) / "postgres")
         server.ensure_running()

@@ -1,4 +1,4 @@
-"""A project of Django REST framework as its documentation sets one up, over a database that is there already."""
+"""A project of Django REST framework as documented, over an existing database."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from sqlalchemy.engine import make_url
 
 
 def application(database_url: str, urls: str, declare: Callable[[], None]) -> Any:
-    """The ASGI application with the `urlpatterns` of the module `urls`, over the database of that URL.
+    """Return the ASGI application with the `urlpatterns` of `urls`, over that database.
 
     `declare` makes models, serializers and views; they can only be declared once Django is set up.
     """
@@ -17,7 +17,7 @@ def application(database_url: str, urls: str, declare: Callable[[], None]) -> An
     settings.configure(
         SECRET_KEY="benchmark",
         ROOT_URLCONF=urls,
-        MIDDLEWARE=["django.middleware.common.CommonMiddleware"],  # says the length of an answer
+        MIDDLEWARE=["django.middleware.common.CommonMiddleware"],  # sets the length of an answer
         ALLOWED_HOSTS=["*"],
         USE_TZ=True,
         INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "rest_framework"],

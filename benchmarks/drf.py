@@ -1,7 +1,7 @@
-"""The list of a contract's codes by Django REST framework, over the same tables: what `benchmarks.api` compares with.
+"""The list of a contract's codes by Django REST framework, for `benchmarks.api`.
 
-Written as its documentation has it: a token authentication, a generic list view, page-number pagination, a model
-serializer, related rows by `select_related` and `prefetch_related`.
+It uses the same tables. Written as its documentation has it: a token authentication, a generic list view, page-number
+pagination, a model serializer, related rows by `select_related` and `prefetch_related`.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from benchmarks import django_project
 
 
 def application(database_url: str) -> Any:
-    """The ASGI application, over the database of that URL."""
+    """Return the ASGI application, over the database of that URL."""
     return django_project.application(database_url, __name__, _declare)
 
 
@@ -19,7 +19,7 @@ urlpatterns: list[Any] = []
 
 
 def _declare() -> None:
-    """Models, serializer and view; they can only be declared once Django is set up."""
+    """Declare models, serializer and view, which is possible only once Django is set up."""
     from django.db import models
     from django.urls import path
     from rest_framework import authentication, exceptions, generics, pagination, permissions, serializers

@@ -1,4 +1,4 @@
-"""The list of academies by Django REST framework: what `benchmarks.academies` compares with.
+"""The list of academies by Django REST framework, for comparison in `benchmarks.academies`.
 
 Written as its documentation has it: a generic list view, page-number pagination, model serializers with the price
 nested, related rows by `prefetch_related`. The tables are those that such a project would have: an academy, its prices,
@@ -52,12 +52,12 @@ def copy_academies(session: Session) -> None:
 
 
 def application(database_url: str) -> Any:
-    """The ASGI application, over the database of that URL."""
+    """Return the ASGI application, over the database of that URL."""
     return django_project.application(database_url, __name__, _declare)
 
 
 def _declare() -> None:
-    """Models, serializers and view; they can only be declared once Django is set up."""
+    """Declare models, serializers and view, which is possible only once Django is set up."""
     from django.db import models
     from django.urls import path
     from rest_framework import generics, pagination, serializers

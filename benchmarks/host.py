@@ -1,4 +1,4 @@
-"""What the host of a virtual machine takes from it while something is measured."""
+"""Core time that the host of a virtual machine takes from it during a measurement."""
 
 import os
 import time
@@ -8,7 +8,10 @@ COUNTS = Path("/proc/stat")
 
 
 class Theft:
-    """The cores' time that the host gives to others from now on: it makes a program late that did nothing wrong."""
+    """The cores' time that the host gives to others from now on.
+
+    It delays a program without its fault.
+    """
 
     def __init__(self) -> None:
         self._began = time.perf_counter()
@@ -16,7 +19,7 @@ class Theft:
 
     @property
     def share(self) -> float:
-        """Of all cores' time since; 0 where the kernel does not count it."""
+        """Return the share of all cores' time since; 0 where the kernel does not count it."""
         seconds = (time.perf_counter() - self._began) * (os.cpu_count() or 1)
         return (_stolen_seconds() - self._stolen) / seconds
 

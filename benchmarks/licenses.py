@@ -1,7 +1,7 @@
-"""A million licenses of one customer, ten thousand of them expired: `python -m benchmarks.licenses`.
+"""A million licenses, ten thousand of them expired: `python -m benchmarks.licenses`.
 
-Importing them from files, and deciding about the expired ones in one statement, beside the way that asks one query for
-each license. That one is run on a sample, and its time for all of them is the sample's times what is left out.
+Importing them from files, and deciding about the expired ones in one statement, compared with one query for each
+license. The comparison runs on a sample, and its time for all is the sample's times the left-out factor.
 """
 
 import csv
@@ -35,7 +35,7 @@ BAR_SECONDS = 5.0
 
 T = TypeVar("T")
 
-# What deciding about one license takes when each is asked for by itself: the license with its plan and renewals, and
+# The facts for deciding about one license by itself: the license with its plan and renewals, and
 # whether the person holds another one. Two more queries would be needed for the events; they are left out in its favor.
 ONE_LICENSE = """
 SELECT license.email_key, license.lms_user_id, plan.expiration_date, plan.customer_agreement_id, event.id AS terminated
@@ -51,8 +51,11 @@ WHERE license.uuid = :license AND EXISTS (
 
 
 def write_files(folder: Path, licenses: int) -> tuple[Path, Path]:
-    """A hundred plans of which ten expired long ago, nine in a chain of renewals, and licenses; a third of the expired ones
-    hold another license."""
+    """Write files of a hundred plans and their licenses.
+
+    Ten plans are long expired, nine of them in a chain of renewals. A third of the expired licenses' holders hold
+    another license.
+    """
     chance = random.Random(7)
     plans, seats = folder / f"plans-{licenses}.csv", folder / f"licenses-{licenses}.csv"
     uuids = [UUID(int=10 + number) for number in range(100)]
@@ -109,14 +112,14 @@ def empty_database(server: EmbeddedPostgres, name: str) -> Iterator[Database]:
 
 
 def timed(work: Callable[[], T]) -> tuple[float, T]:
-    """Seconds, and what came of it."""
+    """Return the seconds and the result."""
     began = time.perf_counter()
     result = work()
     return time.perf_counter() - began, result
 
 
 def statements(database: Database, work: Callable[[], object]) -> int:
-    """How many statements it takes."""
+    """Return the number of statements that the work takes."""
     seen: list[str] = []
 
     def note(*arguments: object) -> None:
@@ -129,7 +132,7 @@ def statements(database: Database, work: Callable[[], object]) -> int:
 
 
 def row_by_row(session: Session, licenses: list[UUID], policy: Policy) -> int:
-    """One query for each license."""
+    """Decide with one query for each license."""
     query = text(ONE_LICENSE)
     return sum(
         session.execute(query, {"license": license_uuid, "cutoff": policy.cutoff}).first() is not None
@@ -138,7 +141,7 @@ def row_by_row(session: Session, licenses: list[UUID], policy: Policy) -> int:
 
 
 def measure(server: EmbeddedPostgres, folder: Path, licenses: int) -> dict[str, float]:
-    """Seconds and numbers of statements, for that many licenses."""
+    """Return seconds and numbers of statements for that many licenses."""
     policy = Policy(NOW, unlinking=frozenset({CUSTOMER}))
     plans, seats = write_files(folder, licenses)
     with empty_database(server, f"licenses_{licenses}") as database:
@@ -175,7 +178,7 @@ def measure(server: EmbeddedPostgres, folder: Path, licenses: int) -> dict[str, 
 
 
 def main() -> bool:
-    """Measure and print; whether the bars are kept."""
+    """Measure and print; return whether the bars are kept."""
     with tempfile.TemporaryDirectory() as folder:
         server = EmbeddedPostgres(Path(folder) / "postgres")
         server.ensure_running()

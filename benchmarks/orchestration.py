@@ -1,11 +1,11 @@
-"""What a refresh of 1,000 contracts costs through Dagster, and when Google's quota lets it end.
+"""The cost of a refresh of 1,000 contracts through Dagster, and its end under the quota.
 
 Measured: the same 1,000 syncs (nothing has changed: a refresh as it usually is) by plain calls in one process, and as
-runs of Dagster that are started one after another as processes of their own, with Dagster's storage in PostgreSQL.
-What the runs take longer is what Dagster costs. Beside it 20 of them with a run for each.
+runs of Dagster that are started one after another as processes of their own, with Dagster's storage in PostgreSQL. The
+difference is the cost of Dagster. For comparison, 20 of them with a run for each.
 
-Simulated, because nobody waits half an hour for a benchmark: the limiter's rule, in pure arithmetic, fed with the number of
-requests that a sync of the measurement above made. No clock, no network, no PostgreSQL is in it.
+Simulated, because a benchmark of half an hour is too long: the limiter's rule, in pure arithmetic, fed with the number
+of requests that a sync of the measurement above made, without clock, network or PostgreSQL.
 """
 
 import json
@@ -45,14 +45,14 @@ LATENCY = 0.5
 def main() -> None:
     console = Console(width=110)
     busy = os.getloadavg()[0]
-    with bench() as here, tempfile.TemporaryDirectory(prefix="b2b-bench-") as folder:
-        slugs = [here.contract(f"acme-{number:04}", CODES_EACH) for number in range(CONTRACTS)]
-        environment = dagster_environment(here, Path(folder))
+    with bench() as app, tempfile.TemporaryDirectory(prefix="b2b-bench-") as folder:
+        slugs = [app.contract(f"acme-{number:04}", CODES_EACH) for number in range(CONTRACTS)]
+        environment = dagster_environment(app, Path(folder))
         add_partitions(environment, slugs)
-        by_calls(here, slugs)
-        here.sandbox.log.reset()
-        plain = by_calls(here, slugs)
-        counts = here.sandbox.google.counts()
+        by_calls(app, slugs)
+        app.sandbox.log.reset()
+        plain = by_calls(app, slugs)
+        counts = app.sandbox.google.counts()
         runs, together = by_runs(environment, slugs, PARTITIONS_A_RUN)
         _, apart = by_runs(environment, slugs[:SINGLE_RUNS], 1)
         materialized = made(environment)
@@ -93,17 +93,19 @@ def main() -> None:
     console.print(table)
 
 
-def by_calls(here: Bench, slugs: Sequence[str]) -> float:
-    """Seconds for a sync of each, several at a time, without Dagster."""
+def by_calls(app: Bench, slugs: Sequence[str]) -> float:
+    """Return the seconds for a sync of each, several at a time, without Dagster."""
     began = time.perf_counter()
     with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(here.sync, slugs))
+        list(pool.map(app.sync, slugs))
     return time.perf_counter() - began
 
 
 def by_runs(environment: Mapping[str, str], slugs: Sequence[str], most: int) -> tuple[int, float]:
-    """How many runs a refresh takes when each has at most so many contracts, and the seconds from the first's start to
-    the last's end."""
+    """Return the number of runs of a refresh, and their seconds.
+
+    Each run has at most `most` contracts. The seconds count from the first run's start to the last run's end.
+    """
     ranges = consecutive(slugs, slugs, gap=0, most=most)
     began = time.perf_counter()
     for first, last in ranges:
@@ -114,40 +116,40 @@ def by_runs(environment: Mapping[str, str], slugs: Sequence[str], most: int) -> 
     return len(ranges), time.perf_counter() - began
 
 
-def dagster_environment(here: Bench, folder: Path) -> dict[str, str]:
-    """Dagster's home as `deploy/` has it, its storage beside the product's database, and the settings of the sandbox."""
+def dagster_environment(app: Bench, folder: Path) -> dict[str, str]:
+    """Return an environment for Dagster as in `deploy/`, with the sandbox's settings."""
     key = folder / "key.json"
-    key.write_text(json.dumps(here.sandbox.google.make_service_account(ADDRESS)), encoding="utf-8")
-    with here.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    key.write_text(json.dumps(app.sandbox.google.make_service_account(ADDRESS)), encoding="utf-8")
+    with app.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("CREATE DATABASE dagster"))
     shutil.copyfile(PROJECT / "deploy" / "dagster.yaml", folder / "dagster.yaml")
     mine = {name: value for name, value in os.environ.items() if not name.startswith("B2B_")}
     return mine | {
         "DAGSTER_HOME": str(folder),
-        "DAGSTER_POSTGRES_URL": here.database.url.replace("/bench?", "/dagster?"),
-        "B2B_DATABASE_URL": here.database.url,
+        "DAGSTER_POSTGRES_URL": app.database.url.replace("/bench?", "/dagster?"),
+        "B2B_DATABASE_URL": app.database.url,
         "B2B_HOME": str(folder / "home"),
         "B2B_GOOGLE_SERVICE_ACCOUNT_FILE": str(key),
-        "B2B_GOOGLE_SHEETS_URL": here.sandbox.url,
-        "B2B_GOOGLE_DRIVE_URL": here.sandbox.url,
+        "B2B_GOOGLE_SHEETS_URL": app.sandbox.url,
+        "B2B_GOOGLE_DRIVE_URL": app.sandbox.url,
         "B2B_GSHEETS_REQUESTS_PER_MINUTE": "1000000",
     }
 
 
 def add_partitions(environment: Mapping[str, str], slugs: Sequence[str]) -> None:
-    said_inside(
+    output_inside(
         environment, "instance.add_dynamic_partitions('contracts', json.loads(sys.stdin.read()))", json.dumps(slugs)
     )
 
 
 def made(environment: Mapping[str, str]) -> int:
-    """How many partitions of `sheet_snapshots` are materialized."""
+    """Return the number of materialized partitions of `sheet_snapshots`."""
     asked = "print(len(instance.get_materialized_partitions(dg.AssetKey('sheet_snapshots'))))"
-    return int(said_inside(environment, asked, ""))
+    return int(output_inside(environment, asked, ""))
 
 
-def said_inside(environment: Mapping[str, str], statement: str, given: str) -> str:
-    """What a statement prints that works on the Dagster instance of the environment."""
+def output_inside(environment: Mapping[str, str], statement: str, given: str) -> str:
+    """Return the output of a statement that works on the environment's Dagster instance."""
     program = f"import json, sys\nimport dagster as dg\nwith dg.DagsterInstance.get() as instance:\n    {statement}"
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, env=environment, input=given, capture_output=True, text=True, check=True)
@@ -161,7 +163,7 @@ class Permits:
         self.slots: deque[float] = deque(maxlen=QUOTA)
 
     def take(self, now: float) -> float:
-        """When the request may be made that asks now."""
+        """Return the time at which the request that asks now may be made."""
         free = now if len(self.slots) < QUOTA else self.slots[0] + WINDOW
         at = max(now, free, self.slots[-1] if self.slots else now)
         self.slots.append(at)
@@ -169,7 +171,10 @@ class Permits:
 
 
 def last_fresh(contracts: int, reads: int, writes: int, *, at_once: int = 4 * THREADS) -> float:
-    """Simulated seconds until the last of so many sheets is synced on one account, `at_once` of them at a time."""
+    """Return the simulated seconds until the last sheet is synced on one account.
+
+    `at_once` are synced at a time.
+    """
     permits = {"read": Permits(), "write": Permits()}
     requests = ["read"] * reads + ["write"] * writes
     under_way = [(0.0, worker, 0) for worker in range(min(at_once, contracts))]

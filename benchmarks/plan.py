@@ -1,7 +1,7 @@
-"""How long it takes to decide what to write into a tab of 10,000 codes: `python -m benchmarks.plan`.
+"""The time to plan the writes to a tab of 10,000 codes: `python -m benchmarks.plan`.
 
-The best of several rounds, from the values as they were read to the finished plan: columns found, codes compared, cells
-to write merged into rectangles.
+The best of several rounds, from the values as read to the finished plan: columns found, codes compared, cells to write
+merged into rectangles.
 """
 
 import random
@@ -21,7 +21,7 @@ DAY = "2026-11-01 10:00:00 UTC"
 
 
 def codes(count: int, chance: random.Random) -> list[CodeRow]:
-    """Codes of which every second one was redeemed."""
+    """Return codes of which every second one was redeemed."""
     rows = []
     for number in range(count):
         code = str(uuid.UUID(int=chance.getrandbits(128), version=4))
@@ -31,7 +31,7 @@ def codes(count: int, chance: random.Random) -> list[CodeRow]:
 
 
 def as_read(rows: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
-    """Rows as Google gives them: without trailing blanks."""
+    """Return rows as Google gives them: without trailing blanks."""
     read = [list(row) for row in rows]
     for row in read:
         while row and row[-1] == "":
@@ -47,7 +47,7 @@ def next_sync(wanted: Sequence[CodeRow], tab: Tab, written: Written | None) -> P
 
 
 def timed(plan: Callable[[], Plan]) -> tuple[float, Plan]:
-    """The best time in milliseconds, and the plan."""
+    """Return the best time in milliseconds, and the plan."""
     best = float("inf")
     for _ in range(ROUNDS):
         start = time.perf_counter()
@@ -57,7 +57,7 @@ def timed(plan: Callable[[], Plan]) -> tuple[float, Plan]:
 
 
 def measurements() -> list[tuple[str, float, Plan]]:
-    """What was planned, how long it took in milliseconds, and the plan."""
+    """Yield the name of each case, its time in milliseconds, and the plan."""
     chance = random.Random(4)
     wanted = codes(CODES, chance)
     fill = plan_new_target(wanted, Tab((), 1000, 26))

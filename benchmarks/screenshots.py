@@ -50,7 +50,7 @@ def main() -> None:
 
 @contextmanager
 def running_demo() -> Iterator[tuple[dict[str, str], str]]:
-    """The environment of a demo that has done its work, and the URL of its first sheet's page."""
+    """Yield the environment of a finished demo, and the URL of its first sheet's page."""
     with tempfile.TemporaryDirectory(prefix="b2b-pictures-") as folder:
         home = Path(folder) / "home"
         command = [
@@ -123,7 +123,7 @@ def take(
     height: int = 860,
     click: Callable[[Page], None] | None = None,
 ) -> None:
-    """A picture of a page once it shows some text."""
+    """Take a picture of a page once it shows some text."""
     page: Page = browser.new_page(viewport={"width": width, "height": height})
     page.goto(url)
     page.get_by_text(until).first.wait_for(state="attached", timeout=60_000)
@@ -136,7 +136,7 @@ def take(
 
 
 def break_sharing(environment: dict[str, str]) -> None:
-    """The customer of one contract stops sharing the sheet; its refresh fails."""
+    """Stop sharing the sheet of one contract, as its customer, so that its refresh fails."""
     b2b = str(Path(sys.executable).with_name("b2b"))
     elsewhere = "https://docs.google.com/spreadsheets/d/1SheetThatNobodyShared/edit"
     change = [b2b, "contract", "modify", "engineering", "--sheet", elsewhere]

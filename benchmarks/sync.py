@@ -1,7 +1,7 @@
-"""What a sync costs, in requests and in seconds: `python -m benchmarks.sync`.
+"""The cost of a sync in requests and in seconds: `python -m benchmarks.sync`.
 
-Beside it what a sync costs that reads and writes row by row, as the row functions of pygsheets do: one read and one
-write for each code, and one to open.
+For comparison, a sync that reads and writes row by row, as the row functions of pygsheets do: one read and one write
+for each code, and one to open.
 
 Contracts with 300 and 10,000 codes against the stand-in of Google on loopback, and a refresh of 200 contracts one after
 another and eight at a time, where every answer takes 50 ms, as Google's do at best.
@@ -41,7 +41,7 @@ class Bench:
     sheets: GoogleSheets
 
     def contract(self, slug: str, codes: int) -> str:
-        """A contract with so many codes and a spreadsheet of its own; its slug."""
+        """Make a contract with so many codes and a spreadsheet of its own; return its slug."""
         sheet = self.sandbox.google.create_spreadsheet(slug, shared_with=[ADDRESS])
         with self.database.session() as session:
             session.execute(
@@ -90,7 +90,7 @@ def bench() -> Iterator[Bench]:
 
 
 def syncs(bench: Bench) -> Iterator[tuple[str, float, service.SyncResult]]:
-    """What was synced, in how many seconds, with what result."""
+    """Yield the name of each sync, its seconds and its result."""
     bench.sync(bench.contract("warming-up", 1))
     small = bench.contract("small", 300)
     yield "first fill of 300 codes", *bench.timed(small)
@@ -105,7 +105,10 @@ def syncs(bench: Bench) -> Iterator[tuple[str, float, service.SyncResult]]:
 
 
 def refreshes(bench: Bench) -> tuple[float, float]:
-    """Seconds for a refresh of 200 contracts with nothing to do: one after another, and several at a time."""
+    """Return the seconds for an unchanged refresh of 200 contracts.
+
+    One after another, and several at a time.
+    """
     slugs = [bench.contract(f"contract-{number}", CODES_EACH) for number in range(CONTRACTS)]
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(bench.sync, slugs))

@@ -1,9 +1,9 @@
-"""How long a changed contract waits for its sheet while a refresh and a scattered backfill run: `python -m benchmarks.urgency`.
+"""The wait of a changed contract under load: `python -m benchmarks.urgency`.
 
-A daemon of Dagster with the configuration of `deploy/`, one account with Google's quota of 60 reads and 60 writes a minute,
-the stand-in of Google. The refresh and the backfill are requested first; then contracts that are in neither are changed
-one after the other, as `b2b_contract modify` does it. Measured is the time from the change to the verified sheet, and when
-the backfill's contracts are right. `URGENCY_CONTRACTS`, `URGENCY_CHANGES` and `URGENCY_BACKFILL` make it smaller.
+A daemon of Dagster with the configuration of `deploy/`, one account with Google's quota of 60 reads and 60 writes a
+minute, the stand-in of Google. The refresh and the backfill are requested first; then contracts that are in neither are
+changed one after the other, as `b2b_contract modify` does it. The measured times run from the change to the verified
+sheet, and to the end of the backfill. `URGENCY_CONTRACTS`, `URGENCY_CHANGES` and `URGENCY_BACKFILL` make it smaller.
 """
 
 import json
@@ -51,12 +51,12 @@ WHERE contract.slug = ANY(:slugs) AND sheet_target.synced_revision >= contract.r
 
 def main() -> None:
     console = Console(width=110)
-    with bench() as here, tempfile.TemporaryDirectory(prefix="b2b-bench-") as folder:
-        slugs = [contract(here, number) for number in range(CONTRACTS + CHANGES)]
+    with bench() as app, tempfile.TemporaryDirectory(prefix="b2b-bench-") as folder:
+        slugs = [contract(app, number) for number in range(CONTRACTS + CHANGES)]
         refreshed, changed = slugs[:CONTRACTS], slugs[CONTRACTS:]
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(here.sync, slugs))
-        environment = dagster_environment(here, Path(folder)) | {"B2B_GSHEETS_REQUESTS_PER_MINUTE": str(QUOTA)}
+            list(pool.map(app.sync, slugs))
+        environment = dagster_environment(app, Path(folder)) | {"B2B_GSHEETS_REQUESTS_PER_MINUTE": str(QUOTA)}
         os.environ.update(environment)
         with dg.DagsterInstance.get() as instance, daemon(environment, Path(folder)):
             instance.add_dynamic_partitions("contracts", slugs)
@@ -64,7 +64,7 @@ def main() -> None:
             start_refresh(environment, refreshed)
             asked = time.time()
             backfill(instance, scattered)
-            waits = change(here, changed)
+            waits = change(app, changed)
             done = backfill_seconds(instance, scattered, asked)
     table = Table("from the change to the sheet", "seconds")
     waits.sort()
@@ -76,10 +76,10 @@ def main() -> None:
     console.print(f"{CONTRACTS:,} contracts were refreshed meanwhile; the bar is {BAR:.0f} s at p99.")
 
 
-def contract(here: Bench, number: int) -> str:
+def contract(app: Bench, number: int) -> str:
     """Make a contract with five codes and a sheet."""
-    sheet = here.sandbox.google.create_spreadsheet(f"c{number}", shared_with=[ADDRESS])
-    with here.database.session() as session:
+    sheet = app.sandbox.google.create_spreadsheet(f"c{number}", shared_with=[ADDRESS])
+    with app.database.session() as session:
         if number == 0:
             course = Course(readable_id=COURSE, title="Leading Teams")
             session.add(course)
@@ -87,7 +87,7 @@ def contract(here: Bench, number: int) -> str:
             source = f"{COURSE}+SOURCE"
             session.add(CourseRun(courseware_id=source, course_id=course.id, run_tag="SOURCE", title="Source"))
             session.flush()
-        terms = Changes({"max_learners": 5, "sheet_url": here.sandbox.google.spreadsheet_url(sheet)})
+        terms = Changes({"max_learners": 5, "sheet_url": app.sandbox.google.spreadsheet_url(sheet)})
         made = contracts.create_contract(
             session, f"Org {number}", f"C{number:05}", IntegrationType.NON_SSO, terms, create_organization=True
         )
@@ -97,20 +97,20 @@ def contract(here: Bench, number: int) -> str:
         return str(made.slug)
 
 
-def change(here: Bench, slugs: Sequence[str]) -> list[float]:
-    """Change one contract after the other; return the seconds until each sheet is right."""
+def change(app: Bench, slugs: Sequence[str]) -> list[float]:
+    """Change one contract after the other; return the seconds until each sheet is verified."""
     changed_at: dict[str, float] = {}
     waits: dict[str, float] = {}
     begin, waiting = time.time(), list(slugs)
     while len(waits) < len(slugs) and time.time() - begin < EVERY * len(slugs) + 600:
         if waiting and time.time() >= begin + EVERY * len(changed_at):
             slug = waiting.pop(0)
-            with here.database.session() as session:
+            with app.database.session() as session:
                 contracts.modify_contract(session, slug, Changes({"max_learners": 7}))
                 codes.ensure_codes(session, slug)
             changed_at[slug] = time.time()
         open_ones = [slug for slug in changed_at if slug not in waits]
-        with here.database.session() as session:
+        with app.database.session() as session:
             for slug in session.execute(RIGHT, {"slugs": open_ones}).scalars():
                 waits[slug] = time.time() - changed_at[slug]
         time.sleep(0.25)

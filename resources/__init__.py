@@ -1,1 +1,1 @@
-"""Dagster resources: one a vendor, each handing out the plain client of `b2b_pipelines.vendors`."""
+"""Dagster resources: one for each vendor, with the client of `b2b_pipelines.vendors`."""

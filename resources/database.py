@@ -12,7 +12,10 @@ from resources.fields import settings_of
 
 
 class DatabaseResource(dg.ConfigurableResource[Database]):
-    """Hands out `Database`: the one that `B2B_DATABASE_URL` names, or the embedded one, started when needed."""
+    """Hands out `Database`.
+
+    It is the one that `B2B_DATABASE_URL` names, or the embedded one, started when needed.
+    """
 
     database_url: str | None = Field(default=None, description="PostgreSQL of the product; embedded without it.")
 

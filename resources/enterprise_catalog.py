@@ -1,4 +1,4 @@
-"""enterprise-catalog and what the settings say about academies, as assets get them."""
+"""enterprise-catalog and the settings about academies, for assets."""
 
 from collections.abc import Generator
 from contextlib import contextmanager

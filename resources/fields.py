@@ -1,4 +1,4 @@
-"""Fields of resources: the settings of the installation as Dagster's UI shows them, secrets by the name of their variable.
+"""Fields of resources: the settings in Dagster's UI, with secrets by variable name.
 
 A field that is not set falls back to the setting of the same name when the resource is used, so the environment alone
 configures an installation. A field that is set, say in a test or the launchpad, wins.
@@ -15,7 +15,10 @@ Resource = TypeVar("Resource", bound=dg.ConfigurableResource[Any])
 
 
 def from_environment(resource: type[Resource], **given: Any) -> Resource:
-    """Make a resource whose fields are the variables `B2B_…` that are set, by name: Dagster shows `EnvVar`s, not values."""
+    """Make a resource from the `B2B_…` variables that are set.
+
+    Dagster shows `EnvVar`s, not values.
+    """
     fields: dict[str, Any] = {}
     for name, field in resource.model_fields.items():
         variable = f"{PREFIX}{name}".upper()

@@ -13,7 +13,10 @@ from resources.urgency import is_routine
 
 
 class GoogleSheetsResource(dg.ConfigurableResource[SheetsConnection]):
-    """Hands out `SheetsConnection`, which signs in when a sheet is first needed. Its pace is kept in the database."""
+    """Hands out `SheetsConnection`.
+
+    It signs in at the first request and keeps its pace in the database.
+    """
 
     google_sheets_url: str | None = Field(default=None, description="Base URL of Google Sheets.")
     google_drive_url: str | None = Field(default=None, description="Base URL of Google Drive.")

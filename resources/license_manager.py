@@ -12,7 +12,10 @@ from resources.fields import settings_of
 
 
 class LicenseManagerResource(dg.ConfigurableResource[LicenseManager | None]):
-    """Hands out `LicenseManager`, or None while its settings are missing: then what files brought in stands."""
+    """Hands out `LicenseManager`, or None while its settings are missing.
+
+    Imported files are kept then.
+    """
 
     license_manager_url: str | None = Field(default=None, description="Base URL of license-manager.")
     lms_url: str | None = Field(default=None, description="Base URL of the LMS.")

@@ -12,8 +12,11 @@ from resources.fields import settings_of
 
 
 class StudioResource(dg.ConfigurableResource[Studio | None]):
-    """Hands out a client of Studio; None, and contract runs stay pending, unless `B2B_STUDIO_URL`, `B2B_LMS_URL` and the
-    OAuth client are set."""
+    """Hands out a client of Studio.
+
+    None while settings are missing, and contract runs then stay pending. The settings are `B2B_STUDIO_URL`,
+    `B2B_LMS_URL` and the OAuth client.
+    """
 
     studio_url: str | None = Field(default=None, description="Base URL of Studio.")
     lms_url: str | None = Field(default=None, description="Base URL of the LMS.")

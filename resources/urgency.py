@@ -1,13 +1,13 @@
-"""How urgent a run is: the tags that Dagster's queue goes by, and what they mean for the pace of requests."""
+"""Urgency of runs: the tags for Dagster's queue, and their meaning for the pace of requests."""
 
 from collections.abc import Mapping
 
 URGENCY = "b2b/urgency"
-"""Tag of every run that this product requests. `deploy/dagster.yaml` limits how many routine runs there are at a time."""
+"""Tag of every run that this product requests. `deploy/dagster.yaml` limits concurrent routine runs."""
 PRIORITY = "dagster/priority"
 
 URGENT = {URGENCY: "urgent", PRIORITY: "10"}
-"""Somebody waits for it: a contract that changed."""
+"""A person waits for it: a contract that changed."""
 NORMAL = {URGENCY: "normal", PRIORITY: "1"}
 """Small and on time: checkout intents, academies."""
 ROUTINE = {URGENCY: "routine", PRIORITY: "-10"}

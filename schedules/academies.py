@@ -1,4 +1,4 @@
-"""What starts work on academies and checkout intents."""
+"""Start work on academies and checkout intents."""
 
 import dagster as dg
 
@@ -14,18 +14,18 @@ refresh = dg.define_asset_job(
     REFRESH_JOB,
     dg.AssetSelection.assets(academy_catalogs, stripe_prices, academy_products),
     tags=NORMAL,
-    description="The academies chain: what the catalog says, what Stripe says, and the published list.",
+    description="The academies chain: the catalog, the prices of Stripe, and the published list.",
 )
 republish = dg.define_asset_job(
     "academy_republish_job",
     dg.AssetSelection.assets(academy_products),
     tags=NORMAL,
-    description="The published list alone, from what the catalog and Stripe said last.",
+    description="The published list alone, from the last answers of the catalog and Stripe.",
 )
 
 
 def academies_are_on(settings: Settings) -> bool:
-    """Whether everything is set that reading the catalog takes."""
+    """Return whether every setting for reading the catalog is set."""
     return all(
         (
             settings.academy_customer,
@@ -51,7 +51,10 @@ def academy_refresh(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg
 
 
 def republishes(job: str, failed_steps: set[str]) -> bool:
-    """Whether a failed run calls for publishing what there is: Stripe was asked in vain, and all else went well."""
+    """Return whether a failed run calls for publishing the stored data.
+
+    It does if Stripe failed, and nothing else.
+    """
     return job == REFRESH_JOB and failed_steps == {stripe_prices.op.name}
 
 
@@ -65,7 +68,7 @@ def republishes(job: str, failed_steps: set[str]) -> bool:
 def academies_with_last_prices(context: dg.RunFailureSensorContext) -> dg.RunRequest | dg.SkipReason:
     failed = {event.step_key for event in context.get_step_failure_events() if event.step_key}
     if not republishes(context.dagster_run.job_name, failed):
-        return dg.SkipReason("something else than Stripe's prices failed")
+        return dg.SkipReason("a step other than Stripe's prices failed")
     return dg.RunRequest(run_key=context.dagster_run.run_id)
 
 
@@ -73,7 +76,7 @@ upkeep = dg.define_asset_job(
     "checkout_upkeep_job",
     dg.AssetSelection.assets(checkout_intents),
     tags=NORMAL,
-    description="Reservations that ended, and payments that nothing followed.",
+    description="Ended reservations, and payments that were not provisioned.",
 )
 checkout_upkeep = dg.ScheduleDefinition(
     name="checkout_upkeep",

@@ -1,6 +1,6 @@
-"""Telling people: the sensor `alert_on_failure` for runs that failed, `alert_on_recovery` for those that went well.
+"""Alerts: `alert_on_failure` for failed runs, `alert_on_recovery` for successful ones.
 
-A fault is told when it begins and when it is over, not at every run in between. By a dry run none begins and none is over.
+A fault is alerted when it begins and when it ends, not at every run in between. A dry run begins and ends no fault.
 """
 
 import time
@@ -24,7 +24,7 @@ TAGGED_WITHIN = 5.0
 """Seconds. Dagster marks a run that it will start again just after it has marked it as failed."""
 
 Type = dg.DagsterEventType
-TELLING = {
+WITH_RESULTS = {
     Type.ASSET_MATERIALIZATION,
     Type.ASSET_OBSERVATION,
     Type.ASSET_CHECK_EVALUATION,
@@ -44,19 +44,19 @@ PROCESS_ENDED = "its process ended before its work did: see the run's log"
     name="alert_on_failure",
     minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="One message to B2B_ALERT_WEBHOOK_URL for a run that failed, unless it is to be tried again or all of "
-    "it was told before.",
+    description="One message to B2B_ALERT_WEBHOOK_URL for a run that failed, unless the run is retried or all of "
+    "its faults were alerted before.",
 )
 def alert_on_failure(context: dg.RunFailureSensorContext, database: dg.ResourceParam[Database]) -> None:
     if is_dry(context.dagster_run):
         return
     run = settled(context.instance, context.dagster_run)
     if run.tags.get(WILL_RETRY) == "true":
-        context.log.info("the run will be tried again")
+        context.log.info("the run will be retried")
         return
     events = list(events_of(context.instance, run.run_id))
-    seen = not_made_since(context.instance, what_it_shows(run.job_name, events), events[-1].timestamp if events else 0)
-    _tell(context, database, Finished(run.run_id, run.job_name, failed=True, seen=seen))
+    seen = not_made_since(context.instance, results_of(run.job_name, events), events[-1].timestamp if events else 0)
+    _alert(context, database, Finished(run.run_id, run.job_name, failed=True, seen=seen))
 
 
 @dg.run_status_sensor(
@@ -64,43 +64,43 @@ def alert_on_failure(context: dg.RunFailureSensorContext, database: dg.ResourceP
     run_status=dg.DagsterRunStatus.SUCCESS,
     minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="One message to B2B_ALERT_WEBHOOK_URL for each check that failed in a run that went well, and one for "
-    "what is right again.",
+    description="One message to B2B_ALERT_WEBHOOK_URL for each check that failed in a successful run, and one for "
+    "everything that recovered.",
 )
 def alert_on_recovery(context: dg.RunStatusSensorContext, database: dg.ResourceParam[Database]) -> None:
     run = context.dagster_run
     if is_dry(run):
         return
-    seen = what_it_shows(run.job_name, events_of(context.instance, run.run_id))
-    _tell(context, database, Finished(run.run_id, run.job_name, failed=False, seen=seen))
+    seen = results_of(run.job_name, events_of(context.instance, run.run_id))
+    _alert(context, database, Finished(run.run_id, run.job_name, failed=False, seen=seen))
 
 
 def is_dry(run: dg.DagsterRun) -> bool:
-    """Whether the run was to show what it would do, and to do nothing."""
+    """Return whether the run is a dry run."""
     if run.job_name == DRY_RUN_JOB:
         return True
     ops: Any = run.run_config.get("ops", {})
     return any(op.get("config", {}).get("dry_run", False) for op in ops.values())
 
 
-def _tell(context: dg.RunStatusSensorContext, database: Database, finished: Finished) -> None:
+def _alert(context: dg.RunStatusSensorContext, database: Database, finished: Finished) -> None:
     settings = read_settings()
     url = settings.alert_webhook_url
-    changes = service.take_in(database, finished, tell=url is not None)
+    changes = service.record_run(database, finished, alert=url is not None)
     sent = outbox.send(database, url, style_of(settings))
     context.log.info(
-        f"run {finished.run_id} of {finished.job}: {len(changes.begun)} faults began, {len(changes.over)} are over, "
+        f"run {finished.run_id} of {finished.job}: {len(changes.begun)} faults began, {len(changes.over)} ended, "
         f"{sent} messages were sent"
         + "".join(f"; began: {each.subject}: {each.words}" for each in changes.begun[:10])
-        + "".join(f"; over: {subject}" for subject in changes.over[:10])
+        + "".join(f"; ended: {subject}" for subject in changes.over[:10])
     )
 
 
-def what_it_shows(job: str, events: Iterable[dg.EventLogEntry]) -> list[Seen]:
-    """What the events of a run say about partitions, steps, checks and the run itself, in their order.
+def results_of(job: str, events: Iterable[dg.EventLogEntry]) -> list[Seen]:
+    """Return the results for subjects in a run's events, in order.
 
-    A step that failed because partitions did is itself all right, and so is a run in which a step failed: each fault is
-    told where it is.
+    Subjects are partitions, steps, checks and the run. A step that failed only because partitions did counts as right,
+    and so does a run in which a step failed: each fault is alerted at its own subject.
     """
     seen: list[Seen] = []
     reporting: set[str | None] = set()
@@ -110,7 +110,7 @@ def what_it_shows(job: str, events: Iterable[dg.EventLogEntry]) -> list[Seen]:
             continue
         kind, step = event.event_type, Subject("step", event.step_key or job)
         if kind is Type.STEP_FAILURE:
-            words, cause = _step_words(event)
+            words, cause = _step_failure(event)
             seen.append(Seen(step, event.step_key in reporting, words, cause=cause))
             step_failed = True
         elif kind is Type.STEP_SUCCESS:
@@ -125,27 +125,33 @@ def what_it_shows(job: str, events: Iterable[dg.EventLogEntry]) -> list[Seen]:
             if _asked_google(event):
                 seen.append(Seen(GOOGLE_ACCOUNT, True))
             seen.append(Seen(Subject("partition", event.asset_key.to_user_string(), event.partition or ""), True))
-        elif _tells_why(event):
+        elif _has_reason(event):
             reporting.add(event.step_key)
             seen.extend(_partition_failure(event))
     return seen
 
 
 def _asked_google(event: dg.DagsterEvent) -> bool:
-    """Whether a sheet was read in this materialization: then Google does not refuse the account."""
+    """Return whether this materialization read a sheet.
+
+    That proves that Google accepts the account.
+    """
     made = event.step_materialization_data.materialization
     return made.asset_key.to_user_string() == "sheet_snapshots" and "reads" in made.metadata
 
 
-def _tells_why(event: dg.DagsterEvent) -> bool:
+def _has_reason(event: dg.DagsterEvent) -> bool:
     return event.event_type is Type.ASSET_OBSERVATION and (
         PERMANENT in (event.asset_observation_data.asset_observation.tags or {})
     )
 
 
 def _partition_failure(event: dg.DagsterEvent) -> Iterator[Seen]:
-    """The failure of a partition; nothing where it only comes after one that failed, where a later run tries it again,
-    and where the customer has to act: the failed check says so."""
+    """Yield the failure of a partition.
+
+    Yields nothing for a failure that only follows from another partition's asset, that a later run retries, or on which
+    the customer must act, because the failed check reports it.
+    """
     observation = event.asset_observation_data.asset_observation
     tags = observation.tags
     if DOWNSTREAM_OF in tags or "true" in (tags.get(RETRY_FOLLOWS), tags.get(CUSTOMER)) or event.asset_key is None:
@@ -161,7 +167,7 @@ def _check(evaluation: dg.AssetCheckEvaluation) -> Iterator[Seen]:
     name = f"{evaluation.check_name} ({evaluation.asset_key.to_user_string()})"
     customers = evaluation.metadata.get(FOR_THE_CUSTOMER)
     if not evaluation.passed and customers is not None and not customers.value:
-        return  # the failure of the partition is told of
+        return  # the failure of the partition is alerted instead
     yield Seen(
         Subject("check", name, evaluation.partition or ""),
         evaluation.passed,
@@ -170,9 +176,11 @@ def _check(evaluation: dg.AssetCheckEvaluation) -> Iterator[Seen]:
     )
 
 
-def _step_words(event: dg.DagsterEvent) -> tuple[str, str]:
-    """The message, and the class of the error. An unexpected error shows its class only, because its text may hold what is
-    not to be sent."""
+def _step_failure(event: dg.DagsterEvent) -> tuple[str, str]:
+    """Return the message and the class of the error.
+
+    An unexpected error shows its class only, because its text may hold private data.
+    """
     failure = event.step_failure_data
     error = failure.error.cause or failure.error if failure.error else None
     name = str(error.cls_name if error and error.cls_name else "an error")
@@ -182,7 +190,10 @@ def _step_words(event: dg.DagsterEvent) -> tuple[str, str]:
 
 
 def not_made_since(instance: dg.DagsterInstance, seen: Sequence[Seen], ended: float) -> list[Seen]:
-    """Without the failed partitions that another run made after this one ended: that run may have been looked at first."""
+    """Return the results without failed partitions that another run made after this one ended.
+
+    The sensor may have evaluated that run first.
+    """
     failed: defaultdict[str, list[str]] = defaultdict(list)
     for each in seen:
         if each.subject.kind == "partition" and not each.right and each.subject.partition:
@@ -198,16 +209,16 @@ def not_made_since(instance: dg.DagsterInstance, seen: Sequence[Seen], ended: fl
 
 
 def events_of(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.EventLogEntry]:
-    """The events of a run that tell how something went, in their order."""
+    """Yield the events of a run that carry results, in their order."""
     cursor, more = None, True
     while more:
-        page = instance.get_records_for_run(run_id, cursor=cursor, of_type=TELLING, limit=PAGE)
+        page = instance.get_records_for_run(run_id, cursor=cursor, of_type=WITH_RESULTS, limit=PAGE)
         yield from (record.event_log_entry for record in page.records)
         cursor, more = page.cursor, page.has_more
 
 
 def settled(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRun:
-    """The failed run as it is once Dagster has said whether it will start it again."""
+    """Return the failed run once Dagster has decided whether it will start it again."""
     until = time.monotonic() + TAGGED_WITHIN
     while instance.run_retries_enabled and WILL_RETRY not in run.tags and time.monotonic() < until:
         run = instance.get_run_by_id(run.run_id) or run

@@ -1,4 +1,7 @@
-"""Start work on contracts: the sensors `contract_changes` and `passing_failures`, the schedule `sheet_refresh`."""
+"""Start work on contracts: sensors `contract_changes`, `passing_failures`.
+
+Schedule `sheet_refresh`.
+"""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +30,7 @@ STEP = "contract_delivery"
 RETRIED_AFTER = timedelta(minutes=1)
 LOOKED_BACK = timedelta(minutes=30)
 LOOKED_AT_APART = dg.AssetSelection.checks(SHEET_IS_FRESH)
-"""Whether a sheet is fresh says nothing just after a sync; `sheet_freshness` asks."""
+"""The freshness check, left out of syncs: its result is trivial just after one; `sheet_freshness` runs it."""
 
 delivery = dg.define_asset_job(
     "contract_delivery_job",
@@ -55,7 +58,7 @@ RUNNING_REFRESHES = dg.RunsFilter(
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a look at the contracts asks for: partitions to add, and lists of them to run, with the key of each run."""
+    """The decision of a tick: partitions to add, and lists to run, with the key of each run."""
 
     added: tuple[str, ...]
     runs: tuple[tuple[tuple[str, ...], str], ...]
@@ -64,9 +67,9 @@ class Decision:
 def partition_changes(changed: Mapping[str, int], every: Sequence[str], existing: Sequence[str]) -> Decision:
     """Decide which partitions to add and which to run.
 
-    `changed` maps slugs to the revisions that are not yet delivered, `every` are all slugs there are, `existing` the
-    partitions in Dagster's order. A run's key is made of the revisions that it delivers: the same change is requested
-    once, and every new one again. Partitions are only ever added.
+    `changed` maps slugs to the revisions that are not yet delivered, `every` are all slugs, `existing` the partitions
+    in Dagster's order. A run's key is made of the revisions that it delivers: the same change is requested once, and
+    every new one again. Partitions are only ever added.
     """
     added = lacking(every, existing)
     known = {*existing, *added}
@@ -78,7 +81,7 @@ def partition_changes(changed: Mapping[str, int], every: Sequence[str], existing
 
 
 def lacking(every: Iterable[str], existing: Iterable[str]) -> tuple[str, ...]:
-    """The contracts, in their order, that are no partitions yet."""
+    """Return the contracts without a partition, in their order."""
     known = set(existing)
     return tuple(slug for slug in every if slug not in known)
 
@@ -88,10 +91,10 @@ def lacking(every: Iterable[str], existing: Iterable[str]) -> tuple[str, ...]:
     job=delivery,
     minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Adds a partition for each new contract, and brings codes and sheet of changed contracts in line.",
+    description="Adds a partition for each new contract, and updates codes and sheet of changed contracts.",
 )
 def contract_changes(context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]) -> dg.SensorResult:
-    """Request one run for all contracts that changed since the last look, wherever they stand."""
+    """Request one run for all contracts that changed since the last tick."""
     with database.session() as session:
         changes = lag.changes_since(session, int(context.cursor or 0))
         every = contract_store.every_slug(session)
@@ -109,8 +112,10 @@ def contract_changes(context: dg.SensorEvaluationContext, database: dg.ResourceP
 
 
 def sheet_refresh(settings: Settings) -> dg.ScheduleDefinition:
-    """The schedule that refreshes every delivered sheet each `B2B_GSHEETS_UPDATE_FREQUENCY` seconds, shifted by
-    `B2B_GSHEETS_UPDATE_OFFSET`."""
+    """Return the schedule that refreshes every delivered sheet.
+
+    The period is `B2B_GSHEETS_UPDATE_FREQUENCY` seconds, shifted by `B2B_GSHEETS_UPDATE_OFFSET`.
+    """
     period, offset = settings.gsheets_update_frequency, settings.refresh_offset
 
     @dg.schedule(
@@ -130,7 +135,7 @@ def sheet_refresh(settings: Settings) -> dg.ScheduleDefinition:
             return
         under_way = context.instance.get_runs(RUNNING_REFRESHES, limit=1)
         if under_way:
-            why = f"the refresh {under_way[0].run_id} is still {under_way[0].status.value.lower()}"
+            why = f"the refresh run {under_way[0].run_id} is still {under_way[0].status.value.lower()}"
             context.log.warning(why)
             yield dg.SkipReason(why)
             return
@@ -148,7 +153,10 @@ def sheet_refresh(settings: Settings) -> dg.ScheduleDefinition:
 
 
 def cron(period: int, offset: int) -> str:
-    """The cron line of a period and an offset in seconds; every minute when no line says just that (see `is_due`)."""
+    """Return the cron line of a period and an offset in seconds.
+
+    It is every minute when no line matches them exactly (see `is_due`).
+    """
     if period % 60 or offset % 60:
         return "* * * * *"
     minutes, shift = period // 60, offset // 60
@@ -161,7 +169,10 @@ def cron(period: int, offset: int) -> str:
 
 
 def is_due(now: datetime, period: int, offset: int) -> bool:
-    """Whether a multiple of the period, shifted by the offset, lies in the minute that ends now. Counted from 1970."""
+    """Return whether a shifted multiple of the period lies in the minute ending now.
+
+    The shift is the offset. Periods are counted from 1970.
+    """
     elapsed = int(now.timestamp()) - offset
     return elapsed // period > (elapsed - 60) // period
 
@@ -169,9 +180,9 @@ def is_due(now: datetime, period: int, offset: int) -> bool:
 def request_list(
     slugs: Sequence[str], key: str, tags: Mapping[str, str], *, quiet: bool = False, assets: Sequence[dg.AssetKey] = ()
 ) -> dg.RunRequest:
-    """Request one run over the contracts, wherever they stand among the partitions.
+    """Request one run over the contracts, in any place among the partitions.
 
-    Dagster knows one partition or one range of a run; the list is in the configuration, and the first of it in the tags.
+    Dagster gives a run one partition or one range; the list is in the configuration, and its first item in the tags.
     """
     config: dict[str, object] = {"contracts": list(slugs)} if len(slugs) > 1 else {}
     if quiet:
@@ -186,7 +197,7 @@ def request_list(
 
 
 def _named(what: str, slugs: Sequence[str]) -> str:
-    """A count with the first names, for the log of a tick."""
+    """Return a count with the first names, for the log of a tick."""
     return f"{len(slugs)} {what}: {', '.join(slugs[:20])}{' …' if len(slugs) > 20 else ''}" if slugs else f"no {what}"
 
 
@@ -195,11 +206,14 @@ def _named(what: str, slugs: Sequence[str]) -> str:
     job=delivery,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Tries contracts again that failed with something that may pass, a minute after their run has ended. "
+    description="Retries contracts with transient failures, a minute after their run has ended. "
     "No run waits in between.",
 )
 def passing_failures(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    """Request, for each failed run whose wait is over, one run over the partitions that it left to a later one."""
+    """Request a retry run for each failed run whose wait is over.
+
+    It takes the partitions that the failed run left.
+    """
     now = datetime.now(UTC)
     ended = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=now - LOOKED_BACK)
     handled: set[str] = set(json.loads(context.cursor or "[]"))
@@ -223,6 +237,6 @@ def passing_failures(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         context.log.info(f"retry of run {run.run_id}: {_named('contracts', left.partitions)}")
     return dg.SensorResult(
         run_requests=requests,
-        skip_reason=None if requests else dg.SkipReason("nothing to try again"),
+        skip_reason=None if requests else dg.SkipReason("nothing to retry"),
         cursor=json.dumps(seen),
     )

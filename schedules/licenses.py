@@ -1,4 +1,4 @@
-"""What starts work on licenses: the sensor `customer_partitions`, the schedule `license_expiry`."""
+"""Start work on licenses: the sensor `customer_partitions`, the schedule `license_expiry`."""
 
 from collections.abc import Collection, Iterator, Sequence
 from uuid import UUID
@@ -35,13 +35,15 @@ dry_run = dg.define_asset_job(
     DRY_RUN_JOB,
     selection=expiry.selection,
     config={"ops": {STEP: {"config": {"dry_run": True}}}},
-    description="The licenses chain as a dry run: the same decisions, and nothing is asked or written.",
+    description="The licenses chain as a dry run: the same decisions, without requests or changes.",
 )
 
 
 def customers_to_add(known: Collection[UUID], readable: Collection[UUID], existing: Collection[str]) -> list[str]:
-    """The partitions that are missing: of customers who are known, and of those who are to be read from license-manager.
-    Partitions are only ever added."""
+    """Return the missing partitions of stored customers, and of those to read.
+
+    Partitions are only ever added.
+    """
     return sorted({str(customer) for customer in (*known, *readable)} - set(existing))
 
 
@@ -76,12 +78,15 @@ def customer_partitions(context: dg.SensorEvaluationContext, database: dg.Resour
 def license_expiry(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     existing = context.instance.get_dynamic_partitions(str(enterprise_customers.name))
     if not existing:
-        yield dg.SkipReason("no enterprise customer is known")
+        yield dg.SkipReason("no enterprise customer is stored")
     yield from requests(existing, f"{context.scheduled_execution_time:%Y-%m-%d}")
 
 
 def requests(customers: Sequence[str], day: str) -> list[dg.RunRequest]:
-    """One run for each hundred customers, in the order of their partitions; its key is the day and its first customer."""
+    """Return one run for each hundred customers, in the order of their partitions.
+
+    The key of a run is the day and its first customer.
+    """
     ranges = consecutive(customers, customers, gap=0, most=PARTITIONS_A_RUN)
     return [
         dg.RunRequest(run_key=f"{day} {first}", tags={RANGE_START: first, RANGE_END: last}) for first, last in ranges

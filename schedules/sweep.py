@@ -1,4 +1,4 @@
-"""Looking after what was left: the schedules `nightly_sweep` and `sheet_freshness`."""
+"""Repair what regular runs left: the schedules `nightly_sweep` and `sheet_freshness`."""
 
 from collections.abc import Collection, Iterator, Sequence
 
@@ -19,7 +19,7 @@ from schedules.contracts import delivery, lacking, request_list
 freshness = dg.define_asset_job(
     "sheet_freshness_job",
     selection=dg.AssetSelection.checks(SHEET_IS_FRESH),
-    description="Looks whether every contract's sheet was synced lately.",
+    description="Checks that every contract's sheet was synced recently.",
     tags=NORMAL,
 )
 
@@ -31,8 +31,10 @@ ALL_ON = 0
 def to_sweep(
     weekday: int, every: Sequence[str], lagging: Collection[str], waiting: Collection[str], studio: bool
 ) -> Collection[str]:
-    """The contracts that a night's sweep brings in line: those that lag behind their revision, with a Studio those that
-    wait for it, and once a week all of them."""
+    """Return the contracts for a night's sweep.
+
+    They are those that lag behind their revision, those that wait for a Studio that is configured, and once a week all.
+    """
     if weekday == ALL_ON:
         return every
     return {*lagging, *(waiting if studio else ())}
@@ -44,7 +46,7 @@ def to_sweep(
     cron_schedule="17 2 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every night: contracts whose codes, sheet or runs in edX lag behind, whatever the reason; on Mondays all.",
+    description="Every night: contracts whose codes, sheet or runs in edX lag behind, for any reason; on Mondays all.",
 )
 def nightly_sweep(
     context: dg.ScheduleEvaluationContext, database: dg.ResourceParam[Database]

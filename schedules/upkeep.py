@@ -1,4 +1,4 @@
-"""Keep the databases small and report that the clock still runs: the schedules `upkeep` and `heartbeat`."""
+"""Keep the databases small and report a running clock: `upkeep` and `heartbeat`."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -20,15 +20,18 @@ HEARTBEAT_TIMEOUT = 10.0
 
 @dg.op(name="prune", description="Deletes what is older than B2B_KEEP_RUNS_DAYS, _FAILED_DAYS and _SNAPSHOTS_DAYS.")
 def prune(context: dg.OpExecutionContext, database: dg.ResourceParam[Database]) -> None:
-    """Prune Dagster's database, its compute logs and our snapshots. The latest state of every partition stays."""
+    """Prune Dagster's database, its logs and our snapshots.
+
+    The latest state of every partition stays.
+    """
     settings, now = read_settings(), datetime.now(UTC)
     keep = Keep(settings.keep_runs_days, settings.keep_failed_days, settings.keep_snapshots_days)
     ours = store.prune(database.engine, keep.snapshots_from(now))
-    # The storage of Dagster that is not PostgreSQL, say of a test, has nothing that grows over years.
+    # Another storage of Dagster than PostgreSQL, as in tests, does not grow over years.
     storage: Any = context.instance.event_log_storage  # whose connection is of the SQL storages only
     with storage.index_connection() as connection:
         if connection.dialect.name != "postgresql":
-            context.log.warning("Dagster's storage is not PostgreSQL: only our own tables are pruned")
+            context.log.warning("Dagster's storage is not PostgreSQL: only the tables of this product are pruned")
             context.add_output_metadata({**ours})
             return
         pruned = dagster_tables.prune(connection, keep.runs_from(now), keep.failures_from(now))
@@ -52,7 +55,7 @@ upkeep = dg.ScheduleDefinition(
     cron_schedule="11 3 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every night: deletes what is older than the settings B2B_KEEP_… say. The latest state always stays.",
+    description="Every night: deletes data older than the settings B2B_KEEP_… allow. The latest state always stays.",
 )
 
 
@@ -62,11 +65,14 @@ upkeep = dg.ScheduleDefinition(
     cron_schedule="* * * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every minute: notes how Dagster does, for /readyz?dagster, and calls B2B_HEARTBEAT_URL, whose owner "
+    description="Every minute: records the state of Dagster for /readyz?dagster, and calls B2B_HEARTBEAT_URL, whose owner "
     "raises an alarm when the calls stop. Starts no run.",
 )
 def heartbeat(context: dg.ScheduleEvaluationContext, database: dg.ResourceParam[Database]) -> Iterator[dg.SkipReason]:
-    """Store a look at Dagster, and call the URL of a dead man's switch. A call that fails fails the tick, in plain sight."""
+    """Store an observation of Dagster, and call the URL of a dead man's switch.
+
+    A failing call fails the tick, so that it shows in the UI.
+    """
     with database.session() as session:
         watch.save(session, look(context.instance))
     url = read_settings().heartbeat_url

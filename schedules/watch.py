@@ -12,7 +12,7 @@ LOOKED_AT = 50
 
 
 def look(instance: dg.DagsterInstance) -> Facts:
-    """Return what is to be known about Dagster itself."""
+    """Return an observation of Dagster itself."""
     queued = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]))
     running = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
     heartbeats = instance.get_daemon_heartbeats()

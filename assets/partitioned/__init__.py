@@ -1,8 +1,8 @@
-"""Chains of partitioned assets that one step makes, partition by partition, with one result each.
+"""Chains of partitioned assets that one step makes, with one result for each partition.
 
-`work_through` is what a chain calls. `runner` holds threads and results and knows nothing of Dagster, `recorder` is
-the only file that knows Dagster's event types and tags, `retry` decides what an earlier attempt has left to do, and
-`selection` decides which partitions a run has.
+A chain calls `work_through`. `runner` holds threads and results and is free of Dagster, `recorder` is the only file
+that uses Dagster's event types and tags, `retry` decides the work that an earlier attempt left, and `selection` decides
+the partitions of a run.
 """
 
 from assets.partitioned.chain import CHAIN_RETRIES, RETRIED_WHEN_PASSING, Event, Terminated, work_through

@@ -1,4 +1,7 @@
-"""Work through the partitions of a run: each goes through the chain of assets by itself and has its own result."""
+"""Work through the partitions of a run.
+
+Each passes the chain by itself and has its own result.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -21,7 +24,7 @@ MOST_TAKEN = 500
 """Partitions of a run that takes over queued runs of the same backfill."""
 
 Event = recording.Event | dg.MaterializeResult[Any] | dg.Output[Any]
-"""What a chain's step yields: the events of each partition, and at the end the outputs for downstream."""
+"""An item that a chain's step yields: the events of each partition, and at the end the outputs."""
 INTERRUPTS = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
 
 
@@ -46,21 +49,21 @@ def work_through(
     is_customers: Callable[[Exception], bool] = lambda _: False,
     later_retries: int = 0,
 ) -> Iterator[Event]:
-    """Take every partition of the run through the selected assets of the chain, several at a time.
+    """Take every partition of the run through the selected assets, several at a time.
 
-    `links` maps asset keys, in the order of the chain, to what makes one partition; `checks` maps asset keys to their
-    checks by name. A link returns a `MaterializeResult` with metadata and data version. Each partition is recorded as
-    soon as it is ready: materialization, then checks, or at each asset that was not made the reason. In a dry run
-    observations take the place of materializations. In a `quiet` run a partition in which nothing changed adds one line
-    to the log and no event.
+    `links` maps asset keys, in the order of the chain, to the function that makes one partition; `checks` maps asset
+    keys to their checks by name. A link returns a `MaterializeResult` with metadata and data version. Each partition is
+    recorded as soon as it is ready: materialization, then checks, or the reason at each asset that was not made. In a
+    dry run, observations replace materializations. In a `quiet` run, an unchanged partition adds one line to the log
+    and no event.
 
     `keys` are the partitions of a run that names them in its configuration; without them the run's own are taken.
-    `state_checks` maps an asset to a check that this function evaluates: whether the last attempt went through.
-    `is_customers` tells the errors that the customer has to act on. They fail that check, and the run only the first
-    time. `later_retries` is how many later runs try a passing failure again.
+    `state_checks` maps an asset to a check that this function evaluates: whether the last attempt succeeded.
+    `is_customers` identifies the errors on which the customer must act. They fail that check, and the run only the
+    first time. `later_retries` is the number of later runs that retry a transient failure.
 
-    Yields events, and at the end the outputs for downstream. Raises `dagster.Failure` when a partition failed with
-    something new or with a defect; retried only where the failure may pass (`TransientError`, or PostgreSQL did not answer).
+    Yields events, and at the end the outputs for downstream. Raises `dagster.Failure` when a partition failed with a
+    new cause or with a defect; retried only for transient failures (`TransientError`, or PostgreSQL did not answer).
     """
     run = _Run(context, links, checks or {}, keys, states=state_checks or {}, dry_run=dry_run, quiet=quiet)
     waiting = run.earlier.left(run.keys, run.assets)
@@ -132,8 +135,8 @@ def partitions_of(context: dg.AssetExecutionContext, named: Sequence[str]) -> tu
     """Return the partitions of the run, and those that Dagster announced for it.
 
     A run has the partitions that its configuration names, else its own, with those of queued runs of the same backfill.
-    A run of checks alone without partitions takes every partition. Dagster knows one partition or one range of a run;
-    a run over a list says one of them in its tags.
+    A run of checks alone without partitions takes every partition. Dagster gives a run one partition or one range; a
+    run over a list names one of them in its tags.
     """
     own = list(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else []
     if named:
@@ -180,7 +183,10 @@ def _failing(error: Exception, is_customers: Callable[[Exception], bool], retry_
 
 
 def _reason(error: Exception) -> str:
-    """The message for people. An unexpected error shows its type only, because its text may hold what is not to be shown."""
+    """Return the message for people.
+
+    An unexpected error shows its type only, because its text may hold private data.
+    """
     return error.message if isinstance(error, B2BError) else f"{type(error).__name__} (see the log of the run)"
 
 

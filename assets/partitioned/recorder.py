@@ -1,7 +1,8 @@
-"""Record the results of partitions as Dagster's events. The only file here that knows Dagster's event types and tags.
+"""Record the results of partitions as Dagster's events.
 
-The order of a partition's events matters to the UI: its materialization comes first, and its check evaluations name
-that materialization as their target. Dagster counts an evaluation without its target as *Missing*.
+Only this file uses its event types and tags. The order of a partition's events matters to the UI: its materialization
+comes first, and its check evaluations name that materialization as their target. Dagster counts an evaluation without
+its target as *Missing*.
 """
 
 import traceback
@@ -44,9 +45,9 @@ from b2b_pipelines.errors import B2BError
 
 Type = dg.DagsterEventType
 PERMANENT = "permanent"
-"""Tag of the observation that says why a partition was not made; "false": it may pass by itself."""
+"""Tag of the observation with the reason of a failed partition; "false": the failure is transient."""
 CUSTOMER = "b2b/customer"
-"""Tag of such an observation: "true" when the customer has to act, and a failed check says so."""
+"""Tag of such an observation: "true" when the customer must act, and a failed check shows it."""
 RETRY_FOLLOWS = "b2b/retry"
 """Tag of such an observation: "true" when a later run tries the partition again by itself."""
 DOWNSTREAM_OF = "b2b/downstream_of"
@@ -56,8 +57,8 @@ CAUSE = "b2b/cause"
 ATTEMPT = "b2b/attempt"
 """Tag of a run: which attempt it is at the partitions that failed before, from 1."""
 FOR_THE_CUSTOMER = "for the customer"
-"""Metadata of a failed state check: false when the failure is ours, and is told of as that of the partition."""
-REHEARSED = "dry run: this is what would be done, and nothing was"
+"""Metadata of a failed state check: false for a failure of the installation, alerted as the partition's."""
+REHEARSED = "dry run: shows what would happen; nothing was changed"
 PAGE = 5000
 
 Event = dg.AssetMaterialization | dg.AssetObservation
@@ -76,11 +77,11 @@ class Failing:
 
 @dataclass
 class Recorder:
-    """Records the attempts of one run. `assets` and `checks` are what the run selected; `keys` are its partitions.
+    """Records the attempts of one run.
 
-    `announced` holds the partitions that Dagster itself announced as planned for this run; a failure of any other
-    partition is announced here, or the UI would not show it as failed. `state_checks` maps an asset to the check that
-    says whether its last attempt went through.
+    `assets` and `checks` are the run's selection; `keys` its partitions. `announced` holds the partitions that Dagster
+    itself announced as planned for this run; a failure of any other partition is announced here, or the UI would not
+    show it as failed. `state_checks` maps an asset to the check for the success of its last attempt.
     """
 
     context: dg.AssetExecutionContext
@@ -96,9 +97,9 @@ class Recorder:
     _targets: dict[tuple[str, str], Target] = field(default_factory=dict)
 
     def succeed(self, attempt: Attempt) -> Iterator[Event]:
-        """Record a partition that went through the chain; in a quiet run only what changed.
+        """Record a partition that passed the chain; in a quiet run only its changes.
 
-        What Dagster announced is always recorded: an announced check without a result shows as skipped.
+        Announced items are always recorded: an announced check without a result shows as skipped.
         """
         if self.quiet and attempt.key not in self.announced and self._unchanged(attempt):
             self.context.log.info(f"{attempt.key}: unchanged ({attempt.seconds:.1f} s)")
@@ -113,7 +114,7 @@ class Recorder:
         )
 
     def fail(self, attempt: Attempt, failing: Failing) -> Iterator[Event]:
-        """Record what a partition reached, and at each asset that was not made the reason."""
+        """Record the made assets of a failed partition, and the reason at each other asset."""
         assert attempt.error is not None
         yield from self._record(attempt)
         downstream = f"not made, because {attempt.failed_at} failed: {failing.reason}"
@@ -132,7 +133,10 @@ class Recorder:
             self.context.log.error(f"{attempt.key}: {type(attempt.error).__name__} at\n{frames}")
 
     def is_news(self, attempt: Attempt, failing: Failing) -> bool:
-        """Return whether the failure is not the one that the asset's state check showed already. Ask before `fail`."""
+        """Return whether the failure differs from the last result of the asset's state check.
+
+        Call it before `fail`.
+        """
         name = self.state_checks.get(attempt.failed_at)
         if name is None or name not in self.checks.get(attempt.failed_at, ()):
             return True
@@ -140,7 +144,10 @@ class Recorder:
         return last is None or last.passed or last.description != failing.reason
 
     def outputs(self) -> Iterator[dg.MaterializeResult[Any] | dg.Output[Any]]:
-        """Yield the outputs that let downstream assets and checks of the run start; they record nothing again."""
+        """Yield the outputs that let downstream assets and checks of the run start.
+
+        They record nothing again.
+        """
         if self.dry_run or not _is_partitioned(self.context):
             return
         for asset in self.assets:
@@ -172,7 +179,10 @@ class Recorder:
         return dg.AssetMaterialization(asset_key=step.asset, partition=key, metadata=metadata, tags=tags)
 
     def _input_versions(self, asset: str, key: str) -> dict[str, str]:
-        """The versions of the inputs that the partition was made from, so that Dagster compares contents and not times."""
+        """Return the versions of the partition's inputs.
+
+        With them Dagster compares contents and not times.
+        """
         tags: dict[str, str] = {}
         for parent in sorted(self.context.assets_def.asset_deps[dg.AssetKey(asset)]):
             name = parent.to_user_string()
@@ -182,7 +192,7 @@ class Recorder:
         return tags
 
     def _outside(self, parent: dg.AssetKey) -> tuple[str, int]:
-        """The version of an input outside of the chain, read once a run."""
+        """Return the version of an input outside of the chain, read once a run."""
         name = parent.to_user_string()
         if (name, "") not in self._made:
             record = self.context.instance.get_latest_data_version_record(parent)
@@ -195,7 +205,10 @@ class Recorder:
 
     @cached_property
     def _before(self) -> dict[tuple[str, str], tuple[str, int]]:
-        """The data version and event of each asset and partition before this run, in two queries an asset."""
+        """Return data version and event of each asset and partition before this run.
+
+        Two queries an asset.
+        """
         storage = self.context.instance.event_log_storage
         found: dict[tuple[str, str], tuple[str, int]] = {}
         for asset_key in self.context.assets_def.keys_by_output_name.values():
@@ -209,7 +222,10 @@ class Recorder:
         return found
 
     def _note_last(self, asset: str, key: str) -> None:
-        """Find the event that was just stored: the newest materialization of this run, which has one writer."""
+        """Find the event that was just stored.
+
+        It is the newest materialization of this run, which has one writer.
+        """
         page = self.context.instance.get_records_for_run(
             self.context.run.run_id, cursor=self._seen, of_type=Type.ASSET_MATERIALIZATION, limit=PAGE
         )
@@ -225,7 +241,7 @@ class Recorder:
         self._targets[asset, key] = Target(storage_id=record.storage_id, run_id=event.run_id, timestamp=event.timestamp)
 
     def _target(self, asset: str, key: str) -> Target | None:
-        """The materialization that an evaluation is about: this run's, else the last one there is."""
+        """Return the materialization that an evaluation concerns: this run's, else the last one."""
         if (asset, key) in self._targets:
             return self._targets[asset, key]
         return latest_target(self.context.instance, dg.AssetKey(asset), key)
@@ -258,7 +274,10 @@ class Recorder:
         self._evaluate(key, Checked(asset, name, result))
 
     def _repeat_states(self, key: str) -> None:
-        """Repeat the last result of the state checks of assets that the run does not make: it says nothing new of them."""
+        """Repeat the last results of state checks of assets that the run does not make.
+
+        The run has no new result for them.
+        """
         for asset, name in self.state_checks.items():
             if asset in self.assets or name not in self.checks.get(asset, ()):
                 continue
@@ -284,7 +303,7 @@ class Recorder:
         return history[0].evaluation if history else None
 
     def _unchanged(self, attempt: Attempt) -> bool:
-        """Whether the last events of the partition say exactly what this attempt found."""
+        """Return whether the last events of the partition equal this attempt's result."""
         for made in attempt.made:
             before = self._before.get((made.asset, attempt.key))
             if before is None or made.result.data_version is None or made.result.data_version.value != before[0]:
@@ -298,7 +317,7 @@ class Recorder:
 
     @cached_property
     def _shown(self) -> dict[tuple[str, str, str], bool]:
-        """The result of each check and partition that the UI shows: of the latest materialization."""
+        """Return the shown result of each check and partition: that of the latest materialization."""
         keys = [dg.AssetCheckKey(dg.AssetKey(asset), name) for asset, names in self.checks.items() for name in names]
         return {
             (check.asset_key.to_user_string(), check.name, partition): passed
@@ -320,7 +339,10 @@ class Recorder:
         return str(self.context.op_execution_context.get_step_execution_context().step.key)
 
     def _reason(self, asset: str, key: str, reason: str, failing: Failing, failed_at: str) -> dg.AssetObservation:
-        """The failure as an event of the partition, so that its page says what a person must do."""
+        """Return the failure as an event of the partition.
+
+        Its page then shows the action to take.
+        """
         after = {DOWNSTREAM_OF: failed_at} if failed_at != asset else {}
         return dg.AssetObservation(
             asset_key=asset,
@@ -338,7 +360,7 @@ class Recorder:
 
 
 def latest_target(instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str) -> Target | None:
-    """Return what an evaluation says of the partition's latest materialization, if there is one."""
+    """Return the target of an evaluation of the latest materialization, if it has one."""
     only = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[partition])
     records = instance.fetch_materializations(only, limit=1).records
     if not records:
@@ -350,7 +372,10 @@ def latest_target(instance: dg.DagsterInstance, asset: dg.AssetKey, partition: s
 def shown_results(
     instance: dg.DagsterInstance, checks: Sequence[dg.AssetCheckKey], partitions: Sequence[str]
 ) -> dict[tuple[dg.AssetCheckKey, str], bool]:
-    """Return whether each check and partition shows as passed: its result for the latest materialization. One query a check."""
+    """Return whether each check and partition shows as passed. One query a check.
+
+    The result is that of the latest materialization.
+    """
     infos = instance.event_log_storage.get_asset_check_partition_info(list(checks), partition_keys=list(partitions))
     return {
         (info.check_key, info.partition_key or ""): info.latest_execution_status is Status.SUCCEEDED
@@ -360,7 +385,11 @@ def shown_results(
 
 
 def left_by_earlier_attempts(context: dg.AssetExecutionContext) -> Earlier:
-    """Return what earlier attempts did: of this step, or of the runs that this one resumes (from failure, from asset failure)."""
+    """Return the results of earlier attempts.
+
+    They are attempts of this step, or of the runs that this one resumes. A run resumes another from failure or from
+    asset failure.
+    """
     notes: list[Note] = []
     resumed = list(_resumed(context.instance, context.run))
     for run in resumed:
@@ -378,14 +407,17 @@ def attempt_of(run: DagsterRun) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What a failed run left to a later one: partitions, and the assets that were not made for any of them."""
+    """The work that a failed run left to a later one.
+
+    Partitions, and the assets missing for any of them.
+    """
 
     partitions: list[str]
     assets: list[str]
 
 
 def left_to_retry(instance: dg.DagsterInstance, run_id: str, step: str) -> Left:
-    """Return what a run's step recorded as failed and to be tried again by a later run."""
+    """Return the partitions that a run's step recorded as failed, for a retry by a later run."""
     partitions: dict[str, None] = {}
     assets: dict[str, None] = {}
     for event in _events(instance, run_id, {Type.ASSET_OBSERVATION}):
@@ -397,10 +429,11 @@ def left_to_retry(instance: dg.DagsterInstance, run_id: str, step: str) -> Left:
 
 
 def take_over(context: dg.AssetExecutionContext, own: Sequence[str], every: Sequence[str], most: int) -> list[str]:
-    """Take the partitions of queued runs of the same backfill into this run and end those runs; return the partitions.
+    """Move the partitions of queued runs of the same backfill into this run, and return them.
 
-    Dagster makes a run for each range of a backfill, and scattered partitions are ranges of one each, with a process each.
-    `every` are all partitions in Dagster's order; at most so many are taken. A backfill counts what any of its runs made.
+    The queued runs end. Dagster makes a run for each range of a backfill, and scattered partitions are ranges of one
+    each, with a process each. `every` are all partitions in Dagster's order; at most `most` are taken. A backfill
+    counts partitions made by any of its runs.
     """
     backfill = context.run.tags.get(BACKFILL_ID_TAG)
     if backfill is None:
@@ -427,7 +460,7 @@ def _asks_for_the_same(run: DagsterRun, other: DagsterRun) -> bool:
 
 
 def _partitions(run: DagsterRun, every: Sequence[str]) -> list[str]:
-    """The partitions that a run's tags name; none when one of them is gone."""
+    """Return the partitions that a run's tags name; none when one of them is deleted."""
     first = run.tags.get(ASSET_PARTITION_RANGE_START_TAG, run.tags.get(PARTITION_NAME_TAG))
     last = run.tags.get(ASSET_PARTITION_RANGE_END_TAG, first)
     if first not in every or last not in every:
@@ -436,7 +469,10 @@ def _partitions(run: DagsterRun, every: Sequence[str]) -> list[str]:
 
 
 def _resumed(instance: dg.DagsterInstance, run: DagsterRun) -> Iterator[DagsterRun]:
-    """The runs that a run resumes, oldest first: its parent, and those that the parent resumed."""
+    """Yield the runs that a run resumes, oldest first.
+
+    They are its parent, and those that the parent resumed.
+    """
     if run.tags.get(RESUME_RETRY_TAG) != "true" and run.tags.get(ASSET_RESUME_RETRY_TAG) != "true":
         return
     parent = instance.get_run_by_id(run.parent_run_id) if run.parent_run_id else None

@@ -1,4 +1,4 @@
-"""Decide what is left to do after an earlier attempt of the same work: a retried step, or the run that is re-executed."""
+"""Decide the remaining work after an earlier attempt: a retried step, or a re-executed run."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One event of an earlier attempt: an asset of a partition was made, or was not made and why."""
+    """One event of an earlier attempt: an asset of a partition was made, or the reason why not."""
 
     asset: str
     partition: str
@@ -23,7 +23,7 @@ class Earlier:
     refused: Mapping[str, str] = field(default_factory=dict)
 
     def left(self, keys: Sequence[str], assets: Iterable[str]) -> dict[str, frozenset[str]]:
-        """Return the partitions that still have something to make, each with the assets that are done."""
+        """Return the partitions with assets left to make, each with the assets that are done."""
         wanted = set(assets)
         done = {key: self.made.get(key, frozenset()) for key in keys if key not in self.refused}
         return {key: made for key, made in done.items() if not wanted or wanted - made}

@@ -1,4 +1,7 @@
-"""Threads and results: every partition goes through the chain by itself, several at a time. Knows nothing of Dagster."""
+"""Threads and results: each partition passes the chain by itself, several at a time.
+
+Free of Dagster.
+"""
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -25,7 +28,7 @@ class CheckFailed(B2BError):
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """An asset of the partition that was made, with what its link returned."""
+    """A made asset of the partition, with its link's result."""
 
     asset: str
     result: Any
@@ -33,7 +36,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A check that was evaluated, with what it returned."""
+    """An evaluated check, with its result."""
 
     asset: str
     check: str
@@ -62,7 +65,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Chain:
-    """The links of the selected assets, in the order of the chain, and the selected checks of each asset."""
+    """The links of the selected assets, in the chain's order, and the checks of each asset."""
 
     links: Mapping[str, Link]
     checks: Mapping[str, Mapping[str, Check]]
@@ -91,16 +94,19 @@ class Chain:
 
 
 def attempts(executor: ThreadPoolExecutor, chain: Chain, waiting: Mapping[str, Collection[str]]) -> Iterator[Attempt]:
-    """Yield the result of every partition in `waiting` (partition → assets that are done), as each is ready."""
+    """Yield the result of every partition in `waiting` as it is ready.
+
+    `waiting` maps partitions to the assets that are done.
+    """
     futures = [executor.submit(chain.attempt, key, done) for key, done in waiting.items()]
     yield from (future.result() for future in as_completed(futures))
 
 
 @contextmanager
 def pool(threads: int, interrupts: tuple[type[BaseException], ...]) -> Iterator[ThreadPoolExecutor]:
-    """Thread pool that starts no further partitions once the step is interrupted.
+    """Yield a thread pool that starts no further partitions once the step is interrupted.
 
-    On any other error, say that a result cannot be recorded, the queued partitions still run.
+    On any other error, such as a result that cannot be recorded, the queued partitions still run.
     """
     executor = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="partition")
     try:
@@ -113,6 +119,6 @@ def pool(threads: int, interrupts: tuple[type[BaseException], ...]) -> Iterator[
 
 
 def selected(names: Iterable[str], of: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries of a mapping whose names are selected, in the mapping's order."""
+    """Return the entries of a mapping whose names are selected, in the mapping's order."""
     wanted = set(names)
     return {name: value for name, value in of.items() if name in wanted}

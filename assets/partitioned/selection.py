@@ -1,17 +1,17 @@
-"""Which partitions a run has, and how many of them it works on at a time."""
+"""The partitions of a run, and the number worked on at a time."""
 
 from collections.abc import Sequence
 from enum import Enum
 
 Concurrency = Enum("Concurrency", {str(number): number for number in (1, 2, 4, 8, 16, 32)})  # type: ignore[misc]
-"""Partitions worked on at the same time. A choice, because Dagster checks a choice before the run and a range within it."""
+"""Partitions worked on at a time. A choice, because Dagster checks choices before the run, ranges within it."""
 
 
 def consecutive(keys: Sequence[str], every: Sequence[str], *, gap: int, most: int) -> list[tuple[str, str]]:
-    """Return ranges of partitions, `(first, last)` in the order of `every`, that cover `keys`, of at most `most` partitions.
+    """Return ranges `(first, last)` that cover `keys`, of at most `most` partitions.
 
-    A run takes one range. Keys at most `gap` others apart share one: those between are gone through as well, and are
-    found to be right. Keys that are not partitions are left out.
+    They follow the order of `every`. A run takes one range. Keys at most `gap` others apart share one: the partitions
+    between them are worked on too, and stay unchanged. Keys that are not partitions are left out.
     """
     wanted = set(keys)
     ranges: list[tuple[int, int]] = []

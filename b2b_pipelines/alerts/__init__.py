@@ -1,1 +1,4 @@
-"""Alerts through `B2B_ALERT_WEBHOOK_URL`: messages are stored first, and sent until the webhook takes them."""
+"""Alerts through `B2B_ALERT_WEBHOOK_URL`.
+
+Messages are stored first, then sent until the webhook takes them.
+"""

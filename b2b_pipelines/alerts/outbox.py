@@ -1,6 +1,7 @@
-"""Messages for people: stored in the transaction that causes them, and sent once it is committed.
+"""Messages for people.
 
-So a rolled-back change sends no alert, and an alert survives a webhook that is down.
+They are stored in the transaction that causes them, and sent after its commit. So a rolled-back change sends no alert,
+and an alert survives a webhook that is down.
 """
 
 import logging
@@ -33,18 +34,18 @@ def keep(session: Session, messages: Sequence[dict[str, Any]]) -> None:
 
 
 def waiting(session: Session) -> tuple[datetime | None, int]:
-    """Return since when the oldest message waits, and how many do."""
+    """Return the time since which the oldest message waits, and the number of waiting messages."""
     oldest, number = session.execute(select(func.min(UnsentAlert.made_at), func.count())).one()
     return oldest, number
 
 
 def send(database: Database, url: str | None, style: Style = PLAIN) -> int:
-    """Send the pending messages, oldest first. Return the number taken. Without a URL they are dropped.
+    """Send the pending messages, oldest first. Return the number taken.
 
-    A message is sent while its row is locked, so that two senders never send the same one. It is sent again when its
-    sender dies between the webhook's answer and the commit. A message that the webhook rejects as invalid (too large,
-    not understood) is logged and dropped, because it would block the others. Raises `AlertNotTaken` when the webhook
-    takes no message now.
+    Without a URL they are dropped. A message is sent while its row is locked, so that two senders never send the same
+    one. It is sent again when its sender dies between the webhook's answer and the commit. A message that the webhook
+    rejects as invalid (too large, not understood) is logged and dropped, because it would block the others. Raises
+    `AlertNotTaken` when the webhook takes no message now.
     """
     if url is None:
         with database.session() as session:
@@ -57,7 +58,10 @@ def send(database: Database, url: str | None, style: Style = PLAIN) -> int:
 
 
 def _send_next(database: Database, url: str, style: Style) -> Outcome | None:
-    """Send the oldest message that no other sender has locked. Return None when there is none."""
+    """Send the oldest message that no other sender has locked.
+
+    Return None without such a message.
+    """
     query = select(UnsentAlert).order_by(UnsentAlert.id).limit(1).with_for_update(skip_locked=True)
     with database.session() as session:
         alert = session.scalars(query).first()

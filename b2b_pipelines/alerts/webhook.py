@@ -14,7 +14,10 @@ from b2b_pipelines.settings import Settings
 
 TIMEOUT = 5.0
 REFUSED_FOR_ITSELF = {400, 413, 415, 422}
-"""Answers that are about the message. Others are about the webhook, or pass: a wrong URL takes every message once it is right."""
+"""Answers that concern the message itself.
+
+Others concern the webhook, or are transient: once a wrong URL is corrected, it takes every message.
+"""
 SIGNATURE = "X-B2B-Signature"
 CONTRACT_ASSETS = ("contract_runs", "enrollment_codes", "sheet_snapshots")
 """Assets, also as `check (asset)`, whose partition is a contract, which has a page."""
@@ -30,9 +33,9 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How messages are written: `format` is `json` or `slack`; without a `secret` they are not signed.
+    """How messages are written: `format` is `json` or `slack`.
 
-    `public_url` is where the pages are; without it messages carry no link.
+    Without a `secret` they are not signed. `public_url` is where the pages are; without it messages carry no link.
     """
 
     format: str = "json"
@@ -50,9 +53,9 @@ def style_of(settings: Settings) -> Style:
 
 
 def post(url: str, message: Mapping[str, Any], style: Style = PLAIN) -> tuple[Outcome, str]:
-    """Post the message. Return the outcome and the webhook's status or the class of the error. Never raises.
+    """Post the message. Return the outcome with the webhook's status or the error's class.
 
-    A message holds no e-mail address, no code and no secret.
+    Never raises. A message holds no e-mail address, no code and no secret.
     """
     content = body(message, style)
     headers = {"Content-Type": "application/json"}
@@ -69,7 +72,7 @@ def post(url: str, message: Mapping[str, Any], style: Style = PLAIN) -> tuple[Ou
 
 
 def body(message: Mapping[str, Any], style: Style) -> bytes:
-    """Return the body of the POST: the message as JSON with its `link`, or what Slack's incoming webhooks take.
+    """Return the body of the POST: the message as JSON with its `link`, or in Slack's form.
 
     See https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks.
     """
@@ -88,7 +91,10 @@ def signature(content: bytes, secret: str) -> str:
 
 
 def link_of(message: Mapping[str, Any], public_url: str | None) -> str | None:
-    """Return the page that shows more: the contract's if the message is about one, else the page of what is wrong."""
+    """Return the page with details.
+
+    It is the contract's for a message about one, else the status page.
+    """
     if public_url is None:
         return None
     about = [*message.get("failures", ()), *message.get("recovered", ())]

@@ -1,4 +1,4 @@
-"""Asking each configured service whether this installation may do there what it is set up for."""
+"""Ask each configured service whether this installation has the rights for its tasks."""
 
 from b2b_pipelines.doctor.asking import Reply, ask_services
 from b2b_pipelines.doctor.roles import ROLES

@@ -1,4 +1,4 @@
-"""One harmless request to each service that is on, made with the role that the product's own work needs."""
+"""One harmless request to each service that is on, with the role that the product needs."""
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -25,7 +25,7 @@ BRIEF = Patience(attempts=2, total_wait=5.0)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The result of asking one service: whether it works, and a note or the role that is missing."""
+    """The result of asking one service: whether it works, and a note or the missing role."""
 
     capability: str
     works: bool
@@ -33,12 +33,15 @@ class Reply:
 
     @property
     def role(self) -> str:
-        """The rights that the account at that service needs."""
+        """Return the rights that the account at that service needs."""
         return ROLES[self.capability]
 
 
 def ask_services(settings: Settings, engine: Engine, on: Iterable[str]) -> list[Reply]:
-    """Ask those of the capabilities that are on and have a service behind them. Never raises a `B2BError`."""
+    """Ask those of the capabilities that are on and have a service behind them.
+
+    Never raises a `B2BError`.
+    """
     wanted = set(on)
     replies: list[Reply] = []
     with ExitStack() as stack:
@@ -81,7 +84,10 @@ def _stripe(settings: Settings) -> str:
 
 
 def _webhook(settings: Settings) -> str:
-    """Only the connection is tried: a webhook takes nothing but messages. `b2b alerts test` sends one."""
+    """Check only the connection, because a webhook takes nothing but messages.
+
+    `b2b alerts test` sends one.
+    """
     try:
         httpx.head(str(settings.alert_webhook_url), timeout=WEBHOOK_TIMEOUT)
     except (httpx.HTTPError, httpx.InvalidURL) as error:

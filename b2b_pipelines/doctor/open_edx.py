@@ -30,7 +30,10 @@ class RoleMissing(PermanentError):
 def inquiries(
     settings: Settings, credentials: ClientCredentials, stack: ExitStack, patience: Patience
 ) -> Mapping[str, Callable[[], str]]:
-    """Return the inquiries by capability, for the services that have a URL. Each returns what to know, or raises."""
+    """Return the inquiries by capability, for the services that have a URL.
+
+    Each inquiry returns a message, or raises.
+    """
     timeout = settings.lms_timeout_seconds
     found: dict[str, Callable[[], str]] = {}
     studio: Studio | None = None

@@ -1,1 +1,1 @@
-"""What is wrong at the moment, and telling it once: a message when it begins and one when it is over."""
+"""Faults that last, and their alerts: one message when a fault begins and one when it ends."""

@@ -1,4 +1,4 @@
-"""Tables: faults that last, and what was last seen of Dagster itself."""
+"""Tables: lasting faults, and the last observation of Dagster itself."""
 
 from datetime import datetime
 from typing import Any
@@ -10,10 +10,10 @@ from b2b_pipelines.db.base import Base
 
 
 class Fault(Base):
-    """Something that is wrong, from the run that showed it until one that shows it right again.
+    """A condition from the run that showed it until the run that shows its recovery.
 
-    `kind` is `partition`, `step`, `run` or `check`; `partition` is empty for what has none. `cause` is the code of the
-    error or its class. `alerted_at` is None until a message about it was handed to the webhook's outbox.
+    `kind` is `partition`, `step`, `run` or `check`; `partition` is empty where it does not apply. `cause` is the code
+    of the error or its class. `alerted_at` stays None until a message about it was queued in the webhook's outbox.
     """
 
     __tablename__ = "fault"
@@ -29,9 +29,9 @@ class Fault(Base):
 
 
 class DagsterWatch(Base):
-    """The one row about Dagster itself, written every minute by the schedule `heartbeat`; stale when its daemon is down.
+    """The one row about Dagster itself, written every minute by `heartbeat`.
 
-    `facts` are those of `watch.Facts`.
+    Stale when its daemon is down. `facts` are those of `watch.Facts`.
     """
 
     __tablename__ = "dagster_watch"

@@ -1,4 +1,4 @@
-"""What is news: a fault that was not known, and a known one that is over."""
+"""Changes of faults: a fault that was not known before, and a known one that ended."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 NAMED = 20
-"""How many faults a message names; it counts the others."""
+"""The most faults that a message names; further ones are counted."""
 REASON_LENGTH, TEXT_LENGTH = 400, 2000
 """Characters, so that no chat refuses a message as too large. Whole reasons are in Dagster's UI."""
 
 
 class Subject(NamedTuple):
-    """What can be wrong: an asset's partition, a step without partitions, a run of a job, a check."""
+    """A subject of faults.
+
+    It is an asset's partition, a step without partitions, a run of a job, or a check.
+    """
 
     kind: Literal["partition", "step", "run", "check"]
     name: str
@@ -24,9 +27,10 @@ class Subject(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a run shows of a subject: right, or wrong and how. `words` hold no address and no code.
+    """A run's result for a subject: right, or wrong with a message.
 
-    `cause` is the code of the error, or the class of one that was not expected: another cause is another fault.
+    The message, `words`, is free of addresses and codes. `cause` is the code of the error, or the class of an
+    unexpected one: another cause is another fault.
     """
 
     subject: Subject
@@ -41,7 +45,7 @@ class Seen:
 
 
 class Lasting(NamedTuple):
-    """A fault: what is wrong, and by which cause."""
+    """A lasting fault: its subject and its cause."""
 
     subject: Subject
     cause: str = ""
@@ -59,7 +63,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What changed with a run."""
+    """The changes of faults with a run."""
 
     begun: tuple[Seen, ...]
     over: tuple[Subject, ...]
@@ -68,8 +72,8 @@ class News:
 def news(known: Collection[Lasting], seen: Sequence[Seen]) -> News:
     """Return the faults that begin and those that end.
 
-    Of a subject that is seen several times the last time counts: a failure that was retried with success is none. A
-    subject that fails for a new cause begins a new fault; one that is right ends all of its faults.
+    Of several results of one subject the last one counts, so a failure followed by a successful retry does not begin a
+    fault. A subject that fails for a new cause begins a new fault; a right result ends all faults of its subject.
     """
     last = {each.subject: each for each in seen}
     wrong = {fault.subject for fault in known}
@@ -79,18 +83,18 @@ def news(known: Collection[Lasting], seen: Sequence[Seen]) -> News:
 
 
 def messages(finished: Finished, changes: News, since: Mapping[Subject, str]) -> Iterator[dict[str, Any]]:
-    """The messages that a run gives rise to: one for its failure, one for each check that failed, one for what is right
-    again. None for what was told before.
+    """Yield the messages about a run's changes, which omit faults of earlier runs.
 
-    `since` says when each fault that is over began (ISO 8601). `text` is one line for people, as chats show it.
+    One message covers the run's failures, one each failed check, one everything that recovered. `since` maps each ended
+    fault to its begin (ISO 8601). `text` is one line for people, as chats show it.
     """
     run = {"job": finished.job, "run_id": finished.run_id}
     failures = [each for each in changes.begun if each.subject.kind != "check"]
     if finished.failed and failures:
-        said = "; ".join(f"{each.subject}: {each.words}" for each in failures[:NAMED])
+        reason = "; ".join(f"{each.subject}: {each.words}" for each in failures[:NAMED])
         yield {
             "event": "run_failed",
-            "text": _cut(f"{finished.job} failed: {said}", TEXT_LENGTH) + _more(failures),
+            "text": _cut(f"{finished.job} failed: {reason}", TEXT_LENGTH) + _more(failures),
             **run,
             "count": len(failures),
             "failures": [_shown(each) for each in failures[:NAMED]],
@@ -98,12 +102,12 @@ def messages(finished: Finished, changes: News, since: Mapping[Subject, str]) ->
     for name, failed in _by_check(changes.begun).items():
         severity = "warning" if all(each.warning for each in failed) else "error"
         where = ", ".join(each.subject.partition for each in failed[:NAMED] if each.subject.partition)
-        said = next((each.words for each in failed if each.words), "")
+        reason = next((each.words for each in failed if each.words), "")
         yield {
             "event": "check_failed",
             "text": f"{severity}: check {name} did not pass"
             + (f" for {where}{_more(failed)}" if where else "")
-            + (f": {_cut(said, REASON_LENGTH)}" if said else ""),
+            + (f": {_cut(reason, REASON_LENGTH)}" if reason else ""),
             **run,
             "check": name,
             "severity": severity,
@@ -113,7 +117,7 @@ def messages(finished: Finished, changes: News, since: Mapping[Subject, str]) ->
     if changes.over:
         yield {
             "event": "recovered",
-            "text": f"right again: {'; '.join(map(str, changes.over[:NAMED]))}{_more(changes.over)}",
+            "text": f"recovered: {'; '.join(map(str, changes.over[:NAMED]))}{_more(changes.over)}",
             **run,
             "count": len(changes.over),
             "recovered": [
@@ -157,7 +161,10 @@ WHO_ACTS_ON_CHECKS = {
 
 
 def who_acts(fault: Lasting) -> str:
-    """Return who has to act: an unexpected error is for developers, the rest as `docs/operators.md` says."""
+    """Return who must act.
+
+    Developers act on an unexpected error; `docs/operators.md` names the rest.
+    """
     if fault.subject.kind == "check":
         return WHO_ACTS_ON_CHECKS.get(fault.subject.name.split(" ", 1)[0], OPERATORS)
     unexpected = fault.cause[:1].isupper() and fault.cause not in ("Failure", "DagsterExecutionInterruptedError")

@@ -1,4 +1,4 @@
-"""Notice what began and what is over, each once."""
+"""Record the faults that begin and end with a run, each once."""
 
 from dataclasses import replace
 
@@ -15,29 +15,31 @@ EARLIER = "an earlier run"
 """The job of a message about faults from before a webhook was configured."""
 
 
-def take_in(database: Database, finished: Finished, *, tell: bool = True) -> News:
-    """Store what a finished run shows, and hand the messages about what changed to the outbox.
+def record_run(database: Database, finished: Finished, *, alert: bool = True) -> News:
+    """Store the subjects that a finished run shows, and queue the messages about changes.
 
-    Without a webhook (`tell` is false) no message is made: the faults stay untold, and the first webhook that is
-    configured hears of them. A fault that nobody was told of ends without a message.
+    Without a webhook (`alert` is false) no message is made: the faults stay without an alert until a webhook is
+    configured, which then receives them. A fault without an alert ends without a message.
     """
     with database.session() as session:
         transaction_lock(session, "faults", "all")
         lasting = store.every(session)
         changes = rules.news([Lasting(store.subject(fault), fault.cause) for fault in lasting], finished.seen)
         since = {store.subject(fault): fault.since.isoformat(timespec="seconds") for fault in lasting}
-        told = {store.subject(fault) for fault in lasting if fault.alerted_at is not None}
+        alerted = {store.subject(fault) for fault in lasting if fault.alerted_at is not None}
         store.end(session, changes.over)
         store.begin(session, changes.begun, finished.run_id)
-        if tell:
-            ended = replace(changes, over=tuple(subject for subject in changes.over if subject in told))
-            _tell(session, finished, ended, since)
+        if alert:
+            ended = replace(changes, over=tuple(subject for subject in changes.over if subject in alerted))
+            _queue_messages(session, finished, ended, since)
     return changes
 
 
-def _tell(session: Session, finished: Finished, changes: News, since: dict[Subject, str]) -> None:
+def _queue_messages(session: Session, finished: Finished, changes: News, since: dict[Subject, str]) -> None:
     begun = {each.fault for each in changes.begun}
-    older = [fault for fault in store.take_untold(session) if Lasting(store.subject(fault), fault.cause) not in begun]
+    older = [
+        fault for fault in store.take_unalerted(session) if Lasting(store.subject(fault), fault.cause) not in begun
+    ]
     if older:
         seen = tuple(_seen(fault) for fault in older)
         before = Finished(older[0].run_id, EARLIER, failed=True, seen=seen)

@@ -1,4 +1,7 @@
-"""What is wrong now, since when, and who has to do what: for `b2b status` and the page of the same name."""
+"""Current faults, their begin and who must act.
+
+`b2b status` and the status page show them.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +18,7 @@ UNSENT_TOO_LONG = 300
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that is wrong. `partition` and `run_id` are None where there is none."""
+    """One current fault. `partition` and `run_id` are None where they do not apply."""
 
     what: str
     partition: str | None
@@ -26,7 +29,10 @@ class Line:
 
 
 def lines(session: Session) -> list[Line]:
-    """Return everything that is wrong: Dagster itself first, then the faults that last, oldest first, then the alerts."""
+    """Return everything at fault.
+
+    Dagster itself comes first, then faults, oldest first, then undelivered alerts.
+    """
     return [*_dagster(session), *_faults(session), *_alerts(session)]
 
 

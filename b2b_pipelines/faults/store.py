@@ -28,22 +28,22 @@ def every(session: Session) -> Sequence[Fault]:
 
 
 def subject(fault: Fault) -> Subject:
-    """Return what a fault is about."""
+    """Return the subject of a fault."""
     return Subject(fault.kind, fault.name, fault.partition)  # type: ignore[arg-type]
 
 
 def of_partition(session: Session, partition: str) -> Sequence[Fault]:
-    """Return what fails for a partition, whichever asset it is of; the oldest first."""
+    """Return the faults of a partition of any asset, oldest first."""
     fails = or_(Fault.kind == "partition", Fault.name == SYNCED)
     return session.scalars(select(Fault).where(fails, Fault.partition == partition).order_by(Fault.since)).all()
 
 
-def take_untold(session: Session) -> list[Fault]:
+def take_unalerted(session: Session) -> list[Fault]:
     """Return the faults about which no message was made, and mark them."""
-    untold = [fault for fault in every(session) if fault.alerted_at is None]
-    if untold:
+    unalerted = [fault for fault in every(session) if fault.alerted_at is None]
+    if unalerted:
         session.execute(update(Fault).where(Fault.alerted_at.is_(None)).values(alerted_at=func.now()))
-    return untold
+    return unalerted
 
 
 def begin(session: Session, begun: Iterable[Seen], run_id: str) -> None:

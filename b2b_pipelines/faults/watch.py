@@ -1,7 +1,7 @@
-"""What was last seen of Dagster itself: its daemons, failing ticks, and the queue.
+"""The last observation of Dagster itself: its daemons, failing ticks, and the queue.
 
-The schedule `heartbeat` writes it every minute, so that the API, which knows no Dagster, can answer for it. A daemon, a code
-server or a storage that is down writes nothing: what was written then goes stale.
+The schedule `heartbeat` writes it every minute, so that the API, which is free of Dagster, can report it. A daemon, a
+code server or a storage that is down writes nothing: the last observation then goes stale.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,10 @@ UNHEALTHY_AFTER = timedelta(minutes=3)
 
 @dataclass(frozen=True, slots=True)
 class FailingTick:
-    """A schedule or sensor whose last look failed: since when, and the class of its error. Times are epoch seconds."""
+    """A schedule or sensor whose last tick failed: since when, and its error's class.
+
+    Times are epoch seconds.
+    """
 
     name: str
     since: float
@@ -32,7 +35,10 @@ class FailingTick:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One look at Dagster. `daemons` maps each kind of daemon to its last heartbeat; times are epoch seconds."""
+    """One observation of Dagster.
+
+    `daemons` maps each kind of daemon to its last heartbeat, in epoch seconds.
+    """
 
     daemons: Mapping[str, float] = field(default_factory=dict)
     failing: tuple[FailingTick, ...] = ()
@@ -78,7 +84,7 @@ def last(session: Session) -> Watched | None:
 
 
 def problems(watched: Watched | None, now: datetime) -> Iterator[Problem]:
-    """Say what is wrong with Dagster itself. A look that is stale says nothing more than that."""
+    """Yield the problems of Dagster itself. A stale observation yields only that it is stale."""
     if watched is None:
         yield Problem(
             "dagster", now, "Dagster's daemon has not reported yet: start it, and switch the schedule heartbeat on"

@@ -1,1 +1,4 @@
-"""Checkout intents: learners' attempts to buy a plan or an academy, moved on by verified events alone."""
+"""Checkout intents: learners' attempts to buy.
+
+Only verified events change them.
+"""

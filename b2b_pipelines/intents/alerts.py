@@ -1,4 +1,7 @@
-"""Messages about payments that a person must look at. They hold ids and amounts, and no e-mail address."""
+"""Messages about payments that a person must look at.
+
+They hold ids and amounts, and no e-mail address.
+"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,7 @@
-"""`python -m b2b_pipelines.intents.diagram` prints the state diagram that `docs/checkout-intents.md` holds."""
+"""Print the state diagram: `python -m b2b_pipelines.intents.diagram`.
+
+`docs/checkout-intents.md` holds it.
+"""
 
 from b2b_pipelines.intents.rules import state_diagram
 

@@ -1,4 +1,4 @@
-"""What Stripe's events tell: about a checkout session, or about money that goes back. Pure.
+"""Facts in Stripe's events: about a checkout session, or about money that goes back. Pure.
 
 Each event type states a fact. Facts of one session add up to a status that does not depend on their order.
 """
@@ -18,7 +18,10 @@ LONGEST_ID = 255
 
 
 class SessionStatus(StrEnum):
-    """Where a session's money stands. A later member outranks an earlier one, whichever event came first."""
+    """The status of a session's money.
+
+    A later member outranks an earlier one in any order of events.
+    """
 
     SETUP = "setup"
     EXPIRED = "expired"
@@ -39,11 +42,11 @@ MONEY_BACK_TYPES = frozenset(("charge.refunded", "charge.dispute.created", "invo
 
 @dataclass(frozen=True, slots=True)
 class SessionFact:
-    """What an event says about a checkout session.
+    """The facts of an event about a checkout session.
 
     `names` are the uuids that may be the intent's, the preferred one first. `links` are ids by kind: `payment_intent`,
     `subscription`, `customer`. `terms` hold `amount` (minor units, before discounts and taxes), `amount_total`,
-    `currency` and `products`. `paid_anyway`: the session expired or failed, and says that it is paid.
+    `currency` and `products`. `paid_anyway`: the session expired or failed, and is marked as paid.
     """
 
     session_id: str
@@ -56,7 +59,10 @@ class SessionFact:
 
 @dataclass(frozen=True, slots=True)
 class MoneyBack:
-    """A refund, a dispute or a failed invoice. `entry` is what is kept with the intent, the amount in minor units."""
+    """A refund, a dispute or a failed invoice.
+
+    `entry` is stored with the intent, its amount in minor units.
+    """
 
     entry: Mapping[str, Any]
     links: Mapping[str, str]
@@ -64,7 +70,10 @@ class MoneyBack:
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """An event about a checkout session that cannot be used, and why. `about_us` is certain where it cannot be asked."""
+    """An event about a checkout session that cannot be used, and why.
+
+    `about_us` is certain where it cannot be checked.
+    """
 
     reason: str
     session_id: str | None
@@ -79,9 +88,9 @@ class SessionMalformed(InvalidInput):
 
 
 def read_event(event: Mapping[str, Any], now: datetime) -> SessionFact | MoneyBack | Unusable | None:
-    """Return what an event tells; None for one that concerns neither sessions nor money that goes back.
+    """Return the facts of an event.
 
-    Raises `SessionMalformed`.
+    None if it concerns neither sessions nor money that goes back. Raises `SessionMalformed`.
     """
     kind = str(event.get("type"))
     if _is_thin(event):
@@ -105,9 +114,10 @@ def later(one: SessionStatus, other: SessionStatus) -> SessionStatus:
 
 
 def leads_to(event: Mapping[str, str], session: Mapping[str, str]) -> int:
-    """Return how surely an event's links lead to a session's: 3 by payment intent, 2 by subscription, 1 by customer.
+    """Return how surely an event's links match a session's.
 
-    0 when they do not. A customer counts only where the event is not about another payment or subscription.
+    3 by payment intent, 2 by subscription, 1 by customer. 0 without a match. A customer counts only where the event is
+    not about another payment or subscription.
     """
 
     def same(kind: str) -> bool:
@@ -135,7 +145,10 @@ def as_links(texts: Sequence[str]) -> dict[str, str]:
 
 
 def _is_thin(event: Mapping[str, Any]) -> bool:
-    """Source: https://docs.stripe.com/event-destinations#thin-events"""
+    """Return whether the event is thin.
+
+    Source: https://docs.stripe.com/event-destinations#thin-events
+    """
     return str(event.get("object", "")).startswith("v2.") or "related_object" in event or "data" not in event
 
 
@@ -170,7 +183,7 @@ def _session_fact(kind: str, session: object) -> SessionFact | Unusable:
 
 
 def _status(kind: str, session: Mapping[str, Any]) -> SessionStatus | None:
-    """Return what a session event says; None for what it may say and Stripe does not document."""
+    """Return the status in a session event; None for a value that Stripe does not document."""
     mode, payment = session.get("mode"), session.get("payment_status")
     if mode == "setup":
         return None if payment == "paid" else SessionStatus.SETUP
@@ -184,8 +197,10 @@ def _status(kind: str, session: Mapping[str, Any]) -> SessionStatus | None:
 
 
 def _terms(session: Mapping[str, Any]) -> dict[str, Any]:
-    """The amounts, currency and products of a session, as far as it says them. Prices that Stripe converted count in the
-    currency of the price (`currency_conversion`)."""
+    """Return the amounts, currency and products of a session, as far as it has them.
+
+    Prices that Stripe converted count in the currency of the price (`currency_conversion`).
+    """
     converted = session.get("currency_conversion")
     source = converted if isinstance(converted, Mapping) else session
     total, subtotal = _amount(source.get("amount_total")), _amount(source.get("amount_subtotal"))
@@ -215,7 +230,10 @@ def _links(subject: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _money_back(kind: str, event: Mapping[str, Any], subject: Mapping[str, Any], now: datetime) -> MoneyBack:
-    """Source: https://docs.stripe.com/api/events/types, the objects `charge`, `dispute` and `invoice`."""
+    """Return the refund, dispute or failed invoice of an event.
+
+    Source: https://docs.stripe.com/api/events/types, the objects `charge`, `dispute` and `invoice`.
+    """
     links = _links(subject)
     charge, parent = subject.get("charge"), subject.get("parent")
     if isinstance(charge, Mapping):
@@ -238,7 +256,7 @@ def _money_back(kind: str, event: Mapping[str, Any], subject: Mapping[str, Any],
 
 
 def _amount_back(kind: str, event: Mapping[str, Any], subject: Mapping[str, Any]) -> int | None:
-    """The amount of one refund, where the event says what was refunded before; of all refunds otherwise."""
+    """Return the amount of one refund if the event has the earlier sum, else of all refunds."""
     if kind == "invoice.payment_failed":
         return _first_amount(subject, "amount_remaining", "amount_due")
     amount = _first_amount(subject, "amount_refunded", "amount")
@@ -256,7 +274,7 @@ def _amount(value: object) -> int | None:
 
 
 def _time(value: object, now: datetime) -> datetime:
-    """When an event was created; `now` for what is not a time of the past."""
+    """Return the time of an event; `now` for a value that is not a time in the past."""
     if isinstance(value, int) and 0 < value < now.timestamp():
         return datetime.fromtimestamp(value, UTC)
     return now
@@ -277,12 +295,12 @@ def _uuid(value: object) -> UUID | None:
 
 
 def _id(value: object) -> str | None:
-    """An id, given as it is or within the object that it names; None for what is not an id."""
+    """Return an id, given directly or within its object; None for a value that is not an id."""
     return _text(value.get("id") if isinstance(value, Mapping) else value) or None
 
 
 def _plain(value: object) -> str | None:
-    """A text as it is; None for anything else."""
+    """Return a text unchanged; None for anything else."""
     if not isinstance(value, str):
         return None
     if not value.isprintable() or len(value) > LONGEST_ID:
@@ -295,5 +313,5 @@ def _text(value: object) -> str | None:
 
 
 def _shown(value: object) -> str:
-    """A short word of Stripe's in quotes; the type of anything else."""
+    """Return a short word of Stripe's in quotes; the type of any other value."""
     return f"'{value}'" if isinstance(value, str) and value.isidentifier() and len(value) < 40 else type(value).__name__

@@ -1,4 +1,4 @@
-"""Tables: checkout intents, their Stripe Checkout sessions, and the Stripe events that were received."""
+"""Tables: checkout intents, their Stripe Checkout sessions, and received Stripe events."""
 
 from datetime import datetime
 from typing import Any
@@ -17,12 +17,13 @@ HOLDS_PLACE = f"state IN ({', '.join(repr(str(state)) for state in sorted(ACTIVE
 
 
 class CheckoutIntent(Base):
-    """A learner's attempt to buy a product: `stripe_product_id` of an academy, or `""`, the Teams plan.
+    """A learner's attempt to buy a product.
 
-    An active intent (created, paid or errored, unless it `lost_place`) holds its place: the product for its learner,
-    the slug and the name for everyone. `expires_at` ends the reservation of one that is not paid, unless a payment is on
-    its way (`pending_since`). `payment` holds the checkout session that paid: its id, amount in minor units, currency,
-    products, and how it differs from `offered_prices`. `money_back` lists refunds, disputes and failed invoices.
+    `stripe_product_id` is an academy's product, or `""` for the Teams plan. An active intent (created, paid or errored,
+    unless it `lost_place`) holds its place: the product for its learner, the slug and the name for everyone.
+    `expires_at` ends the reservation of one that is not paid, unless a payment is on its way (`pending_since`).
+    `payment` holds the checkout session that paid: its id, amount in minor units, currency, products, and how it
+    differs from `offered_prices`. `money_back` lists refunds, disputes and failed invoices.
     """
 
     __tablename__ = "checkout_intent"
@@ -83,9 +84,9 @@ class CheckoutIntent(Base):
 
 
 class CheckoutSession(Base):
-    """A Stripe Checkout session and what its events, in any order, add up to.
+    """A Stripe Checkout session and the sum of its events, in any order.
 
-    `intent_uuid` is None until an event names an intent. `links` are the payment intent, subscription and customer by
+    `intent_uuid` stays None until an event names an intent. `links` are the payment intent, subscription and customer by
     which later events find the session, each as `kind:id`. `terms` are its amounts in minor units, currency and
     products.
     """
@@ -112,7 +113,7 @@ class CheckoutSession(Base):
 
 
 class StripeEvent(Base):
-    """An event that Stripe signed, once for each event id, and what it did (`rules.Effect`).
+    """An event that Stripe signed, once for each event id, and its effect (`rules.Effect`).
 
     A refund, dispute or failed invoice that leads to no intent yet keeps its `links` and its `money_back` entry for the
     session that comes later.

@@ -1,6 +1,7 @@
-"""Stripe's verified events: each has its effect once, and what they tell of one session adds up in any order.
+"""Stripe's verified events.
 
-Events that share a session or a payment wait for each other (advisory locks), then lock the intent's row.
+Each takes effect once, and facts of one session add up in any order. Events that share a session or a payment wait for
+each other (advisory locks), then lock the intent's row.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,14 +36,14 @@ BY_CUSTOMER = 1
 
 @dataclass(frozen=True, slots=True)
 class EventOutcome:
-    """What an event did, to which intent. No effect: it had come before, and did nothing now."""
+    """The effect of an event, and its intent. Without an effect the event is a repetition."""
 
     effect: Effect | None
     intent: UUID | None = None
 
 
 def receive_event(session: Session, event: Mapping[str, Any], now: datetime) -> EventOutcome:
-    """Let a verified event of Stripe have its effect, once for each event id, in this transaction.
+    """Apply a verified event of Stripe, once for each event id, in this transaction.
 
     Alerts are kept in the same transaction and sent later (`outbox.send`). Raises `SessionMalformed`.
     """
@@ -85,13 +86,13 @@ def _receive_session(session: Session, fact: SessionFact, now: datetime) -> Even
         effect = Effect.ALREADY_PAID if before == SessionStatus.PAID else Effect.ALREADY_KNOWN
     else:
         effect = _apply(session, intent, known, now)
-    _tell_contradictions(session, intent, known, fact)
+    _alert_contradictions(session, intent, known, fact)
     _collect_money_back(session, intent, known)
     return EventOutcome(effect, intent.uuid)
 
 
 def _merge(known: CheckoutSession, fact: SessionFact, now: datetime) -> None:
-    """Add what an event says to what is known of its session."""
+    """Add an event's facts to the stored facts of its session."""
     known.status = later(SessionStatus(known.status), fact.status)
     known.links = as_texts({**as_links(known.links), **fact.links})
     known.terms = {**known.terms, **fact.terms}
@@ -101,13 +102,13 @@ def _merge(known: CheckoutSession, fact: SessionFact, now: datetime) -> None:
 
 
 def _named(session: Session, names: Sequence[UUID]) -> CheckoutIntent | None:
-    """Return the intent that a session names, locked: the preferred name for which there is one."""
+    """Return the intent that a session names, locked: the preferred name that exists."""
     found = (store.intent(session, uuid, lock=True) for uuid in names)
     return next((intent for intent in found if intent is not None), None)
 
 
 def _compare(session: Session, intent: CheckoutIntent, known: CheckoutSession) -> None:
-    """Note how the session differs from what the intent was for, and alert about what was not known before."""
+    """Record how the session differs from its intent, and alert about new differences."""
     if known.status not in (SessionStatus.PAID, SessionStatus.PENDING):
         return
     product = intent.stripe_product_id
@@ -185,7 +186,10 @@ def _fail(session: Session, intent: CheckoutIntent, known: CheckoutSession, now:
 
 
 def _take_place(session: Session, intent: CheckoutIntent, state: IntentState, now: datetime) -> str | None:
-    """Move the intent to a state that holds its place. Return the obstacle, having changed nothing, if it is taken."""
+    """Move the intent to a state that holds its place.
+
+    If the place is taken, return the obstacle and change nothing.
+    """
     if intent.state == state:
         return None
     store.expire(session, now, _others_in_the_way(intent))
@@ -217,13 +221,13 @@ def _note_payment(intent: CheckoutIntent, known: CheckoutSession, now: datetime)
     }
 
 
-def _tell_contradictions(session: Session, intent: CheckoutIntent, known: CheckoutSession, fact: SessionFact) -> None:
+def _alert_contradictions(session: Session, intent: CheckoutIntent, known: CheckoutSession, fact: SessionFact) -> None:
     """Alert about a session that names two intents, or that both failed and was paid."""
     reasons = []
     named = {uuid: store.intent(session, uuid) for uuid in fact.names[:1] if uuid != intent.uuid}
     reasons += [f"its session names the intent {uuid} too" for uuid, other in named.items() if other is not None]
     if fact.paid_anyway or (fact.status is SessionStatus.FAILED and known.status == SessionStatus.PAID):
-        reasons.append(f"it says that the session {fact.status}, and the session was paid")
+        reasons.append(f"its session {fact.status}, and was paid as well")
     outbox.keep(
         session, [session_alert(Effect.UNUSABLE, f"{reason}: look at it in Stripe", known) for reason in reasons]
     )
@@ -242,9 +246,10 @@ def _receive_money_back(session: Session, fact: MoneyBack) -> EventOutcome:
 
 
 def _collect_money_back(session: Session, intent: CheckoutIntent, known: CheckoutSession) -> None:
-    """Note the refunds, disputes and failed invoices that came before the session that they lead to.
+    """Record money that went back before the event of its session came.
 
-    By the customer alone, only those count that came after the intent was made.
+    This is a refund, a dispute or a failed invoice. By the customer alone, only those count that came after the intent
+    was made.
     """
     ours = as_links(known.links)
     for event in store.unmatched_money_back(session, known.links) if known.links else ():

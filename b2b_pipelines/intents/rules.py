@@ -1,4 +1,4 @@
-"""What checkout intents decide: which state follows which, and why. Pure.
+"""State transitions of checkout intents, with their reasons. Pure.
 
 `TRANSITIONS` is the whole table; `docs/checkout-intents.md` draws it.
 """
@@ -12,7 +12,7 @@ from b2b_pipelines.errors import Conflict, InvalidInput
 
 
 class IntentState(StrEnum):
-    """Where an attempt to buy stands. `fulfilled` is final."""
+    """The state of an attempt to buy. `fulfilled` is final."""
 
     CREATED = "created"
     PAID = "paid"
@@ -35,7 +35,7 @@ ACTIVE = frozenset((IntentState.CREATED, IntentState.PAID, *ERRORED))
 
 
 class Trigger(StrEnum):
-    """What moves an intent, in the words of the state diagram."""
+    """A trigger of a transition, in the wording of the state diagram."""
 
     PAYMENT = "the money came"
     PAYMENT_WITHOUT_PLACE = "the money came, the place was taken"
@@ -79,11 +79,11 @@ def _transitions() -> tuple[Transition, ...]:
 
 
 TRANSITIONS = _transitions()
-"""Every step there is. `expired` steps over `created` when a late fact arrives after the reservation ended."""
+"""Every transition. `expired` skips `created` when a late fact arrives after the reservation ended."""
 
 
 class Effect(StrEnum):
-    """What an event did."""
+    """The effect of an event."""
 
     PAID = "paid"
     PLACE_TAKEN = "place_taken"
@@ -102,8 +102,10 @@ class Effect(StrEnum):
 
 
 def step(state: IntentState, trigger: Trigger) -> IntentState | None:
-    """Return the state that the trigger leads to, or None when it moves nothing. Not for `REPORTED_ERRORED`, which
-    leads to the reported state."""
+    """Return the state to which the trigger leads, or None when it moves nothing.
+
+    Not for `REPORTED_ERRORED`, which leads to the reported state.
+    """
     return next((each.after for each in TRANSITIONS if (each.before, each.trigger) == (state, trigger)), None)
 
 
@@ -115,7 +117,10 @@ def errored_state(value: str) -> IntentState:
 
 
 def require_step(now: IntentState, then: IntentState, trigger: Trigger) -> bool:
-    """Return whether there is a step to make: False when it was made already. Raises `Conflict` when it may not be."""
+    """Return whether the step is still to be made; False when it was made already.
+
+    Raises `Conflict` when it may not be made.
+    """
     if now == then:
         return False
     if Transition(now, trigger, then) not in TRANSITIONS:
@@ -126,7 +131,7 @@ def require_step(now: IntentState, then: IntentState, trigger: Trigger) -> bool:
 def differences(
     terms: Mapping[str, Any], offered: Sequence[Mapping[str, Any]], stripe_product_id: str, quantity: int
 ) -> list[str]:
-    """Return how a session's terms differ from what the intent was for, one text for each difference.
+    """Return how a session's terms differ from the intent's, one text for each difference.
 
     `offered` are the published prices of the intent's product, each with `product`, `unit_amount` (minor units) and
     `currency`; without any, amount and currency are not compared. The amount is the one before discounts and taxes.

@@ -1,4 +1,7 @@
-"""What is done with checkout intents: reserve, find, change, report on, clean up. `payments` receives Stripe's events."""
+"""Use cases on checkout intents: reserve, find, change, report, clean up.
+
+`payments` receives Stripe's events.
+"""
 
 import json
 from collections.abc import Mapping
@@ -27,20 +30,23 @@ LARGEST_TERMS = 64 * 1024
 
 
 class PlaceTaken(Conflict):
-    """The slug or the name is reserved by an intent of somebody: it is not said whose."""
+    """Another intent holds the slug or the name. The error does not name its owner."""
 
     code: ClassVar[str] = "enterprise_reserved"
 
 
 class IntentErrored(Refused):
-    """The learner's attempt to buy this product was paid and went wrong: people must see to it first."""
+    """The learner's last attempt to buy this product was paid and went wrong.
+
+    A person must settle it first.
+    """
 
     code: ClassVar[str] = "intent_errored"
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a learner wants to buy. None leaves what is known of an open intent as it is."""
+    """A learner's order. None keeps the stored value of an open intent."""
 
     learner: Person
     stripe_product_id: str = ""
@@ -53,7 +59,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
-    """What the upkeep did: how many reservations expired, which intents stalled, how many payments are overdue."""
+    """The result of the upkeep: expired reservations, stalled intents, overdue payments."""
 
     expired: int
     stalled: list[UUID]
@@ -61,11 +67,11 @@ class Upkeep:
 
 
 def reserve(session: Session, wish: Wish, now: datetime, reservation: timedelta) -> tuple[CheckoutIntent, bool]:
-    """The learner's open intent for the product, and whether it is new.
+    """Return the learner's open intent for the product, and whether it is new.
 
-    An open one is updated, its terms merged and its reservation renewed; a paid one comes back as it is. Raises
+    An open one is updated, its terms merged and its reservation renewed; a paid one is returned unchanged. Raises
     `InvalidInput` for a name without a slug or the other way round, `IntentErrored` when the last attempt went wrong,
-    `PlaceTaken` for a slug or name that another intent holds. Of any number of calls at once, one makes the intent.
+    `PlaceTaken` for a slug or name that another intent holds. Of any number of concurrent calls, one makes the intent.
     """
     if bool(wish.enterprise_name) != bool(wish.enterprise_slug):
         raise InvalidInput("enterprise_name and enterprise_slug come together: give both or neither")
@@ -93,7 +99,7 @@ def for_user(
     stripe_product_id: str | None = None,
     enterprise_slug: str | None = None,
 ) -> CheckoutIntent | None:
-    """The learner's newest intent that is created (and not past its reservation) or paid.
+    """Return the learner's newest intent that is paid, or created within its reservation.
 
     `stripe_product_id` of `""` is the Teams plan; None is any product.
     """
@@ -101,14 +107,14 @@ def for_user(
 
 
 def find(session: Session, uuid: UUID) -> CheckoutIntent:
-    """The intent. Raises `NotFound`."""
+    """Return the intent. Raises `NotFound`."""
     return _known(session, uuid)
 
 
 def amend(
     session: Session, uuid: UUID, *, country: str | None = None, terms_metadata: Mapping[str, Any] | None = None
 ) -> CheckoutIntent:
-    """Change what a learner may change of an intent in any state; terms are merged."""
+    """Change the fields that a learner may change in any state; terms are merged."""
     intent = _known(session, uuid, lock=True)
     if country is not None:
         intent.country = country
@@ -118,7 +124,10 @@ def amend(
 
 
 def fulfill(session: Session, uuid: UUID, now: datetime) -> CheckoutIntent:
-    """Note that what was bought is there. Again is no change; raises `Conflict` for one that is not paid or errored."""
+    """Mark the purchase as provisioned.
+
+    Idempotent; raises `Conflict` for an intent that is not paid or errored.
+    """
     intent = _known(session, uuid, lock=True)
     if require_step(intent.state, IntentState.FULFILLED, Trigger.REPORTED_FULFILLED):
         intent.move(IntentState.FULFILLED, now)
@@ -126,8 +135,10 @@ def fulfill(session: Session, uuid: UUID, now: datetime) -> CheckoutIntent:
 
 
 def fail(session: Session, uuid: UUID, state: str, reason: str, now: datetime) -> CheckoutIntent:
-    """Note that a paid intent went wrong, and how. Raises `InvalidInput` for a state that is no error, `Conflict` for an
-    intent that cannot go there."""
+    """Mark a paid intent as failed, with the reason.
+
+    Raises `InvalidInput` for a state that is not an error, `Conflict` for an intent that cannot go there.
+    """
     errored = errored_state(state)
     intent = _known(session, uuid, lock=True)
     if require_step(intent.state, errored, Trigger.REPORTED_ERRORED):
@@ -137,8 +148,10 @@ def fail(session: Session, uuid: UUID, state: str, reason: str, now: datetime) -
 
 
 def clean_up(session: Session, now: datetime, stalled_after: timedelta) -> Upkeep:
-    """Let ended reservations expire, mark paid intents that were not provisioned in time, and alert about payments that
-    are pending for more than `PENDING_FOR`, once for each."""
+    """Expire ended reservations, mark stalled intents, and alert about overdue payments.
+
+    A paid intent stalls when it was not provisioned in time. A payment is overdue after `PENDING_FOR`, and alerts once.
+    """
     overdue = store.overdue(session, now, now - PENDING_FOR)
     outbox.keep(session, [alerts.overdue(each) for each in overdue])
     expired = store.expire(session, now)
@@ -196,5 +209,5 @@ def _merged_terms(stored: Mapping[str, Any], given: Mapping[str, Any]) -> dict[s
 def _known(session: Session, uuid: UUID, *, lock: bool = False) -> CheckoutIntent:
     found = store.intent(session, uuid, lock=lock)
     if found is None:
-        raise NotFound(f"no checkout intent {uuid}: `b2b intents list` shows those there are")
+        raise NotFound(f"checkout intent {uuid} is not known: `b2b intents list` lists the known ones")
     return found

@@ -1,4 +1,7 @@
-"""Queries on checkout intents and Stripe's events. Set-based; they neither decide nor commit."""
+"""Queries on checkout intents and Stripe's events.
+
+Set-based; they neither decide nor commit.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -25,7 +28,7 @@ PLACES = {
 
 
 def place_in(error: IntegrityError) -> str:
-    """Return which place the database says is taken. Any other violation is raised."""
+    """Return which place the database reports as taken. Any other violation is raised."""
     constraint = error.orig.diag.constraint_name if isinstance(error.orig, UniqueViolation) else None
     if constraint not in PLACES:
         raise error
@@ -33,7 +36,10 @@ def place_in(error: IntegrityError) -> str:
 
 
 def intent(session: Session, uuid: UUID, *, lock: bool = False) -> CheckoutIntent | None:
-    """The intent with its learner; with `lock`, changes to it wait until the transaction ends."""
+    """Return the intent with its learner.
+
+    With `lock`, changes to it wait until the transaction ends.
+    """
     query = select(CheckoutIntent).where(CheckoutIntent.uuid == uuid).options(joinedload(CheckoutIntent.learner))
     if lock:
         query = query.with_for_update(of=CheckoutIntent).execution_options(populate_existing=True)
@@ -41,7 +47,7 @@ def intent(session: Session, uuid: UUID, *, lock: bool = False) -> CheckoutInten
 
 
 def place_of_learner(session: Session, learner_id: int, stripe_product_id: str) -> CheckoutIntent | None:
-    """The active intent of a learner for a product, locked."""
+    """Return the active intent of a learner for a product, locked."""
     query = (
         select(CheckoutIntent)
         .where(
@@ -66,8 +72,10 @@ def add(session: Session, values: Mapping[str, Any]) -> UUID | None:
 def newest(
     session: Session, email: str, now: datetime, stripe_product_id: str | None, enterprise_slug: str | None
 ) -> CheckoutIntent | None:
-    """The learner's newest intent that is paid, or created and not past its reservation, or with a payment on its way;
-    None filters nothing."""
+    """Return the learner's newest intent that is paid, pending, or within its reservation.
+
+    None filters nothing.
+    """
     query = (
         select(CheckoutIntent)
         .join(CheckoutIntent.learner)
@@ -99,7 +107,7 @@ def page(
     limit: int | None = None,
     offset: int = 0,
 ) -> tuple[int, Sequence[CheckoutIntent]]:
-    """How many intents there are of that kind, and some of them, the newest first."""
+    """Return the number of matching intents, and a page of them, newest first."""
     where = [
         true() if learner is None else func.lower(Learner.email) == func.lower(learner),
         true() if stripe_product_id is None else CheckoutIntent.stripe_product_id == stripe_product_id,
@@ -119,7 +127,7 @@ def page(
 
 
 def counts(session: Session) -> dict[str, int]:
-    """How many intents are in each state."""
+    """Return the number of intents in each state."""
     rows = session.execute(select(CheckoutIntent.state, func.count()).group_by(CheckoutIntent.state)).all()
     return {str(state): number for state, number in sorted(rows)}
 
@@ -147,7 +155,7 @@ def expire(session: Session, now: datetime, *in_the_way: ColumnElement[bool]) ->
 def holding_places_of(
     learner_id: int, stripe_product_id: str, enterprise_slug: str, enterprise_name: str
 ) -> ColumnElement[bool]:
-    """The condition that an intent holds one of those places."""
+    """Return the condition that an intent holds one of those places."""
     places = [and_(CheckoutIntent.learner_id == learner_id, CheckoutIntent.stripe_product_id == stripe_product_id)]
     if enterprise_slug:
         places += [
@@ -158,7 +166,10 @@ def holding_places_of(
 
 
 def stall(session: Session, now: datetime, paid_before: datetime, reason: str) -> list[UUID]:
-    """Mark as stalled what was paid before that moment and has not changed state since; which."""
+    """Mark intents as stalled that were paid before that moment and did not change since.
+
+    Return them.
+    """
     statement = (
         update(CheckoutIntent)
         .where(CheckoutIntent.state == IntentState.PAID, CheckoutIntent.state_changed_at <= paid_before)
@@ -169,7 +180,10 @@ def stall(session: Session, now: datetime, paid_before: datetime, reason: str) -
 
 
 def overdue(session: Session, now: datetime, pending_before: datetime) -> Sequence[CheckoutSession]:
-    """Return the sessions of intents that are pending since before that moment, each once, and note that it was."""
+    """Return the sessions whose payment is pending since before that moment.
+
+    Each is returned once, and marked.
+    """
     statement = (
         update(CheckoutSession)
         .where(
@@ -191,7 +205,7 @@ def record_event(session: Session, event_id: str, kind: str, now: datetime, effe
 
 
 def note_effect(session: Session, event_id: str, effect: str, intent_uuid: UUID | None, **values: Any) -> None:
-    """Note what an event did, and what it told."""
+    """Record the effect of an event."""
     session.execute(
         update(StripeEvent)
         .where(StripeEvent.id == event_id)
@@ -201,7 +215,10 @@ def note_effect(session: Session, event_id: str, effect: str, intent_uuid: UUID 
 
 
 def lock_facts(session: Session, session_id: str | None, links: Sequence[str]) -> None:
-    """Let others who tell of that checkout session, or of a payment linked with it, wait until we are done."""
+    """Lock that checkout session and its payments.
+
+    Related events wait until this transaction ends.
+    """
     for name in sorted({*links, *([f"session:{session_id}"] if session_id else [])}):
         transaction_lock(session, "stripe fact", name)
 
@@ -211,7 +228,7 @@ def checkout_session(session: Session, session_id: str) -> CheckoutSession | Non
 
 
 def has_other_payment(session: Session, intent_uuid: UUID, session_id: str) -> bool:
-    """Whether another session paid for the intent."""
+    """Return whether another session paid for the intent."""
     paid = exists().where(
         CheckoutSession.intent_uuid == intent_uuid,
         CheckoutSession.status == SessionStatus.PAID,
@@ -221,7 +238,7 @@ def has_other_payment(session: Session, intent_uuid: UUID, session_id: str) -> b
 
 
 def linked_sessions(session: Session, links: Sequence[str]) -> Sequence[CheckoutSession]:
-    """The sessions of intents that share a link, those that were paid first, then the newest."""
+    """Return the sessions of intents that share a link: paid ones first, then the newest."""
     return session.scalars(
         select(CheckoutSession)
         .where(CheckoutSession.intent_uuid.is_not(None), CheckoutSession.links.overlap(_texts(links)))
@@ -231,7 +248,7 @@ def linked_sessions(session: Session, links: Sequence[str]) -> Sequence[Checkout
 
 
 def unmatched_money_back(session: Session, links: Sequence[str]) -> Sequence[StripeEvent]:
-    """The refunds, disputes and failed invoices that share a link and lead to no intent yet, the oldest first."""
+    """Return unmatched refunds, disputes and failed invoices that share a link, oldest first."""
     return session.scalars(
         select(StripeEvent)
         .where(
@@ -247,5 +264,5 @@ def _texts(values: Sequence[str]) -> Any:
     return cast(list(values), ARRAY(Text))
 
 
-def _same(column: Any, said: str) -> ColumnElement[bool]:
-    return func.lower(column) == func.lower(said)
+def _same(column: Any, value: str) -> ColumnElement[bool]:
+    return func.lower(column) == func.lower(value)

@@ -1,1 +1,1 @@
-"""Expired licenses: ending the enrollments they paid for and, long after, unlinking the learners who held them."""
+"""Expired licenses: end their enrollments and, after the grace period, unlink learners."""

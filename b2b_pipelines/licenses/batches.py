@@ -19,12 +19,12 @@ def batches(items: Sequence[T], size: int = BATCH) -> list[Sequence[T]]:
 
 
 def find_rejected(batch: Sequence[T], accepts: Callable[[Sequence[T]], bool]) -> list[T]:
-    """Return the items of a rejected batch that are rejected alone; all the others are accepted on the way.
+    """Return the items of a rejected batch that are rejected alone.
 
-    `accepts` sends a part of the batch and returns whether the vendor accepted it. The batch itself was sent before, and
-    rejected. When the first half is accepted, the second must hold a rejected item, so it is halved without being sent;
-    when it is rejected, the second half waits until a rejected item is alone. One rejected item among 100 costs at most
-    9 calls.
+    All the others are accepted on the way. `accepts` sends a part of the batch and returns whether the vendor accepted
+    it. The batch itself was sent before, and rejected. When the first half is accepted, the second must hold a rejected
+    item, so it is halved without being sent; when it is rejected, the second half waits until a rejected item is alone.
+    One rejected item among 100 costs at most 9 calls.
     """
     rejected: list[T] = []
     waiting = list(batch)
@@ -46,10 +46,11 @@ def find_rejected(batch: Sequence[T], accepts: Callable[[Sequence[T]], bool]) ->
 
 
 def find_rejected_unless_all(batch: Sequence[T], accepts: Callable[[Sequence[T]], bool]) -> list[T]:
-    """Return what `find_rejected` does, once any part of the batch was accepted.
+    """Return the result of `find_rejected`, once any part of the batch was accepted.
 
-    Raises `EverythingRejected` when the vendor rejects both halves and three smaller parts: then it fails for a reason of
-    its own. One rejected item among 100 costs at most 10 calls, a vendor that rejects everything at most 5.
+    Raises `EverythingRejected` when the vendor rejects both halves and three smaller parts, because the cause is then
+    the vendor and not an item. One rejected item among 100 costs at most 10 calls, a vendor that rejects everything at
+    most 5.
     """
     items = list(batch)
     if len(items) == 1:
@@ -62,7 +63,10 @@ def find_rejected_unless_all(batch: Sequence[T], accepts: Callable[[Sequence[T]]
 
 
 def _probes(size: int) -> list[range]:
-    """Return the places of both halves, of an eighth of each, and of the last item; each range once."""
+    """Return the places of both halves, of an eighth of each, and of the last item.
+
+    Each range once.
+    """
     middle, eighth = size // 2, max(size // 8, 1)
     probes = [range(middle), range(middle, size), range(eighth), range(middle, middle + eighth), range(size - 1, size)]
     return list(dict.fromkeys(probes))

@@ -1,6 +1,6 @@
-"""What keeps a wrong date or a wrong clock from costing people their accounts: holds, retired licenses, clocks.
+"""Brakes on licenses: holds, retired licenses and clock checks.
 
-Set-based, in the caller's transaction.
+They keep a wrong date or a wrong clock from costing learners their accounts. Set-based, in the caller's transaction.
 """
 
 from collections.abc import Sequence
@@ -18,18 +18,21 @@ from b2b_pipelines.licenses.rules import Hold, moved_into_the_past
 MOST_SKEW = timedelta(minutes=5)
 """How far the clocks of a process and of its database may be apart."""
 NAMED = 20
-"""How many plans a message names; it counts the others."""
+"""The most plans that a message names; further plans are counted."""
 
 
 class ClockSkewed(TransientError):
-    """The clocks of this process and of the database differ: no time can be trusted, so nothing is done."""
+    """The clocks of this process and of the database differ.
+
+    No time can be trusted, so nothing is done.
+    """
 
     code = "clock_skewed"
 
 
 @dataclass(frozen=True, slots=True)
 class HeldPlan:
-    """A plan whose expiration date was moved from one date into the past, and until when it is held."""
+    """A plan whose expiration date was moved into the past, and the end of its hold."""
 
     plan: UUID
     customer: UUID
@@ -51,13 +54,16 @@ def process_clock() -> datetime:
 
 
 def clock_skew(session: Session) -> timedelta:
-    """Return how far the clock of this process is ahead of the database's; zero within five minutes."""
+    """Return how far the clock of this process is ahead of the database's.
+
+    Zero within five minutes.
+    """
     skew = process_clock() - session.execute(text("SELECT clock_timestamp()")).scalar_one()
     return skew if abs(skew) > MOST_SKEW else timedelta(0)
 
 
 def require_right_clock(session: Session) -> None:
-    """Raise `ClockSkewed` when the clocks of this process and of the database differ by more than five minutes."""
+    """Raise `ClockSkewed` when process and database clock differ by more than five minutes."""
     if skew := clock_skew(session):
         direction = "ahead of" if skew > timedelta(0) else "behind"
         raise ClockSkewed(
@@ -67,9 +73,10 @@ def require_right_clock(session: Session) -> None:
 
 
 def hold_moved_plans(session: Session, now: datetime, length: timedelta) -> list[HeldPlan]:
-    """Hold the staged plans whose expiration date moved into the past, and end the holds of corrected ones.
+    """Hold the staged plans whose expiration date moved into the past.
 
-    Call it before the staged plans are merged. Returns the plans whose hold begins, each once.
+    The holds of corrected plans end. Call it before the staged plans are merged. Returns the plans whose hold begins,
+    each once.
     """
     rows = session.execute(
         text("""
@@ -144,7 +151,7 @@ def customer_of(session: Session, plan: UUID) -> UUID:
 
 
 def end_hold(session: Session, plan: UUID, now: datetime, length: timedelta) -> HeldPlan | None:
-    """End the hold of a plan; return what it held, or None when the plan is not held at `now`."""
+    """End the hold of a plan. Return the ended hold, or None when the plan is not held at `now`."""
     row = session.execute(
         text("""
             SELECT plan.held_since, plan.held_from, plan.expiration_date, agreement.enterprise_customer_uuid AS customer
@@ -162,7 +169,10 @@ def end_hold(session: Session, plan: UUID, now: datetime, length: timedelta) -> 
 
 
 def note_expired_plans(session: Session, now: datetime) -> None:
-    """Note which plans have expired at `now`, by their stored date or the staged one. Call it before plans are merged."""
+    """Record the plans that have expired at `now`, by their stored date or the staged one.
+
+    Call it before the staged plans are merged.
+    """
     session.execute(
         text("""
             CREATE TEMPORARY TABLE plan_over ON COMMIT DROP AS

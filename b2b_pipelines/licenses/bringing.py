@@ -48,16 +48,19 @@ LISTED_LICENSE = frozenset({"uuid", "plan_uuid", "status", "user_email", "activa
 
 
 class NoAgreement(PermanentError):
-    """License-manager lists no agreement of a customer: it answers the same to a caller without the role."""
+    """License-manager lists no agreement of a customer.
+
+    It answers the same to a caller without the role.
+    """
 
     code = "no_agreement"
 
 
 @dataclass(frozen=True)
 class Imported:
-    """The changes of an import, the plans whose hold began with it, and what was not taken in.
+    """The changes of an import, the plans whose hold began, and the rejected parts.
 
-    `ignored` are the columns of files that have no meaning, `refused` the plans of a reading that cannot be used.
+    `ignored` are columns of files without a meaning here, `refused` the plans of a reading that cannot be used.
     """
 
     plans: Merged
@@ -72,10 +75,10 @@ class Imported:
 def import_files(
     session: Session, plans: Path | None, licenses: Path | None, now: datetime, hold: timedelta = DAY
 ) -> Imported:
-    """Bring in files of plans and licenses, all or nothing; again is harmless. No plan is processed that ends after `now`.
+    """Import files of plans and licenses, all or nothing. Idempotent.
 
-    Plans whose expiration date moved into the past are held for `hold`, and one alert about them waits for being sent.
-    Raises `InvalidInput` that names every fault of both files.
+    A plan that ends after `now` is never processed. Plans whose expiration date moved into the past are held for
+    `hold`, and one alert about them is queued. Raises `InvalidInput`, which names every fault of both files.
     """
     plan_file = RecordFile.open(plans, PLAN_COLUMNS) if plans else None
     license_file = RecordFile.open(licenses, LICENSE_COLUMNS) if licenses else None
@@ -106,11 +109,11 @@ def import_files(
 def read_license_manager(
     database: Database, license_manager: LicenseManager, customer: UUID, now: datetime, *, hold: timedelta = DAY
 ) -> Imported:
-    """Bring in what license-manager lists of a customer: everything, or it raises and nothing is changed.
+    """Import everything that license-manager lists of a customer; on an error, change nothing.
 
-    The customer's lock is held from the first request, so that an import in between is not undone by an older answer.
-    Plans and licenses that are not listed any more are marked so, and kept. Raises `NoAgreement`, `Conflict`, `Busy`, and
-    the client's errors.
+    The customer's lock is held from the first request, so that an older answer cannot undo an import made in between.
+    Plans and licenses that are no longer listed are kept and marked as unseen. Raises `NoAgreement`, `Conflict`,
+    `Busy`, and the client's errors.
     """
     with customer_lock(database, customer, "reading", wait=PATIENCE) as held, tallied_requests() as tally:
         agreements = license_manager.agreements(customer)
@@ -130,12 +133,15 @@ def read_license_manager(
         held.confirm()
         with database.session() as session:
             reading = _Reading(customer, agreements, asked, list(licenses.values()))
-            imported = _take_in(session, reading, now, hold)
+            imported = _import_reading(session, reading, now, hold)
     return replace(imported, requests=tally.total)
 
 
 def _is_asked(counts: LicenseCounts | None, *, known_holders: bool) -> bool:
-    """Return whether a plan's licenses are read: one is held, or those that were known as held are revoked now."""
+    """Return whether to read a plan's licenses.
+
+    Read them when at least one is held, or when licenses that were known as held are revoked now.
+    """
     if counts is None or counts.assigned + counts.activated:
         return True
     return counts.revoked > 0 and known_holders
@@ -152,7 +158,10 @@ class _Reading:
 
     @property
     def incomplete(self) -> list[UUID]:
-        """The plans of which fewer licenses came than license-manager counts: the missing ones are not gone."""
+        """Return the plans with fewer licenses read than license-manager counts.
+
+        Their missing licenses do not count as gone.
+        """
         read = Counter(row.plan for row in self.licenses)
         plans = [plan for agreement in self.agreements for plan in agreement.plans]
         return [
@@ -162,7 +171,7 @@ class _Reading:
         ]
 
 
-def _take_in(session: Session, reading: _Reading, now: datetime, hold: timedelta) -> Imported:
+def _import_reading(session: Session, reading: _Reading, now: datetime, hold: timedelta) -> Imported:
     customer, agreements, licenses = reading.customer, reading.agreements, reading.licenses
     now -= brakes.clock_skew(session)
     plans = [plan for agreement in agreements for plan in agreement.plans]
@@ -186,8 +195,8 @@ def _take_in(session: Session, reading: _Reading, now: datetime, hold: timedelta
     ]
     if faults:
         raise Conflict(
-            f"license-manager's answer about customer {customer} does not fit what is known, and nothing of it was taken "
-            f"in: {'; '.join(faults)}"
+            f"license-manager's answer about customer {customer} contradicts the stored data, and nothing was "
+            f"imported: {'; '.join(faults)}"
         )
     imported = _merge(session, LISTED_PLAN, LISTED_LICENSE, now, hold)
     if all(agreement.lists_renewals for agreement in agreements):
@@ -204,7 +213,10 @@ def _merge(
     now: datetime,
     hold: timedelta,
 ) -> Imported:
-    """Bring in what is staged, without faults; None where nothing is."""
+    """Merge the staged plans and licenses, which have no faults.
+
+    None is passed for a part that is not staged.
+    """
     processed = staging.newly_processed(session, plan_columns, now) if plan_columns else []
     held = brakes.hold_moved_plans(session, now, hold) if plan_columns else []
     outbox.keep(session, brakes.alert_messages(held))
@@ -279,13 +291,16 @@ def _renewal_rows(agreements: Sequence[Agreement], now: datetime) -> list[Renewa
 
 
 def _require_chains(rows: Sequence[RenewalRow]) -> None:
-    """Raise `Conflict` unless each plan is at most once on either side, and no plan renews itself in the end."""
+    """Raise `Conflict` unless the renewals form chains.
+
+    In chains, each plan stands at most once on either side, and no plan renews itself in the end.
+    """
     priors = [row.prior for row in rows]
     renewed = [row.renewed for row in rows if row.renewed]
     twice = {plan for plans in (priors, renewed) for plan in plans if plans.count(plan) > 1}
     wrong = twice | in_cycles({row.prior: row.renewed for row in rows if row.renewed})
     if wrong:
         raise Conflict(
-            f"license-manager lists renewals that are not chains, and nothing of it was taken in: "
+            f"license-manager lists renewals that are not chains, and nothing was imported: "
             f"see plan {', '.join(sorted(map(str, wrong)))}"
         )

@@ -1,7 +1,7 @@
-"""Asking the LMS whether learners who were unlinked are still linked.
+"""Ask the LMS whether unlinked learners are still linked.
 
-The question must not rest on the key of the action: the LMS answers 200 for an address that it does not know. So learners
-are looked up by LMS user too, where that is known.
+The question must not reuse the key of the action, because the LMS answers 200 for an unknown address. Learners are
+therefore looked up by LMS user as well, where the user is known.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from b2b_pipelines.licenses.work import required
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
 
 SAMPLE = 20
-"""How many of the learners unlinked last are looked up in the LMS by address; by user, five times as many."""
+"""The number of last unlinked learners to look up by address; by LMS user, five times as many."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ def confirm_unlinked(
     *,
     forgotten: Sequence[Forgotten] = (),
 ) -> Confirmation:
-    """Ask the LMS for some of the learners who were unlinked within a day before `now`, the last ones first.
+    """Ask the LMS for some of the learners unlinked within a day before `now`.
 
-    `forgotten` are those whom the database does not know any more. Raises the LMS's errors, and `NotConfigured` when
-    there are learners to ask for and no LMS.
+    The last ones come first. `forgotten` are learners who are already erased from the database. Raises the LMS's
+    errors, and `NotConfigured` when there are learners to look up and the LMS is not configured.
     """
     with database.session() as session:
         known = store.recently_unlinked(session, customer, SAMPLE * 5, now)

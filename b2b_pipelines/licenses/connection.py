@@ -1,4 +1,7 @@
-"""From settings to clients of the LMS and of license-manager; None while their settings are missing."""
+"""Make clients of the LMS and of license-manager from the settings.
+
+None while their settings are missing.
+"""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,12 +15,15 @@ Client = TypeVar("Client", EnterpriseLms, LicenseManager)
 
 
 def enterprise_lms(settings: Settings) -> AbstractContextManager[EnterpriseLms | None]:
-    """The LMS, when `B2B_LMS_URL`, `B2B_OAUTH_CLIENT_ID` and `B2B_OAUTH_CLIENT_SECRET` are set."""
+    """Return the LMS; None unless its URL and the OAuth client are set."""
     return _client(EnterpriseLms, settings.lms_url, settings)
 
 
 def license_manager(settings: Settings) -> AbstractContextManager[LicenseManager | None]:
-    """License-manager, when `B2B_LICENSE_MANAGER_URL` and what signing in takes are set."""
+    """Return license-manager.
+
+    None unless `B2B_LICENSE_MANAGER_URL` and the LMS's sign-in are set.
+    """
     return _client(LicenseManager, settings.license_manager_url, settings)
 
 

@@ -1,10 +1,10 @@
-"""Reading files of plans and licenses: CSV or JSON, every fault of a file named by its line or record.
+"""Read files of plans and licenses: CSV or JSON, every fault named by its line or record.
 
-A CSV file has a heading; a JSON file is a list of objects. An empty value is none. Columns that are not ours are left
-alone and named in `ignored`. Addresses are taken as they are: whether one is well-formed is the LMS's to say.
+A CSV file has a heading; a JSON file is a list of objects. An empty value counts as missing. Unknown columns are
+skipped and named in `ignored`. Addresses are read unchanged: the LMS decides whether an address is well-formed.
 
-CSV is read as Excel and databases write it: a byte order mark, `sep=,` in the first line, headings in any case, unnamed
-columns without values and lines of empty fields are passed over.
+CSV is read as Excel and databases write it: the reader skips a byte order mark, `sep=,` in the first line, unnamed
+columns without values and lines of empty fields, and reads headings in any case.
 """
 
 import csv
@@ -70,7 +70,7 @@ def _status(value: object) -> LicenseStatus:
     try:
         return LicenseStatus(str(value).strip().lower())
     except ValueError:
-        raise ValueError(f"is none of {', '.join(LicenseStatus)}") from None
+        raise ValueError(f"is not one of {', '.join(LicenseStatus)}") from None
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,10 @@ LICENSE_COLUMNS = (
 
 @dataclass(frozen=True, order=True)
 class Fault:
-    """What is wrong with one record of a file. The text repeats no value: it might be somebody's address."""
+    """A fault of one record of a file.
+
+    The text omits the value, which might be an e-mail address.
+    """
 
     file: str
     place: str
@@ -126,21 +129,23 @@ class Fault:
 
 @dataclass(frozen=True)
 class Record:
-    """One record: its line (CSV) or number from 1 (JSON), its values by column, and the columns that it is silent about
-    though its source has them."""
+    """One record of a file: its line (CSV) or number from 1 (JSON), and its values by column.
+
+    `omitted` are the columns that the record lacks although its source has them.
+    """
 
     number: int
     values: Mapping[str, Any]
-    silent: frozenset[str] = frozenset()
+    omitted: frozenset[str] = frozenset()
 
 
 @dataclass
 class RecordFile:
-    """A file of plans or licenses. `given` are the columns that it has; what the file, or one of its records, is silent
-    about is kept as known.
+    """A file of plans or licenses.
 
-    Iterating yields the records and collects `faults`. Raises `InvalidInput` for a file that
-    cannot be read at all, or whose heading lacks a required column.
+    `given` are its columns; fields that the file or a record omits keep their stored value. Iterating yields the
+    records and collects `faults`. Raises `InvalidInput` for a file that cannot be read, or whose heading lacks a
+    required column.
     """
 
     path: Path
@@ -236,7 +241,7 @@ class RecordFile:
         return InvalidInput(f"{self.path} is separated by {named}: save it as CSV separated by commas")
 
     def _understood(self, headings: list[str]) -> list[str]:
-        """Return the headings with the names of our columns in lower case, whatever their case in the file."""
+        """Return the headings, with the names of known columns in lower case."""
         names = {column.name for column in self.columns}
         stripped = [heading.strip() for heading in headings]
         return [heading.lower() if heading.lower() in names else heading for heading in stripped]
@@ -262,7 +267,10 @@ class RecordFile:
                 yield number, values
 
     def _values(self, number: int, headings: list[str], cells: list[str]) -> Mapping[str, object] | None:
-        """Return a line's values by column; None for a line of empty fields, and for one that is refused."""
+        """Return a line's values by column.
+
+        None for a line of empty fields, and for one that is refused.
+        """
         if not any(cell.strip() for cell in cells):
             return None
         width = max((place for place, heading in enumerate(headings, 1) if heading), default=0)

@@ -1,7 +1,7 @@
-"""Who holds a license: how e-mail addresses are compared. Pure.
+"""Recognize the holder of a license: compare e-mail addresses. Pure.
 
-`email_key` compares spellings of one address: it is what the LMS refuses, or accepts. `person_key` compares people: it
-also ignores differences that no reader sees.
+`email_key` compares spellings of one address as the LMS does. `person_key` compares people: it also ignores differences
+that a reader cannot see.
 """
 
 import re
@@ -20,7 +20,7 @@ LONGEST_KEY = 1500
 
 
 def address(value: str | None) -> str | None:
-    """Return the address as it came; None when nothing is left of it, or when it stands for a missing value."""
+    """Return the address unchanged; None when it is blank or is a word for a missing value."""
     return value if email_key(value) else None
 
 
@@ -31,7 +31,7 @@ def email_key(value: str | None) -> str | None:
 
 
 def person_key(value: str | None) -> str | None:
-    """Return what the holder of an address is recognized by; None without an address.
+    """Return the key that identifies the holder of an address; None without an address.
 
     NFKC, without case and invisible characters, the domain as IDNA. A key that an index cannot hold ends in a hash.
     """

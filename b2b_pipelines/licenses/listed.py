@@ -1,6 +1,6 @@
-"""What a complete reading of license-manager says beyond single plans and licenses: renewals, and what it lists no more.
+"""Store the rest of a complete reading of license-manager: renewals and missing records.
 
-Set-based, in the caller's transaction. Nothing is deleted because it did not come, except renewals that a reading brought.
+Set-based, in the caller's transaction. Absence from a reading deletes only renewals that a reading brought.
 """
 
 from collections.abc import Collection, Sequence
@@ -14,7 +14,10 @@ from sqlalchemy.orm import Session
 
 @dataclass(frozen=True, slots=True)
 class RenewalRow:
-    """A renewal as a reading found it; `renewed` is None while its plan is not made, or cannot be used."""
+    """A renewal of one reading.
+
+    `renewed` stays None until its plan is made, and while that plan cannot be used.
+    """
 
     prior: UUID
     renewed: UUID | None
@@ -25,7 +28,10 @@ class RenewalRow:
 def merge_agreement(
     session: Session, customer: UUID, *, uuid: UUID, slug: str | None, name: str | None, purge_days: int | None
 ) -> None:
-    """Store what license-manager calls a customer; a name it omits is kept."""
+    """Store license-manager's ids and name of a customer.
+
+    An omitted name keeps its stored value.
+    """
     session.execute(
         text("""
             INSERT INTO customer_agreement AS known (enterprise_customer_uuid, uuid, slug, name, purge_days)
@@ -39,7 +45,7 @@ def merge_agreement(
 
 
 def merge_renewals(session: Session, customer: UUID, renewals: Sequence[RenewalRow]) -> set[UUID]:
-    """Store the customer's listed renewals, and delete those that were listed before and are not now.
+    """Store the customer's listed renewals, and delete those that are not listed any more.
 
     A renewal that a file brought stays, unless a listed one is about the same plans. Returns the plans whose renewal
     changed.
@@ -81,11 +87,11 @@ def merge_renewals(session: Session, customer: UUID, renewals: Sequence[RenewalR
 
 
 def mark_seen(session: Session, customer: UUID, unread: Collection[UUID], now: datetime) -> int:
-    """Mark what a complete reading of the customer did not list as unseen since `now`, and what it did as seen.
+    """Mark unlisted records of the customer as unseen since `now`, and listed ones as seen.
 
-    A license that is no longer listed after its plan expired is retired as well. The `unread` plans were listed, and
-    not all of their licenses were read. Unassigned licenses are never listed, so their absence means nothing. Returns the
-    number of unseen licenses.
+    The reading must be complete. A license whose listing stopped after its plan expired is retired as well. The
+    `unread` plans were listed, but not all of their licenses were read. Unassigned licenses are never listed, so their
+    absence means nothing. Return the number of unseen licenses.
     """
     parameters = {"customer": customer, "unread": list(unread), "now": now}
     session.execute(

@@ -1,4 +1,4 @@
-"""Tables: customers' agreements, subscription plans, their renewals, licenses, and what was done about expired ones."""
+"""Tables: agreements, subscription plans, renewals, licenses, and their processing."""
 
 from datetime import datetime
 from uuid import UUID
@@ -13,8 +13,8 @@ from b2b_pipelines.licenses.rules import Decision, EventName, LicenseStatus
 class CustomerAgreement(Base):
     """An enterprise customer: `enterprise_customer_uuid` is the key of the Dagster partition.
 
-    `uuid` and `slug` are license-manager's, and unknown for a customer who came with a file. `purge_days` is how long after
-    a plan's expiration license-manager erases who held its licenses; None when it does not say.
+    `uuid` and `slug` are license-manager's, and unknown for a customer who came with a file. `purge_days` is the number
+    of days after a plan's expiration when license-manager erases the holders of its licenses; None when it omits it.
     """
 
     __tablename__ = "customer_agreement"
@@ -28,13 +28,13 @@ class CustomerAgreement(Base):
 
 
 class SubscriptionPlan(Base):
-    """A subscription that a customer bought. It is valid before `expiration_date`, and not at that instant any more.
+    """A subscription that a customer bought, valid until just before `expiration_date`.
 
-    `imported_as_processed` is what the source last said of it. `processed_for` is the expiration date for which
-    the enrollments of all its licenses were ended, by this product or as imported, and `processed_at` when: the plan is
-    processed as long as that is its expiration date. `held_since` is when its date was moved into the past, `held_from`
-    the date before. `licenses_counted` are its assigned, activated and revoked licenses, as license-manager counted them at
-    the last reading.
+    `imported_as_processed` is the source's last value. `processed_for` is the expiration date for which the enrollments
+    of all its licenses were ended, by this product or before the import, and `processed_at` is the time: the plan is
+    processed as long as `processed_for` is its expiration date. `held_since` is the time when its date was moved into
+    the past, `held_from` the date before. `licenses_counted` are its assigned, activated and revoked licenses, as
+    license-manager counted them at the last reading.
     """
 
     __tablename__ = "subscription_plan"
@@ -62,9 +62,10 @@ class SubscriptionPlan(Base):
 
 
 class PlanRenewal(Base):
-    """The continuation of a plan by another one. `renewed_plan_uuid` is None until that one is made.
+    """The continuation of a plan by another one.
 
-    `listed` renewals came from license-manager, and go when a reading does not list them any more.
+    `renewed_plan_uuid` stays None until that plan is made. `listed` renewals came from license-manager, and are deleted
+    when a reading omits them.
     """
 
     __tablename__ = "plan_renewal"
@@ -83,10 +84,10 @@ class PlanRenewal(Base):
 class License(Base):
     """One license of a plan.
 
-    `user_email` is kept as it came. `email_key` is the spelling without case that the LMS refuses or accepts, `person_key`
-    what its holder is recognized by (see `identity`). `unseen_since` is when license-manager stopped listing it,
-    `retired_at` when it was found to have erased the holder after the plan expired: such a license keeps its last status,
-    address and holder until it is unlinked.
+    `user_email` is stored unchanged. `email_key` is the spelling without case by which the LMS compares, `person_key`
+    identifies the holder (see `identity`). `unseen_since` is the time when license-manager stopped listing it,
+    `retired_at` the time when it was found without its holder after the plan expired: such a license keeps its last
+    status, address and holder until it is unlinked.
     """
 
     __tablename__ = "license"
@@ -114,7 +115,10 @@ class License(Base):
 
 
 class LicenseEvent(Base):
-    """What was done about a license, for the expiration its plan had then. `run_id` is None when it was imported."""
+    """An action on a license, for the expiration its plan had then.
+
+    `run_id`: None for an import.
+    """
 
     __tablename__ = "license_event"
     __table_args__ = (UniqueConstraint("license_uuid", "event_name", "plan_expiration"),)
@@ -128,7 +132,10 @@ class LicenseEvent(Base):
 
 
 class RefusedAddress(Base):
-    """An address that the LMS would not unlink from a customer when it was sent alone. It is not sent again."""
+    """An address that the LMS would not unlink from a customer when it was sent alone.
+
+    It is not sent again.
+    """
 
     __tablename__ = "refused_address"
 
@@ -140,7 +147,7 @@ class RefusedAddress(Base):
 
 
 class ExpiredLicense(Base):
-    """What the last run of `expired_licenses` decided about a license, why, and as of when."""
+    """The last decision of `expired_licenses` about a license, with its reason and time."""
 
     __tablename__ = "expired_license"
     __table_args__ = (Index("ix_expired_license_customer_agreement_id", "customer_agreement_id"),)

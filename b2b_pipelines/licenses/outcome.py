@@ -1,4 +1,7 @@
-"""What became of one customer's licenses, in counts and in words that name licenses but no person."""
+"""The result for one customer's licenses.
+
+Its messages name licenses but no person.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +17,10 @@ ERROR_SHOWN = 2000
 
 
 class LicensesFailed(PermanentError):
-    """Some of a customer's licenses were not done, and asking again will not help; the message names them."""
+    """Some of a customer's licenses were not done, and asking again will not help.
+
+    The message names them.
+    """
 
     code = "licenses_failed"
 
@@ -27,7 +33,7 @@ class LicensesFailedForNow(TransientError):
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """A license that was retired upstream, with its holder, who is erased from the database once unlinked."""
+    """A license that was retired upstream; its holder is erased from the database once unlinked."""
 
     license_uuid: UUID
     address: str = field(repr=False)
@@ -38,8 +44,8 @@ class Forgotten:
 class Outcome:
     """The result of one step for one customer. Counts are licenses.
 
-    `may_pass` says that some of the failures may be gone on another try, `kinds` how many licenses failed with which
-    status of the vendor's or code of ours. `forgotten` is for the confirmation that follows, and for nothing else.
+    `may_pass`: a retry can help some of the failures. `kinds`: the number of failed licenses by the vendor's status or
+    by error code. `forgotten` serves only the confirmation that follows.
     """
 
     customer: UUID
@@ -69,7 +75,10 @@ class Outcome:
         self.errors.append(f"{error.message} [{named(verdicts)}]")
 
     def raise_failures(self) -> None:
-        """Raise `LicensesFailed`, or `LicensesFailedForNow` when another try may help, if anything failed."""
+        """Raise `LicensesFailed` if anything failed.
+
+        Raise `LicensesFailedForNow` instead when another try may help.
+        """
         if self.is_failure:
             kinds = ", ".join(f"{number} × {kind}" for kind, number in self.kinds.most_common())
             message = f"{self.failed} licenses failed ({kinds}), {self.done} were done: {'; '.join(self.errors)}"

@@ -6,8 +6,11 @@ from uuid import UUID
 
 
 def oldest_first(plans: Mapping[UUID, datetime], renewals: Mapping[UUID, UUID]) -> list[UUID]:
-    """Plans (with their expiration) in the order to process them: by expiration, but the plans of a renewal chain one
-    after the other, each before the one that renews it. `renewals` are prior → renewed and have no cycle."""
+    """Return the plans (given with their expiration) in the order to process them.
+
+    By expiration, but the plans of a renewal chain follow each other, each before the one that renews it. `renewals`
+    are prior → renewed and have no cycle.
+    """
     priors = {renewed: prior for prior, renewed in renewals.items()}
 
     def place(plan: UUID) -> tuple[datetime, UUID, int]:
@@ -20,7 +23,7 @@ def oldest_first(plans: Mapping[UUID, datetime], renewals: Mapping[UUID, UUID]) 
 
 
 def in_cycles(renewals: Mapping[UUID, UUID]) -> frozenset[UUID]:
-    """The plans that renew themselves in the end. `renewals` are prior → renewed."""
+    """Return the plans that renew themselves in the end. `renewals` are prior → renewed."""
     found: set[UUID] = set()
     done: set[UUID] = set()
     for start in renewals:

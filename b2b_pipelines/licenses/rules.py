@@ -1,7 +1,7 @@
-"""What is done about an expired license, in which order, and why. Pure: every time is an argument, and UTC.
+"""Decide about expired licenses, with reasons. Pure: every time is an argument, and UTC.
 
-The database decides the same, set-based, in `verdicts.decide`. `decide` here decides about one license and reads like the
-table it comes from: a test compares the two on random facts.
+The database decides the same, set-based, in `verdicts.decide`. `decide` here decides about one license and reads like
+the table it comes from: a test compares the two on random facts.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ OVERDUE = timedelta(days=30)
 
 
 class LicenseStatus(StrEnum):
-    """Where a license stands in license-manager."""
+    """The status of a license in license-manager."""
 
     UNASSIGNED = "unassigned"
     ASSIGNED = "assigned"
@@ -30,18 +30,21 @@ class LicenseStatus(StrEnum):
 
 
 HELD = frozenset({LicenseStatus.ASSIGNED, LicenseStatus.ACTIVATED})
-"""The licenses that somebody holds."""
+"""The statuses of a license that a person holds."""
 
 
 class EventName(StrEnum):
-    """What was done: the licensed enrollments were ended; the learner was unlinked from the customer."""
+    """An action: the licensed enrollments were ended.
+
+    The learner was unlinked from the customer.
+    """
 
     TERMINATED = "terminated"
     UNLINKED = "unlinked"
 
 
 class Decision(StrEnum):
-    """What is done about an expired license; the first match in this order."""
+    """The decision about an expired license; the first match in this order counts."""
 
     HELD = "held"
     RENEWED = "renewed"
@@ -84,12 +87,15 @@ class Policy:
 
     @property
     def hold_cutoff(self) -> datetime:
-        """What happened after this is too recent: a moved date holds its plan, a termination keeps its learner linked."""
+        """Return the time after which an event is too recent to act on.
+
+        A date that moved later holds its plan; a termination that happened later keeps its learner linked.
+        """
         return self.now - self.hold
 
     @property
     def margin(self) -> timedelta:
-        """The longest of the periods that are added to, or taken from, a time."""
+        """Return the longest of the periods that are added to, or taken from, a time."""
         return max(self.grace, self.hold, OVERDUE)
 
 
@@ -102,13 +108,16 @@ class Renewal:
     effective_date: datetime | None = None
 
     def is_overdue(self, prior: "Plan", now: datetime) -> bool:
-        """Unprocessed 30 days after it was to take effect: after its own date, or after the prior plan's expiration."""
+        """Return whether the renewal is still unprocessed 30 days after it was due.
+
+        It is due at its own date or, without one, at the prior plan's expiration.
+        """
         return not self.processed and (self.effective_date or prior.expiration_date) <= now - OVERDUE
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A plan's expiration date was moved into the past: from which date, and when that became known."""
+    """A move of a plan's expiration date into the past: the former date, and the time noticed."""
 
     moved_from: datetime
     since: datetime
@@ -128,7 +137,7 @@ class Plan:
     hold: Hold | None = None
 
     def trusted_end(self, policy: Policy) -> datetime:
-        """The expiration date; while it is on hold, the later one that it was moved from."""
+        """Return the expiration date; while it is on hold, the later date from which it was moved."""
         is_held = self.hold is not None and self.hold.since > policy.hold_cutoff
         return max(self.expiration_date, self.hold.moved_from) if self.hold and is_held else self.expiration_date
 
@@ -138,7 +147,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class HeldLicense:
-    """The facts about a license, of whatever status. `address` is the e-mail address as it came, None without one.
+    """The facts about a license of any status. `address` is the stored e-mail address, or None.
 
     `retired`: license-manager erased the holder after the plan expired; `status` and `address` are the last known ones.
     `unseen`: the last complete reading does not list the license.
@@ -155,15 +164,18 @@ class HeldLicense:
 
     @property
     def is_current(self) -> bool:
-        """Whether a person holds it upstream today: only then does it count for another license."""
+        """Return whether a person holds it upstream today.
+
+        Only then does it protect another license.
+        """
         return self.status in HELD and not self.retired and not self.unseen
 
 
 @dataclass(frozen=True)
 class LicenseFacts:
-    """Everything that a decision depends on.
+    """Every fact that a decision depends on.
 
-    `events` are the times of what was done, by license, name and the plan's expiration then; `refusals` the times at
+    `events` are the times of past actions, by license, name and the plan's expiration then; `refusals` the times at
     which the LMS refused an address, by customer and `email_key`.
     """
 
@@ -177,9 +189,9 @@ class LicenseFacts:
 class Verdict:
     """A decision about one expired license.
 
-    `witness` is the license or plan that the decision rests on. `moment` is the time that goes with the decision: the end
-    of the witness's plan, the time of what was already done, or the date that a held plan was moved from. `since` is
-    when the hold, or the 24 hours after the termination, began.
+    `witness` is the license or plan on which the decision rests. `moment` is the time that goes with the decision: the
+    end of the witness's plan, the time of an earlier action, or the date from which a held plan was moved. `since` is
+    the start of the hold, or of the 24 hours after the termination.
     """
 
     license_uuid: UUID
@@ -193,7 +205,7 @@ class Verdict:
     retired: bool = False
 
     def reason(self, policy: Policy) -> str:
-        """Return why, in words that name licenses and plans but no person."""
+        """Return the reason, which names licenses and plans but no person."""
         return self._cause(policy) + ("; retired upstream" if self.retired else "")
 
     def _cause(self, policy: Policy) -> str:
@@ -241,9 +253,10 @@ class Verdict:
 
 
 def decide(expired: HeldLicense, facts: LicenseFacts, policy: Policy) -> Verdict | None:
-    """Return the decision about a license; None unless it is assigned or activated and its plan has expired.
+    """Return the decision about a license.
 
-    Licenses of internal plans are left out unless the policy takes them in; they protect either way.
+    None unless it is assigned or activated and its plan has expired. Licenses of internal plans are left out unless the
+    policy takes them in; they protect either way.
     """
     plan = facts.plans[expired.plan]
     if (
@@ -310,8 +323,11 @@ def renewals_that_hold(plan: Plan, facts: LicenseFacts, policy: Policy) -> Itera
 
 
 def _protector(expired: HeldLicense, customer: UUID, facts: LicenseFacts, policy: Policy) -> HeldLicense | None:
-    """Return another license of the same person and customer, in an active plan that is current, upcoming or in its own
-    grace; of several the one that lasts longest."""
+    """Return another license of the same person and customer that protects the expired one.
+
+    It belongs to an active plan that is current, upcoming or in its own grace period; of several, the one that lasts
+    longest.
+    """
 
     def protects(other: HeldLicense) -> bool:
         plan = facts.plans[other.plan]
@@ -329,7 +345,10 @@ def _protector(expired: HeldLicense, customer: UUID, facts: LicenseFacts, policy
 
 
 def same_person(one: HeldLicense, other: HeldLicense) -> bool:
-    """Return whether the addresses are of one person, or the LMS user is the same; an unknown one equals no other."""
+    """Return whether both have the same person's address or the same LMS user.
+
+    Unknown equals nothing.
+    """
     key = person_key(one.address)
     by_address = key is not None and key == person_key(other.address)
     return by_address or (one.lms_user_id is not None and one.lms_user_id == other.lms_user_id)
@@ -338,10 +357,10 @@ def same_person(one: HeldLicense, other: HeldLicense) -> bool:
 def moved_into_the_past(
     known: datetime, hold: Hold | None, expiration: datetime, now: datetime, length: timedelta
 ) -> Hold | None:
-    """Return the hold of a plan whose expiration date was `known` and is `expiration` now; None when it needs none.
+    """Return the hold of a plan whose expiration date was `known` and is `expiration` now.
 
-    A date counts as trusted once its hold, which lasts `length`, is over. A date earlier than the trusted one, and past, is
-    held from `now`; a date that did not move keeps its hold; any other ends it.
+    None without a hold. A date counts as trusted once its hold, which lasts `length`, is over. A date earlier than the
+    trusted one, and past, is held from `now`; a date that did not move keeps its hold; any other ends it.
     """
     if expiration == known:
         return hold
@@ -355,25 +374,29 @@ def is_newly_processed(
     *,
     known: datetime | None,
     processed_for: datetime | None,
-    said_before: bool,
+    marked_before: bool,
 ) -> bool:
-    """Whether an imported `expiration_processed` says something new: that the licenses known now are terminated.
+    """Return whether an imported `expiration_processed` is news.
 
-    Nothing is processed for a date that is still to come. A plan that was processed and is extended keeps saying so: that
-    says nothing about a date later than the `known` one (None for a plan that was not known), or than the one that it was
-    `processed_for`. Said again it says nothing about licenses that came since, unless the plan now ends earlier.
+    News means that the licenses known now are terminated. Nothing is processed for a future date. A plan that was
+    processed and is extended keeps the mark, which then states nothing about a date later than the `known` one (None
+    for an unknown plan), or than the one that it was `processed_for`. A repeated mark states nothing about licenses
+    added since, unless the plan now ends earlier.
     """
     if expiration > now:
         return False
     if known is None:
         return True
-    if said_before:
+    if marked_before:
         return processed_for is not None and expiration < processed_for
     return expiration <= min(known, processed_for or known)
 
 
 def ignore_enrollments_modified_after(expiration: datetime, now: datetime) -> datetime | None:
-    """Enrollments that changed after this are none of ours: someone may have paid for them since the plan ended."""
+    """Return the time after which a changed enrollment stays.
+
+    Its learner may have paid after the plan ended.
+    """
     return expiration if now - expiration > FRESH else None
 
 

@@ -1,8 +1,8 @@
-"""Use cases on licenses: bring them in, decide about the expired ones, end enrollments, unlink learners.
+"""Use cases on licenses: import them, decide, end enrollments, unlink learners.
 
-Ending and unlinking are HTTP requests with a record after each, so they take the `Database` and commit as they go: what
-the LMS has confirmed is recorded at once, and a process that is killed in between repeats one request. Imports, readings
-and batches of one customer exclude each other (see `work`).
+Ending and unlinking are HTTP requests with a record after each. They therefore take the `Database` and commit each
+confirmed step at once: a process that is killed in between repeats one request. Imports, readings and batches of one
+customer exclude each other (see `work`).
 """
 
 from datetime import UTC, datetime, timedelta
@@ -51,7 +51,10 @@ EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo
 
 
 def policy(settings: Settings, now: datetime, *, include_internal: bool = False) -> Policy:
-    """Return the settings of the installation, as of `now` (UTC). Raises `InvalidInput` at the ends of the calendar."""
+    """Return the policy that the settings describe, as of `now` (UTC).
+
+    Raises `InvalidInput` at the ends of the calendar.
+    """
     made = Policy(
         now=now,
         grace=timedelta(days=settings.unlink_after_days),
@@ -66,7 +69,10 @@ def policy(settings: Settings, now: datetime, *, include_internal: bool = False)
 
 
 def decide(session: Session, customer: UUID, policy: Policy) -> list[Verdict]:
-    """Decide about the customer's expired licenses and keep the decisions with their reasons. Raises `NotFound`."""
+    """Decide about the customer's expired licenses; store decisions and reasons.
+
+    Raises `NotFound`.
+    """
     store.agreements(session, customer)
     decided = [row.verdict for row in verdicts.decide(session, policy, customer=customer).decided]
     store.replace_decisions(session, customer, policy, decided)
@@ -74,9 +80,9 @@ def decide(session: Session, customer: UUID, policy: Policy) -> list[Verdict]:
 
 
 def confirm_plan(session: Session, plan: UUID, policy: Policy) -> tuple[UUID, HeldPlan | None]:
-    """End the hold of a plan: its expiration date is right.
+    """End the hold of a plan, which confirms its expiration date.
 
-    Returns its customer, and what was held; None when the plan was not held. Raises `NotFound`.
+    Return its customer and the ended hold; None when the plan was not held. Raises `NotFound`.
     """
     customer = brakes.customer_of(session, plan)
     transaction_lock(session, LOCK, str(customer))
@@ -84,14 +90,14 @@ def confirm_plan(session: Session, plan: UUID, policy: Policy) -> tuple[UUID, He
 
 
 def purged_too_early(session: Session, settings: Settings, customer: UUID | None = None) -> list[str]:
-    """Return a sentence for each customer whose learners' addresses license-manager erases before they are unlinked.
+    """Return a sentence for each customer whose learners are erased before they are unlinked.
 
-    For one customer, or for all that are enabled for unlinking.
+    License-manager erases them. For one customer, or for all that are enabled for unlinking.
     """
     customers = settings.unlink_customers if customer is None else {customer}
     return [
         f"B2B_UNLINK_AFTER_DAYS ({settings.unlink_after_days}) is not below the {days} days after which license-manager "
-        f"erases who held the expired licenses of customer {purged}: learners whom no reading saw before are not unlinked"
+        f"erases the holders of expired licenses of customer {purged}: learners that no earlier reading listed stay linked"
         for purged, days in store.purge_days(session, customers).items()
         if settings.unlink_after_days >= days
     ]

@@ -1,4 +1,7 @@
-"""The staged plans and licenses that may not come in, by number, and why. Texts repeat no address."""
+"""The staged plans and licenses that may not come in, by number, and why.
+
+Texts repeat no address.
+"""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -102,7 +105,10 @@ LICENSE_FAULTS = {
 
 
 def plan_faults(session: Session) -> list[tuple[int, str]]:
-    """The staged plans that may not come in: number and why. Renewals must not come round to where they began."""
+    """Return the staged plans that must be rejected: number and reason.
+
+    Renewals that form a cycle are among the reasons.
+    """
     found = _faults(session, PLAN_FAULTS)
     renewals: dict[UUID, UUID] = {
         row.prior: row.renewed
@@ -125,7 +131,7 @@ def plan_faults(session: Session) -> list[tuple[int, str]]:
 
 
 def license_faults(session: Session) -> list[tuple[int, str]]:
-    """The staged licenses that may not come in: number and why."""
+    """Return the staged licenses that must be rejected: number and reason."""
     return _faults(session, LICENSE_FAULTS)
 
 

@@ -1,7 +1,7 @@
-"""Bringing many plans and licenses into the tables at once: staged with COPY, checked and merged set-based.
+"""Import many plans and licenses at once: staged with COPY, checked and merged set-based.
 
-The same way for files and for license-manager. Only the columns that a source gives are touched; what it is silent
-about is kept. Nothing is ever deleted because it did not come, and our own records of terminations and unlinks stand.
+Files and license-manager take the same way. Fields that a source omits keep their stored value. Absence never deletes a
+record, and an import never changes our records of terminations and unlinkings.
 """
 
 import tempfile
@@ -44,7 +44,7 @@ LICENSE_NAMES = (*(column.name for column in LICENSE_COLUMNS if column.name != "
 
 STAGED_PLAN = """
 CREATE TEMPORARY TABLE staged_plan (
-    number bigint, silent text[], uuid uuid, enterprise_customer_uuid uuid, customer_name text, title text,
+    number bigint, omitted text[], uuid uuid, enterprise_customer_uuid uuid, customer_name text, title text,
     start_date timestamptz, expiration_date timestamptz, is_active boolean, expiration_processed boolean,
     for_internal_use_only boolean, renewed_plan_uuid uuid, renewal_effective_date timestamptz, renewal_processed boolean,
     plan_type text, licenses_counted bigint
@@ -53,7 +53,7 @@ CREATE TEMPORARY TABLE staged_plan (
 
 STAGED_LICENSE = """
 CREATE TEMPORARY TABLE staged_license (
-    number bigint, silent text[], uuid uuid, plan_uuid uuid, status text, user_email text, lms_user_id bigint,
+    number bigint, omitted text[], uuid uuid, plan_uuid uuid, status text, user_email text, lms_user_id bigint,
     assigned_date timestamptz, activation_date timestamptz, revoked_date timestamptz, renewed_to uuid, email_key text,
     person_key text, retired_at timestamptz
 ) ON COMMIT DROP
@@ -62,7 +62,7 @@ CREATE TEMPORARY TABLE staged_license (
 
 @dataclass(frozen=True)
 class Merged:
-    """How many of the staged rows were new, different, and known as they are."""
+    """The numbers of staged rows that were new, changed and unchanged."""
 
     created: int = 0
     updated: int = 0
@@ -78,21 +78,23 @@ def begin(session: Session) -> None:
 def stage_plans(session: Session, records: Iterable[Record]) -> None:
     """Stage plans as their source has them."""
     names = [*(column.name for column in PLAN_COLUMNS), COUNTED]
-    rows = ([record.number, record.silent, *map(record.values.get, names)] for record in records)
-    _copy(session, "staged_plan", ["number", "silent", *names], rows)
+    rows = ([record.number, record.omitted, *map(record.values.get, names)] for record in records)
+    _copy(session, "staged_plan", ["number", "omitted", *names], rows)
 
 
 def stage_licenses(session: Session, records: Iterable[Record]) -> None:
     """Stage licenses as their source has them."""
     names = [column.name for column in LICENSE_COLUMNS]
     rows = (_license_row(record, names) for record in records)
-    _copy(session, "staged_license", ["number", "silent", *names, *KEYS], rows)
+    _copy(session, "staged_license", ["number", "omitted", *names, *KEYS], rows)
     session.execute(text("ANALYZE staged_license"))
 
 
 def complete(session: Session, given: frozenset[str]) -> None:
-    """Fill in the stored values that single records omit, and those that the plans' source, which has the columns
-    `given`, omits of a renewal."""
+    """Fill in the stored values that single records, or the renewals' source, omit.
+
+    `given` are the columns of the plans' source.
+    """
     _complete(session, "staged_plan", "subscription_plan", {name: PLAN_NAMES.get(name, name) for name in PLAN_UPDATES})
     if given & RENEWAL_COLUMNS:
         _complete_renewals(session, given)
@@ -100,7 +102,10 @@ def complete(session: Session, given: frozenset[str]) -> None:
 
 
 def staged_customers(session: Session) -> list[UUID]:
-    """Return the customers of the staged plans and licenses, and those under whom any of them are known."""
+    """Return the customers of the staged plans and licenses.
+
+    They include those under whom any of them are known.
+    """
     return list(
         session.scalars(
             text("""
@@ -118,22 +123,25 @@ def staged_customers(session: Session) -> list[UUID]:
 
 
 def newly_processed(session: Session, given: frozenset[str], now: datetime) -> list[UUID]:
-    """The staged plans that the source newly says are processed, as of `now`. To be asked before they are merged."""
+    """Return the staged plans that the source newly marks as processed, as of `now`.
+
+    Call it before they are merged.
+    """
     if "expiration_processed" not in given:
         return []
     rows = session.execute(
         text("""
             SELECT staged.uuid, staged.expiration_date, known.expiration_date AS known, known.processed_for,
-                coalesce(known.imported_as_processed, false) AS said_before
+                coalesce(known.imported_as_processed, false) AS marked_before
             FROM staged_plan AS staged LEFT JOIN subscription_plan AS known USING (uuid)
-            WHERE staged.expiration_processed AND 'expiration_processed' <> ALL(staged.silent)
+            WHERE staged.expiration_processed AND 'expiration_processed' <> ALL(staged.omitted)
         """)
     )
     return [
         row.uuid
         for row in rows
         if is_newly_processed(
-            row.expiration_date, now, known=row.known, processed_for=row.processed_for, said_before=row.said_before
+            row.expiration_date, now, known=row.known, processed_for=row.processed_for, marked_before=row.marked_before
         )
     ]
 
@@ -177,7 +185,10 @@ def merge_licenses(session: Session, given: frozenset[str]) -> Merged:
 
 
 def record_as_processed(session: Session, plans: list[UUID], now: datetime) -> None:
-    """Record at `now`, for the licenses known now, that their enrollments were ended for the plan's expiration."""
+    """Record at `now` that the enrollments of all known licenses were ended.
+
+    The record is for their plan's expiration.
+    """
     session.execute(
         text("""
             INSERT INTO license_event (license_uuid, event_name, plan_expiration, at)
@@ -198,26 +209,32 @@ def record_as_processed(session: Session, plans: list[UUID], now: datetime) -> N
 
 
 def _complete(session: Session, staged: str, table: str, columns: Mapping[str, str]) -> None:
-    """Fill in what single records are silent about. `columns` are those that are staged, with the table's names."""
-    assignments = ", ".join(f"{name} = {_said_or_known(name, known)}" for name, known in columns.items())
+    """Fill in the fields that single records omit.
+
+    `columns` are the staged ones, with the table's names.
+    """
+    assignments = ", ".join(f"{name} = {_given_or_known(name, known)}" for name, known in columns.items())
     session.execute(
         text(
             f"UPDATE {staged} AS staged SET {assignments} FROM {table} AS known"
-            " WHERE known.uuid = staged.uuid AND staged.silent <> '{}'"
+            " WHERE known.uuid = staged.uuid AND staged.omitted <> '{}'"
         )
     )
 
 
-def _said_or_known(name: str, known: str) -> str:
-    said = "user_email" if name in KEYS else name
-    return f"CASE WHEN '{said}' = ANY(staged.silent) THEN known.{known} ELSE staged.{name} END"
+def _given_or_known(name: str, known: str) -> str:
+    column = "user_email" if name in KEYS else name
+    return f"CASE WHEN '{column}' = ANY(staged.omitted) THEN known.{known} ELSE staged.{name} END"
 
 
 def _complete_renewals(session: Session, given: frozenset[str]) -> None:
-    """A renewal that is processed stays so while it is by the same plan: another one is processed when it is named."""
+    """Keep the processed mark of a renewal while it leads to the same plan.
+
+    A renewal to another plan counts as processed only when its source names it as processed.
+    """
 
     def wanted(name: str, known: str) -> str:
-        return _said_or_known(name, known) if name in given else f"known.{known}"
+        return _given_or_known(name, known) if name in given else f"known.{known}"
 
     plan = wanted("renewed_plan_uuid", "renewed_plan_uuid")
     session.execute(
@@ -232,7 +249,7 @@ def _complete_renewals(session: Session, given: frozenset[str]) -> None:
 
 
 def _merge_renewals(session: Session) -> set[UUID]:
-    """The plans whose renewal came, changed or went."""
+    """Merge the renewals; return the plans whose renewal is new, changed or deleted."""
     gone = session.scalars(
         text("""
             DELETE FROM plan_renewal AS known USING staged_plan AS staged
@@ -295,7 +312,7 @@ def _copy(session: Session, table: str, columns: list[str], rows: Iterable[list[
 def _license_row(record: Record, names: list[str]) -> list[Any]:
     values = {**record.values, "user_email": address(record.values.get("user_email"))}
     keys = [email_key(values["user_email"]), person_key(values["user_email"])]
-    return [record.number, record.silent, *map(values.get, names), *keys]
+    return [record.number, record.omitted, *map(values.get, names), *keys]
 
 
 def _cell(value: object) -> str:

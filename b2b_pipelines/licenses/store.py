@@ -1,4 +1,7 @@
-"""Queries on plans, licenses and what was done about them. Set-based; they do not commit."""
+"""Queries on plans, licenses and the record of their processing.
+
+Set-based; they do not commit.
+"""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,27 +26,30 @@ from b2b_pipelines.licenses.models import (
 from b2b_pipelines.licenses.rules import HELD, OVERDUE, EventName, LicenseStatus, Policy, Verdict
 
 PURGED_AFTER = 90
-"""Days; what license-manager takes where an agreement does not say."""
+"""Days; license-manager's default for an agreement that omits it."""
 
 
 def agreements(session: Session, customer: UUID | None = None) -> Sequence[CustomerAgreement]:
-    """The customers there are, or the one that is asked for. Raises `NotFound`."""
+    """Return all customers, or the requested one. Raises `NotFound`."""
     query = select(CustomerAgreement).order_by(CustomerAgreement.enterprise_customer_uuid)
     if customer is None:
         return session.scalars(query).all()
     found = session.scalars(query.where(CustomerAgreement.enterprise_customer_uuid == customer)).all()
     if not found:
-        raise NotFound(f"no customer {customer}: `b2b licenses customers` shows those there are")
+        raise NotFound(f"customer {customer} is not known: `b2b licenses customers` lists the known ones")
     return found
 
 
 def customers(session: Session) -> Sequence[UUID]:
-    """The enterprise customers there are."""
+    """Return the enterprise customers."""
     return session.scalars(select(CustomerAgreement.enterprise_customer_uuid)).all()
 
 
 def customer_counts(session: Session) -> Sequence[Row[Any]]:
-    """A row a customer: `customer, name, slug, plans, licenses, expired_plans, unseen`; expired as of the transaction."""
+    """Return one row per customer, with counts as of the transaction.
+
+    The columns are `customer, name, slug, plans, licenses, expired_plans, unseen`.
+    """
     plans = (
         select(
             SubscriptionPlan.customer_agreement_id.label("agreement_id"),
@@ -80,7 +86,7 @@ def customer_counts(session: Session) -> Sequence[Row[Any]]:
 
 
 def renewals(session: Session, customer: UUID) -> dict[UUID, UUID]:
-    """The customer's plans that are continued by another one: prior → renewed."""
+    """Return the customer's renewed plans: prior → renewed."""
     rows = session.execute(
         select(PlanRenewal.prior_plan_uuid, PlanRenewal.renewed_plan_uuid)
         .join(SubscriptionPlan, SubscriptionPlan.uuid == PlanRenewal.prior_plan_uuid)
@@ -93,9 +99,9 @@ def renewals(session: Session, customer: UUID) -> dict[UUID, UUID]:
 def record_events(
     session: Session, name: EventName, verdicts: Iterable[Verdict], *, run_id: str, at: datetime | None = None
 ) -> int:
-    """Record what was done about these licenses, for the expiration it was done for, `at` that time (by default now).
+    """Record an action on these licenses, each for its plan's expiration.
 
-    Returns the number of records that are new.
+    Its time is `at` (default: now). Return the number of new records.
     """
     rows = [
         {
@@ -120,20 +126,22 @@ def record_processed(session: Session, plan: UUID, expiration: datetime, at: dat
     )
 
 
-def record_refusals(session: Session, customer: UUID, words: Mapping[str, str], *, run_id: str, at: datetime) -> None:
-    """Record the addresses that the LMS refused alone, with its words."""
-    if not words:
+def record_refusals(
+    session: Session, customer: UUID, messages: Mapping[str, str], *, run_id: str, at: datetime
+) -> None:
+    """Record the addresses that the LMS refused alone, with its messages."""
+    if not messages:
         return
     agreement = agreements(session, customer)[0]
     rows = [
-        {"customer_agreement_id": agreement.id, "email_key": key, "words": said, "run_id": run_id, "at": at}
-        for key, said in words.items()
+        {"customer_agreement_id": agreement.id, "email_key": key, "words": message, "run_id": run_id, "at": at}
+        for key, message in messages.items()
     ]
     session.execute(insert(RefusedAddress).on_conflict_do_nothing(), rows)
 
 
 def replace_decisions(session: Session, customer: UUID, policy: Policy, verdicts: Iterable[Verdict]) -> None:
-    """Keep these as what was last decided about the customer's licenses."""
+    """Store these as the last decisions about the customer's licenses."""
     agreement = agreements(session, customer)[0]
     session.execute(delete(ExpiredLicense).where(ExpiredLicense.customer_agreement_id == agreement.id))
     rows = [
@@ -152,7 +160,10 @@ def replace_decisions(session: Session, customer: UUID, policy: Policy, verdicts
 
 
 def unlinked_too_early(session: Session, customer: UUID) -> Sequence[UUID]:
-    """The licenses that were unlinked without, or before, their enrollments being ended. There should be none."""
+    """Return the licenses that were unlinked before their enrollments were ended.
+
+    The result should be empty.
+    """
     unlinked, terminated = aliased(LicenseEvent), aliased(LicenseEvent)
     ended_before = exists().where(
         terminated.license_uuid == unlinked.license_uuid,
@@ -177,9 +188,10 @@ def unlinked_too_early(session: Session, customer: UUID) -> Sequence[UUID]:
 def recently_unlinked(
     session: Session, customer: UUID, limit: int, now: datetime
 ) -> Sequence[tuple[UUID, str, int | None]]:
-    """Return licenses unlinked within a day before `now`, with the address it was done by and the LMS user, latest first.
+    """Return licenses unlinked within a day before `now`, latest first.
 
-    People who hold a license that has not expired are left out: such a learner may rightly be linked again.
+    Each has the address used and the LMS user. People who hold a license that has not expired are left out: such a
+    learner may rightly be linked again.
     """
     other, other_plan = aliased(License), aliased(SubscriptionPlan)
     holds_another = (
@@ -209,7 +221,7 @@ def recently_unlinked(
 
 @dataclass(frozen=True)
 class Content:
-    """What is known of a customer, in numbers: two that are equal mean the same plans and licenses."""
+    """A customer's stored data, in numbers: equal values mean the same plans and licenses."""
 
     plans: int
     licenses: int
@@ -217,7 +229,7 @@ class Content:
 
 
 def fingerprint(session: Session, customer: UUID) -> Content:
-    """The customer's plans and licenses, counted and hashed by the database."""
+    """Return the customer's plans and licenses, counted and hashed by the database."""
     row = session.execute(
         text("""
             WITH plan AS (
@@ -237,7 +249,7 @@ def fingerprint(session: Session, customer: UUID) -> Content:
 
 
 def events_recorded(session: Session, customer: UUID, name: EventName) -> int:
-    """How often this was done to the customer's licenses."""
+    """Return the number of times that this was done to the customer's licenses."""
     return session.execute(
         select(func.count())
         .select_from(LicenseEvent)
@@ -249,9 +261,10 @@ def events_recorded(session: Session, customer: UUID, name: EventName) -> int:
 
 
 def counted(session: Session, customer: UUID) -> dict[UUID, tuple[int, int]]:
-    """Return, by plan of the customer, how many given-out licenses are known and how many license-manager counted.
+    """Return stored and counted assigned licenses, by plan of the customer.
 
-    Plans that license-manager has not counted, or lists no more, are left out. A retired license counts where it was held.
+    License-manager counted the second number. Plans that license-manager has not counted, or no longer lists, are left
+    out. A retired license counts if it was held.
     """
     known = License.unseen_since.is_(None) & (License.status != LicenseStatus.UNASSIGNED)
     rows = session.execute(
@@ -273,7 +286,10 @@ def counted(session: Session, customer: UUID) -> dict[UUID, tuple[int, int]]:
 
 
 def overdue_renewals(session: Session, customer: UUID, now: datetime) -> Sequence[UUID]:
-    """Return the customer's expired plans whose renewal is overdue at `now`: it holds nothing any longer."""
+    """Return the customer's expired plans whose renewal is overdue at `now`.
+
+    An overdue renewal holds nothing any longer.
+    """
     rows = session.execute(
         select(SubscriptionPlan.uuid)
         .join(PlanRenewal, PlanRenewal.prior_plan_uuid == SubscriptionPlan.uuid)
@@ -290,7 +306,10 @@ def overdue_renewals(session: Session, customer: UUID, now: datetime) -> Sequenc
 
 
 def purge_days(session: Session, customers: Collection[UUID] | None = None) -> dict[UUID, int]:
-    """Return, by customer that license-manager lists, after how many days it erases the holders of expired licenses."""
+    """Return the days until license-manager erases holders of expired licenses.
+
+    They are given by listed customer.
+    """
     query = select(CustomerAgreement.enterprise_customer_uuid, CustomerAgreement.purge_days).where(
         CustomerAgreement.uuid.is_not(None)
     )

@@ -1,4 +1,7 @@
-"""Ending the enrollments that expired licenses paid for, oldest plan first, 100 licenses at a time."""
+"""End the enrollments that expired licenses paid for.
+
+The oldest plan comes first, 100 licenses at a time.
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -34,7 +37,7 @@ from b2b_pipelines.vendors.open_edx import EnrollmentsNotEnded, EnterpriseLms
 GATEWAY = frozenset({502, 503, 504})
 """Answers of a proxy before the LMS: not of an enrollment that breaks a request, which is a 500."""
 ATTEMPTS = 4
-"""Of a batch before it is halved: with the halves, one license that fails costs at most 13 more requests."""
+"""Tries of a batch before it is halved: with the halves, one failing license costs at most 13 more requests."""
 ONE_ATTEMPT = Patience(attempts=1)
 """For parts of a batch that has failed: the client's retries would multiply with the halves."""
 
@@ -48,11 +51,11 @@ class LmsDown(VendorUnavailable):
 def terminate(
     database: Database, lms: EnterpriseLms | None, customer: UUID, policy: Policy, *, run_id: str, dry_run: bool = False
 ) -> Outcome:
-    """End the enrollments of the customer's licenses that are to `terminate`.
+    """End the enrollments of the customer's licenses whose decision is `terminate`.
 
-    A license that the LMS cannot end is reported by itself and tried again the next time; when the LMS fails for every
-    part of a batch, the customer's run stops. Raises `NotFound`, `Busy`, `ClockSkewed`, and `NotConfigured` when licenses
-    are due and there is no LMS.
+    A license that the LMS cannot end is reported by itself and retried in the next run; when the LMS fails for every
+    part of a batch, the customer's run stops. Raises `NotFound`, `Busy`, `ClockSkewed`, and `NotConfigured` when
+    licenses are due and the LMS is not configured.
     """
     if dry_run:
         with database.session() as session:
@@ -69,7 +72,10 @@ def terminate(
 
 
 def _terminate_plans(work: Work, plans: Sequence[Sequence[Verdict]]) -> None:
-    """Work through the plans; a failure that other licenses would meet too ends it, and they all count as failed."""
+    """Work through the plans.
+
+    A failure that would meet other licenses too ends it, and all of them count as failed.
+    """
     stopped_by: B2BError | None = None
     for due in plans:
         plan = _Plan(work, due)
@@ -81,7 +87,10 @@ def _terminate_plans(work: Work, plans: Sequence[Sequence[Verdict]]) -> None:
 
 @dataclass
 class _Plan:
-    """The licenses of one plan that are due. `undone` were not ended yet, `dropped` turned out not to be due any more."""
+    """The licenses of one plan that are due.
+
+    `undone` are not ended yet, `dropped` turned out not to be due.
+    """
 
     work: Work
     due: Sequence[Verdict]
@@ -181,7 +190,10 @@ class _Plan:
 
 
 def _may_be_one_license(error: Exception) -> bool:
-    """Return whether one license of the batch can be the cause: 422, and 5xx (an enrollment in a deleted course)."""
+    """Return whether one license of the batch can be the cause.
+
+    It can for 422, and for 5xx (an enrollment in a deleted course).
+    """
     if isinstance(error, EnrollmentsNotEnded):
         return True
     return (
@@ -199,7 +211,7 @@ def _stops(error: Exception) -> bool:
 def _to_terminate(
     session: Session, customer: UUID, policy: Policy
 ) -> tuple[Outcome, dict[UUID, list[Verdict]], list[UUID]]:
-    """Return the licenses whose enrollments are to be ended, by plan, and the order of the plans."""
+    """Return the licenses whose enrollments must be ended, by plan, and the order of the plans."""
     outcome, decided = decide_all(session, customer, policy)
     due: dict[UUID, list[Verdict]] = defaultdict(list)
     for row in decided:

@@ -1,4 +1,7 @@
-"""Unlinking the learners of licenses past their grace, 100 addresses at a time, and asking the LMS whether it happened."""
+"""Unlink the learners of licenses past their grace period.
+
+100 addresses go out at a time, and the LMS is asked for the result.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -20,20 +23,26 @@ from b2b_pipelines.vendors.http import VENDOR_ERRORS, VendorRefused, tallied_req
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
 
 MALFORMED = 400
-"""What the LMS answers when one of the addresses is malformed: it then has unlinked none of them."""
+"""The LMS's answer when one of the addresses is malformed: it then has unlinked none of them."""
 
 KEPT = (Decision.HELD, Decision.NO_EMAIL, Decision.REFUSED, Decision.PROTECTED, Decision.UNLINK_DISABLED)
 """Past their grace, or held, and not unlinked."""
 
 
 class RefusesEverything(PermanentError):
-    """The LMS refuses one well-formed address after the other: the addresses are hardly the cause."""
+    """The LMS refuses one well-formed address after the other.
+
+    The addresses are hardly the cause.
+    """
 
     code = "refuses_everything"
 
 
 class UnlinkedTooEarly(PermanentError):
-    """A learner was unlinked though their enrollments were not ended: no other is until that is understood."""
+    """A learner was unlinked before their enrollments were ended.
+
+    No other learner is unlinked until a person resolves it.
+    """
 
     code = "unlinked_too_early"
 
@@ -52,7 +61,10 @@ class Recipient:
 
 @dataclass(frozen=True)
 class Due:
-    """Whom to unlink, by the address without case; and the licenses that are kept although their decision is `unlink`."""
+    """The learners to unlink, by address without case, and the licenses kept.
+
+    The kept ones have the decision `unlink` too.
+    """
 
     recipients: Mapping[str, Recipient]
     kept_for_protected: Sequence[Verdict]
@@ -64,8 +76,8 @@ def unlink(
 ) -> Outcome:
     """Unlink the learners whose licenses' decision is `unlink` from the customer.
 
-    An address that the LMS refuses when it is sent alone is reported and kept, the others go through. Raises like
-    `terminate`, and `UnlinkedTooEarly`: a dry run says that in its notes.
+    An address that the LMS refuses when it is sent alone is reported and kept; the others are unlinked. Raises like
+    `terminate`, and `UnlinkedTooEarly`, which a dry run reports in its notes instead.
     """
     if dry_run:
         with database.session() as session:
@@ -88,8 +100,11 @@ def unlink(
 
 @dataclass
 class _Unlinking:
-    """Unlinks one customer's learners. `settled` are the addresses that need no other request, `refused` those that the
-    LMS refused alone, with its words."""
+    """Unlinks one customer's learners.
+
+    `settled` are the addresses that need no other request, `refused` those that the LMS refused alone, with its
+    message.
+    """
 
     work: Work
     recipients: Mapping[str, Recipient]
@@ -114,11 +129,11 @@ class _Unlinking:
                 stopped = RefusesEverything("the LMS refuses every address it is sent: is it the LMS of this version?")
                 self._fail(stopped, [key for rest in waiting for key in rest])
                 waiting.clear()
-        for key, words in self.refused.items():
-            self._report(key, words)
+        for key, message in self.refused.items():
+            self._report(key, message)
 
     def _accepts(self, keys: Sequence[str]) -> bool:
-        """Send those addresses that are still to be unlinked, and record them once the LMS has answered 200."""
+        """Send the addresses that are still due, and record them once the LMS has answered 200."""
         licenses = [verdict.license_uuid for key in keys for verdict in self.recipients[key].verdicts]
         with self.work.batch(licenses) as (held, decided):
             due = due_to_unlink(decided).recipients
@@ -154,23 +169,25 @@ class _Unlinking:
         ]
 
     def _settle_refused(self) -> None:
-        """Record the refused addresses, unless the LMS may refuse everybody: then they are only reported, and tried again
-        the next time."""
-        settled = {key: words for key, words in self.refused.items() if self.unlinked or not is_plausible(key)}
+        """Record the refused addresses, unless the LMS may refuse every address.
+
+        Then they are reported only, and retried in the next run.
+        """
+        settled = {key: message for key, message in self.refused.items() if self.unlinked or not is_plausible(key)}
         with self.work.database.session() as session:
             store.record_refusals(
                 session, self.work.outcome.customer, settled, run_id=self.work.run_id, at=self.work.now
             )
-        for key, words in settled.items():
-            self._report(key, words)
+        for key, message in settled.items():
+            self._report(key, message)
             del self.refused[key]
             self.settled.add(key)
 
-    def _report(self, key: str, words: str) -> None:
+    def _report(self, key: str, message: str) -> None:
         verdicts = self.recipients[key].verdicts
         self.work.outcome.failed += len(verdicts)
         self.work.outcome.kinds["refused address"] += len(verdicts)
-        self.work.outcome.errors.append(f"the LMS refuses the address of license {named(verdicts)}: {words}")
+        self.work.outcome.errors.append(f"the LMS refuses the address of license {named(verdicts)}: {message}")
 
     def _fail(self, error: B2BError, keys: Sequence[str]) -> None:
         self.work.outcome.fail(error, self._verdicts(keys))
@@ -180,8 +197,11 @@ class _Unlinking:
 
 
 def due_to_unlink(decided: Sequence[Decided]) -> Due:
-    """Return whom to unlink. A person is kept while another license of the same person is protected, held, renewed, or to be
-    terminated first, or was terminated just now: the LMS knows one person by all their licenses."""
+    """Return the learners to unlink.
+
+    A person is kept while another license of the same person is protected, held, renewed, due for termination, or was
+    just terminated, because the LMS knows one person by all their licenses.
+    """
     protected = _people([row for row in decided if row.verdict.decision is Decision.PROTECTED])
     keeping = [row for row in decided if _keeps_its_holder(row.verdict)]
     others = _people(keeping, linked_by_user=decided)
@@ -212,7 +232,10 @@ def _keeps_its_holder(verdict: Verdict) -> bool:
 
 
 def _people(rows: Sequence[Decided], *, linked_by_user: Sequence[Decided] = ()) -> set[str]:
-    """Return the keys of the people who hold these licenses: by their address, or by another license of their LMS user."""
+    """Return the keys of the people who hold these licenses.
+
+    They come from addresses, or from another license of the same LMS user.
+    """
     users = {row.lms_user_id for row in rows} - {None}
     linked = [row for row in linked_by_user if row.lms_user_id in users]
     return {key for row in [*rows, *linked] if (key := person_key(row.address))}
@@ -250,7 +273,10 @@ def _to_unlink(session: Session, customer: UUID, policy: Policy) -> tuple[Outcom
 
 
 def _unlinked_too_early(session: Session, customer: UUID) -> str:
-    """Return why unlinking stops, in words that name licenses; empty when every unlinking followed a termination."""
+    """Return why unlinking stops, naming licenses.
+
+    Empty when every unlinking followed a termination.
+    """
     found = store.unlinked_too_early(session, customer)
     listed = ", ".join(map(str, found[:20]))
     why = "a learner was unlinked before their enrollments were ended; no other is until that is understood"

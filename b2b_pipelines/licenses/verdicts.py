@@ -1,4 +1,4 @@
-"""The table of decisions as one statement, however many licenses there are.
+"""The table of decisions as one statement for any number of licenses.
 
 First match wins, for every expired license that is assigned or activated. `rules.decide` decides the same about one
 license. `trusted` are plans with their `Plan.trusted_end`. `holder` looks people up by address and by LMS user
@@ -143,9 +143,10 @@ LIMIT :limit OFFSET :offset
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A verdict with what only its executor may see: `address` as it came, `email_key` as it is compared.
+    """A verdict with fields for its executor only.
 
-    `unseen_since` is when license-manager stopped listing the license.
+    `address` is the stored address, and `email_key` is the key by which it is compared. `unseen_since` is the time when
+    license-manager stopped listing the license.
     """
 
     verdict: Verdict
@@ -157,7 +158,10 @@ class Decided:
 
 @dataclass(frozen=True)
 class Page:
-    """Some of the decisions, in the order of customer, expiration, plan and license, and the number of all of them."""
+    """A page of decisions, and the number of all of them.
+
+    The order is customer, expiration, plan and license.
+    """
 
     decided: Sequence[Decided]
     total: int
@@ -174,7 +178,7 @@ def decide(
     limit: int | None = None,
     offset: int = 0,
 ) -> Page:
-    """Return the decision about every expired license, in one statement however many there are.
+    """Return the decision about every expired license, in one statement.
 
     Narrowed down to a customer, a plan, `licenses` with all others of the same people, or a decision; and to a page.
     """

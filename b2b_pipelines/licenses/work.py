@@ -1,4 +1,4 @@
-"""Working on one customer's licenses: the customer's one lock, and every batch decided again before it is sent."""
+"""Work on one customer's licenses: take its lock, decide each batch again before sending."""
 
 import os
 import time
@@ -21,14 +21,14 @@ from b2b_pipelines.licenses.verdicts import Decided
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
 
 LOCK = "licenses of customer"
-"""Held while a customer's licenses are imported or read, and while a batch of them is decided, sent and recorded."""
+"""Held while a customer's licenses are imported or read, and for each batch that is decided, sent and recorded."""
 RUN_LOCK = "license run of customer"
-"""Held during a whole run of terminating or unlinking, so that two runs do not share the customer's batches."""
+"""Held during a whole run of terminating or unlinking, so that two runs do not share a customer's batches."""
 PATIENCE = 600.0
 """Seconds that a batch waits for an import or a reading."""
 
 CUSTOMER_LOST = frozenset({401, 403, 404})
-"""The LMS rejected the credentials or does not know the customer: other licenses would be answered the same."""
+"""The LMS rejected the credentials or does not know the customer: it would answer so for all licenses."""
 
 
 @dataclass
@@ -44,14 +44,15 @@ class Work:
 
     @property
     def now(self) -> datetime:
-        """The moment of decision, and the time since."""
+        """Return the moment of decision, moved on by the time since."""
         return self.policy.now + timedelta(seconds=time.monotonic() - self._began)
 
     @contextmanager
     def batch(self, licenses: Sequence[UUID]) -> Iterator[tuple[Held, Sequence[Decided]]]:
-        """Take the customer's lock and decide again about these licenses and all others of the same people.
+        """Take the customer's lock and decide again about these licenses.
 
-        What was decided stays true until the block ends: imports and readings wait. Raises `ClockSkewed` and `Busy`.
+        All others of the same people are decided with them. The decisions stay true until the block ends, because
+        imports and readings wait. Raises `ClockSkewed` and `Busy`.
         """
         with customer_lock(self.database, self.outcome.customer, self.run_id, wait=PATIENCE) as held:
             with self.database.session() as session:
@@ -79,7 +80,7 @@ def run_lock(database: Database, customer: UUID, run_id: str) -> Iterator[None]:
 
 
 def decide_all(session: Session, customer: UUID, policy: Policy) -> tuple[Outcome, Sequence[Decided]]:
-    """Return the decisions about all the customer's expired licenses, and an outcome that counts them."""
+    """Return decisions about all the customer's expired licenses, and an outcome with counts."""
     store.agreements(session, customer)
     decided = verdicts.decide(session, policy, customer=customer).decided
     return Outcome(customer, decisions=Counter(row.verdict.decision for row in decided)), decided

@@ -1,1 +1,1 @@
-"""A contract's codes in the customer's Google Sheet: found, planned, written, verified and kept as snapshots."""
+"""A contract's codes in the customer's Google Sheet."""

@@ -1,4 +1,4 @@
-"""Signing in to Google as the settings say, inside the pace that the installation allows itself."""
+"""Sign in to Google with the settings' account, within the installation's pace."""
 
 from threading import Lock
 
@@ -9,13 +9,13 @@ from b2b_pipelines.settings import Settings
 from b2b_pipelines.vendors.google_sheets import GoogleSheets, account
 
 ROUTINE_SHARE = 0.75
-"""The share of the pace that refreshes and backfills may take: the rest is free for a contract that changed."""
+"""The share of the pace for refreshes and backfills; the rest is free for a changed contract."""
 
 
 def connect_sheets(settings: Settings, engine: Engine, *, share: float = 1) -> GoogleSheets:
-    """A client of Google Sheets whose pace is shared with every other process of this installation.
+    """Return a client of Google Sheets that shares the installation's pace.
 
-    Raises `NotConfigured` without credentials, and `SignInRefused` for a key file that is none.
+    Raises `NotConfigured` without credentials, and `SignInRefused` for an invalid key file.
     """
     who = account(settings)
     pace = Limiter(engine, who.identity, settings.gsheets_requests_per_minute, share=share)
@@ -23,7 +23,10 @@ def connect_sheets(settings: Settings, engine: Engine, *, share: float = 1) -> G
 
 
 class SheetsConnection:
-    """A client that signs in when it is first asked for: what does without Google works without credentials."""
+    """A client that signs in at the first request.
+
+    Work without Google therefore needs no credentials.
+    """
 
     def __init__(self, settings: Settings, engine: Engine, *, share: float = 1) -> None:
         self._settings = settings
@@ -33,7 +36,7 @@ class SheetsConnection:
         self._client: GoogleSheets | None = None
 
     def client(self) -> GoogleSheets:
-        """The signed-in client, the same each time. Raises what `connect_sheets` raises."""
+        """Return the signed-in client, the same each time. Raises the errors of `connect_sheets`."""
         with self._lock:
             if self._client is None:
                 self._client = connect_sheets(self._settings, self._engine, share=self._share)
@@ -41,10 +44,10 @@ class SheetsConnection:
 
     @property
     def asks_before_replacing(self) -> bool:
-        """Whether every new target that holds something waits for consent (`B2B_SHEET_REPLACE=ask`)."""
+        """Return whether every new target with contents waits for consent (`B2B_SHEET_REPLACE=ask`)."""
         return self._settings.sheet_replace == "ask"
 
     def close(self) -> None:
-        """Close its connections, if there are any."""
+        """Close the open connections."""
         if self._client is not None:
             self._client.close()

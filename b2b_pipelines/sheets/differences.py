@@ -1,4 +1,4 @@
-"""What differs between two snapshots of a sheet. Pure."""
+"""Differences between two snapshots of a sheet. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -9,15 +9,15 @@ from b2b_pipelines.cells import Cell
 from b2b_pipelines.sheets.layout import HEADERS
 
 Held: TypeAlias = tuple[int, str, Sequence[Cell]]
-"""A row number (from 1), the code that the row is about, and our six cells."""
+"""A row number (from 1), the row's code, and our six cells."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What became of one code's row. Without a row before it is new, without one after it is gone.
+    """The difference of one code's row. A new row has no row before, a deleted one no row after.
 
-    `cells` names the headers whose cells differ, with the value before and after; for a row that is new or gone, the
-    cells that hold anything.
+    `cells` names the headers whose cells differ, with the value before and after; for a new or deleted row, the cells
+    with contents.
     """
 
     code: str
@@ -27,7 +27,7 @@ class Change:
 
     @property
     def kind(self) -> str:
-        """`added`, `gone`, `changed`, or `moved` for a row that only stands elsewhere."""
+        """Return `added`, `gone`, `changed`, or `moved` for a row of which only the place differs."""
         if self.row_before is None:
             return "added"
         if self.row_after is None:
@@ -36,9 +36,10 @@ class Change:
 
 
 def differences(before: Iterable[Held], after: Iterable[Held]) -> list[Change]:
-    """What changed, code by code: changed, added and gone rows in the order of the later sheet, moved ones last.
+    """Return the changes, code by code.
 
-    A code that stands in several rows is compared copy by copy, from the top.
+    Changed, added and gone rows come in the later order, moved ones last. A code that stands in several rows is
+    compared copy by copy, from the top.
     """
     then, now = _by_copy(before), _by_copy(after)
     found = [
@@ -50,7 +51,7 @@ def differences(before: Iterable[Held], after: Iterable[Held]) -> list[Change]:
 
 
 def _by_copy(rows: Iterable[Held]) -> dict[tuple[str, int], Held]:
-    """Each row by its code and which copy of the code it is."""
+    """Return each row by its code and by which copy of the code it is."""
     copies: defaultdict[str, int] = defaultdict(int)
     found = {}
     for row in rows:

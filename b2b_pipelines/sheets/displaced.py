@@ -1,9 +1,9 @@
 """Repairs for rows or columns that moved between the reading and the writing of a tab.
 
-Google writes to places. If a person sorts, inserts or moves in the moment between, our cells land in other rows or
-columns than they were meant for, over what had moved there. What stood there is known, because it had been read; which
-row it is now is recognized by what was entered in the cells beside, which were not written. What a formula shows says
-nothing: it changes with our own write.
+Google writes to places. If a person sorts, inserts or moves rows in between, our cells land in other rows or columns
+than planned, over the cells that moved there. The overwritten cells are known, because they were read before. The new
+place of a row is recognized by the constants entered beside it, which were not written. The value of a formula proves
+nothing, because it changes with our own write.
 
 Pure: nothing here reads, writes or knows the time. Rows and columns are counted from 0.
 """
@@ -18,18 +18,21 @@ from b2b_pipelines.sheets.layout import Layout, Tab, normal
 from b2b_pipelines.sheets.operations import CellRun, Entry, Plan
 
 _Written: TypeAlias = dict[int, dict[int, Entry]]
-"""What was written, by row and column."""
+"""The written cells, by row and column."""
 _Origins: TypeAlias = Mapping[int, int]
-"""Where a row (or a column) of the tab as it is stood when it was read."""
+"""The place of a row (or column) of the current tab when the tab was read."""
 
 
 def is_as_meant(before: Tab, plan: Plan, after: Tab) -> bool:
-    """Whether the tab holds what it held and what the plan writes, and nothing moved. Cheap: it nearly always does."""
+    """Return whether the tab holds its old cells and the plan's, all in place.
+
+    Cheap; nearly always true.
+    """
     return not differing(before, plan, after, most=1)
 
 
 def differing(before: Tab, plan: Plan, after: Tab, most: int = 1000) -> list[tuple[int, int]]:
-    """Return the cells that hold neither what they held nor what the plan writes; at most so many."""
+    """Return at most `most` cells that hold neither their old value nor the planned one."""
     written = _by_cell(plan.writes)
     found: list[tuple[int, int]] = []
     for row in range(max(len(before.values), len(after.values))):
@@ -48,11 +51,11 @@ def differing(before: Tab, plan: Plan, after: Tab, most: int = 1000) -> list[tup
 
 
 def repairs(before: Tab, plan: Plan, after: Tab, layout: Layout) -> tuple[CellRun, ...]:
-    """Return the cells to write so that whatever moved under the plan is as it was.
+    """Return the cells to write so that everything that moved under the plan is restored.
 
-    `before` is what the plan was made from, `after` what the tab holds with the plan applied, and `layout` where our
-    columns are in it now. Cells in which somebody typed since are left alone, and so are rows that are where they were.
-    A code that stands elsewhere is never written.
+    The plan was made from `before`; `after` is the tab with the plan applied, and `layout` is the place of our columns
+    in it now. Cells that a person edited since are left alone, and so are rows that did not move. A code that is
+    elsewhere in the tab is never written again.
     """
     if plan.kind != "update" or plan.layout is None:
         return ()
@@ -85,7 +88,7 @@ def repairs(before: Tab, plan: Plan, after: Tab, layout: Layout) -> tuple[CellRu
 
 
 def withdrawal(plan: Plan, after: Tab) -> tuple[CellRun, ...]:
-    """Return the cells to empty where nothing stands in the tab but what the plan wrote: somebody had cleared it."""
+    """Return the cells to empty because a person cleared the tab around this product's write."""
     written = [
         (row, column)
         for row, cells in _by_cell(plan.writes).items()
@@ -97,7 +100,7 @@ def withdrawal(plan: Plan, after: Tab) -> tuple[CellRun, ...]:
 
 
 def with_cells(tab: Tab, runs: Iterable[CellRun]) -> Tab:
-    """Return the tab as it is once those cells are written."""
+    """Return the tab with those cells written."""
     values: list[list[Cell]] = [list(row) for row in tab.values]
     for run in runs:
         values.extend([] for _ in range(run.row + len(run.values) - len(values)))
@@ -117,7 +120,7 @@ def _stayed(
     layout: Layout,
     meant: Mapping[int, str],
 ) -> bool:
-    """Whether a row that was written to is the one that was meant: by its code, or by anything beside it."""
+    """Return whether a written row is the intended one, by its code or by any cell beside it."""
     if normal(after.cell(row, layout.code)) == normal(meant.get(row + 1)):
         return True
     beside = [
@@ -135,7 +138,10 @@ def _by_cell(runs: Iterable[CellRun]) -> _Written:
 
 
 def _column_origins(before: Tab, then: Layout, after: Tab, now: Layout) -> _Origins:
-    """Ours by what they are; others by their order, or where some came or went, by their header."""
+    """Match our columns by header.
+
+    Others by their order, or by their header if some came or went.
+    """
     origins = dict(zip(now.columns, then.columns, strict=True))
     others = [column for column in range(after.column_count) if column not in now.columns]
     others_then = [column for column in range(before.column_count) if column not in then.columns]
@@ -150,9 +156,9 @@ def _column_origins(before: Tab, then: Layout, after: Tab, now: Layout) -> _Orig
 
 
 class _RowSearch:
-    """One search for where the rows of a tab stood when it was read.
+    """One search for the earlier places of a tab's rows.
 
-    A row is the origin of at most one row, and never while it still stands where it was.
+    A row is the origin of at most one row, and never while it is still in its place.
     """
 
     def __init__(self, before: Tab, then: Layout, written: _Written, after: Tab, columns: _Origins) -> None:
@@ -162,16 +168,19 @@ class _RowSearch:
         self.standing = {row for row in range(len(before.values)) if self.stands(row)}
 
     def origins(self) -> _Origins:
-        """By the cells that were not written; rows that have none, by the rows above, if what must have been there is
-        gone. What is gone in the end stood, in its order, in what is not told yet, if it held the same in what was not
-        written and unless rows were deleted or edited."""
+        """Return the earlier place of each row that can be matched.
+
+        First, rows are matched by the cells that were not written. Rows without such cells are matched by the rows
+        above them, if the row that must have been there is missing now. The remaining missing rows are matched in their
+        order with the unmatched written rows that agree in every unwritten cell, unless rows were deleted or edited.
+        """
         self.by_cells_beside()
         self.by_rows_above()
         self.by_what_is_gone()
         return self.found
 
     def stands(self, row: int) -> bool:
-        """Whether a row still shows, in what was not written, what it held."""
+        """Return whether a row still shows its old contents in the cells that were not written."""
         return all(
             _same(self.after.cell(row, now), self.before.cell(row, self.columns[now])) for now in self.beside(row)
         )
@@ -181,7 +190,10 @@ class _RowSearch:
         return tuple(column for column in self.columns if column not in written) if written else tuple(self.columns)
 
     def says_something(self, row: int, beside: Sequence[int]) -> bool:
-        """Whether a row can be recognized by those cells: fill-down formulas and unticked boxes are alike in all rows."""
+        """Return whether those cells identify a row.
+
+        Fill-down formulas and unticked boxes are alike in all rows.
+        """
         return not all(is_prepared(self.after.cell(row, column)) for column in beside)
 
     def by_cells_beside(self) -> None:
@@ -229,11 +241,11 @@ class _RowSearch:
         return then not in self.used and then not in self.standing
 
     def is_missing(self, then: int) -> bool:
-        """Whether a row that held something stands nowhere now."""
+        """Return whether a row with contents is nowhere in the tab now."""
         return self.is_free(then) and self.holds(self.before, then)
 
     def holds(self, tab: Tab, row: int) -> bool:
-        """Whether a row has something of its own, in our columns or beside them."""
+        """Return whether a row has contents of its own, in our columns or beside them."""
         if not 0 <= row < len(tab.values):
             return False
         ours = self.then.columns if tab is self.before else tuple(self.columns)[: len(self.then.columns)]
@@ -244,19 +256,19 @@ class _RowSearch:
 
 
 def _was_emptied(pairs: Sequence[tuple[Cell, Cell]]) -> bool:
-    """Whether cells, as they are and as they were, are blank and were not."""
+    """Return whether cells that had contents are blank now."""
     return is_blank(now for now, _ in pairs) and not is_blank(then for _, then in pairs)
 
 
 class _Rows:
-    """Rows of the tab that was read, found by what they held in some columns."""
+    """Rows of the tab as read, indexed by their contents in some columns."""
 
     def __init__(self, tab: Tab, rows: Iterable[int], columns: _Origins) -> None:
         self.tab, self.rows, self.columns = tab, list(rows), columns
         self.indexes: dict[tuple[int, ...], dict[tuple[object, ...], list[int]]] = {}
 
     def like(self, after: Tab, row: int, beside: tuple[int, ...]) -> list[int]:
-        """Return the rows that held, in the columns that are now `beside`, what that row holds there."""
+        """Return the earlier rows that equal that row in the columns now `beside`."""
         if beside not in self.indexes:
             index: dict[tuple[object, ...], list[int]] = defaultdict(list)
             for then in self.rows:
@@ -274,7 +286,7 @@ def _only_ones(titles: Iterable[str]) -> dict[str, int]:
 
 
 def _entry(cell: Cell) -> Entry:
-    """What is written to put a cell back."""
+    """Return the entry that restores a cell."""
     return "" if is_blank_cell(cell) else cell  # type: ignore[return-value]
 
 
@@ -283,5 +295,8 @@ def _same(one: Cell, other: Cell) -> bool:
 
 
 def _reads_back(wanted: Cell, held: Cell) -> bool:
-    """Whether a cell holds what it should; a number may read back as its text, in a column of plain text."""
+    """Return whether a cell holds the wanted value.
+
+    A number in a column of plain text may read back as text.
+    """
     return _same(wanted, held) or (type(wanted) in (int, float) and held == str(wanted))

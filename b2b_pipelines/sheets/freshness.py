@@ -1,4 +1,4 @@
-"""Which sheets nobody has looked at for too long."""
+"""Sheets whose last sync is too long ago."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from b2b_pipelines.sheets.store import DELIVERED
 
 GRACE = timedelta(minutes=30)
-"""What a refresh of all sheets may take, once it has begun."""
+"""The longest time that a refresh of all sheets may take."""
 
 LAST_SYNCED = text(f"""
 SELECT contract.slug, contract.materialized_revision, synced.at
@@ -27,7 +27,10 @@ ORDER BY contract.id
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """When a sheet was last known to be right, and whether that is recent enough. `synced_at` is None: never yet."""
+    """The last time a sheet was verified, and whether that is recent enough.
+
+    `synced_at`: None before the first.
+    """
 
     synced_at: datetime | None
     fresh: bool
@@ -35,19 +38,24 @@ class Freshness:
     @property
     def words(self) -> str:
         last = f"last synced {self.synced_at:%Y-%m-%d %H:%M} UTC" if self.synced_at else "never synced"
-        return last if self.fresh else f"{last}: see what its partition of sheet_snapshots says"
+        return last if self.fresh else f"{last}: see its partition of sheet_snapshots"
 
 
 def freshness(synced_at: datetime | None, *, new: bool, now: datetime, period: timedelta) -> Freshness:
-    """Whether a sheet is fresh: synced within two periods and half an hour. A contract that is `new`, whose codes were
-    not delivered once, still has time."""
+    """Return whether a sheet is fresh: synced within two periods and half an hour.
+
+    A contract that is `new`, whose codes were not delivered yet, still has time.
+    """
     if synced_at is None:
         return Freshness(None, new)
     return Freshness(synced_at, now - synced_at <= 2 * period + GRACE)
 
 
 def of_delivered(session: Session, now: datetime, period: timedelta) -> Mapping[str, Freshness]:
-    """The freshness of every delivered contract's sheet, by slug. One query; `period` is that of the refresh."""
+    """Return the freshness of every delivered contract's sheet, by slug. One query.
+
+    `period` is that of the refresh.
+    """
     return {
         row.slug: freshness(row.at, new=row.materialized_revision == 0, now=now, period=period)
         for row in session.execute(LAST_SYNCED)

@@ -1,4 +1,7 @@
-"""What is shown of a contract's syncs: the last one, and the snapshots of all of them. A page costs two queries."""
+"""A contract's syncs for display: the last one, and the snapshots of all.
+
+A page costs two queries.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +17,10 @@ from b2b_pipelines.sheets.models import SheetSnapshot, SheetTarget
 
 @dataclass(frozen=True, slots=True)
 class LastSync:
-    """The last sync that wrote. `up_to_date`: the sheet was verified since the contract last changed."""
+    """The last sync that wrote.
+
+    `up_to_date`: the sheet was verified since the contract last changed.
+    """
 
     snapshot_id: int
     spreadsheet_id: str
@@ -26,7 +32,7 @@ class LastSync:
 
 
 def last_syncs(session: Session, contract_ids: Sequence[int]) -> dict[int, LastSync]:
-    """The last sync of each contract that had one, by contract. One query."""
+    """Return the last sync of each contract that had one, by contract. One query."""
     newest = (
         select(
             SheetSnapshot.contract_id,
@@ -62,8 +68,10 @@ def last_syncs(session: Session, contract_ids: Sequence[int]) -> dict[int, LastS
 
 
 def page(session: Session, contract_id: int, limit: int, offset: int) -> tuple[int, Sequence[SheetSnapshot]]:
-    """How many snapshots there are of what syncs of the contract wrote, and a page of them, newest first, without
-    their rows."""
+    """Return the number of snapshots of the contract's syncs, and a page of them, newest first.
+
+    The page has no rows.
+    """
     count = session.scalar(select(func.count()).select_from(SheetSnapshot).where(*_written(contract_id))) or 0
     found = session.scalars(
         select(SheetSnapshot)
@@ -77,11 +85,14 @@ def page(session: Session, contract_id: int, limit: int, offset: int) -> tuple[i
 
 
 def snapshot(session: Session, contract_id: int, snapshot_id: int) -> SheetSnapshot | None:
-    """A snapshot of what a sync of the contract wrote, with its rows."""
+    """Return one snapshot of a sync of the contract, with its rows."""
     query = select(SheetSnapshot).where(SheetSnapshot.id == snapshot_id, *_written(contract_id))
     return session.scalars(query).first()
 
 
 def _written(contract_id: int) -> tuple[ColumnElement[bool], ...]:
-    """Snapshots of what we wrote; what the customer's cells held before is not for showing."""
+    """Return the condition for snapshots of our columns.
+
+    The customer's earlier cells stay private.
+    """
     return SheetSnapshot.contract_id == contract_id, SheetSnapshot.kind == "after"

@@ -1,4 +1,4 @@
-"""What a customer's tab holds, and where in it our six columns are.
+"""The contents of a customer's tab, and the place of our six columns in it.
 
 Pure: nothing here reads, writes or knows the time. Rows and columns are counted from 0, as Google's API does; only
 `HeldRow.row` is the row number people see, counted from 1, because it is stored and shown.
@@ -17,7 +17,7 @@ _NAMES = tuple(header.casefold() for header in HEADERS)
 _NAME_SET = frozenset(_NAMES)
 _EXACT = frozenset(HEADERS)
 _TITLE_ROWS = 100
-"""Rows in which a header is looked for in any spelling; below them only as we write it."""
+"""Rows in which a header is recognized in any spelling; below them only in our spelling."""
 _BLANK = {("", ""), ("", None), (None, ""), (None, None)}
 _CODE_LENGTH = 36
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -25,7 +25,10 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 
 @dataclass(frozen=True, slots=True)
 class CodeRow:
-    """The truth about one code, as the sheet shows it. Times are text, `YYYY-MM-DD HH:MM:SS UTC`; `""` is none."""
+    """The true row of one code, for the sheet.
+
+    Times are text, `YYYY-MM-DD HH:MM:SS UTC`, or `""`.
+    """
 
     code: str
     use_type: str
@@ -36,18 +39,21 @@ class CodeRow:
 
     @property
     def status(self) -> tuple[str | int, ...]:
-        """What stands beside the code: the cells that a sync keeps true."""
+        """Return the cells beside the code, which a sync keeps true."""
         return (self.use_type, self.total_redemptions, self.invalidated_on, self.redeemed_by, self.redeemed_on)
 
     @property
     def cells(self) -> tuple[str | int, ...]:
-        """The whole row, in the order of `HEADERS`."""
+        """Return the whole row, in the order of `HEADERS`."""
         return (self.code, *self.status)
 
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """A tab as it was read: every column, rows without their trailing blanks, the size of the grid, merges and tables."""
+    """A tab as read.
+
+    It has every column, rows without trailing blanks, the grid's size, merges and tables.
+    """
 
     values: Sequence[Sequence[Cell]]
     row_count: int
@@ -57,11 +63,11 @@ class Tab:
 
     @property
     def is_blank(self) -> bool:
-        """Whether nothing was entered in any cell."""
+        """Return whether every cell is blank."""
         return all(is_blank(row) for row in self.values)
 
     def cell(self, row: int, column: int) -> Cell:
-        """The value there; blank where the reading left it out or the grid ends."""
+        """Return the value of a cell; blank beyond the read rows and the grid."""
         if row >= len(self.values) or column >= len(self.values[row]):
             return ""
         return self.values[row][column]
@@ -69,9 +75,9 @@ class Tab:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The columns of ours, in the order of `HEADERS`.
+    """Our columns in a tab, in the order of `HEADERS`.
 
-    `has_header`: at least one of their texts stands in `header_row`, which is row 0 or where the customer pushed it.
+    `has_header`: at least one of their texts is in `header_row`, which is row 0 or where the customer pushed it.
     """
 
     columns: tuple[int, ...]
@@ -89,8 +95,11 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class LayoutLost:
-    """Our columns cannot be found: `missing` are the headers whose column was not found, `misplaced` those whose text
-    stands over the contents of another one. `header_row` is where the header was looked for."""
+    """Our columns cannot be found, or not all of them.
+
+    `missing` are the headers without a column, `misplaced` those over the contents of another column. `header_row` is
+    the row that was searched for headers.
+    """
 
     missing: tuple[str, ...] = ()
     misplaced: tuple[str, ...] = ()
@@ -98,9 +107,10 @@ class LayoutLost:
 
 
 class HeldRow(NamedTuple):
-    """One row of ours after a sync: its number (from 1), the code it is about, and what our six columns hold there.
+    """One row of a code after a sync.
 
-    The first cell is the code as the customer has it: other case, with a note, or, where the cell was edited, no code.
+    It has its number (from 1), its code, and the contents of the six columns. The first cell is the code as the
+    customer has it: in other case, with a note, or, after an edit, without a code.
     """
 
     row: int
@@ -109,13 +119,16 @@ class HeldRow(NamedTuple):
 
     @property
     def is_exact(self) -> bool:
-        """The code stands there by itself, and the cells beside it are kept true: the row has no conflict of its own."""
+        """Return whether the cell holds just the code and the row is kept true.
+
+        Such a row has no conflict of its own.
+        """
         return normal(self.cells[0]) == normal(self.code)
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What the last sync left behind: the columns it found or made, the width of the grid, and the rows of ours."""
+    """The state after the last sync: its columns, the width of the grid, and the rows of ours."""
 
     columns: tuple[int, ...]
     column_count: int
@@ -123,13 +136,13 @@ class Written:
 
 
 _RowThen: TypeAlias = tuple[Sequence[Cell], tuple[Cell, ...]]
-"""A row of ours as it is now, all columns, and what our cells in it held after the last sync."""
+"""A current row of ours, all columns, with the contents of our cells in it after the last sync."""
 
 
 def normal(cell: Cell) -> str:
-    """Return the text by which codes compare: what the cell shows, trimmed and without case. Blank is `""`.
+    """Return the text by which codes compare: the shown text, trimmed and without case.
 
-    A value that spilled there from an array formula is blank: nothing was entered.
+    Blank is `""`. A value that spilled from an array formula is blank, because nothing was entered in its cell.
     """
     if isinstance(cell, Formula):
         cell = cell.shown
@@ -137,15 +150,18 @@ def normal(cell: Cell) -> str:
 
 
 def typed(cell: Cell) -> str:
-    """Return `normal` of what was entered as a constant. A formula that shows a header or a code is not ours."""
+    """Return `normal` of a cell with a constant.
+
+    A formula that shows a header or a code is not ours.
+    """
     return "" if isinstance(cell, Formula) else normal(cell)
 
 
 def same(held: Cell, wanted: Cell) -> bool:
-    """Whether a cell holds what it should, by what was entered: None is `""`, and 3.0 is 3.
+    """Return whether a cell holds the wanted value, by its entry: None is `""`, and 3.0 is 3.
 
-    A count that reads back as its text, as columns of plain text show it, is the count. A checkbox is not a number, and
-    a formula is not what it shows.
+    A count that reads back as its text, as in columns of plain text, is the count. A checkbox is not a number, and a
+    formula is not its value.
     """
     held = entered(held)
     if isinstance(wanted, int) and not isinstance(wanted, bool) and held == str(wanted):
@@ -154,22 +170,28 @@ def same(held: Cell, wanted: Cell) -> bool:
 
 
 def looks_like_code(text: str) -> bool:
-    """Whether a normalized text has the form of an enrollment code, a UUID, and nothing more."""
+    """Return whether a normalized text has the form of an enrollment code and nothing more.
+
+    The form is that of a UUID.
+    """
     return _UUID.fullmatch(text) is not None
 
 
 def codes_within(text: str) -> tuple[str, ...]:
-    """Everything in a normalized text that has the form of a code, each once, in order."""
+    """Return each part of a normalized text that has the form of a code, once, in order."""
     return tuple(dict.fromkeys(_UUID.findall(text)))
 
 
 def present_codes(tab: Tab, layout: Layout) -> set[str]:
-    """What stands in the code column, normalized: whole cells, and the codes in cells that hold something more."""
+    """Return the normalized texts of the code column.
+
+    They are whole cells, and codes in cells with more text.
+    """
     return _texts((row[layout.code] for row in tab.values if len(row) > layout.code), normal)
 
 
 def holds_our_codes(tab: Tab, known: Collection[str], written: Written | None = None) -> bool:
-    """Whether a tab that is new to a contract already has codes of it under our header.
+    """Return whether a tab that is new to a contract already has its codes under our header.
 
     Such a tab is updated, not replaced. `known` are codes of the contract, in any spelling.
     """
@@ -184,13 +206,16 @@ def holds_our_codes(tab: Tab, known: Collection[str], written: Written | None = 
 def find_layout(
     tab: Tab, known: Collection[str], written: Written | None, *, believe_headers: bool = False
 ) -> Layout | LayoutLost:
-    """Where our columns are now, wherever the customer moved them.
+    """Find our columns in a tab, wherever the customer moved them.
 
-    By the header texts, in row 1 or in the row that has most of them; of two columns with one text, the one that holds
-    our data. A text that is gone: where the column was relative to the code column, if the cells there still hold what
-    we wrote. The code column, when its text is gone: by the codes in it, which are those of `written`, or, if nothing
-    was written yet, the `known` ones, in any spelling. Texts that stand over the contents of another one are not
-    believed, unless `believe_headers`: just after a write, columns may have moved under it.
+    - By the header texts, in row 1 or in the row that has most of them; of two columns with one text, the column that
+      holds our data.
+    - For a missing text: at the old distance from the code column, if the cells there still hold our values.
+    - For the code column without its text: by its codes, which are those of `written` or, before the first write, the
+      `known` ones, in any spelling.
+
+    Texts over the contents of another column are ignored, unless `believe_headers`: just after a write, columns may
+    have moved under it.
     """
     search = _Search(tab, known, written)
     layout = search.by_names() or search.by_data()
@@ -200,7 +225,10 @@ def find_layout(
 
 
 def find_header(tab: Tab) -> int:
-    """Return the row that has most of our header texts, the topmost of several; row 0 if no row has two."""
+    """Return the row with most of our header texts, the topmost of several.
+
+    Row 0 if no row has two.
+    """
     best, row = 1, 0
     for index, cells in enumerate(tab.values):
         if not _EXACT.isdisjoint(cells) or (index < _TITLE_ROWS and any(typed(cell) in _NAME_SET for cell in cells)):
@@ -213,7 +241,7 @@ def find_header(tab: Tab) -> int:
 
 
 class _Search:
-    """One search for our columns: first by their names, then by the data in them."""
+    """One search for our columns: first by their headers, then by their data."""
 
     def __init__(self, tab: Tab, known: Collection[str], written: Written | None) -> None:
         self.header_row = find_header(tab)
@@ -226,7 +254,7 @@ class _Search:
         self.offsets = _offsets(written.columns if written else range(len(HEADERS)))
 
     def by_names(self) -> Layout | None:
-        """The ordinary case: each header text stands once."""
+        """Return the layout of the ordinary case, in which each header text occurs once."""
         if any(len(columns) != 1 for columns in self.named):
             return None
         return Layout(tuple(columns[0] for columns in self.named), has_header=True, header_row=self.header_row)
@@ -250,9 +278,10 @@ class _Search:
         return Layout(found_all, not self.taken.isdisjoint(found_all), self.header_row)
 
     def misplaced(self, layout: Layout) -> tuple[str, ...]:
-        """Return the headers whose texts changed places, by what we wrote, or by the codes that stand under another one.
+        """Return the headers whose texts changed places.
 
-        Columns whose cells were cleared or edited fit nowhere: their headers did not change places.
+        The evidence is the last written values, or the codes under another header. Columns whose cells were cleared or
+        edited fit nowhere: their headers did not change places.
         """
         rows = self.rows_wherever(layout)
         fits = [self.fits(header, column, rows) for header, column in enumerate(layout.columns)]
@@ -267,21 +296,28 @@ class _Search:
         return tuple(HEADERS[header] for header in wrong) if exchanged else ()
 
     def fits(self, header: int, column: int, rows: list[_RowThen], *, surely: bool = False) -> bool:
-        """Whether half of what we wrote under a header, or should have, stands in a column; `surely`: more than half."""
+        """Return whether a column holds half of the values of a header.
+
+        With `surely`, it must be more than half. The values are those of the last write, or those it should have
+        written.
+        """
         agreeing, telling = self.agreement(header, column, rows)
         return 2 * agreeing > telling if surely else 2 * agreeing >= telling
 
     def exchanged(self, header: int, other: int, layout: Layout, rows: list[_RowThen]) -> bool:
-        """Whether the contents of a header stand under another one; blank ones do if the other's stand under it."""
+        """Return whether another header is over a header's contents.
+
+        Blank contents count if the other's contents are under this header.
+        """
         here, there = layout.columns[header], layout.columns[other]
         if self.fits(header, there, rows, surely=True):
             return True
         return self.fits(header, there, rows) and self.fits(other, here, rows, surely=True)
 
     def rows_wherever(self, layout: Layout) -> list[_RowThen]:
-        """The rows of the last sync, found by their codes in whichever of our columns these stand.
+        """Return the rows of the last sync, found by their codes in any of our columns.
 
-        Before the first sync, rows that have a known code: of those only the code is known.
+        Before the first sync, rows with a known code: of those only the code is known.
         """
         own = self.rows_of_ours(layout.code)
         if own or not (texts := self.codes_of_ours() - {_NAMES[0]}):
@@ -299,9 +335,9 @@ class _Search:
         return own
 
     def code_column(self) -> int | None:
-        """The column named so, or else that our codes stand in.
+        """Return the column with the header of the codes, or else the column that holds our codes.
 
-        Most of our codes do, or, where we would look for the column, they are most of what stands in it.
+        It holds most of our codes or, in a likely place, they are most of its contents.
         """
         codes, places = self.codes_of_ours(), self.likely_places()
         width = max(map(len, self.tab.values), default=0)
@@ -318,11 +354,12 @@ class _Search:
         return self.most_likely(0, evidence, {column: self.agreement_beside(column) for column in standing})
 
     def most_likely(self, header: int, evidence: Mapping[int, tuple[int, int]], company: Mapping[int, int]) -> int:
-        """Of several columns, each with the cells that agree and those that tell, the one that is ours.
+        """Return which of several columns is the product's.
 
-        It is the one that did not move, if half of what tells in it agrees, and half as much as in any other: a copy
-        is truer than a column in which the customer edited something. Else the one where most agrees and least does
-        not, then the one in the better company, then the leftmost.
+        `evidence` counts the agreeing and the deciding cells of each. The choice is the column that did not move, if half of
+        its deciding cells agree, and half as many as in any other: a copy is truer than a column in which the customer
+        edited cells. Otherwise it is the column with most agreement and least disagreement, then the one in the better
+        company, then the leftmost.
         """
         most = max(agreeing for agreeing, _ in evidence.values())
         then = self.written.columns[header] if self.written else None
@@ -335,13 +372,16 @@ class _Search:
         return max(evidence, key=likelihood)
 
     def agreement_beside(self, code: int) -> int:
-        """How many cells hold what we wrote if this is the code column and the others stand to it as they did."""
+        """Return the number of cells with written values if this is the code column.
+
+        The other columns keep their distance to it.
+        """
         rows = self.rows_of_ours(code)
         places = enumerate(self.places(code)[1:], start=1)
         return sum(self.agreement(header, place, rows)[0] for header, place in places if place >= 0)
 
     def likely_places(self) -> set[int]:
-        """Where the code column is if it still stands to another column, or to the edge of the grid, as it did."""
+        """Return the code column's places at its old distance to another column or the grid's edge."""
         places = {
             column - self.offsets[header]
             for header, columns in enumerate(self.named)
@@ -351,15 +391,18 @@ class _Search:
         return places | {self.written.columns[0]} if self.written else places
 
     def codes_of_ours(self) -> set[str]:
-        """The texts, normalized, that tell which column is ours: codes, and their header where it was sorted away."""
+        """Return the normalized texts that identify a column.
+
+        They are codes, and a header that was sorted away.
+        """
         held = self.written.rows if self.written else ()
         texts = {text for row in held for text in (row.code, row.cells[0])} if held else set(self.known)
         return {normal(text) for text in texts} | {_NAMES[0]}
 
     def rows_of_ours(self, code: int) -> list[_RowThen]:
-        """The rows of the last sync that stand in the tab, wherever they are now, with what they held then.
+        """Return the rows of the last sync that are in the tab, with their old contents.
 
-        A text that stood in several rows, which then held different things, tells nothing.
+        They may have moved. A text of several rows with different contents proves nothing.
         """
         held: dict[str, tuple[Cell, ...] | None] = {}
         for row in self.written.rows if self.written else ():
@@ -370,13 +413,14 @@ class _Search:
         return [(row, cells) for row in self.tab.values if len(row) > code and (cells := held.get(typed(row[code])))]
 
     def places(self, code: int) -> tuple[int, ...]:
-        """Where our columns are if none moved relative to the code column."""
+        """Return the places of our columns if none moved relative to the code column."""
         return tuple(code + offset for offset in self.offsets)
 
     def status_column(self, header: int, code: int, rows: list[_RowThen]) -> int | None:
-        """The column named so or else, where it was relative to the code column, the one that holds what we wrote.
+        """Return the column with the header or else, in its old place, with the written values.
 
-        It does if most of the cells that show anything, or should, show what we wrote.
+        The place counts from the code column. A column has our values if most of its cells with contents, or that
+        should have them, show our values.
         """
         place = self.places(code)[header]
         if self.named[header]:
@@ -388,12 +432,15 @@ class _Search:
         return None
 
     def is_free(self, column: int) -> bool:
-        """Whether there is such a column, and no header of ours over it."""
+        """Return whether the column exists and has none of our headers over it."""
         return 0 <= column < self.tab.column_count and column not in self.taken
 
     def unmoved(self, found: list[int | None]) -> set[int]:
-        """Columns that stand where they stood: none was inserted or deleted before them, judging by those found and by the
-        edges of the grid, and none of those found was moved over them."""
+        """Return the columns that did not move.
+
+        No column was inserted or deleted before them, judging by the found ones and by the edges of the grid, and no
+        found column was moved over them.
+        """
         assert found[0] is not None
         pairs = [
             (column, place) for column, place in zip(found, self.places(found[0]), strict=True) if column is not None
@@ -408,10 +455,10 @@ class _Search:
         return set(range(first, last + 1)).difference(*passed)
 
     def is_still_ours(self, header: int, column: int, rows: list[_RowThen]) -> bool:
-        """Whether a column that has not moved shows its header in another row, or nothing that speaks against it.
+        """Return whether an unmoved column shows its header in another row, or nothing against it.
 
-        A blank column does not, where we wrote nothing; as that says little, another of our headers in the column
-        overrules it: the header row was sorted away, and columns changed places.
+        A blank column shows nothing against it where we wrote nothing. That is weak evidence, so another of our headers
+        in the column overrules it: the header row was sorted away, and columns changed places.
         """
         if not self.is_free(column):
             return False
@@ -423,14 +470,17 @@ class _Search:
         return 2 * agreeing >= telling and (bool(rows) or nothing_was_written)
 
     def agreement(self, header: int, column: int, rows: list[_RowThen]) -> tuple[int, int]:
-        """In how many of our rows the column shows what we wrote, and in how many it shows or should show anything."""
+        """Return how many code rows show the written values, and how many show or should show any."""
         pairs = [(row[column] if column < len(row) else "", then[header]) for row, then in rows]
         telling = [pair for pair in pairs if pair not in _BLANK]
         return sum(same(now, then) for now, then in telling), len(telling)
 
 
 def texts_in(tab: Tab, column: int) -> set[str]:
-    """The texts that were typed into a column, normalized, and the codes in those that hold a code and something more."""
+    """Return the texts typed into a column, normalized.
+
+    Of a text with a code and something more, the codes are returned too.
+    """
     return _texts((row[column] for row in tab.values if len(row) > column), typed)
 
 
@@ -441,5 +491,5 @@ def _texts(cells: Iterable[Cell], text_of: Callable[[Cell], str]) -> set[str]:
 
 
 def _offsets(columns: Sequence[int]) -> tuple[int, ...]:
-    """How far right of the code column each column is."""
+    """Return the distance of each column to the right of the code column."""
     return tuple(column - columns[0] for column in columns)

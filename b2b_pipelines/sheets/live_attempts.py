@@ -1,4 +1,4 @@
-"""The assumptions about Google that the live check tries, each in a few cells of the scratch tab."""
+"""The assumptions about Google that the live check tries in the scratch tab."""
 
 import secrets
 from collections.abc import Callable
@@ -12,7 +12,10 @@ ROWS, COLUMNS = 40, 12
 
 
 def tried(name: str, attempt: Callable[[Probe], Finding], probe: Probe) -> Finding:
-    """The finding of one attempt. An answer that lacks what was asked for is a finding as well."""
+    """Return the finding of one attempt.
+
+    An answer that lacks the requested part is a finding too.
+    """
     try:
         finding = attempt(probe)
     except TransientError:
@@ -110,7 +113,7 @@ def _table_typed_columns(probe: Probe) -> Finding:
     name = "table_typed_columns"
     tables = probe.read(ranges=[quoted(probe.tab[1])], fields=GRID).body["sheets"][0].get("tables", [])
     if not tables:
-        return Finding(name, "not tried", "there is no table: addTable was refused")
+        return Finding(name, "not tried", "the tab has no table: addTable was refused")
     reply = probe.write(probe.put(15, 6, "text"))
     if reply.is_refused:
         return _refused(name, "text in a column of numbers", reply)

@@ -1,4 +1,4 @@
-"""Check, on a throw-away spreadsheet of a real account, the assumptions about Google that only a live account settles.
+"""Check, on a throw-away spreadsheet, the assumptions that only a live account settles.
 
 Neither a recording nor Google's documentation answers these questions. The check adds a tab, tries each of them in it,
 and deletes the tab. Everything that Google answered goes into a report that can be attached to a bug report.
@@ -53,10 +53,11 @@ def check(
     poll_seconds: float = 2.0,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Report:
-    """Try every assumption on a spreadsheet that its owner shared with our account. Deletes the tab that it adds.
+    """Try every assumption on a spreadsheet that its owner shared with our account.
 
-    With `quota` it also makes reads until Google refuses one, and waits until reads are served again. Raises what
-    `vendors.google_sheets` raises if the spreadsheet cannot be read, or Google stops answering.
+    Deletes the tab that it adds. With `quota` it also makes reads until Google refuses one, and waits until reads are
+    served again. Raises the errors of `vendors.google_sheets` if the spreadsheet cannot be read, or Google stops
+    answering.
     """
     report = Report(spreadsheet, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
     probe = Probe(sheets, spreadsheet, report.requests)
@@ -85,7 +86,7 @@ def check(
 
 
 def _of_a_viewer(refused: Reply) -> Iterator[Finding]:
-    """The findings where our account may read the spreadsheet and may not write to it."""
+    """Yield the findings of an account that may read the spreadsheet but not write to it."""
     for name in ATTEMPTS:
         yield Finding(name, "not tried", "the spreadsheet cannot be written: share it as an editor")
     error = refused.body.get("error", {}) if isinstance(refused.body, dict) else {}

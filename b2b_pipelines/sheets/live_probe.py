@@ -1,4 +1,4 @@
-"""Requests of the live check to one spreadsheet, and the findings that are made of Google's answers."""
+"""Requests of the live check to one spreadsheet, and the findings from Google's answers."""
 
 import json
 import re
@@ -46,7 +46,7 @@ class Finding:
 
     @property
     def line(self) -> str:
-        """The finding as a person reads it."""
+        """Return the finding as one line for a reader."""
         if self.verdict == "as assumed":
             return f"as assumed: {self.assumed}"
         return f"{self.verdict}: {self.found}"
@@ -54,7 +54,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Google's answer to one request: its JSON, and the status and the `Retry-After` if it was refused."""
+    """Google's answer to one request: its JSON, and status and `Retry-After` of a refusal."""
 
     body: Any
     status: int = 200
@@ -66,14 +66,17 @@ class Reply:
 
     @property
     def message(self) -> str:
-        """Google's own words for a refusal."""
+        """Return Google's own message of a refusal."""
         error = self.body.get("error", {}) if isinstance(self.body, dict) else {}
         words = error.get("message", self.body) if isinstance(error, dict) else error
         return f"{self.status} {_EMAIL.sub('(address)', str(words))[:300]}"
 
 
 class Probe:
-    """Requests to one spreadsheet whose refusals are answers, not errors. `tab` is the scratch tab: number and title."""
+    """Sends requests to one spreadsheet and returns refusals as answers.
+
+    `tab` is the scratch tab: number and title. `tab` is the scratch tab: number and title.
+    """
 
     def __init__(self, sheets: GoogleSheets, spreadsheet: str, requests: Requests) -> None:
         self.sheets, self.spreadsheet, self.requests = sheets, spreadsheet, requests
@@ -89,19 +92,19 @@ class Probe:
         return self._send("write", lambda api: api.batchUpdate(spreadsheetId=self.spreadsheet, body=body))
 
     def cells(self, area: str) -> list[list[Any]]:
-        """The cells of an area of the scratch tab, as `CellData`."""
+        """Return the cells of an area of the scratch tab, as `CellData`."""
         reply = self.read(ranges=[f"{quoted(self.tab[1])}!{area}"], includeGridData=True, fields=GRID)
         (data,) = reply.body["sheets"][0]["data"]
         return [row.get("values", []) for row in data.get("rowData", [])]
 
     def cell(self, where: str) -> dict[str, Any]:
-        """One cell of the scratch tab; `{}` if nothing is in it."""
+        """Return one cell of the scratch tab; `{}` if it is empty."""
         rows = self.cells(where)
         found: dict[str, Any] = rows[0][0] if rows and rows[0] else {}
         return found
 
     def area(self, top: int, bottom: int, left: int, right: int) -> dict[str, int]:
-        """A `GridRange` of the scratch tab, counted from 0, the end excluded."""
+        """Return a `GridRange` of the scratch tab, counted from 0, the end excluded."""
         sides = {"startRowIndex": top, "endRowIndex": bottom, "startColumnIndex": left, "endColumnIndex": right}
         return {"sheetId": self.tab[0], **sides}
 
@@ -129,6 +132,6 @@ def _parsed(content: bytes) -> Any:
 
 
 def redacted(evidence: Any) -> Any:
-    """The evidence without e-mail addresses, and not longer than a report should be."""
+    """Return the evidence without e-mail addresses, cut to the length of a report."""
     text = _EMAIL.sub("(address)", json.dumps(evidence, ensure_ascii=False))
     return json.loads(text) if len(text) <= LONGEST_EVIDENCE else text[:LONGEST_EVIDENCE]

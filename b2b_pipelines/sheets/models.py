@@ -1,4 +1,4 @@
-"""Tables: which tab belongs to which contract, and what our columns held after each sync."""
+"""Tables: the tab of each contract, and the contents of our columns after each sync."""
 
 from datetime import datetime
 from typing import Any
@@ -10,13 +10,13 @@ from b2b_pipelines.db.base import Base
 
 
 class SheetTarget(Base):
-    """The tab that a contract's codes are written to, claimed under a unique index: no two contracts share one.
+    """The tab for a contract's codes, claimed under a unique index: no two contracts share one.
 
-    `sheet_id` is Google's number of the tab: it outlives a renaming. `requested_url` and `requested_tab` are what
-    the contract said when the tab was looked up; once it says something else, the tab is looked up anew.
-    `written_at` is None until the first write. `restored_at` is when the customer's own cells were put back: then nothing
-    is written until the contract is given a sheet again, or a sync is told to replace them. `synced_revision` is the
-    revision of the contract that the tab shows.
+    `sheet_id` is Google's number of the tab: it outlives a renaming. `requested_url` and `requested_tab` are the
+    contract's values when the tab was looked up; once they differ, the tab is looked up again. `written_at` stays None
+    until the first write. `restored_at` is the time when the customer's own cells were restored: then nothing is
+    written until the contract is given a sheet again, or a sync has the consent to replace them. `synced_revision` is
+    the revision of the contract that the tab shows.
     """
 
     __tablename__ = "sheet_target"
@@ -34,15 +34,14 @@ class SheetTarget(Base):
 
 
 class SheetSnapshot(Base):
-    """What our six columns held after a sync that wrote (`kind` `after`), or what A-F held before we replaced it
-    (`before`, kept for 30 days).
+    """The contents of our columns after a write, or of A-F before they were replaced.
 
-    `rows` of kind `after` list `[row number, code, [the six cells]]`, with `columns` the positions of ours (from 0) and
-    `column_count` the width of the grid; those of kind `before` list the cells of A-F, row by row from row 1.
-    In a row of kind `before` a formula is `{formula}`, a text that begins with `=` is `{text}`, and a number that shows as
-    something else, such as a date, is `{number, shown}`. `cause` is `sync`, `rebuild` or `restore`: what wrote, or what
-    was about to. `conflicts` list `{kind, row, code}`. A sync that found nothing to write brings the
-    last snapshot up to date, moves its `verified_at` and adds none.
+    `kind` is `after`, or `before` (kept for 30 days). `rows` of kind `after` list `[row number, code, [the six
+    cells]]`, with `columns` the positions of ours (from 0) and `column_count` the width of the grid; those of kind
+    `before` list the cells of A-F, row by row from row 1. In a row of kind `before` a formula is `{formula}`, a text
+    that begins with `=` is `{text}`, and a number that shows as something else, such as a date, is `{number, shown}`.
+    `cause` is the write: `sync`, `rebuild` or `restore`. `conflicts` list `{kind, row, code}`. A sync that found
+    nothing to write updates the last snapshot, moves its `verified_at` and adds none.
     """
 
     __tablename__ = "sheet_snapshot"

@@ -11,18 +11,21 @@ from b2b_pipelines.cells import Area, Formula, Table, Value
 from b2b_pipelines.sheets.layout import Layout, LayoutLost, Written
 
 Entry: TypeAlias = Value | Formula
-"""What we write: text as text, a count as a number, a formula only where a customer's is put back; `""` empties a cell."""
+"""A value to write: text as text, a count as a number; `""` empties a cell.
+
+A formula is written only to restore a customer's.
+"""
 
 ConflictKind = Literal["annotated", "duplicate", "merged", "unknown_code", "layout_lost"]
 
 
 class Conflict(NamedTuple):
-    """What a person should look at: the row (from 1), and the code concerned where one can be named.
+    """A finding that a person must look at.
 
-    `annotated`: a cell holds the code and something more. `duplicate`: the code stands further up already. `merged`: a
-    merge covers one of our cells in the row, which is neither written nor verified.
-    `unknown_code`: a cell in which a code of ours stood (named, if known) or that looks like a code holds none of
-    ours. `layout_lost`: our columns cannot be found; the row is the header's and there is no code.
+    It has the row (from 1), and its code where one can be named. `annotated`: a cell holds the code and something more.
+    `duplicate`: the code is also in a row above. `merged`: a merge covers one of our cells in the row, which is neither
+    written nor verified. `unknown_code`: a cell that held a code of ours (named, if known), or that looks like a code,
+    does not hold one now. `layout_lost`: our columns cannot be found; the row is the header's, without a code.
     """
 
     kind: ConflictKind
@@ -42,7 +45,10 @@ class CellRange:
 
 @dataclass(frozen=True, slots=True)
 class CellRun:
-    """A rectangle of cells to write, its upper left corner counted from 0; every row of `values` is as wide."""
+    """A rectangle of cells to write, its upper left corner counted from 0.
+
+    Every row of `values` is as wide.
+    """
 
     row: int
     column: int
@@ -51,15 +57,15 @@ class CellRun:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One sync, decided. To be applied in this order: growth, `clear`, `writes` from first to last.
+    """The decisions of one sync.
 
-    `updated`, `appended` and `unchanged` count rows of codes. `rows_after` says by row number (from 1) which code
-    stands there afterwards; a row with an annotated code is named only when the code stands nowhere by itself.
-    `written` is what the next sync wants to know about this one. `replaced` counts the rows of the customer's in A-F that
-    a new target replaces, and `replaced_cells` are the first texts in them. `rows_added` are the numbers (from 1) of the
-    rows in which codes were added to a tab, and `last_code` is that of the last row with a code before them. `merged`
-    is a merge that forbids to write a new target, and `table` the Google Table to enlarge, with its new area.
-    `lost` says which headers are missing or misplaced when the layout is lost.
+    Apply them in this order: growth, `clear`, `writes` from first to last. `updated`, `appended` and `unchanged` count
+    rows of codes. `rows_after` maps row numbers (from 1) to the codes in them afterwards; a row with an annotated code
+    is named only when no cell holds just the code. `written` is input for the next sync. `replaced` counts the rows of
+    the customer's in A-F that a new target replaces, and `replaced_cells` are the first texts in them. `rows_added` are
+    the numbers (from 1) of the rows in which codes were added to a tab, and `last_code` is that of the last row with a
+    code before them. `merged` is a merge that forbids to write a new target, and `table` the Google Table to enlarge,
+    with its new area. `lost` names the missing or misplaced headers when the layout is lost.
     """
 
     kind: Literal["new", "update", "layout_lost"]
@@ -85,17 +91,17 @@ class Plan:
 
     @property
     def is_empty(self) -> bool:
-        """Nothing is to be written."""
+        """Return whether the plan writes nothing."""
         return not (self.writes or self.clear or self.grow_rows or self.grow_columns)
 
     @property
     def row_by_code(self) -> dict[str, int]:
-        """Where each code stands afterwards: its first row, counted from 1."""
+        """Return the first row of each code afterwards, counted from 1."""
         return {code: row for row, code in reversed(self.rows_after.items())}
 
     @property
     def estimated_bytes(self) -> int:
-        """The size of the writes as `updateCells` requests, in bytes of JSON."""
+        """Return the size of the writes as `updateCells` requests, in bytes of JSON."""
         return sum(update_cells_bytes(run) for run in self.writes)
 
 
@@ -104,11 +110,11 @@ Change: TypeAlias = tuple[int, tuple[int, ...], tuple[Entry, ...]]
 
 
 def pieces(plan: Plan, limit_bytes: int, range_bytes: int = 160) -> list[tuple[CellRun, ...]]:
-    """The writes cut into requests of `RAW` values of at most so many bytes, to be sent in this order.
+    """Return the writes cut into requests of `RAW` values, in the order to send.
 
-    The header is in the first, and a new row's code is never sent after the rest of the row: cut short anywhere, the
-    next sync goes on from what is there. A row larger than the limit is a piece by itself. `range_bytes` is what each
-    rectangle costs beside its values: its range, with the tab's title.
+    Each has at most `limit_bytes` bytes. The header is in the first, and a new row's code is never sent after the rest
+    of the row: after a cut anywhere, the next sync continues from the cells in the tab. A row larger than the limit is
+    a piece by itself. `range_bytes` is the cost of each rectangle besides its values: its range, with the tab's title.
     """
     parts: list[tuple[CellRun, ...]] = []
     part: list[CellRun] = []
@@ -128,7 +134,10 @@ def pieces(plan: Plan, limit_bytes: int, range_bytes: int = 160) -> list[tuple[C
 
 
 def runs_of(changes: Iterable[Change]) -> Iterator[CellRun]:
-    """Changes, given from the top down, as the fewest rectangles that touch no other cell."""
+    """Yield the changes as the fewest rectangles that touch no other cell.
+
+    The changes come from the top down.
+    """
     open_runs: dict[tuple[int, int], tuple[int, list[tuple[Entry, ...]]]] = {}
     for row, columns, values in changes:
         for start, end in _stretches(columns):
@@ -144,13 +153,16 @@ def runs_of(changes: Iterable[Change]) -> Iterator[CellRun]:
 
 @lru_cache(maxsize=64)
 def _stretches(columns: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-    """Where neighbouring columns begin and end, as slices."""
+    """Return the begin and end of each stretch of neighbouring columns, as slices."""
     breaks = [i for i in range(1, len(columns)) if columns[i] != columns[i - 1] + 1]
     return tuple(pairwise((0, *breaks, len(columns))))
 
 
 def in_order(runs: Iterable[CellRun], code_column: int) -> tuple[CellRun, ...]:
-    """Codes before what stands beside them, then from the top: a row must never be left with a status and no code."""
+    """Return the runs with codes first, then from the top.
+
+    No row may have a status without a code.
+    """
 
     def place(run: CellRun) -> tuple[bool, int, int]:
         return not run.column <= code_column < run.column + len(run.values[0]), run.row, run.column

@@ -1,7 +1,7 @@
-"""What a sync writes: from the rows wanted and what the tab holds to operations, conflicts and counts.
+"""Plan a sync: from the wanted rows and the tab's cells to operations, conflicts and counts.
 
-Pure: nothing here reads, writes or knows the time. The rules are those of a guest: the sheet is the customer's, six
-columns in it are ours, and in these only the rows of codes, and rows in which nothing stood.
+Pure: nothing here reads, writes or knows the time. The rules are those of a guest: the sheet is the customer's. Six
+columns in it are ours, and in these only the rows of codes, and blank rows.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -52,15 +52,15 @@ __all__ = [
 
 
 def plan_update(wanted: Sequence[CodeRow], tab: Tab, layout: Layout | LayoutLost, written: Written | None) -> Plan:
-    """What brings a tab in line without costing the customer an edit.
+    """Plan the update of a tab that keeps every edit of the customer's.
 
-    `wanted` are the rows in the order in which missing ones are added; every code of the contract that
-    `present_codes` shows has to be among them, or its cell is reported as `unknown_code`. Codes in the code column keep
-    their row, and only status cells that differ are written; codes that are nowhere go into the first free rows
-    below the header and below the last code. A tab that is wholly blank is filled as a new target.
+    `wanted` are the rows in the order in which missing ones are added; every code of the contract that `present_codes`
+    shows has to be among them, or its cell is reported as `unknown_code`. Codes in the code column keep their row, and
+    only status cells that differ are written; missing codes go into the first free rows below the header and below the
+    last code. A tab that is wholly blank is filled as a new target.
 
-    Planned again on what the tab holds after it was applied, with its `written`, a plan is empty: this is how a write
-    is verified, and what to write next if a person edited meanwhile.
+    Planned again on the tab after the write, with its `written`, a plan is empty: this verifies a write, and yields the
+    next write if a person edited meanwhile.
     """
     if tab.is_blank:
         return plan_new_target(wanted, tab)
@@ -100,7 +100,10 @@ def plan_update(wanted: Sequence[CodeRow], tab: Tab, layout: Layout | LayoutLost
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What stands in the code column: rows by index from 0, and the wanted codes, normalized, that are among them."""
+    """The contents of the code column: rows by index from 0, and the wanted codes among them.
+
+    The codes are normalized.
+    """
 
     standing: list[tuple[int, CodeRow]]
     annotated: dict[int, tuple[CodeRow, ...]]
@@ -110,9 +113,9 @@ class _Found:
 
 
 def _read(tab: Tab, layout: Layout, truth: Mapping[str, CodeRow]) -> _Found:
-    """Sort the rows by what their code cell holds.
+    """Sort the rows by the contents of their code cell.
 
-    The header row is the header whatever its code cell holds: a code put there gets a row of its own.
+    The header row is always the header: a code typed into it gets a row of its own.
     """
     standing: list[tuple[int, CodeRow]] = []
     texts: list[tuple[int, str]] = []
@@ -142,11 +145,12 @@ def _read(tab: Tab, layout: Layout, truth: Mapping[str, CodeRow]) -> _Found:
 
 
 def _unknown_codes(found: _Found, tab: Tab, layout: Layout, written: Written | None) -> dict[int, str]:
-    """Rows whose code cell was edited, with the code that stood there, or else the text that looks like one.
+    """Return the rows whose code cell was edited, with the earlier code.
 
-    A row is one of those if its text was reported before; if it had a code that is now nowhere and still shows
-    text that we wrote beside it; if it shows all that was beside such a code elsewhere (it was moved too); or if
-    it looks like a code. Totals, footnotes and our own header are none of these.
+    Without one, the value is the text that looks like a code. A row is one of those if its text was reported before; if
+    it had a code that is now nowhere and still shows text that we wrote beside it; if it shows everything that was
+    beside such a code elsewhere (it was moved too); or if it looks like a code. Totals, footnotes and our own header
+    are never among them.
     """
     others = {index: text for index, text in found.others if text != normal(HEADERS[0])}
     if not others:
@@ -179,7 +183,7 @@ def _unknown_codes(found: _Found, tab: Tab, layout: Layout, written: Written | N
 def _differences(
     standing: Iterable[tuple[int, CodeRow]], tab: Tab, layout: Layout, covered: Covered
 ) -> Iterator[Change]:
-    """The status cells that do not hold the truth, but for those that a merge covers."""
+    """Yield the status cells that differ from the truth, except those that a merge covers."""
     width = max(layout.columns) + 1
     beside = itemgetter(*layout.status)
     for index, code in standing:
@@ -200,7 +204,7 @@ def _differences(
 
 
 def _additions(added: Iterable[tuple[int, CodeRow]], layout: Layout) -> Iterator[Change]:
-    """Whole new rows."""
+    """Yield whole new rows."""
     columns, order = zip(*sorted((column, header) for header, column in enumerate(layout.columns)), strict=True)
     left_to_right = itemgetter(*order)
     return ((index, columns, left_to_right(row.cells)) for index, row in added)
@@ -230,7 +234,10 @@ def _rows_held(
     layout: Layout,
     covered: Covered,
 ) -> tuple[HeldRow, ...]:
-    """What our columns hold in every row of ours once the plan is applied; `left` are rows with a conflict, left alone."""
+    """Return the contents of our columns in every row of ours once the plan is applied.
+
+    `left` are rows with a conflict, which are not changed.
+    """
     rows = [
         HeldRow(
             index + 1,

@@ -1,4 +1,4 @@
-"""Targets that a sync does not write to, and the errors that say why."""
+"""Targets that a sync refuses to write to, with the errors."""
 
 from sqlalchemy.orm import Session
 
@@ -13,13 +13,13 @@ from b2b_pipelines.vendors.google_sheets import TabInfo
 
 
 class TargetNotEmpty(PermanentError):
-    """The tab holds something that a new target would replace, and nobody agreed to that."""
+    """The tab holds cells that a new target would replace, without a person's consent."""
 
     code = "target_not_empty"
 
 
 class TargetTaken(PermanentError):
-    """The tab holds our header over codes that this installation does not know: another one's."""
+    """The tab has our header over codes of another installation."""
 
     code = "target_taken"
 
@@ -37,18 +37,24 @@ class SheetMerged(PermanentError):
 
 
 class CellNotKept(PermanentError):
-    """A cell does not keep what is written in it."""
+    """A cell loses the value that was written to it."""
 
     code = "cell_not_kept"
 
 
 def is_named(contract: Contract) -> bool:
-    """Whether a contract names its tab, by title, index or the number in the URL: that is the consent to replace it."""
+    """Return whether a contract names its tab, which is the consent to replace it.
+
+    A title, an index and the URL's number count.
+    """
     return contract.sheet_tab is not None or tab_number(contract.sheet_url or "") is not None
 
 
 def refuse_other_installations(session: Session, contract: Contract, spreadsheet: str, info: TabInfo, tab: Tab) -> None:
-    """Raise `TargetTaken` for a tab with our header over codes of which this installation knows none."""
+    """Raise `TargetTaken` for a tab with codes that are all unknown to this installation.
+
+    They are under the codes' header.
+    """
     layout = find_layout(tab, (), None)
     if not isinstance(layout, Layout) or not layout.has_header:
         return
@@ -62,7 +68,10 @@ def refuse_other_installations(session: Session, contract: Contract, spreadsheet
 
 
 def target_not_empty(contract: Contract, tab: str, replaced: int, tabs: str) -> TargetNotEmpty:
-    """The error for a tab whose A-F hold so many rows of the customer's; `tabs` are those there are."""
+    """Make the error for a tab whose A-F hold `replaced` rows of the customer's.
+
+    `tabs` are all tabs.
+    """
     rows = f"{replaced} row" if replaced == 1 else f"{replaced} rows"
     return TargetNotEmpty(
         f"the tab {tab!r} holds {rows} in A-F that the codes would replace (there are {tabs}): name the tab with"
@@ -71,7 +80,7 @@ def target_not_empty(contract: Contract, tab: str, replaced: int, tabs: str) -> 
 
 
 def target_restored(contract: Contract, tab: str) -> TargetNotEmpty:
-    """The error for a tab in which the customer's own cells were put back."""
+    """Make the error for a tab in which the customer's own cells were restored."""
     return TargetNotEmpty(
         f"the customer's own cells were put back in the tab {tab!r}: give {contract.slug} a sheet again, or replace them"
         f" with `b2b sheet sync {contract.slug} --replace`"
@@ -79,7 +88,7 @@ def target_restored(contract: Contract, tab: str) -> TargetNotEmpty:
 
 
 def another_target(contract: Contract, snapshot: SheetSnapshot) -> AnotherTarget:
-    """The error for a snapshot of a tab that the contract does not have now."""
+    """Make the error for a snapshot of another tab than the contract has now."""
     return AnotherTarget(
         f"the snapshot {snapshot.id} was taken of the tab {snapshot.title!r} of another sheet or tab than {contract.slug} has"
         " now: give the contract that one again first"
@@ -87,18 +96,18 @@ def another_target(contract: Contract, snapshot: SheetSnapshot) -> AnotherTarget
 
 
 def sheet_merged(tab: str, area: Area) -> SheetMerged:
-    """The error for a merge that is in the way of a new target."""
+    """Make the error for a merge in the area of a new target."""
     return SheetMerged(
-        f"the cells {area_name(area)} of the tab {tab!r} are merged, where the header and the codes are to stand:"
+        f"the cells {area_name(area)} of the tab {tab!r} are merged, and the header and the codes need them:"
         " unmerge them, or name another tab"
     )
 
 
 def cell_not_kept(cells: list[tuple[int, int]]) -> CellNotKept:
-    """The error for cells that do not read back as written after two writes."""
+    """Make the error for cells that differ from their written values after two writes."""
     names = [area_name(Area(row, column, row + 1, column + 1)) for row, column in cells[:5]]
     many = "" if len(cells) <= 5 else f" and {len(cells) - 5} more"
     verb = "does" if len(cells) == 1 else "do"
     return CellNotKept(
-        f"{', '.join(names)}{many} {verb} not keep what is written: is it merged, or has it a format or a type of its own?"
+        f"{', '.join(names)}{many} {verb} not keep the written value: remove a merge, a format or a column type there"
     )

@@ -1,6 +1,6 @@
-"""Putting back what a snapshot held: our columns as they were, or what A-F held before they were taken.
+"""Restore a snapshot: the codes' columns, or the contents of A-F before their replacement.
 
-Both touch nothing but our six columns, and leave a snapshot of what stood there, so that a restore can be undone.
+Both touch only our six columns, and keep a snapshot of the cells before, so that a restore can be undone.
 """
 
 import os
@@ -29,7 +29,10 @@ TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a restore did, or would do: cells and rows written, and the sync-like result of the tab."""
+    """The result of a restore or its dry run.
+
+    It has the cells and rows written, and the sync-like result of the tab.
+    """
 
     snapshot: SheetSnapshot
     cells: int
@@ -37,7 +40,7 @@ class Restored:
     result: SyncResult
 
     def as_json(self) -> dict[str, Any]:
-        """The document that `b2b sheet restore` prints."""
+        """Return the document that `b2b sheet restore` prints."""
         result = self.result.as_json()
         return {
             "contract": result["contract"],
@@ -63,9 +66,9 @@ def restore(
     dry_run: bool = False,
     wait: float = 60.0,
 ) -> Restored:
-    """Put back what a snapshot of the contract held, in the tab that it was taken of.
+    """Restore the contents of a snapshot of the contract, in the tab of the snapshot.
 
-    Raises `TargetMoved` if the contract's tab is another one by now, and what `service.sync` raises.
+    Raises `TargetMoved` if the contract has another tab by now, and the errors of `service.sync`.
     """
     kind = BeforeRestore if snapshot.kind == "before" else AfterRestore
     work = kind(database, sheets.counting(Requests()), reference, snapshot=snapshot)
@@ -81,7 +84,7 @@ def restore(
 
 @dataclass
 class AfterRestore(Sync):
-    """Puts our status cells and missing codes back as a snapshot had them, in the rows where the codes stand now."""
+    """Restores status cells and missing codes from a snapshot, in the current rows of the codes."""
 
     snapshot: SheetSnapshot | None = None
     source: SheetSnapshot = field(init=False)
@@ -93,7 +96,7 @@ class AfterRestore(Sync):
         super().__post_init__()
 
     def check(self, session: Session, contract: Contract) -> None:
-        """A contract that requires no codes any more may be restored too."""
+        """Allow the restore of a contract that does not require codes any more."""
 
     def look(self) -> None:
         super().look()
@@ -102,7 +105,7 @@ class AfterRestore(Sync):
         self.new = False
 
     def take_over(self, *_: Any) -> Plan | None:
-        """A restore never takes a tab over."""
+        """Return None, because a restore never takes a tab over."""
         return None
 
     def wanted(self, *_: Any) -> list[CodeRow]:
@@ -112,10 +115,10 @@ class AfterRestore(Sync):
         return False
 
     def consent(self, plan: Plan) -> None:
-        """The person who restores agreed."""
+        """Consent, because the person who restores agreed."""
 
     def keep_before(self, plan: Plan) -> None:
-        """Keep what our columns hold now as a snapshot, so that the restore can be undone."""
+        """Keep our columns as a snapshot, so that the restore can be undone."""
         if self.present_kept or plan.layout is None:
             return
         self.present_kept = True
@@ -135,12 +138,12 @@ class AfterRestore(Sync):
         )
 
     def planned(self) -> Restored:
-        """What the restore would do."""
+        """Return the result that the restore would have."""
         plan = self.decide()
         return self.restored(self.result(plan), [plan])
 
     def put_back(self, lock: Any) -> Restored:
-        """Put it back, as a sync writes: verified, and planned again if somebody edits meanwhile."""
+        """Restore as a sync writes: verified, and planned again if a person edits meanwhile."""
         result = self.carry_out(lock)
         return self.restored(result, self.applied)
 
@@ -154,7 +157,7 @@ class AfterRestore(Sync):
 
 @dataclass
 class BeforeRestore(AfterRestore):
-    """Puts back what A-F held before we replaced it, as it was entered, and forgets the target."""
+    """Restores A-F as entered before they were replaced, and drops the target."""
 
     columns: tuple[int, ...] = field(init=False, default=tuple(range(len(HEADERS))))
 
@@ -168,7 +171,7 @@ class BeforeRestore(AfterRestore):
         self.columns = tuple(sorted(found))
 
     def changes(self) -> list[Change]:
-        """The cells of our columns that do not hold what the snapshot kept."""
+        """Return the cells of our columns that differ from the snapshot."""
         kept, tab = snapshots.cells_kept(self.source), self.tab
         covered = Covered(tab, self.columns)
         changes: list[Change] = []
@@ -204,7 +207,7 @@ class BeforeRestore(AfterRestore):
         return self.outcome(done)
 
     def send(self, changes: list[Change], attempt: int) -> None:
-        """Write once. After a failure what the tab holds is read, and the difference written again.
+        """Write once. After a failure, read the tab and write the difference again.
 
         Dates and the like are typed in first, because the cell may have lost its format; where that leads to another
         number, the number is written.
@@ -228,7 +231,7 @@ class BeforeRestore(AfterRestore):
             snapshots.keep_before(session, self.work, self.columns)
 
     def forget_target(self) -> None:
-        """Write nothing there by itself any more, unless what was put back are our own columns."""
+        """Stop further syncs to the tab, unless the restored cells are our own columns."""
         tab = self.tab
         with self.database.session() as session:
             known = store.codes_among(session, self.contract, codes_in(tab))

@@ -1,4 +1,4 @@
-"""What a sync has to say: the tab, the counts, the conflicts, or why it could not go on."""
+"""The result of a sync: the tab, the counts, the conflicts, or the error that stopped it."""
 
 import hashlib
 import json
@@ -16,8 +16,10 @@ FAR_BELOW = 10
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The tab that a contract's codes go to. `sheet_id` is Google's number for the tab, `page` where a person opens the
-    spreadsheet."""
+    """The tab for a contract's codes.
+
+    `sheet_id` is Google's number of it, `page` the spreadsheet's address.
+    """
 
     spreadsheet_id: str
     sheet_id: int
@@ -31,18 +33,19 @@ class Target:
 
     @property
     def key(self) -> str:
-        """What the codes' locations are noted with."""
+        """Return the key under which the codes' locations are stored."""
         return f"{self.spreadsheet_id}#{self.sheet_id}"
 
 
 @dataclass(frozen=True, slots=True)
 class SyncResult:
-    """What a sync did, or a plan would do. Counts are rows; `reads` and `writes` are requests made.
+    """The result of a sync, or of a plan.
 
-    `replaced` counts the customer's rows in A-F that a new target replaces, and `replaced_cells` are the first texts in
-    them, without e-mail addresses. `rows_added` are the rows (from 1) in which codes were added, `last_code` is that of
-    the last code before them. `needs_consent`: a sync would refuse to replace them. `lost` says which headers are missing
-    or misplaced. `content_hash` is the same for the same codes with the same status, wherever in the tab they stand.
+    Counts are rows; `reads` and `writes` are requests made. `replaced` counts the customer's rows in A-F that a new
+    target replaces, and `replaced_cells` are the first texts in them, without e-mail addresses. `rows_added` are the
+    rows (from 1) in which codes were added, `last_code` is that of the last code before them. `needs_consent`: a sync
+    would refuse to replace them. `lost` names the missing or misplaced headers. `content_hash` is equal for equal codes
+    with equal status, in any rows of the tab.
     """
 
     contract: str
@@ -64,7 +67,10 @@ class SyncResult:
 
     @property
     def lands_far_below(self) -> bool:
-        """Whether codes were added more than 10 rows below the last code, where people may not look for them."""
+        """Return whether codes were added more than 10 rows below the last code.
+
+        People may miss them there.
+        """
         return bool(
             self.rows_added
             and self.last_code
@@ -76,7 +82,7 @@ class SyncResult:
         return bool(self.updated or self.appended or self.header)
 
     def as_json(self) -> dict[str, Any]:
-        """The document that `b2b sheet plan` and `b2b sheet sync` print."""
+        """Return the document that `b2b sheet plan` and `b2b sheet sync` print."""
         return {
             "contract": self.contract,
             "target": {
@@ -112,13 +118,16 @@ class SheetChanged(TransientError):
 
 
 class Contended(TransientError):
-    """Somebody edits the sheet faster than it can be written."""
+    """A person edits the sheet faster than it can be written."""
 
     code = "contended"
 
 
 class LayoutIsLost(PermanentError):
-    """Our columns cannot be found in the tab. Carries the `result` of the sync, which wrote nothing."""
+    """Our columns cannot be found in the tab.
+
+    Carries the `result` of the sync, which wrote nothing.
+    """
 
     code = "layout_lost"
 
@@ -129,17 +138,17 @@ class LayoutIsLost(PermanentError):
 
 
 def layout_lost_words(result: SyncResult) -> str:
-    """What to do about a tab in which our columns cannot be found."""
+    """Return what to do about a tab in which our columns cannot be found."""
     return (
-        f"our columns cannot be found in the tab {result.target.tab!r}: {_headers_lost(result.lost)},"
-        f" or write the tab anew with `b2b sheet rebuild {result.contract}`"
+        f"the columns of the codes cannot be found in the tab {result.target.tab!r}: {_headers_lost(result.lost)},"
+        f" or rewrite the tab with `b2b sheet rebuild {result.contract}`"
     )
 
 
 def _headers_lost(lost: LayoutLost | None) -> str:
     if lost is not None and lost.misplaced:
         names = _listed(lost.misplaced)
-        return f"the headers {names} do not stand over their own columns, put each back over its column"
+        return f"the headers {names} are not over their own columns, put each back over its column"
     if lost is None or not lost.missing or len(lost.missing) == len(HEADERS):
         return "put the header back"
     if HEADERS[0] in lost.missing:
@@ -163,9 +172,10 @@ def sync_result(
     last: Plan,
     needs_consent: bool = False,
 ) -> SyncResult:
-    """What was done by the plans that were `applied`; if none was, what `last` would do.
+    """Return the result of the `applied` plans.
 
-    A write that failed half-way was planned again for the rest: then the first plan says how much it was.
+    If there are none, the result that `last` would have. A write that failed half-way was planned again for the rest:
+    then the first plan has the full counts.
     """
     updated = max(first.updated, sum(plan.updated for plan in applied))
     appended = max(first.appended, sum(plan.appended for plan in applied))
@@ -202,6 +212,6 @@ def row_ranges(rows: tuple[int, ...]) -> str:
 
 
 def content_hash(written: Written | None) -> str:
-    """A hash of what our columns hold, the same in whatever order the rows stand."""
+    """Return a hash of the contents of our columns, independent of the order of rows."""
     rows = sorted(json.dumps([row.code, *row.cells[1:]]) for row in (written.rows if written else ()))
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()

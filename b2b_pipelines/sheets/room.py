@@ -1,4 +1,4 @@
-"""Where a code can be added to a tab, and which of our cells merges cover. Pure."""
+"""Rows of a tab that are free for a code, and cells of ours that merges cover. Pure."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
@@ -11,7 +11,10 @@ NONE: frozenset[int] = frozenset()
 
 
 class Covered:
-    """The cells in some columns that merges cover: nothing is written there, and nothing is verified."""
+    """The cells in some columns that merges cover.
+
+    Nothing is written or verified there.
+    """
 
     def __init__(self, tab: Tab, columns: Collection[int]) -> None:
         self._end = len(tab.values)
@@ -38,8 +41,8 @@ class Covered:
 def free_rows(start: int, standing: Sequence[int], tab: Tab, layout: Layout, covered: Covered) -> Iterator[int]:
     """Yield the rows from `start` on in which a code can be added, then all below.
 
-    A row is free when our six cells are blank and nothing stands beside them but what the customer prepared for rows
-    like ours: an unticked checkbox, or a formula in a column where our own rows, `standing`, have formulas too.
+    A row is free when our six cells are blank and the other cells hold only the customer's preparations for rows like
+    ours: an unticked checkbox, or a formula in a column where our own rows, `standing`, have formulas too.
     """
     prepared = _formula_columns(standing, tab)
     ours = frozenset(layout.columns)
@@ -50,7 +53,7 @@ def free_rows(start: int, standing: Sequence[int], tab: Tab, layout: Layout, cov
 
 
 def grown_table(tab: Tab, layout: Layout, added: Collection[int]) -> Table | None:
-    """Return the Google Table that holds our header, enlarged by the added rows that follow directly below it."""
+    """Return the Google Table with our header, enlarged by the added rows directly below it."""
     for table in tab.tables:
         area = table.area
         if area.top <= layout.header_row < area.bottom and area.left <= layout.code < area.right:

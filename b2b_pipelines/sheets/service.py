@@ -1,4 +1,4 @@
-"""A contract's codes and its customer's sheet: what a sync would do, a sync, and what earlier ones left behind."""
+"""Plan and sync the sheet of a contract, and find the snapshots of earlier syncs."""
 
 import os
 from typing import Any
@@ -39,10 +39,13 @@ LOCK_WAIT_SECONDS = 60.0
 
 
 def plan(
-    database: Database, sheets: GoogleSheets, said: str, *, rebuild: bool = False, ask: bool = False
+    database: Database, sheets: GoogleSheets, reference: str, *, rebuild: bool = False, ask: bool = False
 ) -> SyncResult:
-    """What a sync, or a rebuild, would write now. Reads the sheet and writes nothing, neither there nor here."""
-    work = Sync(database, sheets.counting(Requests()), said, order=Order(rebuild=rebuild, ask=ask))
+    """Return the result that a sync, or a rebuild, would have now.
+
+    Reads the sheet and writes nothing.
+    """
+    work = Sync(database, sheets.counting(Requests()), reference, order=Order(rebuild=rebuild, ask=ask))
     work.look()
     return work.result(work.decide())
 
@@ -50,7 +53,7 @@ def plan(
 def sync(
     database: Database,
     sheets: GoogleSheets,
-    said: str,
+    reference: str,
     *,
     run_id: str | None = None,
     rebuild: bool = False,
@@ -59,18 +62,17 @@ def sync(
     wait: float = LOCK_WAIT_SECONDS,
     contract: Contract | None = None,
 ) -> SyncResult:
-    """Bring the sheet of a contract in line with its codes: one read and, if anything is to be changed, one write.
+    """Update the sheet of a contract to its codes: one read and, if anything differs, one write.
 
-    Waits `wait` seconds for another sync of the spreadsheet. With `rebuild` our columns are written to A-F again, beside
-    the customer's notes. `replace` agrees that what a new target holds is replaced; with `ask` every new target that
-    holds something needs that, else those whose tab was not named. A caller that has loaded the contract, and knows that
-    it is delivered, passes it as `contract`. Raises `NotDelivered`, `TabMissing`, `Conflict` (the
-    tab is another contract's), `TargetNotEmpty`, `TargetTaken`, `SheetMerged`, `LayoutIsLost`, `CellNotKept`,
-    `Contended`, `Busy` and what `vendors.google_sheets` raises; whatever was written until then is found and continued by
-    the next sync.
+    Waits `wait` seconds for another sync of the spreadsheet. `rebuild` rewrites our columns at A-F, beside the
+    customer's notes. `replace` is the consent to replace the contents of a new target; with `ask`, every new target
+    with contents needs it, else only a target whose tab the contract does not name. A caller that has loaded the
+    contract, and knows that it is delivered, passes it as `contract`. Raises `NotDelivered`, `TabMissing`, `Conflict`
+    (the tab is another contract's), `TargetNotEmpty`, `TargetTaken`, `SheetMerged`, `LayoutIsLost`, `CellNotKept`,
+    `Contended`, `Busy` and the errors of `vendors.google_sheets`; the next sync continues a write that was cut short.
     """
     order = Order(rebuild=rebuild, replace=replace, ask=ask)
-    work = Sync(database, sheets.counting(Requests()), said, run_id=run_id, order=order, loaded=contract)
+    work = Sync(database, sheets.counting(Requests()), reference, run_id=run_id, order=order, loaded=contract)
     holder = f"b2b sheet sync {work.slug}"[:40] + f" (process {os.getpid()})"
     with exclusive(database.engine, "spreadsheet", work.spreadsheet, holder=holder, wait=wait) as lock:
         work.look()
@@ -78,16 +80,16 @@ def sync(
         return work.carry_out(lock)
 
 
-def preview(database: Database, sheets: GoogleSheets, said: str, *, ask: bool = False) -> dict[str, Any]:
-    """What a person who gives a contract a sheet wants to know: can it be opened, which tab is it, what is replaced.
+def preview(database: Database, sheets: GoogleSheets, reference: str, *, ask: bool = False) -> dict[str, Any]:
+    """Return facts about a new sheet: whether it opens, its tab, and the cells to replace.
 
-    Never raises for what the sheet or Google refuses: the message is in the answer.
+    A refusal of the sheet or of Google does not raise: its message is in the answer.
     """
     counted = sheets.counting(Requests())
     answer: dict[str, Any] = {"shared": False, "title": None, "tab": None, "replaced": None, "share_with": None}
     try:
         with database.session() as session:
-            contract = contract_store.contract(session, said)
+            contract = contract_store.contract(session, reference)
         info = counted.open(spreadsheet_id(contract.sheet_url or ""))
         answer |= {"shared": True, "title": info.title}
         tab = tab_meant(info, contract.sheet_url or "", contract.sheet_tab)
@@ -96,7 +98,7 @@ def preview(database: Database, sheets: GoogleSheets, said: str, *, ask: bool = 
         answer["tab"] = tab.title
         if not contract.requires_codes:
             return answer | {"message": "the contract does not require codes: nothing is written"}
-        planned = plan(database, sheets, said, ask=ask)
+        planned = plan(database, sheets, reference, ask=ask)
         answer |= {"tab": planned.target.tab, "replaced": planned.replaced, "needs_consent": planned.needs_consent}
     except SheetUnshared as error:
         answer |= {"share_with": sheets.account.share_with, "message": error.message, "error": error.code}
@@ -105,14 +107,19 @@ def preview(database: Database, sheets: GoogleSheets, said: str, *, ask: bool = 
     return answer
 
 
-def resume(session: Session, said: str) -> None:
-    """Let syncs write to the sheet again after the customer's own cells were put back: it was given again."""
-    store.resume(session, contract_store.contract(session, said).id)
+def resume(session: Session, reference: str) -> None:
+    """Let syncs write again after a restore, because the contract was given the sheet again."""
+    store.resume(session, contract_store.contract(session, reference).id)
 
 
-def find_snapshot(session: Session, said: str, number: int | None = None, *, before: bool = False) -> SheetSnapshot:
-    """The last snapshot of a contract, the one of that id, or what A-F held before we replaced it. Raises `NotFound`."""
-    contract = contract_store.contract(session, said)
+def find_snapshot(
+    session: Session, reference: str, number: int | None = None, *, before: bool = False
+) -> SheetSnapshot:
+    """Return the last snapshot, the one of that id, or A-F before they were replaced.
+
+    Raises `NotFound`.
+    """
+    contract = contract_store.contract(session, reference)
     if before:
         found = next(iter(store.before(session, contract.id)), None)
         missing = "nothing was replaced in the last 30 days"

@@ -1,4 +1,4 @@
-"""Snapshots: what our columns held after a sync, and what A-F held before we replaced them."""
+"""Snapshots: our columns after a sync, and A-F before they were replaced."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,10 @@ class Work:
 
 
 def keep_before(session: Session, work: Work, columns: tuple[int, ...] = tuple(range(WIDTH))) -> None:
-    """Keep what A-F hold now, or those `columns`, unless they are blank, or the newest snapshot is just that."""
+    """Keep the cells of A-F, or of `columns`.
+
+    Blank cells, and cells equal to the newest snapshot, are not kept.
+    """
     values = [[row[column] if column < len(row) else "" for column in columns] for row in work.seen.values]
     while values and is_blank(values[-1]):
         values.pop()
@@ -44,7 +47,10 @@ def keep_before(session: Session, work: Work, columns: tuple[int, ...] = tuple(r
 
 
 def held_rows(tab: Tab, layout: Layout, codes: Mapping[str, str]) -> tuple[HeldRow, ...]:
-    """The rows of a tab in which one of those codes stands by itself, with what our columns show there."""
+    """Return the rows of a tab with just one of those codes in a cell.
+
+    They have the contents of our columns.
+    """
     return tuple(
         HeldRow(index + 1, code, tuple(shown(tab.cell(index, column)) for column in layout.columns))
         for index, row in enumerate(tab.values)
@@ -53,7 +59,7 @@ def held_rows(tab: Tab, layout: Layout, codes: Mapping[str, str]) -> tuple[HeldR
 
 
 def keep_present(session: Session, work: Work, layout: Layout, tab: Tab, rows: Sequence[HeldRow]) -> None:
-    """Keep what our columns hold now, before they are restored, as a snapshot."""
+    """Keep the contents of our columns as a snapshot, before they are restored."""
     held = Written(layout.columns, tab.column_count, tuple(rows))
     contents = {
         "columns": list(layout.columns),
@@ -67,7 +73,7 @@ def keep_present(session: Session, work: Work, layout: Layout, tab: Tab, rows: S
 
 
 def remember(session: Session, work: Work, plan: Plan, result: SyncResult, last: SheetSnapshot | None) -> None:
-    """Note what our columns hold: as a new snapshot, or as the `last` one, verified again."""
+    """Store the contents of our columns as a new snapshot, or verify the `last` one again."""
     held = plan.written
     assert held is not None
     contents: dict[str, Any] = {
@@ -88,12 +94,15 @@ def remember(session: Session, work: Work, plan: Plan, result: SyncResult, last:
 
 
 def cells_kept(snapshot: SheetSnapshot) -> list[list[Cell]]:
-    """What A-F held, cell by cell, to be entered again."""
+    """Return the kept cells of A-F, cell by cell, to enter again."""
     return [[_entered_again(cell) for cell in row] for row in snapshot.rows]
 
 
 def typed_kept(snapshot: SheetSnapshot) -> dict[tuple[int, int], str]:
-    """The numbers that were shown as something else, such as dates, as texts by row and place in the row."""
+    """Return numbers shown as something else, such as dates, as texts.
+
+    The key is the row and the place in the row.
+    """
     return {
         (y, x): str(cell["shown"])
         for y, row in enumerate(snapshot.rows)
@@ -103,7 +112,10 @@ def typed_kept(snapshot: SheetSnapshot) -> dict[tuple[int, int], str]:
 
 
 def texts_kept(snapshot: SheetSnapshot) -> list[list[Value]]:
-    """What A-F held, as a person would type it in again: formulas as formulas, dates as dates."""
+    """Return the kept cells of A-F as a person would type them.
+
+    Formulas stay formulas and dates stay dates.
+    """
     return [[_typed_again(cell) for cell in row] for row in snapshot.rows]
 
 

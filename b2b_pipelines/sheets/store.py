@@ -1,4 +1,4 @@
-"""Queries of the sync: which codes a sheet shows, which tab is whose, what was written before."""
+"""Queries of the sync: the codes of a sheet, the contract of a tab, the earlier writes."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -102,7 +102,10 @@ AND (
 
 @dataclass(frozen=True, slots=True)
 class WantedCode:
-    """What is true of a code that the sheet shows. Times are UTC; `email` is that of the last attached learner."""
+    """The state of a code that the sheet shows.
+
+    Times are UTC; `email` is the last attached learner's.
+    """
 
     code: str
     redemption_type: str
@@ -113,17 +116,18 @@ class WantedCode:
 
 
 def wanted(session: Session, contract: Contract, present: Collection[str]) -> list[WantedCode]:
-    """The codes that the contract's sheet shows, in the order in which missing ones are added.
+    """Return the codes that the contract's sheet shows.
 
-    Attached codes first, then those `present` in the sheet (texts in lower case), then the rest by id until every seat
-    has a row. A code takes a seat's row while it is active and unused, or a learner who used it is still attached.
+    The order is that in which missing ones are added. Attached codes first, then those `present` in the sheet (texts in
+    lower case), then the rest by id until every seat has a row. A code takes a seat's row while it is active and
+    unused, or a learner who used it is still attached.
     """
     given = {"contract": contract.id, "cap": contract.cap, "present": list(present)}
     return [WantedCode(*row) for row in session.execute(WANTED, given)]
 
 
 def codes_among(session: Session, contract: Contract, texts: Collection[str]) -> list[str]:
-    """Which of these texts, in lower case, are codes of the contract."""
+    """Return which of these texts, in lower case, are codes of the contract."""
     return list(session.scalars(OURS, {"contract": contract.id, "texts": list(texts)}))
 
 
@@ -137,13 +141,16 @@ def target_of(session: Session, contract_id: int) -> SheetTarget | None:
 
 
 def claimed_by(session: Session, spreadsheet_id: str, sheet_id: int) -> SheetTarget | None:
-    """Who has the tab."""
+    """Return the target that claims the tab."""
     query = select(SheetTarget).where(SheetTarget.spreadsheet_id == spreadsheet_id, SheetTarget.sheet_id == sheet_id)
     return session.scalars(query).first()
 
 
 def claim(session: Session, values: Mapping[str, Any]) -> None:
-    """Make a tab a contract's, in place of the one it had. The unique index refuses one that another has."""
+    """Make a tab a contract's, in place of the one it had.
+
+    The unique index refuses one that another has.
+    """
     statement = insert(SheetTarget).values(values)
     session.execute(statement.on_conflict_do_update(index_elements=["contract_id"], set_=dict(values)))
 
@@ -160,7 +167,7 @@ def release(session: Session, spreadsheet_id: str, sheet_id: int, *, but_for: in
 
 
 def mark_synced(session: Session, contract_id: int, revision: int, *, wrote: bool) -> None:
-    """Note up to which revision of its contract a tab is right."""
+    """Record the revision of its contract that a tab shows."""
     session.execute(
         update(SheetTarget)
         .where(SheetTarget.contract_id == contract_id)
@@ -183,7 +190,7 @@ def resume(session: Session, contract_id: int) -> None:
 
 
 def restored_since(session: Session, snapshot: SheetSnapshot) -> bool:
-    """Whether the customer's own cells were put back in that tab after a snapshot of what we wrote."""
+    """Return whether the customer's cells were restored in that tab after a snapshot."""
     query = select(SheetSnapshot.id).where(
         SheetSnapshot.contract_id == snapshot.contract_id,
         SheetSnapshot.spreadsheet_id == snapshot.spreadsheet_id,
@@ -196,12 +203,15 @@ def restored_since(session: Session, snapshot: SheetSnapshot) -> bool:
 
 
 def knows_any(session: Session, spreadsheet_id: str, sheet_id: int, codes: Collection[str]) -> bool:
-    """Whether this installation has any of these codes (in lower case), or ever wrote to that tab."""
+    """Return whether this installation has any of these codes, or ever wrote to that tab.
+
+    The codes are in lower case.
+    """
     return bool(session.scalar(KNOWN, {"spreadsheet": spreadsheet_id, "sheet": sheet_id, "codes": list(codes)}))
 
 
 def last_snapshot(session: Session, contract_id: int) -> SheetSnapshot | None:
-    """The newest snapshot of what we wrote."""
+    """Return the newest snapshot of our columns."""
     return session.scalars(
         select(SheetSnapshot)
         .where(SheetSnapshot.contract_id == contract_id, SheetSnapshot.kind == "after")
@@ -211,13 +221,13 @@ def last_snapshot(session: Session, contract_id: int) -> SheetSnapshot | None:
 
 
 def verify_snapshot(session: Session, snapshot_id: int, changed: Mapping[str, Any]) -> None:
-    """Note that a snapshot was found right just now, but for what moved or was edited since."""
+    """Record that a snapshot was verified just now, except for moved or edited rows."""
     values = {**changed, "verified_at": func.now()}
     session.execute(update(SheetSnapshot).where(SheetSnapshot.id == snapshot_id).values(values))
 
 
 def snapshots(session: Session, contract_id: int, *, with_rows: bool = False) -> Sequence[SheetSnapshot]:
-    """The snapshots of what we wrote, newest first; their rows are left in the database unless asked for."""
+    """Return the snapshots of our columns, newest first, without their rows unless requested."""
     query = (
         select(SheetSnapshot)
         .where(SheetSnapshot.contract_id == contract_id, SheetSnapshot.kind == "after")
@@ -227,13 +237,16 @@ def snapshots(session: Session, contract_id: int, *, with_rows: bool = False) ->
 
 
 def snapshot(session: Session, contract_id: int, number: int) -> SheetSnapshot | None:
-    """One snapshot of the contract by its id."""
+    """Return one snapshot of the contract by its id."""
     query = select(SheetSnapshot).where(SheetSnapshot.contract_id == contract_id, SheetSnapshot.id == number)
     return session.scalars(query).first()
 
 
 def keep_before(session: Session, replaced: SheetSnapshot) -> None:
-    """Keep what A-F hold, unless the contract's newest snapshot is just that: then it was not replaced after all."""
+    """Keep the contents of A-F, unless the contract's newest snapshot equals them.
+
+    Equal means that they were not replaced after all.
+    """
     newest = session.scalars(
         select(SheetSnapshot)
         .where(SheetSnapshot.contract_id == replaced.contract_id)
@@ -249,7 +262,7 @@ def keep_before(session: Session, replaced: SheetSnapshot) -> None:
 
 
 def before(session: Session, contract_id: int) -> Sequence[SheetSnapshot]:
-    """What A-F held each time before we replaced it, newest first, while it is kept."""
+    """Return the kept contents of A-F before each replacement, newest first."""
     return session.scalars(
         select(SheetSnapshot)
         .where(
@@ -262,14 +275,14 @@ def before(session: Session, contract_id: int) -> Sequence[SheetSnapshot]:
 
 
 def forget_old(session: Session) -> None:
-    """Delete what foreign cells held longer ago than we keep it."""
+    """Delete foreign cells that were kept for longer than the period."""
     session.execute(
         delete(SheetSnapshot).where(SheetSnapshot.kind == "before", SheetSnapshot.taken_at <= func.now() - KEPT_BEFORE)
     )
 
 
 def locate(session: Session, contract_id: int, target: str, places: Mapping[str, int]) -> None:
-    """Note in which row of the target each code stands; codes that stand in none lose their place. One statement."""
+    """Record the row of each code in the target; other codes lose their place. One statement."""
     session.execute(
         LOCATE,
         {"contract": contract_id, "target": target, "codes": list(places), "rows": list(places.values())},
@@ -277,9 +290,10 @@ def locate(session: Session, contract_id: int, target: str, places: Mapping[str,
 
 
 def delivered(session: Session, slugs: Iterable[str] | None = None) -> Sequence[str]:
-    """The slugs of the contracts whose codes are delivered in a sheet, or of those among `slugs`.
+    """Return the slugs of the contracts whose codes are delivered in a sheet.
 
-    A contract that no longer requires codes is among them until its sheet was brought up to date once more.
+    With `slugs`, only those among them. A contract that no longer requires codes is among them until its sheet was
+    updated once more.
     """
     statement = f"SELECT slug FROM contract WHERE {DELIVERED}"
     if slugs is None:

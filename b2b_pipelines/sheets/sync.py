@@ -1,7 +1,7 @@
-"""One sync of one contract: read its tab, decide, write once, verify, remember.
+"""One sync of one contract: read its tab, decide, write once, verify, store a snapshot.
 
-The steps lie in several short transactions, because between them Google is asked; a lock on the spreadsheet keeps a
-second sync out meanwhile. Nothing here relies on what an earlier sync believed: the tab is read each time.
+The steps use several short transactions, because requests to Google lie between them; a lock on the spreadsheet keeps a
+second sync out meanwhile. A sync does not rely on an earlier one: it reads the tab each time.
 """
 
 from collections.abc import Collection
@@ -40,16 +40,16 @@ from b2b_pipelines.vendors.google_sheets import CountedSheets, GoogleUnavailable
 
 REPLANS = 2
 LONG_WAIT_SECONDS = 2.0
-"""When pacing holds up a write for longer, somebody may have edited since the tab was read: it is read again."""
+"""A write that pacing delays for longer is planned on a second read, because a person may have edited."""
 TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a sync is asked to do.
+    """The options of a sync.
 
-    `rebuild`: write our columns anew. `replace`: somebody agreed that what a new target holds is replaced. `ask`: without
-    that, no new target that holds something is replaced, whether its tab was named or not.
+    `rebuild`: rewrite our columns from scratch. `replace`: a person agreed to replace the contents of a new target.
+    `ask`: without that consent, a new target with contents is not replaced, whether the contract names its tab or not.
     """
 
     rebuild: bool = False
@@ -63,11 +63,11 @@ class Order:
 
 @dataclass
 class Sync:
-    """One sync, from looking at the tab to remembering what it then held.
+    """One sync, from looking at the tab to storing a snapshot of it.
 
-    `seen` is what the tab held when it was last read or written; `written` what the last sync left behind (its
-    `snapshot`), or this one by now, and `strangers` those of its rows that held no code of ours. `new`: the tab is not
-    the one that was last written.
+    `seen` is the tab at the last read or write. `written` is the state after the last write, of an earlier sync (its
+    `snapshot`) or of this one, and `strangers` are its rows without a code of ours. `new`: the tab differs from the one
+    that was last written.
     """
 
     database: Database
@@ -105,7 +105,10 @@ class Sync:
         self.contract = contract
 
     def check(self, session: Session, contract: Contract) -> None:
-        """Raise `NotDelivered` for a contract that does not require codes, and whose sheet says so already."""
+        """Raise `NotDelivered` for a contract that needs no sync.
+
+        It does not require codes, and its sheet already shows that.
+        """
         if not contract.requires_codes and not store.delivered(session, [contract.slug]):
             raise NotDelivered(
                 f"{contract.slug} does not require codes (it is sso and free): its sheet is left as it is"
@@ -120,7 +123,7 @@ class Sync:
         return spreadsheet_id(self.contract.sheet_url or "")
 
     def contract_now(self, session: Session) -> Contract:
-        """The contract, if it still names the sheet and tab that it named at first. Raises `SheetChanged`."""
+        """Return the contract, if it still names the first sheet and tab. Raises `SheetChanged`."""
         if store.revision_of(session, self.contract.id) == self.contract.revision:
             return self.contract
         now = contract_store.contract(session, self.slug)
@@ -129,7 +132,7 @@ class Sync:
         return now
 
     def look(self) -> None:
-        """Find the tab, what is in it, and what we know of it. Raises `Conflict` if it is another contract's."""
+        """Find the tab, its contents and its history. Raises `Conflict` if it is another contract's."""
         with self.database.session() as session:
             self.target = store.target_of(session, self.contract.id)
             snapshot = store.last_snapshot(session, self.contract.id)
@@ -159,7 +162,7 @@ class Sync:
 
     @property
     def is_restored(self) -> bool:
-        """Whether the customer's own cells were put back, and nobody agreed to replace them again."""
+        """Return whether the customer's own cells were restored, without new consent since."""
         target = self.target
         return (
             target is not None
@@ -170,9 +173,9 @@ class Sync:
         )
 
     def decide(self) -> Plan:
-        """The plan for what the tab holds now and what is true now.
+        """Return the plan for the current tab and the current state of the codes.
 
-        Raises `TargetTaken` and `SheetMerged`; whether a tab may be replaced is asked before it is written.
+        Raises `TargetTaken` and `SheetMerged`; consent to replace a tab is checked just before the write.
         """
         tab = self.tab
         with self.database.session() as session:
@@ -193,7 +196,10 @@ class Sync:
     def take_over(
         self, session: Session, contract: Contract, tab: Tab, known: Collection[str], codes: set[str]
     ) -> Plan | None:
-        """The plan for a tab that is rebuilt or new; None for one that is updated, or that is as it should be."""
+        """Return the plan for a tab that is rebuilt or new.
+
+        None for one that is updated or up to date.
+        """
         if self.order.rebuild and not self.applied:
             plan = plan_rebuild(self.wanted(session, contract, codes, known), tab)
             return None if plan.is_empty else plan
@@ -204,13 +210,13 @@ class Sync:
         return None if shows(tab, plan) else plan
 
     def wanted(self, session: Session, contract: Contract, present: set[str], known: Collection[str]) -> list[CodeRow]:
-        """The rows that the tab is to show, in which the codes `present` stand."""
+        """Return the rows that the tab should show, given the codes `present` in it."""
         missing = present - {normal(code) for code in known}
         now = moment_shown(contract_store.transaction_time(session))
         return truth(store.wanted(session, contract, present), gone(self.written, self.strangers, missing, now))
 
     def needs_consent(self, plan: Plan) -> bool:
-        """Whether a plan replaces something of the customer's to which nobody agreed."""
+        """Return whether a plan replaces cells of the customer's without consent."""
         foreign = self.is_restored or (plan.kind == "new" and plan.replaced > 0 and not self.order.agreed)
         return foreign and (self.is_restored or self.order.ask or not refusals.is_named(self.contract))
 
@@ -223,7 +229,10 @@ class Sync:
             raise refusals.target_not_empty(self.contract, self.seen.info.title, plan.replaced, tabs)
 
     def carry_out(self, lock: Held) -> SyncResult:
-        """Write what is missing until the tab holds it: once, unless somebody edits meanwhile or Google fails."""
+        """Write until the tab holds everything.
+
+        This is one write, unless a person edits meanwhile or Google fails.
+        """
         plan = self.decide()
         self.consent(plan)
         while self.repairs or not plan.is_empty:
@@ -246,9 +255,9 @@ class Sync:
         return self.remember(plan)
 
     def attempt(self, plan: Plan) -> None:
-        """Write, once. Whatever becomes of it, what the tab holds afterwards has been seen.
+        """Write once; read the tab afterwards, even after a failure.
 
-        After a failure it is unknown whether the write was applied: the plan of what is there then tells.
+        A failure leaves open whether the write was applied: a plan of the tab then shows it.
         """
         before, put_back, held, failed = self.tab, self.repairs, None, False
         try:
@@ -272,7 +281,7 @@ class Sync:
             self.seen = replace(self.seen, values=mended)
 
     def refuse_what_is_not_kept(self, before: Tab, plan: Plan) -> None:
-        """Raise `CellNotKept` if, for the second time, cells do not hold what was written while nothing else changed."""
+        """Raise `CellNotKept` if cells lost their written values twice while nothing else changed."""
         if plan.clear or self.repairs:
             return
         cells = differing(before, plan, self.tab)
@@ -288,7 +297,7 @@ class Sync:
         self.not_kept = alone
 
     def hit(self, before: Tab, plan: Plan) -> tuple[CellRun, ...]:
-        """What is to be put back after a write, because somebody moved or cleared rows or columns under it."""
+        """Return the cells to restore because rows or columns moved or were cleared under a write."""
         if is_as_meant(before, plan, self.tab):
             return ()
         with self.database.session() as session:
@@ -297,7 +306,10 @@ class Sync:
         return repairs(before, plan, self.tab, layout) if isinstance(layout, Layout) else withdrawal(plan, self.tab)
 
     def settle(self, plan: Plan) -> None:
-        """After a write that was applied: the target is no longer new, and what was planned is what was written."""
+        """Record an applied write.
+
+        The target is not new any more, and the planned cells count as written.
+        """
         self.applied.append(plan)
         self.unsettled = None
         self.new = False
@@ -305,7 +317,10 @@ class Sync:
         self.strangers = {found.row for found in plan.conflicts if found.kind == "unknown_code"}
 
     def keep_before(self, plan: Plan) -> None:
-        """Keep what A-F hold before they are replaced, as it was entered. Once: what a second try finds there is ours."""
+        """Keep the contents of A-F before they are replaced, as entered.
+
+        Only once per sync, because a second try would keep cells that this product wrote.
+        """
         if plan.kind == "new" and not self.kept_before:
             with self.database.session() as session:
                 snapshots.keep_before(session, self.work)
@@ -313,12 +328,15 @@ class Sync:
 
     @property
     def work(self) -> snapshots.Work:
-        """What a snapshot says of the sync itself."""
+        """Return the sync's own entries of a snapshot."""
         cause = "rebuild" if self.order.rebuild else "sync"
         return snapshots.Work(self.contract.id, self.spreadsheet, self.seen, self.sheets.requests, self.run_id, cause)
 
     def remember(self, plan: Plan) -> SyncResult:
-        """Note what the tab holds: a new snapshot if something was written, else the last one, verified again."""
+        """Store the state of the tab.
+
+        A write adds a new snapshot; otherwise the last one is verified again.
+        """
         result = self.result(plan)
         with self.database.session() as session:
             snapshots.remember(session, self.work, plan, result, None if self.applied else self.snapshot)
@@ -328,7 +346,10 @@ class Sync:
         return result
 
     def result(self, last: Plan) -> SyncResult:
-        """What was done; of a sync that applied nothing, what `last` would do."""
+        """Return the result of the applied plans.
+
+        If there are none, the result that `last` would have.
+        """
         first = self.first or last
         page = link(self.contract.sheet_url or self.spreadsheet)
         info = self.seen.info

@@ -1,6 +1,7 @@
-"""Plans for a tab that is taken over: a new target is replaced, a rebuilt one keeps codes beside the customer's notes.
+"""Plans for a taken-over tab.
 
-Pure: nothing here reads, writes or knows the time.
+A new target is replaced; a rebuilt one keeps codes beside their notes. Pure: nothing here reads, writes or knows the
+time.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -14,14 +15,14 @@ from b2b_pipelines.sheets.room import Covered
 WIDTH = len(HEADERS)
 CODE_LENGTH = 36
 FIRST_CELLS = 3
-"""How many of the customer's cells are named when they are replaced."""
+"""The most cells of the customer's to name when they are replaced."""
 
 
 def plan_new_target(wanted: Sequence[CodeRow], tab: Tab) -> Plan:
-    """Header in row 1 and the codes below it, in place of whatever A–F held; G and beyond are not touched.
+    """Plan the header in row 1 and the codes below it, in place of the contents of A–F.
 
-    All of A–F is cleared before the first row is written, so that a fill cut short leaves nothing of the past between
-    our rows.
+    G and beyond are not touched. All of A–F is cleared before the first row is written, so that a fill that is cut
+    short leaves no old cells between our rows.
     """
     block = (HEADERS, *(row.cells for row in wanted))
     layout = Layout(tuple(range(WIDTH)), has_header=True)
@@ -50,10 +51,10 @@ def plan_new_target(wanted: Sequence[CodeRow], tab: Tab) -> Plan:
 
 
 def plan_rebuild(wanted: Sequence[CodeRow], tab: Tab) -> Plan:
-    """Header in row 1 and our columns at A-F anew, but a code that stands anywhere in a row keeps that row.
+    """Plan our columns at A-F from scratch, but keep the row of every code that the tab has.
 
-    So the customer's notes stay beside their codes. The other codes follow below the last of those, in rows with no note
-    beside them. Whatever else stood in A-F is emptied. A tab that is as it should be is left alone.
+    The customer's notes therefore stay beside their codes. The other codes follow below the last of those, in rows
+    without a note. All other contents of A-F are emptied. A tab that is up to date is left alone.
     """
     layout = Layout(tuple(range(WIDTH)), has_header=True)
     truth = {typed(row.code): row for row in wanted}
@@ -99,14 +100,14 @@ def plan_rebuild(wanted: Sequence[CodeRow], tab: Tab) -> Plan:
 
 
 def foreign_rows(tab: Tab) -> int:
-    """Return how many rows of A-F hold anything but our header."""
+    """Return the number of rows of A-F that hold anything but our header."""
     return len(_foreign_rows(tab, {HEADERS}))
 
 
 def _foreign_rows(
     tab: Tab, ours: Collection[tuple[Value, ...]], but: Mapping[int, str] | None = None
 ) -> list[Sequence[Cell]]:
-    """The cells of A-F in the rows that hold anything which we do not write ourselves."""
+    """Return the cells of A-F in the rows with contents that this product does not write."""
     rows = (
         row[:WIDTH] for index, row in enumerate(tab.values) if index not in (but or {}) and not is_blank(row[:WIDTH])
     )
@@ -119,7 +120,7 @@ def _first_cells(rows: Iterable[Sequence[Cell]]) -> tuple[str, ...]:
 
 
 def _merge_in(tab: Tab, rows: Iterable[int]) -> Area | None:
-    """The first merge that covers one of the cells A-F in those rows."""
+    """Return the first merge that covers one of the cells A-F in those rows."""
     wanted = set(rows)
     for area in tab.merges:
         within = (row for row in range(area.top, min(area.bottom, max(wanted) + 1)) if row in wanted)
@@ -129,7 +130,7 @@ def _merge_in(tab: Tab, rows: Iterable[int]) -> Area | None:
 
 
 def _rows_of_codes(tab: Tab, codes: Collection[str]) -> dict[int, str]:
-    """The rows below row 1 in which a code stands, in whatever cell, each code and each row once."""
+    """Return the rows below row 1 that hold a code in any cell, each code and each row once."""
     rows: dict[int, str] = {}
     placed: set[str] = set()
     for index, row in enumerate(tab.values):

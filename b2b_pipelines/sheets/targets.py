@@ -23,27 +23,28 @@ class TabMissing(PermanentError):
 def read_tab(
     sheets: CountedSheets, contract: Contract, target: SheetTarget | None, *, text_columns: int = 0
 ) -> TabContent:
-    """The tab that the contract means, with all that is in it. One read if it is where it was, and at most two.
+    """Return the tab that the contract means, with all its contents.
 
-    That is the tab it was found to mean as long as it says the same, whatever its title is by now; else what `tab_meant`
-    finds. With `text_columns` the content has the texts that the first columns show. Raises `TabMissing`.
+    One read, or two if the tab moved. That is the tab found before, under any title, as long as the contract names the
+    same; else the result of `tab_meant`. With `text_columns` the content has the texts that the first columns show.
+    Raises `TabMissing`.
     """
     address = contract.sheet_url or ""
-    spreadsheet, said = spreadsheet_id(address), contract.sheet_tab
-    number = tab_number(address) if said is None else None
+    spreadsheet, reference = spreadsheet_id(address), contract.sheet_tab
+    number = tab_number(address) if reference is None else None
     content = None
     if still_says_so(contract, target):
         assert target is not None
         content = sheets.read(spreadsheet, target.title, target.sheet_id, text_columns=text_columns)
     elif number is not None:
         content = sheets.read_number(spreadsheet, number, text_columns=text_columns)
-    elif said is not None and not said.strip().isdecimal():
-        content = sheets.read(spreadsheet, said.strip(), text_columns=text_columns)
+    elif reference is not None and not reference.strip().isdecimal():
+        content = sheets.read(spreadsheet, reference.strip(), text_columns=text_columns)
     if content is None:
         found = sheets.open(spreadsheet)
-        tab = tab_meant(found, address, said)
+        tab = tab_meant(found, address, reference)
         if tab is None:
-            raise tab_missing(address, said, found)
+            raise tab_missing(address, reference, found)
         content = sheets.read(spreadsheet, tab.title, tab.sheet_id, text_columns=text_columns)
     if content is None:
         raise TabMoved("the tab was renamed or deleted while it was looked for: try again")
@@ -51,7 +52,7 @@ def read_tab(
 
 
 def read_again(sheets: CountedSheets, spreadsheet: str, seen: TabContent) -> TabContent:
-    """The same tab as it is now. Raises `TabMissing` if it was deleted meanwhile."""
+    """Return the same tab, read again. Raises `TabMissing` if it was deleted meanwhile."""
     tab = seen.info
     columns = max(map(len, seen.texts), default=1) if seen.texts is not None else 0
     content = sheets.read(spreadsheet, tab.title, tab.sheet_id, text_columns=columns)
@@ -61,7 +62,7 @@ def read_again(sheets: CountedSheets, spreadsheet: str, seen: TabContent) -> Tab
 
 
 def still_says_so(contract: Contract, target: SheetTarget | None) -> bool:
-    """Whether the contract says what it said when its tab was looked up."""
+    """Return whether the contract still names the sheet and tab of the last look-up."""
     return target is not None and (target.requested_url, target.requested_tab) == (
         contract.sheet_url,
         contract.sheet_tab,
@@ -69,12 +70,12 @@ def still_says_so(contract: Contract, target: SheetTarget | None) -> bool:
 
 
 def is_of(thing: SheetTarget | SheetSnapshot, spreadsheet: str, tab: TabInfo) -> bool:
-    """Whether a target or a snapshot is of that tab."""
+    """Return whether a target or a snapshot belongs to that tab."""
     return (thing.spreadsheet_id, thing.sheet_id) == (spreadsheet, tab.sheet_id)
 
 
 def is_claimed(contract: Contract, target: SheetTarget | None, tab: TabInfo) -> bool:
-    """Whether the contract has the tab already, by the title it has now."""
+    """Return whether the contract has the tab already, by the title it has now."""
     return (
         target is not None
         and is_of(target, spreadsheet_id(contract.sheet_url or ""), tab)
@@ -83,33 +84,33 @@ def is_claimed(contract: Contract, target: SheetTarget | None, tab: TabInfo) -> 
     )
 
 
-def tab_meant(spreadsheet: SpreadsheetInfo, address: str, said: str | None) -> TabInfo | None:
-    """The tab that a contract means by its URL and its tab.
+def tab_meant(spreadsheet: SpreadsheetInfo, address: str, reference: str | None) -> TabInfo | None:
+    """Return the tab that a contract means by its URL and its tab.
 
-    The title or index it gives; else the number in the URL; else the only tab there is; else `Sheet1`.
+    The first of: the named title or index; the number in the URL; the only tab; `Sheet1`.
     """
-    if said is not None:
-        return tab_named(spreadsheet, said)
+    if reference is not None:
+        return tab_named(spreadsheet, reference)
     number = tab_number(address)
     if number is not None:
         return next((tab for tab in spreadsheet.tabs if tab.sheet_id == number), None)
     return spreadsheet.tabs[0] if len(spreadsheet.tabs) == 1 else tab_named(spreadsheet, USUAL_TITLE)
 
 
-def tab_named(spreadsheet: SpreadsheetInfo, said: str) -> TabInfo | None:
-    """The tab of that title or else, for a whole number, at that place from 0."""
-    titled = next((tab for tab in spreadsheet.tabs if same_tab(tab.title, said)), None)
-    if titled is None and said.strip().isdecimal():
-        return next((tab for tab in spreadsheet.tabs if tab.index == int(said)), None)
+def tab_named(spreadsheet: SpreadsheetInfo, reference: str) -> TabInfo | None:
+    """Return the tab of that title or else, for a whole number, the tab at that place from 0."""
+    titled = next((tab for tab in spreadsheet.tabs if same_tab(tab.title, reference)), None)
+    if titled is None and reference.strip().isdecimal():
+        return next((tab for tab in spreadsheet.tabs if tab.index == int(reference)), None)
     return titled
 
 
-def tab_missing(address: str, said: str | None, spreadsheet: SpreadsheetInfo) -> TabMissing:
-    """The error for a tab that a spreadsheet does not have; it lists those it has."""
+def tab_missing(address: str, reference: str | None, spreadsheet: SpreadsheetInfo) -> TabMissing:
+    """Make the error for a tab that the spreadsheet lacks; it lists the existing tabs."""
     there = titles_of(spreadsheet)
     number = tab_number(address)
-    if said is not None:
-        missing = f"no tab {said!r}"
+    if reference is not None:
+        missing = f"no tab {reference!r}"
     elif number is not None:
         missing = f"no tab with the number of the address (gid={number})"
     else:
@@ -118,7 +119,7 @@ def tab_missing(address: str, said: str | None, spreadsheet: SpreadsheetInfo) ->
 
 
 def titles_of(spreadsheet: SpreadsheetInfo) -> str:
-    """The titles of the tabs there are, for a message."""
+    """Return the titles of the tabs for a message."""
     return ", ".join(repr(tab.title) for tab in spreadsheet.tabs) or "no tab with cells"
 
 
@@ -140,7 +141,10 @@ def refuse_if_taken(database: Database, sheets: CountedSheets, contract: Contrac
 
 
 def claim(session: Session, contract: Contract, tab: TabInfo) -> None:
-    """Make a tab the contract's. A contract that had it before and means another tab by now loses it."""
+    """Make a tab the contract's.
+
+    A contract that had it before and means another tab by now loses it.
+    """
     spreadsheet = spreadsheet_id(contract.sheet_url or "")
     target = store.target_of(session, contract.id)
     same = target is not None and is_of(target, spreadsheet, tab)

@@ -1,4 +1,7 @@
-"""What is true of a contract's codes, as rows of its sheet, and what a tab shows already. Pure."""
+"""The true state of a contract's codes as rows of its sheet, and what a tab shows of it.
+
+Pure.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -13,13 +16,13 @@ CODE_LENGTH = 36
 
 
 def written_of(snapshot: SheetSnapshot) -> Written:
-    """What a snapshot says that our columns held."""
+    """Return the contents of our columns as a snapshot has them."""
     rows = tuple(HeldRow(row, code, tuple(cells)) for row, code, cells in snapshot.rows)
     return Written(tuple(snapshot.columns), snapshot.column_count, rows)
 
 
 def codes_in(tab: Tab) -> set[str]:
-    """Everything in the tab that has the form of a code, in lower case."""
+    """Return each text of the tab with the form of a code, in lower case."""
     found: set[str] = set()
     for row in tab.values:
         for cell in row:
@@ -30,7 +33,7 @@ def codes_in(tab: Tab) -> set[str]:
 
 
 def truth(wanted: Iterable[WantedCode], gone: Mapping[str, CodeRow]) -> list[CodeRow]:
-    """The rows that a sheet shows: of codes, and of those that were `gone` from the database."""
+    """Return the rows for a sheet: of the codes, and of those that were deleted (`gone`)."""
     rows = [
         CodeRow(
             code=code.code,
@@ -46,19 +49,22 @@ def truth(wanted: Iterable[WantedCode], gone: Mapping[str, CodeRow]) -> list[Cod
 
 
 def gone(written: Written | None, strangers: Iterable[int], missing: set[str], now: str) -> Mapping[str, CodeRow]:
-    """Codes that stand in a tab and were deleted since they were written: invalid since they were first found so.
+    """Return the codes in a tab that were deleted since they were written.
 
-    `missing` are the codes in the tab that the database does not have, and `strangers` the rows (from 1) that held no
-    code of ours.
+    They are invalid since first found so. `missing` are the codes in the tab that the database does not have, and
+    `strangers` the rows (from 1) that held no code of ours.
     """
     known = set(strangers)
     rows = [row for row in (written.rows if written else ()) if normal(row.code) in missing and row.row not in known]
-    rows.sort(key=lambda row: row.is_exact)  # what stands by itself counts most
+    rows.sort(key=lambda row: row.is_exact)  # a cell with just the code counts most
     return {normal(row.code): as_code_row(row, now) for row in rows}
 
 
 def as_code_row(row: HeldRow, invalidated: str = "") -> CodeRow:
-    """A row of a snapshot as it was; `invalidated` is when it became invalid, unless it says so itself."""
+    """Return a row of a snapshot as a code row.
+
+    `invalidated` is the time when it became invalid, unless the row has that time itself.
+    """
     _, use_type, total, invalidated_on, redeemed_by, redeemed_on = row.cells
     return CodeRow(
         code=row.code,
@@ -71,12 +77,12 @@ def as_code_row(row: HeldRow, invalidated: str = "") -> CodeRow:
 
 
 def moment_shown(moment: datetime | None) -> str:
-    """A moment as a sheet shows it; `""` for none."""
+    """Return a moment as a sheet shows it; `""` for none."""
     return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def shows(tab: Tab, target: Plan) -> bool:
-    """Whether A-F hold exactly what the plan of a new target would write: it was applied already."""
+    """Return whether A-F hold exactly the plan of a new target: the plan was applied already."""
     block = target.writes[0].values
     rows = max(len(block), len(tab.values))
     wanted = [block[row] if row < len(block) else ("",) * len(HEADERS) for row in range(rows)]

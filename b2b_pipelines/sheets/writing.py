@@ -1,4 +1,4 @@
-"""A plan as requests to Google: one atomic request of ordinary size, several for a large fill."""
+"""A plan as requests to Google: one atomic request, or several for a large fill."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,9 +26,9 @@ CELLS_TYPED = 10_000
 def write(
     sheets: CountedSheets, spreadsheet: str, tab: TabInfo, plan: Plan, repairs: Sequence[CellRun] = ()
 ) -> TabContent | None:
-    """Apply a plan; return the tab as it then is, or None if that has to be read.
+    """Apply a plan; return the tab after the write, or None if it must be read.
 
-    Repairs go out with the growth of the grid: they concern what stands there already.
+    Repairs are sent with the growth of the grid, because they concern existing cells.
     """
     changes = _growth(plan, tab)
     changes += [update_cells(tab.sheet_id, run.row, run.column, run.values) for run in repairs]
@@ -45,7 +45,10 @@ def write(
 
 
 def write_cells(sheets: CountedSheets, spreadsheet: str, tab: TabInfo, runs: Sequence[CellRun]) -> None:
-    """Write cells as they were entered, formulas as formulas: one request, or several of at most 2 MB."""
+    """Write cells as they were entered, formulas as formulas.
+
+    One request, or several of at most 2 MB.
+    """
     rows = max((run.row + len(run.values) for run in runs), default=0) - tab.row_count
     columns = max((run.column + len(run.values[0]) for run in runs), default=0) - tab.column_count
     changes = [append_dimension(tab.sheet_id, "ROWS", rows)] if rows > 0 else []
@@ -64,7 +67,10 @@ def write_cells(sheets: CountedSheets, spreadsheet: str, tab: TabInfo, runs: Seq
 
 
 def type_cells(sheets: CountedSheets, spreadsheet: str, tab: TabInfo, cells: Mapping[tuple[int, int], str]) -> None:
-    """Type texts into cells, by row and column, as a person does: a date becomes a date that is shown as one."""
+    """Type texts into cells, by row and column, as a person does.
+
+    A date becomes a date shown as one.
+    """
     runs = [CellRun(row, column, ((text,),)) for (row, column), text in cells.items()]
     for start in range(0, len(runs), CELLS_TYPED):
         sheets.write_values(spreadsheet, [_range(tab, run) for run in runs[start : start + CELLS_TYPED]], typed=True)
@@ -85,7 +91,10 @@ def _growth(plan: Plan, tab: TabInfo) -> list[dict[str, Any]]:
 
 
 def _with_last_row_apart(parts: list[tuple[CellRun, ...]]) -> list[tuple[CellRun, ...]]:
-    """The pieces, and the last row of the last one as a piece by itself: its answer shows what became of them all."""
+    """Return the pieces, with the last row of the last one as a piece by itself.
+
+    Its answer shows the result of all pieces.
+    """
     *others, (*runs, run) = parts
     head = CellRun(run.row, run.column, run.values[:-1])
     tail = CellRun(run.row + len(head.values), run.column, run.values[-1:])

@@ -1,1 +1,4 @@
-"""Plain clients of the systems around us: a base URL, a timeout on every call, typed answers and errors."""
+"""Plain clients of external systems.
+
+Each has a base URL, a timeout on every call, typed answers and errors.
+"""

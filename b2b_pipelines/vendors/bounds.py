@@ -1,7 +1,8 @@
-"""Bounds on what a vendor may send: bytes and seconds of an answer; requests, bytes and seconds of a listing.
+"""Bounds on vendors' answers: bytes and seconds of an answer.
 
-httpx bounds each wait for the next bytes, not their number and not their sum: an answer that trickles, or never ends, or
-a listing whose `next` leads on forever would hold a run for hours and fill its memory.
+Requests, bytes and seconds of a listing. httpx bounds each wait for the next bytes, not their number and not their sum.
+A trickling or endless answer, or a listing whose `next` leads on forever, would hold a run for hours and fill its
+memory.
 """
 
 import http.client
@@ -33,14 +34,17 @@ T = TypeVar("T")
 
 
 class BoundExceeded(PermanentError):
-    """A vendor sent more than any honest answer holds, or took longer: the message names the bound."""
+    """A vendor's answer is too large or too slow.
+
+    The message names the bound.
+    """
 
     code = "vendor_bound_exceeded"
 
 
 @dataclass
 class _Budget:
-    """What is left for the listing that this thread reads."""
+    """The remaining bounds of the listing that this thread reads."""
 
     until: float
     bytes: int
@@ -53,7 +57,10 @@ _until: ContextVar[float | None] = ContextVar("until", default=None)
 
 @contextmanager
 def listing() -> Iterator[None]:
-    """Hold everything that this thread reads in the block to the bounds of one listing. Nested, the outer one counts."""
+    """Hold everything that this thread reads in the block to the bounds of one listing.
+
+    In nested blocks the outer one counts.
+    """
     if _listing.get() is not None:
         yield
         return
@@ -152,7 +159,10 @@ class _PunctualBackend(httpcore.SyncBackend):
 
 
 def client(**arguments: Any) -> httpx.Client:
-    """Return an httpx client whose reads keep to the time of `answer`. Arguments are those of `httpx.Client`."""
+    """Return an httpx client whose reads keep to the time of `answer`.
+
+    Arguments as of `httpx.Client`.
+    """
     transport = httpx.HTTPTransport(verify=arguments.pop("verify", True))
     transport._pool._network_backend = _PunctualBackend()  # httpx hands no backend on
     return httpx.Client(transport=transport, **arguments)
@@ -164,12 +174,15 @@ def read(response: httpx.Response, came: Callable[[int], None]) -> None:
     for chunk in response.iter_bytes(CHUNK):
         came(len(chunk))
         chunks.append(chunk)
-    response._content = b"".join(chunks)  # what httpx.Response.read does, without a bound
+    response._content = b"".join(chunks)  # as httpx.Response.read does, which has no bound
 
 
 @contextmanager
 def cut_after(seconds: float, sock: Callable[[], socket.socket | None]) -> Iterator[None]:
-    """Cut a connection that is still busy after so long, for a library that bounds single waits only."""
+    """Cut a connection that is still busy after `seconds`.
+
+    It serves a library that bounds single waits only.
+    """
 
     def cut() -> None:
         connected = sock()
@@ -219,13 +232,13 @@ def http_client(connection: http.client.HTTPConnection, vendor: str) -> Iterator
 
 
 def _inflated_size(inflated: Any, piece: bytes) -> int:
-    """Return how many bytes a compressed piece stands for, without holding them all."""
+    """Return the size of a compressed piece when inflated, without holding it whole."""
     size = 0
     while piece:
         try:
             size += len(inflated.decompress(piece, CHUNK * 16))
         except zlib.error:
-            return size + len(piece)  # httplib2 says what is wrong with it
+            return size + len(piece)  # httplib2 raises the error
         piece = inflated.unconsumed_tail
         if size > ANSWER_BYTES:
             break

@@ -1,4 +1,7 @@
-"""enterprise-catalog: the academies and catalogs of an enterprise customer, complete although its pages have no order."""
+"""enterprise-catalog: a customer's academies and catalogs.
+
+The lists are complete although pages have no order.
+"""
 
 import json
 from collections import Counter
@@ -16,7 +19,7 @@ PAGE_SIZE = 100
 ROLE_FOR_CATALOGS = "catalogs take the role enterprise_openedx_operator; academies take none"
 REFUSED_TO_THE_USER = (401, 403, 404)
 QUIET_PASSES = 8
-"""After so many readings of the whole list that brought nothing new, what is missing is missing."""
+"""Readings of the whole list without a new row after which the listing counts as incomplete."""
 
 
 class ListUnsettled(TransientError):
@@ -27,10 +30,10 @@ class ListUnsettled(TransientError):
 
 @dataclass(frozen=True, slots=True)
 class CatalogAnswer:
-    """What enterprise-catalog said about a customer, each row as it came, in an order that does not depend on its own.
+    """enterprise-catalog's answer about a customer, each row unchanged, in a stable order.
 
-    `content_hash` is the same whenever it said the same. `catalogs` keep the order in which they were listed. `notes`
-    say what a person may want to know about an answer that is complete without it.
+    `content_hash` is equal for equal answers. `catalogs` keep the order in which they were listed. `notes` explain gaps
+    of an answer that is complete without them.
     """
 
     academies: list[Any]
@@ -42,7 +45,8 @@ class CatalogAnswer:
 class EnterpriseCatalog:
     """The service at `base_url` (`B2B_ENTERPRISE_CATALOG_URL`). Thread-safe.
 
-    Raises `VendorUnavailable` and `VendorRefused` as every client does, and `AnswerMalformed` for a page that is no list.
+    Raises `VendorUnavailable` and `VendorRefused` as every client does, and `AnswerMalformed` for a page that is not a
+    list.
     """
 
     def __init__(
@@ -54,7 +58,7 @@ class EnterpriseCatalog:
 
     @property
     def requests(self) -> int:
-        """Requests made so far, attempts included."""
+        """Return the number of requests made so far, retries included."""
         return self._client.tally.total
 
     def __enter__(self) -> Self:
@@ -68,10 +72,10 @@ class EnterpriseCatalog:
 
     @bounded_listing
     def read(self, customer: UUID) -> CatalogAnswer:
-        """Every academy and every catalog of the customer. Raises `ListUnsettled` when the academies stay incomplete.
+        """Return every academy and every catalog of the customer.
 
-        Standard servers refuse the list of catalogs, or show it empty, to a user without a role in the customer whom
-        they let read the academies: that is a note.
+        Raises `ListUnsettled` when the academies stay incomplete. Standard servers let a user without a role in the
+        customer read the academies, but refuse the list of catalogs or show it empty: this becomes a note.
         """
         academies = sorted(self.academies(customer), key=_canonical)
         catalogs, notes = self._catalogs_if_allowed(customer)
@@ -89,14 +93,14 @@ class EnterpriseCatalog:
             if catalogs:
                 return catalogs, ()
             what = "lists no catalogs for the customer"
-        return [], (f"enterprise-catalog {what}: no catalog query ids come from there ({ROLE_FOR_CATALOGS})",)
+        return [], (f"enterprise-catalog {what}: academies stay without catalog query ids ({ROLE_FOR_CATALOGS})",)
 
     @bounded_listing
     def academies(self, customer: UUID) -> list[Any]:
-        """Every row of `/academies/`, as it came, each academy once.
+        """Return every row of `/academies/`, unchanged, each academy once.
 
-        Pages are slices of an order that may change between two of them: rows are collected by uuid and the list is
-        read again until there are as many as it counts.
+        Pages are slices of an order that may change between two of them: rows are collected by uuid, and the list is
+        read again until the rows reach its count.
         """
         collected = _Collected()
         quiet = 0
@@ -114,7 +118,7 @@ class EnterpriseCatalog:
 
     @bounded_listing
     def catalogs(self, customer: UUID) -> list[Any]:
-        """Every row of `/enterprise-catalogs/`, as it came, in its order (that of creation)."""
+        """Return every row of `/enterprise-catalogs/`, unchanged, in its order (that of creation)."""
         return [row for page in self._pages("/api/v1/enterprise-catalogs/", customer) for row in page["results"]]
 
     def _pages(self, path: str, customer: UUID) -> Iterator[Mapping[str, Any]]:
@@ -137,7 +141,10 @@ class EnterpriseCatalog:
 
 @dataclass
 class _Collected:
-    """Rows from pages that may overlap. Rows without a uuid count as often as one page has shown them."""
+    """Rows from pages that may overlap.
+
+    Rows without a uuid count as often as one page has shown them.
+    """
 
     by_uuid: dict[str, Any] = field(default_factory=dict)
     nameless: Counter[str] = field(default_factory=Counter)
@@ -161,7 +168,7 @@ class _Collected:
 
 
 def _envelope(answer: Any, path: str) -> Mapping[str, Any]:
-    """The answer, if it is a page of a list: `{count, next, results: […]}`."""
+    """Return the answer if it is a page of a list: `{count, next, results: […]}`."""
     if (
         isinstance(answer, Mapping)
         and isinstance(answer.get("results"), list)

@@ -1,7 +1,7 @@
-"""What every HTTP client of ours has in common: time-outs, patience, and answers that fail in words.
+"""The base of every HTTP client here: time-outs, patience, and typed errors with messages.
 
-An answer is either one of the statuses the caller expects, or a typed error. 408, 429, 5xx, time-outs and cut
-connections may pass by themselves and are tried again within the caller's `Patience`; everything else is raised at once.
+An answer has one of the statuses that the caller expects, or becomes a typed error. 408, 429, 5xx, time-outs and cut
+connections are transient and retried within the caller's `Patience`; everything else is raised at once.
 """
 
 import html
@@ -40,14 +40,14 @@ WORDS_SHOWN = 300
 WORDS_READ = 10_000
 """Characters of an answer that are looked through for words to show."""
 ENCODINGS = 3
-"""How many encodings inside each other are undone."""
+"""The most nested encodings that are decoded."""
 CODE = re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE)
 _ESCAPE = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
 ADDRESS = re.compile(r"[^\s\"'<>,;:(){}\[\]]+@[^\s\"'<>,;:(){}\[\]]+")
 
 
 class _NoQueries(logging.Filter):
-    """httpx logs the address of every request; what is asked for may be somebody's e-mail address."""
+    """Removes queries from httpx's log of addresses, because a query may hold an e-mail address."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
@@ -61,9 +61,10 @@ logging.getLogger("httpx").addFilter(_NoQueries())
 
 
 class VendorUnavailable(TransientError):
-    """The vendor could not answer now: 408, 429, 5xx, a time-out or a cut connection, after every attempt allowed.
+    """The vendor cannot answer now, after every retry.
 
-    `status` is None when there was no answer. `retry_after` is what the vendor asked for, in seconds.
+    Causes are 408, 429, 5xx, a time-out or a cut connection. `status`: None without an answer. `retry_after` is the
+    vendor's request, in seconds.
     """
 
     code = "vendor_unavailable"
@@ -78,11 +79,17 @@ class VendorUnavailable(TransientError):
 
 
 class SignInUnavailable(VendorUnavailable):
-    """No token could be had, after every attempt allowed: the request it was for is not tried again on top of that."""
+    """The sign-in failed after every retry.
+
+    The request that needs the token is not retried on top of that.
+    """
 
 
 class VendorRefused(PermanentError):
-    """The vendor answered, and the answer is no. `words` are the vendor's own, without e-mail addresses."""
+    """The vendor answered, and the answer is no.
+
+    `words` are the vendor's own, without e-mail addresses.
+    """
 
     code = "vendor_refused"
 
@@ -93,7 +100,7 @@ class VendorRefused(PermanentError):
 
 
 class AnswerMalformed(PermanentError):
-    """The vendor answered something that is not what its interface promises. It is never read as an empty answer."""
+    """The vendor's answer breaks its interface. It never counts as an empty answer."""
 
     code = "answer_malformed"
 
@@ -104,7 +111,10 @@ VENDOR_ERRORS = (VendorUnavailable, VendorRefused, AnswerMalformed, BoundExceede
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a request is tried again. `Retry-After` is obeyed; when it asks for more than is left, we give up at once."""
+    """The patience with a request: how long it is retried.
+
+    `Retry-After` is obeyed; the client gives up at once when it asks for more time than is left.
+    """
 
     attempts: int = 5
     total_wait: float = 60.0
@@ -117,11 +127,11 @@ class Authorization(Protocol):
     """Where the `Authorization` header comes from."""
 
     def header(self) -> str:
-        """The header's value; may ask the vendor for a token."""
+        """Return the header's value; may ask the vendor for a token."""
         ...
 
     def renewed(self, stale: str) -> str:
-        """A value to use instead of one that was answered with 401."""
+        """Return a value to use instead of one that was answered with 401."""
         ...
 
 
@@ -146,7 +156,7 @@ _tally: ContextVar[RequestTally | None] = ContextVar("request_tally", default=No
 
 @contextmanager
 def tallied_requests() -> Iterator[RequestTally]:
-    """Counts the requests that this thread makes inside the block, through whichever client."""
+    """Count the requests that this thread makes inside the block, through any client."""
     tally = RequestTally()
     before = _tally.set(tally)
     try:
@@ -158,9 +168,9 @@ def tallied_requests() -> Iterator[RequestTally]:
 class HttpClient:
     """One vendor behind one base URL (which may have a path). Thread-safe; connections are kept.
 
-    `vendor` is the name that errors say ("the LMS"). `timeout` is in seconds and bounds connecting, and every wait for
-    the vendor's next bytes. With an `Authorization`, a 401 gets a new token once per request. With a `Throttle`, every
-    attempt waits for its turn.
+    `vendor` is the name in error messages ("the LMS"). `timeout` is in seconds and bounds connecting, and every wait
+    for the vendor's next bytes. With an `Authorization`, a 401 gets a new token once per request. With a `Throttle`,
+    every attempt waits for its turn.
     """
 
     def __init__(
@@ -202,11 +212,11 @@ class HttpClient:
         patience: Patience | None = None,
         private: Iterable[str] = (),
     ) -> httpx.Response:
-        """The vendor's answer, when its status is one of `expect` (default: any 2xx).
+        """Return the vendor's answer when its status is one of `expect` (default: any 2xx).
 
-        `body` is sent as JSON, `form` as a form. `private` are texts (addresses that were sent) which the vendor's
-        words must not repeat. Raises `VendorUnavailable` after the attempts that `patience` allows, `VendorRefused` for
-        any other status, redirects included.
+        `body` is sent as JSON, `form` as a form. `private` are texts (addresses that were sent) that errors must not
+        repeat from the vendor's message. Raises `VendorUnavailable` after the attempts that `patience` allows,
+        `VendorRefused` for any other status, redirects included.
         """
         call = _Call(
             method=method,
@@ -234,7 +244,10 @@ class HttpClient:
         return retrying(self._attempt, call)
 
     def json(self, method: str, path: str, **arguments: Any) -> Any:
-        """Like `request`, and the answer's JSON. Raises `AnswerMalformed` when it is none."""
+        """Return the answer's JSON, requested as by `request`.
+
+        Raises `AnswerMalformed` when it is not JSON.
+        """
         response = self.request(method, path, **arguments)
         try:
             return response.json()
@@ -275,15 +288,15 @@ class HttpClient:
             raise AnswerMalformed(f"{self.vendor} answered {call} with bytes that cannot be decoded") from None
 
     def refused(self, method: str, path: str, response: httpx.Response, private: Iterable[str] = ()) -> VendorRefused:
-        """Return the refusal for an answer whose status the caller expected and whose content is a refusal."""
-        status, words = response.status_code, _without(_words(response), private)
+        """Return the refusal for an expected status whose content is a refusal."""
+        status, words = response.status_code, _without(_message(response), private)
         return VendorRefused(self._told(f"{method} {path}", status, words), status=status, words=words)
 
     def _told(self, call: object, status: int, words: str) -> str:
         return f"{self.vendor} answered {status} to {call}" + (f": {words}" if words else "")
 
     def _failure(self, call: "_Call", response: httpx.Response) -> VendorUnavailable | VendorRefused:
-        status, words = response.status_code, _without(_words(response), call.private)
+        status, words = response.status_code, _without(_message(response), call.private)
         message = self._told(call, status, words)
         if status in (httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS) or status >= 500:
             after = retry_after(response.headers.get("Retry-After"))
@@ -307,58 +320,66 @@ class _Call:
 
 @cache
 def _trusted() -> ssl.SSLContext:
-    """The certificates that are trusted; reading them takes longer than a request, so all clients share them."""
+    """Return the trusted certificates.
+
+    All clients share them, because reading them takes longer than a request.
+    """
     return httpx.create_ssl_context()
 
 
 def retry_after(header: str | None) -> float | None:
-    """Seconds that a `Retry-After` asks to wait: a number, or an HTTP date; None when absent or nonsense."""
-    said = (header or "").strip()
-    if said.isascii() and said.replace(".", "", 1).isdecimal():
-        return float(said)
+    """Return the seconds of a `Retry-After`, a number or an HTTP date.
+
+    None when absent or invalid.
+    """
+    answer = (header or "").strip()
+    if answer.isascii() and answer.replace(".", "", 1).isdecimal():
+        return float(answer)
     try:
-        moment = parsedate_to_datetime(said)
+        moment = parsedate_to_datetime(answer)
     except ValueError:
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
 
 
-def _words(response: httpx.Response) -> str:
-    """What the vendor said about a failure. A web page says nothing worth showing."""
+def _message(response: httpx.Response) -> str:
+    """Return the vendor's message about a failure, without the text of web pages."""
     if "html" in response.headers.get("Content-Type", ""):
         return "(a web page)"
     try:
-        said = response.json()
+        answer = response.json()
     except (ValueError, RecursionError):
-        said = response.text
-    if isinstance(said, dict) and len(said) == 1:
-        said = next(iter(said.values()))
-    return said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+        answer = response.text
+    if isinstance(answer, dict) and len(answer) == 1:
+        answer = next(iter(answer.values()))
+    return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
 
 
 def _quoted(text: str, ascii_only: bool) -> str:
-    """What a text looks like inside of JSON."""
+    """Return a text as JSON writes it."""
     return json.dumps(text.strip(), ensure_ascii=ascii_only)[1:-1]
 
 
-def decoded(words: str) -> str:
-    """Return the words with percent, HTML and JSON escapes turned into the letters they stand for."""
+def decoded(message: str) -> str:
+    """Return the message with percent, HTML and JSON escapes decoded."""
     for _ in range(ENCODINGS):
-        plain = unquote(html.unescape(_ESCAPE.sub(lambda found: chr(int(found[1] or found[2], 16)), words)))
-        if plain == words:
+        plain = unquote(html.unescape(_ESCAPE.sub(lambda found: chr(int(found[1] or found[2], 16)), message)))
+        if plain == message:
             break
-        words = plain
-    return words.encode(errors="replace").decode()
+        message = plain
+    return message.encode(errors="replace").decode()
 
 
-def _without(words: str, private: Iterable[str]) -> str:
-    """The words on one line, not too long, and without anything that is, or looks like, somebody's address or a code;
-    also where that is encoded."""
-    words = decoded(words[:WORDS_READ])
-    said = {" ".join(form.split()) for text in private for form in (text, _quoted(text, False), _quoted(text, True))}
-    words = " ".join(words.split())
-    for text in sorted(said - {""}, key=len, reverse=True):
-        words = re.sub(re.escape(text), "(address)", words, flags=re.IGNORECASE)
-    words = CODE.sub("(code)", ADDRESS.sub("(address)", words))
-    return words if len(words) <= WORDS_SHOWN else words[:WORDS_SHOWN] + "…"
+def _without(message: str, private: Iterable[str]) -> str:
+    """Return the message on one line, shortened, with addresses and codes redacted.
+
+    Encoded ones are redacted too.
+    """
+    message = decoded(message[:WORDS_READ])
+    forms = {" ".join(form.split()) for text in private for form in (text, _quoted(text, False), _quoted(text, True))}
+    message = " ".join(message.split())
+    for text in sorted(forms - {""}, key=len, reverse=True):
+        message = re.sub(re.escape(text), "(address)", message, flags=re.IGNORECASE)
+    message = CODE.sub("(code)", ADDRESS.sub("(address)", message))
+    return message if len(message) <= WORDS_SHOWN else message[:WORDS_SHOWN] + "…"

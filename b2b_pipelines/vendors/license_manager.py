@@ -1,7 +1,7 @@
-"""License-manager's REST API: a customer's agreement with its plans and renewals, and the licenses of a plan.
+"""License-manager's REST API: a customer's agreement with plans, and a plan's licenses.
 
-Pages are sorted by a key that is not unique, so a row can come twice, or slip from a page that was not read yet to one
-that was. A listing is complete when as many rows are known as it counts; until then it is read again.
+Pages are sorted by a key that is not unique, so a row can come twice, or slip from an unread page to a read one. A
+listing is complete when it has as many rows as it counts; until then it is read again.
 
 A caller without the role `enterprise_openedx_operator` receives an empty 200 (recorded:
 `agreement-for-staff-without-role`), so an empty listing is not evidence that a customer has no agreement.
@@ -33,7 +33,7 @@ GIVEN_OUT = ("assigned", "activated", "revoked")
 PAGE_SIZE = 500
 """License-manager's maximum (recorded: `licenses-page-size-above-maximum`)."""
 RATES = (Rate(18, 1.0), Rate(360, 60.0))
-"""The throttles of license-manager in production, per user (recorded: `throttled-burst`, `throttled-sustained`)."""
+"""License-manager's throttles in production, per user (recorded: `throttled-burst`, `throttled-sustained`)."""
 READINGS = 40
 """How often a listing is read until it is complete, at most."""
 NOTHING_NEW = 3
@@ -41,7 +41,10 @@ NOTHING_NEW = 3
 
 
 class ListingIncomplete(TransientError):
-    """Rows that are counted did not come, however often the listing was read. No part of it counts as the whole."""
+    """Counted rows are missing after every reading of the listing.
+
+    A part never counts as the whole.
+    """
 
     code = "listing_incomplete"
 
@@ -98,7 +101,10 @@ class LicenseManager:
         return self._complete(LICENSES.format(plan=plan), params, lambda row: read_license(row, plan))
 
     def sees_any_agreement(self) -> bool:
-        """Return whether the caller sees an agreement of any customer: without the role the listing is empty."""
+        """Return whether the caller sees an agreement of any customer.
+
+        Without the role the listing is empty.
+        """
         return int(next(self._pages(AGREEMENTS, {"active_plans_only": "true"}))["count"]) > 0
 
     def _complete(self, path: str, params: Mapping[str, object], read: Callable[[Any], Listed]) -> list[Listed]:
@@ -139,7 +145,10 @@ class LicenseManager:
 
 
 def _next_page(url: str, page: int, path: str) -> int:
-    """Return the number of the next page. The host in `next` is ignored: it may be one that only the vendor reaches."""
+    """Return the number of the next page.
+
+    The host in `next` is ignored: only the vendor may reach it.
+    """
     number = parse_qs(urlsplit(url).query).get("page", [str(page + 1)])[0]
     if not number.isdecimal() or int(number) <= page:
         raise AnswerMalformed(f"license-manager's page {page} of GET {path} is followed by page {number[:20]}")

@@ -1,6 +1,7 @@
-"""Rows of license-manager's answers, read strictly: an agreement with its plans and renewals, and a license.
+"""Read rows of license-manager's answers strictly: agreements with plans, and licenses.
 
-A malformed row raises `KeyError`, `TypeError`, `ValueError` or `AttributeError`; the texts repeat no address and no key.
+A malformed row raises `KeyError`, `TypeError`, `ValueError` or `AttributeError`; the texts repeat no address and no
+key.
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,10 @@ class LicenseCounts:
 
     @property
     def given_out(self) -> int:
-        """The number of licenses that the listing of given-out licenses holds; `total` would leave revoked ones out."""
+        """Return the number of rows in the listing of assigned licenses.
+
+        `total` would omit revoked ones.
+        """
         return self.assigned + self.activated + self.revoked
 
 
@@ -41,7 +45,7 @@ class ListedRenewal:
 class ListedPlan:
     """A subscription plan.
 
-    None marks what the answer omits: `for_internal_use_only` (today's servers omit it), `plan_type`, `counts`,
+    None marks fields that the answer omits: `for_internal_use_only` (today's servers omit it), `plan_type`, `counts`,
     `renewals` and the two numbers of days. A caller keeps its stored value then.
     """
 
@@ -59,21 +63,25 @@ class ListedPlan:
 
     @property
     def is_held(self) -> bool:
-        """Whether the plan may have given-out licenses. A plan without counts may."""
+        """Return whether the plan may have assigned licenses. A plan without counts may."""
         return self.counts is None or self.counts.given_out > 0
 
     @property
     def expects_renewal(self) -> bool:
-        """Whether license-manager counts days beyond the plan's own expiration: a renewal, processed or not."""
+        """Return whether the plan has a renewal, processed or not.
+
+        License-manager then counts days beyond its expiration.
+        """
         days, with_renewals = self.days_until_expiration, self.days_until_expiration_including_renewals
         return days is not None and with_renewals is not None and with_renewals > days
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedPlan:
-    """A plan that cannot be used, and why. Its uuid is known, and its `renewals` and `counts` were read.
+    """A plan that cannot be used, and why.
 
-    What is stored of the plan and its licenses stays; it must not be marked as no longer seen.
+    Its uuid is known, and its `renewals` and `counts` were read. The stored plan and its licenses stay; the plan must
+    not be marked as no longer seen.
     """
 
     uuid: UUID
@@ -83,7 +91,7 @@ class RefusedPlan:
 
     @property
     def is_held(self) -> bool:
-        """Whether the plan may have given-out licenses. A plan without counts may."""
+        """Return whether the plan may have assigned licenses. A plan without counts may."""
         return self.counts is None or self.counts.given_out > 0
 
 
@@ -91,7 +99,7 @@ class RefusedPlan:
 class Agreement:
     """A customer's agreement with all its plans, inactive and expired ones included.
 
-    `name` is None with today's servers; the slug is shown then. `plans` and `refused` together are all plans.
+    `name`: None with today's servers; the slug is shown then. `plans` and `refused` together are all plans.
     """
 
     uuid: UUID
@@ -105,23 +113,29 @@ class Agreement:
 
     @property
     def listed(self) -> tuple[ListedPlan | RefusedPlan, ...]:
-        """All plans, the refused ones last."""
+        """Return all plans, the refused ones last."""
         return (*self.plans, *self.refused)
 
     @property
     def renewals(self) -> tuple[ListedRenewal, ...]:
-        """Every renewal between two plans, each once, oldest first. They are listed on the renewing plan."""
+        """Return every renewal between two plans, each once, oldest first.
+
+        The renewing plan lists them.
+        """
         listed = {renewal for plan in self.listed for renewal in plan.renewals or ()}
         return tuple(sorted(listed, key=lambda renewal: (renewal.effective_date, renewal.prior, renewal.renewed)))
 
     @property
     def lists_renewals(self) -> bool:
-        """Whether every plan came with its list of renewals: only then is a renewal that is not listed gone."""
+        """Return whether every plan has its list of renewals.
+
+        Only then does an unlisted renewal count as gone.
+        """
         return all(plan.renewals is not None for plan in self.listed)
 
     @property
     def renewals_without_plan(self) -> tuple[UUID, ...]:
-        """The plans whose renewal is pending and has no renewed plan yet.
+        """Return the plans whose renewal is pending without a renewed plan.
 
         License-manager counts days beyond their expiration, and no renewal names them as prior (recorded:
         `agreement-with-prior-renewals`, "Chain 4").
@@ -132,7 +146,10 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class ListedLicense:
-    """A license. Its activation key is a secret and is never read. Unassigned ones come only without a status filter."""
+    """A license. Its activation key is a secret and is never read.
+
+    Unassigned licenses come only without a status filter.
+    """
 
     uuid: UUID
     plan: UUID
@@ -182,7 +199,10 @@ def read_license(row: dict[str, Any], plan: UUID) -> ListedLicense:
 
 
 def _purge_days(duration: object) -> int | None:
-    """Return the days of a duration as Django REST writes it ("90 00:00:00"); None for anything else."""
+    """Return the days of a duration as Django REST writes it ("90 00:00:00").
+
+    None for anything else.
+    """
     days = str(duration).partition(" ")[0]
     return int(days) if isinstance(duration, str) and days.isdecimal() else None
 

@@ -1,4 +1,4 @@
-"""Open edX: signing in with client credentials, which the LMS gives out tokens for, and the LMS's enterprise endpoints."""
+"""Open edX: sign-in with client credentials at the LMS, and the LMS's enterprise endpoints."""
 
 import threading
 import time
@@ -37,10 +37,11 @@ EARLY = 5.0
 
 
 class ClientCredentials:
-    """`Authorization: JWT …` headers for every Open edX service, from the LMS's `/oauth2/access_token`.
+    """`Authorization: JWT …` headers for every Open edX service.
 
-    One token is shared by all threads and kept until 5 s before it expires. Raises `VendorRefused` when the LMS does
-    not know the client, `SignInUnavailable` when it cannot answer, `AnswerMalformed` for an answer without a token.
+    The LMS's `/oauth2/access_token` gives the tokens. One token is shared by all threads and kept until 5 s before it
+    expires. Raises `VendorRefused` when the LMS does not know the client, `SignInUnavailable` when it cannot answer,
+    `AnswerMalformed` for an answer without a token.
     """
 
     def __init__(
@@ -67,14 +68,17 @@ class ClientCredentials:
         self._client.close()
 
     def header(self) -> str:
-        """`JWT <token>`, from the cache while that is good."""
+        """Return `JWT <token>`, from the cache while it is valid."""
         with self._lock:
             if time.monotonic() >= self._good_until:
                 self._fetch()
             return f"JWT {self._token}"
 
     def renewed(self, stale: str) -> str:
-        """A header to use instead of one that was answered with 401; another thread may have renewed it already."""
+        """Return a header that replaces one answered with 401.
+
+        Another thread may have renewed it already.
+        """
         with self._lock:
             if f"JWT {self._token}" == stale or time.monotonic() >= self._good_until:
                 self._fetch()
@@ -103,8 +107,10 @@ class ClientCredentials:
 
 @contextmanager
 def client_credentials(settings: Settings) -> Iterator[ClientCredentials | None]:
-    """Signing in to every Open edX service, when `B2B_LMS_URL`, `B2B_OAUTH_CLIENT_ID` and `B2B_OAUTH_CLIENT_SECRET` are
-    set; None while one of them is missing."""
+    """Yield the sign-in to every Open edX service; None while one of its settings is missing.
+
+    The settings are `B2B_LMS_URL`, `B2B_OAUTH_CLIENT_ID` and `B2B_OAUTH_CLIENT_SECRET`.
+    """
     if not (settings.lms_url and settings.oauth_client_id and settings.oauth_client_secret):
         yield None
         return
@@ -120,15 +126,20 @@ def client_credentials(settings: Settings) -> Iterator[ClientCredentials | None]
 
 @dataclass(frozen=True, slots=True)
 class LinkedLearner:
-    """A learner whom the LMS lists as linked to a customer. None marks what the listing omits."""
+    """A learner whom the LMS lists as linked to a customer.
+
+    None marks fields that the listing omits.
+    """
 
     user_id: int | None
     email: str | None
 
 
 class EnrollmentsNotEnded(VendorRefused):
-    """Some enrollments of the batch could not be ended; those of the other licenses are (recorded:
-    `expiration-one-refused`: 422 with an empty body)."""
+    """Some enrollments of the batch could not be ended.
+
+    Those of the other licenses are (recorded: `expiration-one-refused`: 422 with an empty body).
+    """
 
     code = "enrollments_not_ended"
 
@@ -148,9 +159,10 @@ class AddressesRefused(VendorRefused):
 
 
 class EnterpriseLms:
-    """The LMS's enterprise endpoints. Every request is harmless to repeat, and is repeated when it may help.
+    """The LMS's enterprise endpoints.
 
-    Raises `VendorUnavailable`, `VendorRefused` (with the LMS's words, without addresses) and `AnswerMalformed`.
+    Every request is harmless to repeat, and is repeated when it may help. Raises `VendorUnavailable`, `VendorRefused`
+    (with the LMS's words, without addresses) and `AnswerMalformed`.
     """
 
     def __init__(
@@ -166,11 +178,12 @@ class EnterpriseLms:
     def expire_enrollments(
         self, licenses: Sequence[UUID], *, ignore_modified_after: datetime | None, patience: Patience | None = None
     ) -> None:
-        """End the course enrollments that these licenses paid for (at most 100 at once), but those changed after a moment.
+        """End the course enrollments of these licenses (at most 100).
 
-        Returns when all are ended. Raises `EnrollmentsNotEnded` (422) when some could not be ended: the others are.
-        Raises `VendorUnavailable` with status 500 when one enrollment broke the request: then it is unknown which of
-        the batch are ended, and a smaller batch gets through. `patience` replaces the client's own.
+        Enrollments that changed after `ignore_modified_after` stay. Returns when all are ended. Raises
+        `EnrollmentsNotEnded` (422) when some could not be ended: the others are. Raises `VendorUnavailable` with status
+        500 when one enrollment broke the request: then it is unknown which of the batch are ended, and a smaller batch
+        can succeed. `patience` replaces the client's own.
         """
         moment = ignore_modified_after.astimezone(UTC).isoformat() if ignore_modified_after else None
         body = {"expired_license_uuids": list(map(str, licenses)), "ignore_enrollments_modified_after": moment}
@@ -184,10 +197,10 @@ class EnterpriseLms:
         _refuse_web_page(response, EXPIRE)
 
     def unlink(self, customer: UUID, addresses: Sequence[str]) -> None:
-        """Unlink these learners (at most 100 at once) from the customer, so that they may be linked again.
+        """Unlink these learners (at most 100) from the customer, so that they may be linked again.
 
-        Also returns for addresses that are unknown or unlinked already. Raises `AddressesRefused` (400) when an
-        address is malformed: no learner is unlinked then.
+        Also returns for addresses that are unknown or unlinked already. Raises `AddressesRefused` (400) when an address
+        is malformed: no learner is unlinked then.
         """
         path = UNLINK.format(customer=customer)
         # Always sent: left out it means false, which no later call can correct.
@@ -200,7 +213,10 @@ class EnterpriseLms:
 
     @bounded_listing
     def is_linked(self, customer: UUID, address: str) -> bool:
-        """Return whether a learner with that address is linked to the customer; a pending one is not listed."""
+        """Return whether a learner with that address is linked to the customer.
+
+        A pending one is not listed.
+        """
         params = {"email": address}
         return any(
             learner.email is None or learner.email.lower() == address.lower()
@@ -208,7 +224,10 @@ class EnterpriseLms:
         )
 
     def linked_users(self, customer: UUID, user_ids: Sequence[int]) -> list[LinkedLearner]:
-        """Return those of these LMS users who are linked to the customer, whatever their address; 100 a request."""
+        """Return those of these LMS users who are linked to the customer, under any address.
+
+        100 a request.
+        """
         wanted = sorted(set(user_ids))
         return [
             learner
@@ -217,9 +236,10 @@ class EnterpriseLms:
         ]
 
     def may_expire(self) -> None:
-        """Ask for the end of no license's enrollments. Raises `VendorRefused` (403) for a user without the role.
+        """Ask for the end of no license's enrollments.
 
-        The LMS checks the role before it misses the licenses (recorded: `expiration-no-licenses`, 400).
+        Raises `VendorRefused` (403) for a user without the role. The LMS checks the role before it misses the licenses
+        (recorded: `expiration-no-licenses`, 400).
         """
         body: dict[str, Any] = {"expired_license_uuids": [], "ignore_enrollments_modified_after": None}
         response = self.http.request("POST", EXPIRE, body=body, expect=[200, 400])
@@ -235,7 +255,7 @@ class EnterpriseLms:
 
     def _users(self, customer: UUID, user_ids: Sequence[int]) -> list[LinkedLearner]:
         params = {"user_ids": ",".join(map(str, user_ids))}
-        # A server that does not know the parameter would list everybody.
+        # A server that does not know the parameter would list every learner.
         return [learner for learner in self._learners(customer, params) if learner.user_id in user_ids]
 
     def _learners(
@@ -268,9 +288,10 @@ class EnterpriseLms:
 
 
 def _places(response: httpx.Response, sent: int) -> dict[int, str]:
-    """Return the places that a refusal names, with its words: `{"user_emails": {"1": ["Enter a valid …"]}}`.
+    """Return the places that a refusal names, with its messages.
 
-    Empty when any key is not a place in the list that was sent: then nothing in it is trusted.
+    The body is `{"user_emails": {"1": ["Enter a valid …"]}}`. Empty when any key is not a place in the list that was
+    sent: then nothing in it is trusted.
     """
     try:
         named = response.json()["user_emails"]

@@ -1,4 +1,7 @@
-"""Stripe: prices by lookup key, and the signature of its events; through the package `stripe`."""
+"""Stripe: prices by lookup key, and the signature of its events.
+
+Through the package `stripe`.
+"""
 
 import json
 import threading
@@ -18,7 +21,7 @@ PAGE_SIZE = 100
 TRIES = 3
 PASSING = (408, 429)
 SIGNATURE_AGE = 300
-"""Seconds by which the time of a signature may differ from ours."""
+"""The allowed difference, in seconds, between the time of a signature and this machine's."""
 
 
 class StripeUnavailable(TransientError):
@@ -28,27 +31,28 @@ class StripeUnavailable(TransientError):
 
 
 class StripeRefused(PermanentError):
-    """Stripe refuses our key or our request, or answers what cannot be understood: a person has to act."""
+    """Stripe refuses our key or our request, or its answer is not valid: a person must act."""
 
     code = "stripe_refused"
 
 
 class EventRefused(InvalidInput):
-    """Stripe did not sign what came, or signed it too long ago."""
+    """The event is not signed by Stripe, or its signature is too old."""
 
     code = "invalid_signature"
 
 
 class EventMalformed(InvalidInput):
-    """Stripe signed what came, and it is no event that can be recorded."""
+    """Stripe signed a body that is not an event."""
 
     code = "invalid_event"
 
 
 class _CountedHttp(stripe.HTTPClient):
-    """The package's HTTP client over httpx, within the bounds of every vendor, counting the requests.
+    """The package's HTTP client over httpx.
 
-    It also asks again what Stripe gave up (408) or asks to slow down (429).
+    It keeps within the bounds of every vendor and counts the requests. It also retries a request that Stripe gave up
+    (408) or rate-limits (429).
     """
 
     name = "httpx"
@@ -103,7 +107,7 @@ class Stripe:
 
     @property
     def requests(self) -> int:
-        """Requests made so far, tries included."""
+        """Return the number of requests made so far, retries included."""
         return self._http.count
 
     def __enter__(self) -> Self:
@@ -117,9 +121,9 @@ class Stripe:
 
     @bounded_listing
     def prices(self, lookup_keys: Sequence[str]) -> list[dict[str, Any]]:
-        """Every price with one of those lookup keys, active or not, as Stripe has it, its product within it.
+        """Return every price with one of those lookup keys, active or not, as Stripe has it.
 
-        One call for ten keys, and one more for each further page.
+        Each has its product. One call for ten keys, and one more for each further page.
         """
         batches = [lookup_keys[start : start + KEYS_A_CALL] for start in range(0, len(lookup_keys), KEYS_A_CALL)]
         return _asked(lambda: [price for batch in batches for price in self._prices(batch)])
@@ -132,11 +136,14 @@ class Stripe:
 
 
 def _asked(ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """What asking gives, with the package's errors turned into ours. Stripe's words are not shown: they quote keys."""
+    """Return the result of `ask`, with the package's errors turned into ours.
+
+    Stripe's messages are not shown, because they quote keys.
+    """
     try:
         return ask()
     except (stripe.AuthenticationError, stripe.PermissionError) as error:
-        raise StripeRefused(f"Stripe refuses our key ({error.http_status}): check B2B_STRIPE_API_KEY") from None
+        raise StripeRefused(f"Stripe refuses the key ({error.http_status}): check B2B_STRIPE_API_KEY") from None
     except stripe.APIConnectionError as error:
         reason = type(error.__cause__).__name__ if error.__cause__ else "connection failed"
         raise StripeUnavailable(f"Stripe could not be reached, tried {TRIES} times: {reason}") from None
@@ -145,19 +152,20 @@ def _asked(ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
         if status is None or status in (*PASSING, 409) or status >= 500:
             raise StripeUnavailable(f"Stripe answered {status or 'nothing'} to GET /v1/prices") from None
         if status < 300:
-            raise StripeRefused("Stripe answered GET /v1/prices with something that is no list of prices") from None
+            raise StripeRefused("Stripe answered GET /v1/prices with something that is not a list of prices") from None
         raise StripeRefused(
             f"Stripe answered {status} to GET /v1/prices ({error.code or type(error).__name__})"
         ) from None
     except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError):
-        raise StripeRefused("Stripe answered GET /v1/prices with something that is no list of prices") from None
+        raise StripeRefused("Stripe answered GET /v1/prices with something that is not a list of prices") from None
 
 
 def verified_event(body: bytes, signature: str | None, secret: str) -> dict[str, Any]:
-    """The event in a webhook's raw body, if the time of Stripe's signature is within five minutes of ours.
+    """Return the event in a webhook's raw body, if Stripe signed it.
 
-    Raises `EventRefused`, and for what Stripe signed and is no event `EventMalformed`. The event's own age does not
-    matter: Stripe delivers again for days, signing each time anew.
+    The signature may differ from this machine's time by five minutes. Raises `EventRefused`, and `EventMalformed` for a
+    signed body that is not an event. The age of the event does not matter, because Stripe retries for days and signs
+    each delivery again.
     """
     if signature is not None and not signature.isascii():  # which the package cannot compare
         signature = None
@@ -172,15 +180,15 @@ def verified_event(body: bytes, signature: str | None, secret: str) -> dict[str,
     except (ValueError, RecursionError):
         raise EventMalformed("The body is not JSON.") from None
     if not isinstance(event, dict) or not _is_name(event.get("id")) or not _is_name(event.get("type")):
-        raise EventMalformed("The body is no event: its id or its type is missing, longer than 255 or no plain text.")
+        raise EventMalformed("The body is not an event: its id or type is missing, too long (255) or not plain text.")
     return event
 
 
 def _signed_at(signature: str) -> int:
-    """The time in a header that was verified, found as the package finds it."""
+    """Return the time in a verified header, parsed as the package does."""
     parts = (part.split("=", 2) for part in signature.split(","))
     return int(next(part[1] for part in parts if part[0] == "t"))
 
 
-def _is_name(said: object) -> bool:
-    return isinstance(said, str) and 0 < len(said) <= 255 and said.isprintable()
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 255 and value.isprintable()

@@ -1,4 +1,4 @@
-"""Open edX Studio: course runs that are made as clones of others, under a key that the caller names.
+"""Open edX Studio: course runs that are clones of others, under the caller's key.
 
 `rerun/` is not used: it takes the organization of the source run, whatever it is asked for (recorded:
 `rerun-with-another-org`), and refuses a schedule without an end.
@@ -28,7 +28,10 @@ class RunKeyDiffers(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """A copy of the run `source` under `key` (both courseware ids). Times are UTC; None is open-ended."""
+    """A copy of the run `source` under `key` (both courseware ids).
+
+    Times are UTC; None is open-ended.
+    """
 
     source: str
     key: str
@@ -40,7 +43,10 @@ class RunRequest:
 
     @property
     def schedule(self) -> dict[str, str]:
-        """The times that are known. Studio refuses `"end": null` (recorded: `patch-null-end`), and keeps what is left out."""
+        """Return the known times of a run, and omit the others.
+
+        Studio refuses `"end": null` (recorded: `patch-null-end`), and keeps omitted values.
+        """
         times = {
             "start": self.start,
             "end": self.end,
@@ -70,18 +76,19 @@ class Studio:
         self.http.close()
 
     def make_run(self, run: RunRequest, *, patience: Patience | None = None) -> None:
-        """Clone the source and set title, pacing and times. Repeating it converges: an existing clone is only changed.
+        """Clone the source and set title, pacing and times.
 
-        Raises `VendorUnavailable` after the attempts allowed, `VendorRefused` when Studio refuses one of the two,
-        `RunKeyDiffers` when the changed run has another key.
+        Idempotent: an existing clone is only changed. Raises `VendorUnavailable` after the attempts allowed,
+        `VendorRefused` when Studio refuses one of the two, `RunKeyDiffers` when the changed run has another key.
         """
         self._clone(run, patience)
         self._describe(run, patience)
 
     def check_access(self) -> None:
-        """Ask for a run that does not exist. Raises `VendorRefused` (403) when the user is not Django staff.
+        """Ask for a run that does not exist.
 
-        Studio checks the permission before it looks for the run, so 404 means that the user may work with runs.
+        Raises `VendorRefused` (403) when the user is not Django staff. Studio checks the permission before it looks for
+        the run, so 404 means that the user may work with runs.
         """
         self.http.request("GET", RUN.format(key=NO_SUCH_RUN), expect=(200, 404))
 

@@ -1,4 +1,4 @@
-"""Pacing of our own requests, so that a vendor's published rate limit is not exceeded."""
+"""Pace this process's requests, so that they stay within a vendor's published rate limit."""
 
 import threading
 import time

@@ -16,7 +16,7 @@ ADDRESS = "b2b@sandbox.test"
 PAGE = Path(__file__).parents[2] / "docs" / "google-errors.md"
 HEAD = """# Google's refusals and what they mean
 
-Made by `tests/cli/test_google_errors.py`, which sends each body and notes what `b2b sheet sync` prints. `ADDRESS` stands for
+Made by `tests/cli/test_google_errors.py`, which sends each body and records the output of `b2b sheet sync`. `ADDRESS` stands for
 the address of the installation's account. `google_refused` concerns the account, so it fails all contracts alike.
 
 | Google answers | to a | error | message |

@@ -119,7 +119,7 @@ def test_a_lost_layout_is_status_1_and_rebuild_repairs_it(run, sheet):
     lost = run("b2b sheet sync acme --json")
     assert (lost.status, lost.json["error"]["code"]) == (1, "layout_lost")
     assert lost.json["conflicts"] == [{"kind": "layout_lost", "row": 1, "code": None}]
-    assert "Nothing can be written: our columns cannot be found" in run("b2b sheet plan acme").out
+    assert "Nothing can be written: the columns of the codes cannot be found" in run("b2b sheet plan acme").out
     in_words = run("b2b sheet sync acme")
     assert (in_words.status, len(in_words.err.splitlines())) == (1, 1)
     assert "b2b sheet rebuild acme" in in_words.err

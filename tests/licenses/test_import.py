@@ -143,7 +143,7 @@ def test_a_renewal_is_processed_when_its_plan_is_named_and_pending_until_then(fi
         assert session.scalar(select(func.count()).select_from(PlanRenewal)) == 0
 
 
-def test_what_a_file_is_silent_about_is_kept(files: Files) -> None:
+def test_fields_that_a_file_omits_keep_their_stored_value(files: Files) -> None:
     files.bring(
         [plan_row(for_internal_use_only="true", renewed_plan_uuid=RENEWED), plan_row(RENEWED)],
         [license_row(lms_user_id=5)],
@@ -195,7 +195,7 @@ def test_a_file_with_some_columns_of_a_renewal_keeps_the_others(
     assert found == ([known] if known else [])
 
 
-def test_what_a_record_is_silent_about_is_kept_though_another_says_it(files: Files) -> None:
+def test_fields_that_a_record_omits_are_kept_though_another_record_has_them(files: Files) -> None:
     full_plan = plan_row(for_internal_use_only="true", expiration_processed=True, is_active=False, **RENEWAL)
     full_license = license_row(
         lms_user_id=5,
@@ -281,7 +281,7 @@ def test_a_faulty_plan_is_named_and_nothing_comes_in(files: Files, fields: Row, 
 
 FAULTY_LICENSES = [
     pytest.param({"uuid": "12"}, "uuid is not a UUID", id="uuid"),
-    pytest.param({"status": "on"}, "status is none of unassigned, assigned, activated, revoked", id="status"),
+    pytest.param({"status": "on"}, "status is not one of unassigned, assigned, activated, revoked", id="status"),
     pytest.param({"plan_uuid": SEAT}, "plan_uuid names no plan, neither in the file nor known", id="plan"),
     pytest.param({"lms_user_id": "-1"}, "lms_user_id is not a positive whole number", id="user"),
     pytest.param({"lms_user_id": "9" * 30}, "lms_user_id is not a positive whole number", id="user-too-large"),
@@ -328,7 +328,7 @@ def test_a_faulty_record_is_asked_about_everything_that_can_be_read(files: Files
         "licenses.csv line 3: plan_uuid names no plan",
         "licenses.csv line 3: uuid is not a UUID",
         "licenses.csv line 4: renewed_to names no license",
-        "licenses.csv line 4: status is none of unassigned",
+        "licenses.csv line 4: status is not one of unassigned",
     ]
 
 

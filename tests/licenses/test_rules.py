@@ -254,7 +254,7 @@ EARLIER = LONG_AGO - timedelta(days=1)
 
 
 @pytest.mark.parametrize(
-    ("expiration", "known", "processed_for", "said_before", "expected"),
+    ("expiration", "known", "processed_for", "marked_before", "expected"),
     [
         pytest.param(LONG_AGO, None, None, False, True, id="a-new-plan"),
         pytest.param(NOW, None, None, False, True, id="a-plan-that-ends-now"),
@@ -273,9 +273,9 @@ EARLIER = LONG_AGO - timedelta(days=1)
     ],
 )
 def test_an_imported_claim_counts_when_it_is_new(
-    expiration: datetime, known: datetime | None, processed_for: datetime | None, said_before: bool, expected: bool
+    expiration: datetime, known: datetime | None, processed_for: datetime | None, marked_before: bool, expected: bool
 ) -> None:
-    counts = is_newly_processed(expiration, NOW, known=known, processed_for=processed_for, said_before=said_before)
+    counts = is_newly_processed(expiration, NOW, known=known, processed_for=processed_for, marked_before=marked_before)
     assert counts is expected
 
 

@@ -203,11 +203,11 @@ FAULT = Seen(Subject("step", "academy_catalogs"), False, "the catalog does not a
 
 def test_a_message_that_was_not_taken_is_kept_and_sent_before_the_next(database: Database, webhook: Webhook) -> None:
     webhook.status = 503
-    service.take_in(database, run_that_showed(FAULT))
+    service.record_run(database, run_that_showed(FAULT))
     with pytest.raises(outbox.AlertNotTaken):
         outbox.send(database, webhook.url)
     webhook.status = 200
-    service.take_in(database, run_that_showed(Seen(FAULT.subject, True)))
+    service.record_run(database, run_that_showed(Seen(FAULT.subject, True)))
     assert outbox.send(database, webhook.url) == 2
     assert webhook.events() == ["run_failed", "recovered"]
     assert outbox.send(database, webhook.url) == 0
@@ -218,8 +218,8 @@ def test_only_what_a_webhook_refuses_for_what_it_is_is_dropped(
     database: Database, webhook: Webhook, status: int, kept: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A wrong URL takes every message once it is right; one that is too large would hold up the others for good."""
-    service.take_in(database, run_that_showed(FAULT))
-    service.take_in(database, run_that_showed(Seen(FAULT.subject, True)))
+    service.record_run(database, run_that_showed(FAULT))
+    service.record_run(database, run_that_showed(Seen(FAULT.subject, True)))
     webhook.status = status
     with pytest.raises(outbox.AlertNotTaken) if kept else nullcontext():
         outbox.send(database, webhook.url)
@@ -239,7 +239,7 @@ def test_a_message_is_small_however_much_there_is_to_tell() -> None:
 
 
 def test_without_a_webhook_nothing_waits_for_one(database: Database) -> None:
-    service.take_in(database, run_that_showed(FAULT))
+    service.record_run(database, run_that_showed(FAULT))
     assert outbox.send(database, None) == 0
     with database.session() as session:
         assert waiting(session) == []
@@ -248,13 +248,13 @@ def test_without_a_webhook_nothing_waits_for_one(database: Database) -> None:
 
 def test_a_webhook_that_is_configured_later_hears_of_the_faults_that_last(database: Database, webhook: Webhook) -> None:
     gone = Seen(Subject("step", "stripe_prices"), False, "Stripe does not answer")
-    service.take_in(database, run_that_showed(FAULT, gone), tell=False)
-    service.take_in(database, run_that_showed(Seen(gone.subject, True)), tell=False)
-    service.take_in(database, run_that_showed())
-    service.take_in(database, run_that_showed())
+    service.record_run(database, run_that_showed(FAULT, gone), alert=False)
+    service.record_run(database, run_that_showed(Seen(gone.subject, True)), alert=False)
+    service.record_run(database, run_that_showed())
+    service.record_run(database, run_that_showed())
     assert outbox.send(database, webhook.url) == 1
     assert [failure["what"] for failure in webhook.posted[0]["failures"]] == ["academy_catalogs"]
-    service.take_in(database, run_that_showed(Seen(FAULT.subject, True)))
+    service.record_run(database, run_that_showed(Seen(FAULT.subject, True)))
     outbox.send(database, webhook.url)
     assert webhook.events() == ["run_failed", "recovered"]
 
@@ -274,7 +274,7 @@ def test_a_known_fault_of_a_contract_does_not_hide_a_defect_in_the_same_place(
 def test_two_senders_send_a_message_once(database: Database, webhook: Webhook) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    service.take_in(database, run_that_showed(FAULT))
+    service.record_run(database, run_that_showed(FAULT))
     with ThreadPoolExecutor(4) as pool:
         sent: Mapping[int, int] = dict(enumerate(pool.map(lambda _: outbox.send(database, webhook.url), range(4))))
     assert sum(sent.values()) == len(webhook.posted) == 1

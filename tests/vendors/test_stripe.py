@@ -113,7 +113,7 @@ def test_stripe_may_say_that_asking_again_is_no_use(sandbox, client):
 @pytest.mark.parametrize("body", ["<html>", {"object": "list"}, [], {"object": "list", "data": [1], "has_more": False}])
 def test_an_answer_that_is_no_list_of_prices_is_never_read_as_an_empty_one(sandbox, client, body):
     sandbox.faults.answer(200, body, times=9, vendor="stripe")
-    with pytest.raises(StripeRefused, match="no list of prices"):
+    with pytest.raises(StripeRefused, match="not a list of prices"):
         client.prices(["data"])
 
 

@@ -1,10 +1,11 @@
-"""Google Sheets over pygsheets and google-auth: sign in, look at a spreadsheet, read a tab, write a batch.
+"""Google Sheets over pygsheets and google-auth: sign in, read a tab, write a batch.
 
-A tab is read with its properties in one request, and the answer to a write brings the tab as it then is.
+One request reads a tab with its properties, and the answer to a write contains the tab after it.
 
 google-auth signs in and pygsheets makes the requests; its own retries are off, because it sleeps for 100 s on a 429.
-What it lacks is here: every request is paced, counted and timed out; reads are tried again, writes never by themselves.
-A write that may or may not have been applied raises `WriteUnsettled`: whoever wrote reads before writing again.
+This package adds the rest: every request is paced, counted and timed out; reads are retried, writes never by
+themselves. A write that may or may not have been applied raises `WriteUnsettled`: the caller must read before it writes
+again.
 """
 
 from b2b_pipelines.vendors.google_sheets.accounts import SCOPES, Account, account

@@ -18,12 +18,12 @@ SIGN_IN = "https://oauth2.googleapis.com/token"
 
 @dataclass(frozen=True)
 class Account:
-    """Whom we sign in as: the credentials, and the address to share a sheet with, as far as it is known."""
+    """The signed-in account: its credentials, and its address for sharing a sheet, if known."""
 
     credentials: Any = field(repr=False)
     email: str | None
     identity: str
-    """what the pace is counted for"""
+    """The key under which the pace is counted."""
 
     SHARE_WITH_USER: ClassVar[str] = "the Google account that B2B_GOOGLE_OAUTH_TOKEN_FILE was made with"
 
@@ -33,7 +33,10 @@ class Account:
 
 
 def account(settings: Settings) -> Account:
-    """Whom the settings sign in as. Raises `NotConfigured` or `SignInRefused`, naming the setting; never its value."""
+    """Return the account that the settings name.
+
+    Raises `NotConfigured` or `SignInRefused`, which name the setting and never its value.
+    """
     if settings.google_service_account_file:
         name = "B2B_GOOGLE_SERVICE_ACCOUNT_FILE"
         return _service_account(name, _read(name, settings.google_service_account_file))
@@ -59,7 +62,10 @@ def _service_account(name: str, text: str) -> Account:
 
 
 def _authorized_user(name: str, text: str) -> Account:
-    """Made here, because google-auth's own way to read such a file passes over its `token_uri`."""
+    """Make the credentials of an authorized user.
+
+    google-auth's own reader of such a file ignores its `token_uri`.
+    """
     try:
         info = json.loads(text)
         made = user_credentials.Credentials(

@@ -1,4 +1,4 @@
-"""A signed-in client of Google Sheets: requests that are paced, counted, timed out, and told apart when they fail."""
+"""A signed-in client of Google Sheets: paced, counted, timed requests with typed errors."""
 
 import json
 import logging
@@ -79,11 +79,11 @@ class GoogleSheets:
             connection.close()
 
     def counting(self, requests: Requests) -> "CountedSheets":
-        """The client for one piece of work, whose requests are counted in `requests`."""
+        """Return the client for one piece of work, whose requests are counted in `requests`."""
         return CountedSheets(self, requests)
 
     def _connection(self) -> google_auth_httplib2.AuthorizedHttp:
-        """This thread's connection, over which requests carry the token."""
+        """Return this thread's connection, over which requests carry the token."""
         if not hasattr(self._threads, "connection"):
             http = Connection(self._urls, self._timeout)
             self._connections.append(http)
@@ -104,10 +104,10 @@ class GoogleSheets:
         decode: Callable[[bytes], Any] = json.loads,
         has_turn: bool = False,
     ) -> Any:
-        """Make one request and tell what became of it, as this module's errors do. Tries once.
+        """Make one request and raise this module's errors for a failure. Tries once.
 
-        `decode` reads the bytes of the answer and `take` takes what is needed out of it; an answer in which that is not to
-        be found counts as none. With `has_turn` the request does not wait for its turn: that was taken before.
+        `decode` reads the bytes of the answer and `take` picks the needed part; an answer without that part counts as
+        none. With `has_turn` the request does not wait for its turn, because the caller has waited.
         """
         connection = self._connection()
         turns = [kind] if has_turn else []
@@ -138,7 +138,7 @@ class GoogleSheets:
             raise failed(f"the connection to Google was cut or timed out ({type(error).__name__})") from error
         except (ValueError, LookupError, TypeError, AttributeError, msgspec.MsgspecError) as error:
             failed = WriteUnsettled if kind == "write" else GoogleUnavailable
-            raise failed("Google's answer could not be read: it was cut short, or lacks what was asked for") from error
+            raise failed("Google's answer could not be read: it was cut short, or lacks the requested part") from error
 
     def try_again(
         self,
@@ -158,10 +158,11 @@ class GoogleSheets:
         raise AssertionError("unreachable")
 
     def back_off(self, kind: Kind, attempt: int, error: GoogleUnavailable) -> None:
-        """Wait before the next try: as long as Google asks for, else twice as long each time, with jitter.
+        """Wait before the next try.
 
-        What was said to the account lets everybody of the installation wait; when the quota of this minute is spent, they
-        wait for their next turn until the minute is over.
+        The wait is Google's, else twice as long each time, with jitter. A limit of the account makes every process of
+        the installation wait; when the quota of this minute is spent, they wait for their next turn until the minute is
+        over.
         """
         if error.until_minute_ends:
             self._pace.pause_until_minute_ends(kind)
@@ -179,7 +180,7 @@ class GoogleSheets:
 
 @dataclass
 class CountedSheets:
-    """What can be done with spreadsheets, each request counted."""
+    """Requests to spreadsheets, each of them counted."""
 
     sheets: GoogleSheets
     requests: Requests
@@ -190,7 +191,7 @@ class CountedSheets:
         return self.sheets.account
 
     def open(self, spreadsheet_id: str) -> SpreadsheetInfo:
-        """A spreadsheet and its tabs. One read. Raises `SheetUnshared`."""
+        """Return a spreadsheet and its tabs. One read. Raises `SheetUnshared`."""
 
         def tabs(answer: Answer) -> SpreadsheetInfo:
             grids = tuple(sheet.info for sheet in answer.sheets if sheet.info is not None)
@@ -209,11 +210,11 @@ class CountedSheets:
     def read(
         self, spreadsheet_id: str, title: str, sheet_id: int | None = None, *, text_columns: int = 0
     ) -> TabContent | None:
-        """A tab and all that is in it, by its title; None if there is none. One read.
+        """Return a tab with all its contents, by its title; None if the title does not exist.
 
-        With a `sheet_id` it is that tab, whatever its title is by now: where the title leads elsewhere, a second read
+        One read. With a `sheet_id` it is that tab, under any current title: if the title leads elsewhere, a second read
         finds it. With `text_columns` the content has the texts that the first columns show. Raises `GoogleUnavailable`
-        for answers that do not hold the tab: unreadable is not the same as empty.
+        for answers without the tab, because unreadable is not the same as empty.
         """
 
         def by_title(spreadsheets: Any) -> Any:
@@ -231,7 +232,10 @@ class CountedSheets:
         return self.read_number(spreadsheet_id, sheet_id, text_columns=text_columns)
 
     def read_number(self, spreadsheet_id: str, sheet_id: int, *, text_columns: int = 0) -> TabContent | None:
-        """A tab and all that is in it, by Google's number for it; None if there is none. One read."""
+        """Return a tab with all its contents, by Google's number for it; None if it does not exist.
+
+        One read.
+        """
 
         def by_number(spreadsheets: Any) -> Any:
             body = {"dataFilters": [{"gridRange": {"sheetId": sheet_id}}], "includeGridData": True}
@@ -241,9 +245,9 @@ class CountedSheets:
         return self._read(spreadsheet_id, by_number, text_columns)
 
     def update(self, spreadsheet_id: str, changes: Sequence[Mapping[str, Any]], tab: TabInfo) -> TabContent | None:
-        """Apply changes at once, all or none, and return the tab as it then is; None if the answer does not say.
+        """Apply changes at once, all or none.
 
-        One write, tried once.
+        Return the tab after them, or None if the answer omits it. One write, tried once.
         """
         body = {
             "requests": list(changes),
@@ -266,7 +270,7 @@ class CountedSheets:
         return held
 
     def grow(self, spreadsheet_id: str, changes: Sequence[Mapping[str, Any]]) -> None:
-        """Apply changes at once, all or none, when more is to follow: nobody asks what the tab then holds.
+        """Apply changes at once, all or none, without reading the tab, because more changes follow.
 
         One write, tried once.
         """
@@ -289,9 +293,10 @@ class CountedSheets:
         )
 
     def take_turn_to_write(self) -> float:
-        """Wait until the next write may be made, unless that was waited for; the seconds that took.
+        """Wait until the next write may be made, unless the caller waited already.
 
-        So what is to be written can be decided by what is there when nothing but the request itself is to come.
+        Return the seconds. The caller can therefore decide the write on the newest read, with only the request itself
+        left to make.
         """
         waited = 0.0 if self.has_turn else self.sheets.take_turn("write")
         self.has_turn = True
@@ -307,7 +312,10 @@ class CountedSheets:
         return self.sheets.send("write", self.requests, call, take, decode=decode, has_turn=has_turn)
 
     def _read(self, spreadsheet_id: str, call: Call, text_columns: int) -> TabContent | None:
-        """The tab in the answer to a read; None if there is none, or a chart. Values that were left out are asked for."""
+        """Return the tab in the answer to a read; None if it is missing, or a chart.
+
+        Requests omitted values.
+        """
 
         def tab_and_content(answer: Answer) -> tuple[TabInfo | None, TabContent | None]:
             return answer.sheets[0].info, content_of(answer, text_columns)
@@ -322,7 +330,7 @@ class CountedSheets:
         return TabContent(tab, self._values(spreadsheet_id, tab.title))
 
     def _values(self, spreadsheet_id: str, title: str) -> list[list[Cell]]:
-        """What was entered in a tab, without what its formulas show. One read."""
+        """Return the cells entered in a tab, without the values of its formulas. One read."""
 
         def values(answer: Any) -> list[list[Cell]]:
             only = answer["valueRanges"][0]

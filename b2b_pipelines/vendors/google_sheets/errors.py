@@ -1,4 +1,4 @@
-"""What can go wrong with Google Sheets, told apart by Google's answer, and what a person must do about it.
+"""Errors of Google Sheets by Google's answer, each with the action that a person must take.
 
 Sources: https://cloud.google.com/apis/design/errors (the body with `status` and `details`),
 https://developers.google.com/workspace/drive/api/guides/handle-errors (the older body with an `errors` list).
@@ -24,7 +24,7 @@ TAB_IS_ELSEWHERE = (
 )
 RATE_LIMITS = {"RATE_LIMIT_EXCEEDED", "rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded"}
 UNSPECIFIC = {"forbidden", "badRequest", "notFound", "failedPrecondition", "required", "backendError", "global"}
-"""Reasons of the older body that say no more than the status does."""
+"""Reasons of the older body that add nothing to the status."""
 MAY_PASS = {408, 409, 499}
 HINTS = {
     "SERVICE_DISABLED": "the Google Sheets API is not enabled for the account's project: enable it in Google Cloud",
@@ -38,7 +38,7 @@ HINTS = {
 
 
 class SheetUnshared(PermanentError):
-    """The spreadsheet does not exist, or is not shared with us."""
+    """The spreadsheet does not exist, or is not shared with this installation."""
 
     code = "sheet_unshared"
 
@@ -50,7 +50,7 @@ class SheetViewOnly(PermanentError):
 
 
 class SheetIsOfficeFile(PermanentError):
-    """The file is an Excel file that was opened in Drive, which the API neither reads nor writes."""
+    """The file is an Excel file opened in Drive, which the API neither reads nor writes."""
 
     code = "sheet_is_office_file"
 
@@ -70,22 +70,25 @@ class SheetFull(PermanentError):
 
 
 class SignInRefused(PermanentError):
-    """Google does not accept our credentials."""
+    """Google rejects the installation's credentials."""
 
     code = "sign_in_refused"
 
 
 class GoogleRefused(PermanentError):
-    """Google refuses the installation's account, or a request, for a reason that no customer can mend."""
+    """Google refuses the installation's account, or a request.
+
+    A customer cannot repair the cause.
+    """
 
     code = "google_refused"
 
 
 class GoogleUnavailable(TransientError):
-    """Google does not answer, or says that it is too much.
+    """Google does not answer, or limits the rate.
 
-    `retry_after` are the seconds that Google asks for, if it does. `concerns_everybody`: Google said so to the account,
-    not to the one request. `until_minute_ends`: the account's quota of this minute is spent.
+    `retry_after` are the seconds in Google's answer, if any. `concerns_everybody`: the limit is the account's, not the
+    one request's. `until_minute_ends`: the account's quota of this minute is spent.
     """
 
     code = "google_unavailable"
@@ -111,14 +114,17 @@ class WriteUnsettled(GoogleUnavailable):
 
 
 class TabMoved(TransientError):
-    """There is no tab of that title or number, or not so large a one: it was renamed, deleted or made smaller."""
+    """The tab with that title or number is missing or too small.
+
+    It was renamed, deleted or made smaller.
+    """
 
     code = "tab_moved"
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer of Google that is not a success: the HTTP status, Google's words and its machine-readable reasons.
+    """A refusal from Google: the HTTP status, Google's message and its machine-readable reasons.
 
     `is_json` is False for the page of a proxy or of a sign-in portal.
     """
@@ -141,19 +147,19 @@ class Refusal:
         return cls(status, _scrubbed(words), frozenset(reasons - UNSPECIFIC), is_json=True)
 
     def as_error(self, kind: Kind, share_with: str, retry_after: float | None) -> Exception:
-        """Return the error that says what happened and what to do; `kind` is what was tried."""
-        said = f"Google answers {self.status}: {self.words}"
+        """Return the error with a message and an action; `kind` is the attempted request."""
+        answered = f"Google answers {self.status}: {self.words}"
         if self.status == 429 or (self.status == 403 and self.reasons & RATE_LIMITS):
             ends = retry_after is None
-            return GoogleUnavailable(said, retry_after, concerns_everybody=True, until_minute_ends=ends)
+            return GoogleUnavailable(answered, retry_after, concerns_everybody=True, until_minute_ends=ends)
         if self.status >= 500 or self.status in MAY_PASS:
             failed = WriteUnsettled if kind == "write" else GoogleUnavailable
-            return failed(said, retry_after, concerns_everybody=retry_after is not None)
+            return failed(answered, retry_after, concerns_everybody=retry_after is not None)
         if not self.is_json:
             return GoogleRefused(
-                f"{said}, in a page that is not Google's API: check the proxy, or B2B_GOOGLE_SHEETS_URL"
+                f"{answered}, in a page that is not Google's API: check the proxy, or B2B_GOOGLE_SHEETS_URL"
             )
-        return self._permanent(kind, share_with) or GoogleRefused(said)
+        return self._permanent(kind, share_with) or GoogleRefused(answered)
 
     def _permanent(self, kind: Kind, share_with: str) -> Exception | None:
         words = self.words
@@ -194,7 +200,7 @@ class Refusal:
 
 
 def sign_in_refused(share_with: str, error: Exception) -> SignInRefused:
-    """Return the error for credentials that Google does not accept, with what Google said."""
+    """Return the error for credentials that Google rejects, with Google's message."""
     words = _scrubbed(str(error.args[0]) if error.args else "no reason given")
     hint = (
         "set the clock of this machine"
@@ -209,5 +215,5 @@ def _list(value: object) -> list[Any]:
 
 
 def _scrubbed(words: str) -> str:
-    """Words of Google, without e-mail addresses and enrollment codes."""
+    """Redact e-mail addresses and enrollment codes in a message of Google's."""
     return " ".join(word for word in words.split() if "@" not in word and not UUID.search(word))[:LONGEST_WORDS]

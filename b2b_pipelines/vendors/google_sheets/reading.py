@@ -1,4 +1,4 @@
-"""What Google's answers say about tabs and the cells in them.
+"""Read Google's answers about tabs and their cells.
 
 Tabs may be large: rows are decoded one by one from the bytes of the answer, into types and not into dictionaries.
 """
@@ -15,7 +15,10 @@ CELLS = "userEnteredValue,effectiveValue"
 
 
 def tab_mask(*, with_texts: bool = False) -> str:
-    """Return the field mask of a tab with its cells; `with_texts` adds how they are shown: dates as dates."""
+    """Return the field mask of a tab with its cells.
+
+    `with_texts` adds how they are shown: dates as dates.
+    """
     texts = ",formattedValue" if with_texts else ""
     return f"sheets(properties,merges,tables(tableId,range),data(startRow,startColumn,rowData.values({CELLS}{texts})))"
 
@@ -74,7 +77,7 @@ class _Properties(msgspec.Struct, gc=False, rename="camel"):
 
 
 class Sheet(msgspec.Struct, gc=False):
-    """A tab as Google describes it; `data` is None where the answer leaves the cells out."""
+    """A tab as Google describes it; `data`: None when the answer omits the cells."""
 
     properties: _Properties
     data: list[_GridData] | None = None
@@ -83,7 +86,7 @@ class Sheet(msgspec.Struct, gc=False):
 
     @property
     def info(self) -> TabInfo | None:
-        """The tab, or None for a chart and the like, which have no grid."""
+        """Return the tab, or None for a chart and the like, which have no grid."""
         grid = self.properties.grid_properties
         if grid is None:
             return None
@@ -114,9 +117,10 @@ read_update = msgspec.json.Decoder(Updated).decode
 
 
 def content(answer: Answer, text_columns: int = 0) -> TabContent | None:
-    """Return the one tab that came with its cells; None if it came without, or not from the first cell on.
+    """Return the one tab that came with its cells.
 
-    With `text_columns` the content has the texts that so many columns show.
+    None if it came without, or not from the first cell on. With `text_columns` the content has the texts that so many
+    columns show.
     """
     for sheet in answer.sheets:
         info, data = sheet.info, sheet.data or []
@@ -135,7 +139,7 @@ def content(answer: Answer, text_columns: int = 0) -> TabContent | None:
 
 
 def as_entered(row: Sequence[Any]) -> list[Cell]:
-    """Return a row that was read as formulas and constants, without what the formulas show."""
+    """Return a row that was read as formulas and constants, without the values of the formulas."""
     cells: list[Cell] = [
         Formula(cell) if isinstance(cell, str) and cell.startswith("=") and len(cell) > 1 else cell for cell in row
     ]
@@ -170,7 +174,10 @@ def _value(value: _Value) -> Value:
 
 
 def _rows(rows: Sequence[msgspec.Raw], text_columns: int) -> tuple[list[list[Cell]], list[list[str]] | None]:
-    """What was entered in each row, and the texts of its first columns. Rows are decoded one by one, to save memory."""
+    """Return the entered cells of each row, and the texts of its first columns.
+
+    Rows are decoded one by one, to save memory.
+    """
     values: list[list[Cell]] = []
     texts: list[list[str]] = []
     for raw in rows:

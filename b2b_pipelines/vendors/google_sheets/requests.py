@@ -9,7 +9,10 @@ __all__ = ["append_dimension", "clear_cells", "column_letters", "quoted", "updat
 
 
 def update_cells(sheet_id: int, row: int, column: int, values: Sequence[Sequence[Cell]]) -> dict[str, Any]:
-    """The change that writes a rectangle, text as text and numbers as numbers; `""` or None empties a cell."""
+    """Return the change that writes a rectangle.
+
+    Text is written as text, numbers as numbers, `""` or None as empty.
+    """
     return {
         "updateCells": {
             "start": {"sheetId": sheet_id, "rowIndex": row, "columnIndex": column},
@@ -20,7 +23,7 @@ def update_cells(sheet_id: int, row: int, column: int, values: Sequence[Sequence
 
 
 def clear_cells(sheet_id: int, row: int, column: int, rows: int, columns: int) -> dict[str, Any]:
-    """The change that empties a rectangle and leaves its formatting."""
+    """Return the change that empties a rectangle and leaves its formatting."""
     return {
         "updateCells": {
             "range": {
@@ -36,12 +39,15 @@ def clear_cells(sheet_id: int, row: int, column: int, rows: int, columns: int) -
 
 
 def append_dimension(sheet_id: int, dimension: Literal["ROWS", "COLUMNS"], length: int) -> dict[str, Any]:
-    """The change that makes a grid larger. Applied twice it grows twice, which loses nothing."""
+    """Return the change that makes a grid larger.
+
+    Applied twice it grows twice, which loses nothing.
+    """
     return {"appendDimension": {"sheetId": sheet_id, "dimension": dimension, "length": length}}
 
 
 def update_table(sheet_id: int, table: Table) -> dict[str, Any]:
-    """The change that gives a Google Table another range."""
+    """Return the change that gives a Google Table another range."""
     area = table.area
     return {
         "updateTable": {
@@ -61,7 +67,7 @@ def update_table(sheet_id: int, table: Table) -> dict[str, Any]:
 
 
 def quoted(title: str) -> str:
-    """A tab's title as A1 notation wants it."""
+    """Return a tab's title quoted for A1 notation."""
     return "'" + title.replace("'", "''") + "'"
 
 

@@ -9,7 +9,7 @@ Kind = Literal["read", "write"]
 
 
 class Pace(Protocol):
-    """What keeps an installation inside Google's quota; see `b2b_pipelines.db.limiter`."""
+    """The pace that keeps an installation within Google's quota; see `b2b_pipelines.db.limiter`."""
 
     def wait(self, kind: Kind) -> float: ...
 
@@ -20,7 +20,10 @@ class Pace(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TabInfo:
-    """A tab of a spreadsheet: Google's number for it, its title, its place from 0, the size of its grid."""
+    """A tab of a spreadsheet.
+
+    Google's number for it, its title, its place from 0, the size of its grid.
+    """
 
     sheet_id: int
     title: str
@@ -31,9 +34,9 @@ class TabInfo:
 
 @dataclass(frozen=True, slots=True)
 class TabContent:
-    """A tab and what was entered in it, row by row, without trailing blanks; its merges and Google Tables.
+    """A tab and its entered cells, row by row, without trailing blanks.
 
-    `texts` are what the first columns show, where that was asked for.
+    Its merges and Google Tables. `texts` are the shown texts of the first columns, if requested.
     """
 
     info: TabInfo
@@ -54,7 +57,7 @@ class SpreadsheetInfo:
 
 @dataclass
 class Requests:
-    """How many requests to the Sheets API were made, repeated ones too."""
+    """The number of requests to the Sheets API, retries included."""
 
     reads: int = 0
     writes: int = 0

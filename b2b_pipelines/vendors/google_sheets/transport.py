@@ -23,10 +23,11 @@ LARGEST_BODY = 1 << 30
 
 
 class SharedToken:
-    """Google's credentials as the connections of all threads use them: asked for a token once, and for nothing else.
+    """Google's credentials, shared by the connections of all threads.
 
-    By itself google-auth would also ask Google's IAM, in a thread and over a connection of its own, for the regions
-    that an account is bound to: a request that nobody paces, and that leaves the machine when Google is a sandbox.
+    They request one token, and nothing else. By itself google-auth would also ask Google's IAM, in a thread and over a
+    connection of its own, for the regions to which an account is bound: a request outside the pace, which leaves the
+    machine even when Google is a sandbox.
     """
 
     def __init__(self, credentials: Any) -> None:
@@ -34,24 +35,27 @@ class SharedToken:
         self._signing_in = threading.Lock()
 
     def before_request(self, request: Any, _method: str, _url: str, headers: dict[str, str]) -> None:
-        """See that there is a token, and put it on the request: one sign-in, however many threads want it."""
+        """Put a token on the request, signing in first if needed.
+
+        One sign-in serves any number of threads.
+        """
         with self._signing_in:
             if not self._credentials.valid:
                 self._credentials.refresh(request)
             self._credentials.apply(headers)
 
     def refresh(self, request: Any) -> None:
-        """Sign in anew, after Google refused the token."""
+        """Sign in again, after Google refused the token."""
         with self._signing_in:
             self._credentials.refresh(request)
 
 
 @cache
 def spreadsheets() -> Any:
-    """The API's `spreadsheets` as pygsheets makes them: requests that are carried out over whose connection one likes.
+    """Return the API's `spreadsheets` as pygsheets makes them, for requests over any connection.
 
     Made once a process: the description of the API is read and made a class, which takes up to 0.1 s of a core.
-    `pygsheets.authorize` would do the same for Drive, which is asked for nothing and takes 10 MB.
+    `pygsheets.authorize` would do the same for Drive, which this product does not use and which takes 10 MB.
     """
     pygsheets = _pygsheets()
     data = str(Path(pygsheets.__file__).parent / "data")
@@ -60,9 +64,10 @@ def spreadsheets() -> Any:
 
 
 def _pygsheets() -> Any:
-    """Import pygsheets without pandas, which it needs for data frames only: 50 MB and a third of a second.
+    """Import pygsheets without pandas, which saves 50 MB and a third of a second.
 
-    pygsheets catches the `ImportError`. Where pandas is imported already, it costs nothing more.
+    It needs pandas for data frames only. pygsheets catches the `ImportError`. Where pandas is imported already, it
+    costs nothing more.
     """
     if "pandas" in sys.modules:
         return import_module("pygsheets")
@@ -101,7 +106,7 @@ class Connection(httplib2.Http):
         try:
             return super().request(uri, *args, **kwargs)
         except BaseException:
-            self.close()  # what is left of the answer would be taken for the next one
+            self.close()  # the rest of the answer would count as the next one
             raise
         finally:
             self._used = time.monotonic()
@@ -127,7 +132,10 @@ class Connection(httplib2.Http):
 
 
 def _unpacked(response: Any) -> Any:
-    """The response with its gzipped body decompressed into one buffer: httplib2 would hold a large tab twice."""
+    """Return the response with its gzipped body decompressed into one buffer.
+
+    httplib2 would hold a large tab twice.
+    """
     if response.headers.get("content-encoding") != "gzip":
         return response
     packed = response.read()
