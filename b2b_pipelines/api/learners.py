@@ -1,7 +1,6 @@
 """Learners join contracts: with a code, or by signing on."""
 
 from datetime import UTC, datetime
-from functools import partial
 from typing import Annotated, Any
 
 from anyio import to_thread
@@ -9,13 +8,15 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi import Body as InBody
 from pydantic import BaseModel, ConfigDict, Field
 
+from b2b_pipelines.api.attaching import Attaching
 from b2b_pipelines.api.auth import Attacher, AttachingToken
-from b2b_pipelines.api.database import Connection, Db, in_thread, takes_its_own_turn, turn_to_write
+from b2b_pipelines.api.database import Db, takes_its_own_turn
 from b2b_pipelines.api.errors import answers
 from b2b_pipelines.api.fields import API, LearnerIn, Text
 from b2b_pipelines.learners import service, store
+from b2b_pipelines.learners.batch import AttachRequest
 from b2b_pipelines.learners.rules import Outcome
-from b2b_pipelines.learners.service import Attachment, Person, reporting_conflicts
+from b2b_pipelines.learners.service import Person, reporting_conflicts
 from b2b_pipelines.tokens.service import Caller
 
 router = APIRouter(prefix=API, tags=["learners"])
@@ -97,13 +98,11 @@ async def attach(
     checked in this order. A known `lms_user_id` decides who the learner is, and their stored address follows.
     """
 
-    def apply(turn: Connection) -> Attachment:
-        with reporting_conflicts(turn) as session:
-            return service.attach(session, code, person(learner), datetime.now(UTC), caller.organization_id)
-
     caller, contract_id = known
-    async with turn_to_write(request, ("contract", contract_id)) as turn:
-        done = await in_thread(request, partial(apply, turn))
+    if contract_id is None:
+        raise service.refusal(Outcome.INVALID_CODE, "")
+    attaching: Attaching = request.app.state.attaching
+    done = await attaching.attach(contract_id, AttachRequest(code, person(learner), caller.organization_id))
     if done.result == Outcome.ALREADY_ATTACHED:
         response.status_code = 200
     return {"result": done.result.value, "contract": done.contract}
