@@ -22,7 +22,9 @@ WRITTEN = (
     " UNION ALL SELECT 'seat', email, how, slug FROM contract_learner JOIN learner ON learner.id = learner_id"
     " JOIN contract ON contract.id = contract_id"
     " UNION ALL SELECT 'redemption', email, code, kind FROM code_redemption JOIN learner ON learner.id = learner_id"
-    " JOIN enrollment_code ON enrollment_code.id = code_id ORDER BY 1, 2, 3, 4"
+    " JOIN enrollment_code ON enrollment_code.id = code_id"
+    " UNION ALL SELECT 'codes', slug, redemption_type || enrollment_code.active, count(*)::text FROM enrollment_code"
+    " JOIN contract ON contract.id = contract_id GROUP BY 1, 2, 3 ORDER BY 1, 2, 3, 4"
 )
 
 
