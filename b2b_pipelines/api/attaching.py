@@ -17,12 +17,15 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from b2b_pipelines.api.database import STATEMENT_SECONDS, Connection, Hurried, Lanes
+from b2b_pipelines.api.gathering import Gathered
 from b2b_pipelines.api.turns import LONGEST_QUEUE, PATIENCE, busy
 from b2b_pipelines.db.locks import Busy
 from b2b_pipelines.errors import B2BError
-from b2b_pipelines.learners import batch, service
+from b2b_pipelines.learners import batch, service, store
 from b2b_pipelines.learners.batch import AttachRequest, LearnersChanged
 from b2b_pipelines.learners.service import Attachment, reporting_conflicts
+from b2b_pipelines.tokens import service as tokens
+from b2b_pipelines.tokens.service import Caller
 
 LARGEST_BATCH = 50
 SHORTEST_WAIT = 0.1
@@ -71,6 +74,19 @@ class Attaching:
         self._connection = connection
         self._lanes = lanes
         self._queues: dict[int, _Queue] = {}
+        self._look_ups = Gathered(self._found)
+
+    async def look_up(self, token: str, code: str) -> tuple[Caller | None, int | None]:
+        """Return who calls with that token, and the id of the contract of that code; None for what does not exist."""
+        found = await self._look_ups.ask((token, code.strip().lower()))
+        assert found is not None
+        return found
+
+    def _found(self, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[Caller | None, int | None]]:
+        with self._connection.reading() as session:
+            callers = tokens.recognize_each(session, {token for token, _ in asked})
+            contracts = store.contract_ids_of_codes(session, {code for _, code in asked})
+        return {(token, code): (callers.get(token), contracts.get(code)) for token, code in asked}
 
     async def attach(self, contract_id: int, request: AttachRequest) -> Attachment:
         """Return the result of the request. Raises what `service.attach` raises, and `Busy`."""

@@ -3,20 +3,20 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from anyio import to_thread
 from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi import Body as InBody
 from pydantic import BaseModel, ConfigDict, Field
 
 from b2b_pipelines.api.attaching import Attaching
-from b2b_pipelines.api.auth import Attacher, AttachingToken
-from b2b_pipelines.api.database import Db, takes_its_own_turn
+from b2b_pipelines.api.auth import Attacher, BearerText, known, require
+from b2b_pipelines.api.database import Db
 from b2b_pipelines.api.errors import answers
 from b2b_pipelines.api.fields import API, LearnerIn, Text
-from b2b_pipelines.learners import service, store
+from b2b_pipelines.learners import service
 from b2b_pipelines.learners.batch import AttachRequest
 from b2b_pipelines.learners.rules import Outcome
 from b2b_pipelines.learners.service import Person, reporting_conflicts
+from b2b_pipelines.tokens.rules import Scope
 from b2b_pipelines.tokens.service import Caller
 
 router = APIRouter(prefix=API, tags=["learners"])
@@ -62,15 +62,13 @@ class SignedOn(BaseModel):
     refused: list[RefusedContract]
 
 
-async def _caller_and_contract(db: Db, token: AttachingToken, code: Code) -> tuple[Caller, int | None]:
-    """Return who calls, and the contract that the request waits for; a code that does not exist waits for none."""
-    text = code.strip().lower()
-
-    def look_up() -> tuple[Caller, int | None]:
-        with db.reading() as session:
-            return token(session), store.contract_ids_of_codes(session, [text]).get(text)
-
-    return await to_thread.run_sync(look_up)
+async def _caller_and_contract(request: Request, token: BearerText, code: Code) -> tuple[Caller, int | None]:
+    """Return who calls, and the contract of the code; None for a code that does not exist."""
+    attaching: Attaching = request.app.state.attaching
+    caller, contract_id = await attaching.look_up(token, code)
+    caller = known(caller)
+    require(caller, Scope.ATTACH)
+    return caller, contract_id
 
 
 @router.post(
@@ -83,10 +81,9 @@ async def _caller_and_contract(db: Db, token: AttachingToken, code: Code) -> tup
         **answers(401, 403, 404, 409),
     },
 )
-@takes_its_own_turn
 async def attach(
     request: Request,
-    known: Annotated[tuple[Caller, int | None], Depends(_caller_and_contract)],
+    found: Annotated[tuple[Caller, int | None], Depends(_caller_and_contract)],
     code: Code,
     learner: Who,
     response: Response,
@@ -98,7 +95,7 @@ async def attach(
     checked in this order. A known `lms_user_id` decides who the learner is, and their stored address follows.
     """
 
-    caller, contract_id = known
+    caller, contract_id = found
     if contract_id is None:
         raise service.refusal(Outcome.INVALID_CODE, "")
     attaching: Attaching = request.app.state.attaching
