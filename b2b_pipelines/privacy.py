@@ -23,11 +23,11 @@ def masked_text(text: str) -> str:
 
 
 def masked_anywhere(value: Any) -> Any:
-    """Return a JSON value with every e-mail address in its texts masked."""
+    """Return a JSON value with every e-mail address in its texts and keys masked."""
     if isinstance(value, str):
         return masked_text(value)
     if isinstance(value, list | tuple):
         return [masked_anywhere(item) for item in value]
     if isinstance(value, dict):
-        return {key: masked_anywhere(item) for key, item in value.items()}
+        return {masked_anywhere(key): masked_anywhere(item) for key, item in value.items()}
     return value

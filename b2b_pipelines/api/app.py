@@ -26,6 +26,7 @@ from b2b_pipelines.api import (
     set_up,
     stripe_events,
 )
+from b2b_pipelines.api.attaching import Attaching
 from b2b_pipelines.api.database import OF_ITS_OWN, Connection, Lanes
 from b2b_pipelines.api.observability import Metrics, Observed
 from b2b_pipelines.api.parameters import known_parameters
@@ -79,6 +80,7 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
     app.state.connection = connection
     app.state.reserved = reserved
     app.state.lanes = Lanes()
+    app.state.attaching = Attaching(connection, app.state.lanes)
     app.state.vendors = Vendors(settings, connection)
     app.state.metrics = Metrics()
     app.add_middleware(Observed, metrics=app.state.metrics, public_url=settings.public_url)

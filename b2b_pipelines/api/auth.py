@@ -52,6 +52,20 @@ def token_for(scope: Scope) -> Callable[..., Awaitable["Recognize"]]:
     return given
 
 
+async def bearer_text(credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]) -> str:
+    """Return the text of the bearer token. Raises 401 without one."""
+    if credentials is None:
+        raise _unknown("Authorization: Bearer <token> is missing.")
+    return credentials.credentials
+
+
+def known(caller: Caller | None) -> Caller:
+    """Return the caller. Raises 401 when the token is not known."""
+    if caller is None:
+        raise _unknown("The token is not known, or was revoked.")
+    return caller
+
+
 def caller_of(db: Connection, text: str) -> Caller:
     """Whom that token stands for. Raises 401."""
     with db.reading() as session:
@@ -59,10 +73,7 @@ def caller_of(db: Connection, text: str) -> Caller:
 
 
 def _recognized(session: Session, text: str) -> Caller:
-    caller = tokens.recognize(session, text)
-    if caller is None:
-        raise _unknown("The token is not known, or was revoked.")
-    return caller
+    return known(tokens.recognize(session, text))
 
 
 def allowed(scope: Scope, *, whole_installation: bool = False) -> Callable[[Caller], Awaitable[Caller]]:
@@ -88,7 +99,7 @@ def _unknown(detail: str) -> Problem:
 
 
 ReadingToken = Annotated[Recognize, Depends(token_for(Scope.READ))]
-AttachingToken = Annotated[Recognize, Depends(token_for(Scope.ATTACH))]
+BearerText = Annotated[str, Depends(bearer_text)]
 Reader = Annotated[Caller, Depends(allowed(Scope.READ))]
 Manager = Annotated[Caller, Depends(allowed(Scope.MANAGE))]
 InstallationManager = Annotated[Caller, Depends(allowed(Scope.MANAGE, whole_installation=True))]

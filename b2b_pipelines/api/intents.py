@@ -19,7 +19,7 @@ from b2b_pipelines.intents.models import CheckoutIntent
 from b2b_pipelines.intents.rules import ERRORED, IntentState
 from b2b_pipelines.intents.service import IntentErrored, PlaceTaken, Wish
 from b2b_pipelines.learners.service import reporting_conflicts
-from b2b_pipelines.privacy import masked
+from b2b_pipelines.privacy import masked, masked_anywhere
 from b2b_pipelines.tokens.service import Caller
 
 router = APIRouter(prefix=f"{API}/checkout-intents", tags=["checkout intents"])
@@ -297,24 +297,26 @@ def errored(caller: Provisioner, db: Db, uuid: UUID, report: ErroredIn) -> Inten
 
 
 def _shown(intent: CheckoutIntent, caller: Caller) -> IntentOut:
+    """Return an intent as the caller may see it: anyone may have typed an address into its texts."""
     learner = intent.learner
     email = learner.email if caller.sees_emails else masked(learner.email) or ""
+    text = (lambda value: value) if caller.sees_emails else masked_anywhere
     return IntentOut(
         uuid=intent.uuid,
-        learner=LearnerOut(email=email, name=learner.name, lms_user_id=learner.lms_user_id),
+        learner=LearnerOut(email=email, name=text(learner.name), lms_user_id=learner.lms_user_id),
         state=IntentState(intent.state),
         stripe_product_id=intent.stripe_product_id,
-        enterprise_name=intent.enterprise_name,
+        enterprise_name=text(intent.enterprise_name),
         enterprise_slug=intent.enterprise_slug,
         quantity=intent.quantity,
-        country=intent.country,
-        terms_metadata=intent.terms_metadata,
+        country=text(intent.country),
+        terms_metadata=text(intent.terms_metadata),
         stripe_checkout_session_id=intent.stripe_checkout_session_id,
         expires_at=intent.expires_at,
         pending_since=intent.pending_since,
         payment=PaymentOut.model_validate(intent.payment) if intent.payment else None,
         money_back=[MoneyBackOut.model_validate(entry) for entry in intent.money_back],
-        last_error=intent.last_error,
+        last_error=text(intent.last_error),
         created_at=intent.created_at,
         state_changed_at=intent.state_changed_at,
     )

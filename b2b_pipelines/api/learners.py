@@ -1,21 +1,22 @@
 """Learners join contracts: with a code, or by signing on."""
 
 from datetime import UTC, datetime
-from functools import partial
 from typing import Annotated, Any
 
-from anyio import to_thread
 from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi import Body as InBody
 from pydantic import BaseModel, ConfigDict, Field
 
-from b2b_pipelines.api.auth import Attacher, AttachingToken
-from b2b_pipelines.api.database import Connection, Db, in_thread, takes_its_own_turn, turn_to_write
+from b2b_pipelines.api.attaching import Attaching
+from b2b_pipelines.api.auth import Attacher, BearerText, known, require
+from b2b_pipelines.api.database import Db
 from b2b_pipelines.api.errors import answers
 from b2b_pipelines.api.fields import API, LearnerIn, Text
-from b2b_pipelines.learners import service, store
+from b2b_pipelines.learners import service
+from b2b_pipelines.learners.batch import AttachRequest
 from b2b_pipelines.learners.rules import Outcome
-from b2b_pipelines.learners.service import Attachment, Person, reporting_conflicts
+from b2b_pipelines.learners.service import Person, reporting_conflicts
+from b2b_pipelines.tokens.rules import Scope
 from b2b_pipelines.tokens.service import Caller
 
 router = APIRouter(prefix=API, tags=["learners"])
@@ -61,15 +62,13 @@ class SignedOn(BaseModel):
     refused: list[RefusedContract]
 
 
-async def _caller_and_contract(db: Db, token: AttachingToken, code: Code) -> tuple[Caller, int | None]:
-    """Return who calls, and the contract that the request waits for; a code that does not exist waits for none."""
-    text = code.strip().lower()
-
-    def look_up() -> tuple[Caller, int | None]:
-        with db.reading() as session:
-            return token(session), store.contract_ids_of_codes(session, [text]).get(text)
-
-    return await to_thread.run_sync(look_up)
+async def _caller_and_contract(request: Request, token: BearerText, code: Code) -> tuple[Caller, int | None]:
+    """Return who calls, and the contract of the code; None for a code that does not exist."""
+    attaching: Attaching = request.app.state.attaching
+    caller, contract_id = await attaching.look_up(token, code)
+    caller = known(caller)
+    require(caller, Scope.ATTACH)
+    return caller, contract_id
 
 
 @router.post(
@@ -82,10 +81,9 @@ async def _caller_and_contract(db: Db, token: AttachingToken, code: Code) -> tup
         **answers(401, 403, 404, 409),
     },
 )
-@takes_its_own_turn
 async def attach(
     request: Request,
-    known: Annotated[tuple[Caller, int | None], Depends(_caller_and_contract)],
+    found: Annotated[tuple[Caller, int | None], Depends(_caller_and_contract)],
     code: Code,
     learner: Who,
     response: Response,
@@ -97,13 +95,11 @@ async def attach(
     checked in this order. A known `lms_user_id` decides who the learner is, and their stored address follows.
     """
 
-    def apply(turn: Connection) -> Attachment:
-        with reporting_conflicts(turn) as session:
-            return service.attach(session, code, person(learner), datetime.now(UTC), caller.organization_id)
-
-    caller, contract_id = known
-    async with turn_to_write(request, ("contract", contract_id)) as turn:
-        done = await in_thread(request, partial(apply, turn))
+    caller, contract_id = found
+    if contract_id is None:
+        raise service.refusal(Outcome.INVALID_CODE, "")
+    attaching: Attaching = request.app.state.attaching
+    done = await attaching.attach(contract_id, AttachRequest(code, person(learner), caller.organization_id))
     if done.result == Outcome.ALREADY_ATTACHED:
         response.status_code = 200
     return {"result": done.result.value, "contract": done.contract}

@@ -45,7 +45,7 @@ class Turns:
         ordered = sorted(set(keys), key=repr)  # one order for all, so that no two requests wait for each other
         gates = [self._gates.setdefault(key, _Gate(self._each)) for key in ordered]
         if any(gate.users >= LONGEST_QUEUE for gate in gates):
-            raise _busy()
+            raise busy()
         semaphores = [*(gate.semaphore for gate in gates), self._all]
         taken = 0
         for gate in gates:
@@ -64,7 +64,7 @@ class Turns:
         except TimeoutError:
             if taken == len(semaphores):  # of the work itself
                 raise
-            raise _busy() from None
+            raise busy() from None
         finally:
             for semaphore in semaphores[:taken]:
                 semaphore.release()
@@ -74,5 +74,6 @@ class Turns:
                     del self._gates[key]
 
 
-def _busy() -> Busy:
+def busy() -> Busy:
+    """Return the refusal of a request that waited too long."""
     return Busy("Other requests about the same thing have not ended. Retry later.")

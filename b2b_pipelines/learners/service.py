@@ -195,16 +195,16 @@ def attach(
     text = code.strip().lower()
     contract = store.lock_contract_of_code(session, text, organization_id)
     if contract is None:
-        raise _refusal(Outcome.INVALID_CODE, "")
+        raise refusal(Outcome.INVALID_CODE, "")
     known = find(session, person)
     offered = store.codes(session, [text], known.id).get(text)
     place = places_of(session, [contract], known.id, now.date())[contract.id]
     outcome = rules.join_with_code(offered.as_offered if offered else None, place)
     if outcome == Outcome.INVALID_CODE or offered is None:
-        raise _refusal(Outcome.INVALID_CODE, contract.slug)
+        raise refusal(Outcome.INVALID_CODE, contract.slug)
     _require_one(known)
     if outcome not in (Outcome.ATTACHED, Outcome.ALREADY_ATTACHED):
-        raise _refusal(outcome, contract.slug)
+        raise refusal(outcome, contract.slug)
     learner = ensure(session, person)
     if outcome == Outcome.ALREADY_ATTACHED:
         return Attachment(outcome, contract.slug)
@@ -278,7 +278,7 @@ def add(session: Session, reference: str, person: Person, now: datetime, *, forc
     place = places_of(session, [contract], known.id, now.date())[contract.id]
     outcome = rules.join(place, forced=forced)
     if outcome not in (Outcome.ATTACHED, Outcome.ALREADY_ATTACHED):
-        raise _refusal(outcome, contract.slug)
+        raise refusal(outcome, contract.slug)
     learner = ensure(session, person)
     if outcome == Outcome.ATTACHED:
         with recount_codes_after_return(session, [contract], learner.id):
@@ -318,7 +318,8 @@ def _slugs(outcomes: Mapping[Contract, Outcome], outcome: Outcome) -> list[str]:
     return [contract.slug for contract, reached in outcomes.items() if reached == outcome]
 
 
-def _refusal(outcome: Outcome, contract: str) -> NotFound | Conflict:
+def refusal(outcome: Outcome, contract: str) -> NotFound | Conflict:
+    """Return the error that says why a learner cannot join the contract of that slug."""
     match outcome:
         case Outcome.CONTRACT_NOT_OPEN:
             return ContractNotOpen(f"the contract {contract} is not open today")

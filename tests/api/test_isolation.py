@@ -1,4 +1,8 @@
-"""Abuse of the API beside ordinary requests of others: a real server process, and a p99 beside the same stream alone."""
+"""Abuse of the API beside ordinary requests of others, on real server processes.
+
+Requests go in turn to the abused server and to a control server over the same database, which nobody abuses. What the
+machine does to both (its other work, the time a host takes away, the abusing clients) is thus in both figures.
+"""
 
 import json
 import os
@@ -28,7 +32,39 @@ B2B = str(Path(sys.executable).with_name("b2b"))
 SECRET = "whsec_isolation"
 STREAM_SECONDS = 6.0
 NOISE_SECONDS = 0.05
-"""What a busy machine adds to a p99 by itself: a ratio of two small numbers would measure that."""
+"""How much two equal servers differ by chance: a ratio of two small numbers would measure that."""
+HEALTHY_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Seconds that the same requests took at the abused server and at the control, in ascending order."""
+
+    abused: list[float]
+    control: list[float]
+
+    @staticmethod
+    def percentile(took: list[float], percent: int) -> float:
+        return took[min(len(took) * percent // 100, len(took) - 1)]
+
+    def is_unaffected(self, percent: int = 99) -> bool:
+        """Whether the abused server took at most twice as long as the control."""
+        control = self.percentile(self.control, percent)
+        return self.percentile(self.abused, percent) <= max(2 * control, control + NOISE_SECONDS)
+
+    def is_healthy(self) -> bool:
+        """Whether half of the requests took at most 100 ms, and 90 % that or twice the control's time."""
+        ninety = self.percentile(self.control, 90)
+        return self.percentile(self.abused, 50) <= HEALTHY_SECONDS and self.percentile(self.abused, 90) <= max(
+            HEALTHY_SECONDS, 2 * ninety, ninety + NOISE_SECONDS
+        )
+
+    def __str__(self) -> str:
+        percents = (50, 90, 99)
+        return ", ".join(
+            f"{name} " + "/".join(f"{self.percentile(took, percent) * 1000:.1f}" for percent in percents)
+            for name, took in (("abused p50/p90/p99 ms", self.abused), ("control", self.control))
+        )
 
 
 @dataclass(frozen=True)
@@ -41,6 +77,7 @@ class Api:
     locked: str
     codes: list[str]
     other: str
+    control_port: int
 
     @property
     def url(self) -> str:
@@ -61,16 +98,41 @@ class Api:
         assert answer.status_code == 200, (path, answer.status_code, answer.text)
         return time.perf_counter() - began
 
-    def p99(self, path: str, seconds: float = STREAM_SECONDS) -> float:
-        """Of a stream of 20 requests a second."""
-        with httpx.Client(base_url=self.url, headers=self.headers, timeout=30) as client:
-            took, until = [], time.monotonic() + seconds
+    def beside(self, path: str, seconds: float = STREAM_SECONDS) -> Beside:
+        """Send 20 requests a second to each of the two servers."""
+        took: dict[int, list[float]] = {self.port: [], self.control_port: []}
+        until = time.monotonic() + seconds
+        with httpx.Client(headers=self.headers, timeout=30) as client:
             while time.monotonic() < until:
-                began = time.perf_counter()
-                assert client.get(path).status_code == 200
-                took.append(time.perf_counter() - began)
-                threading.Event().wait(max(0.05 - took[-1], 0))
-        return sorted(took)[int(len(took) * 0.99)]
+                round_began = time.perf_counter()
+                for port, times in took.items():
+                    began = time.perf_counter()
+                    assert client.get(f"http://127.0.0.1:{port}{path}").status_code == 200
+                    times.append(time.perf_counter() - began)
+                threading.Event().wait(max(0.05 - (time.perf_counter() - round_began), 0))
+        found = Beside(sorted(took[self.port]), sorted(took[self.control_port]))
+        print(path, found)
+        return found
+
+
+@contextmanager
+def serving(environment: dict[str, str]) -> Iterator[tuple[int, int]]:
+    """A `b2b api` that is ready: its port and its process."""
+    with subprocess.Popen([B2B, "api", "--port", "0", "--json"], env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        document = ""
+        while not document.rstrip().endswith("}"):
+            document += process.stdout.readline().decode()
+        url = json.loads(document)["url"]
+        while True:
+            try:
+                if httpx.get(f"{url}/readyz", timeout=30).status_code == 200:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.05)
+        yield int(url.rpartition(":")[2]), process.pid
+        process.terminate()
+        process.wait(30)
 
 
 @pytest.fixture
@@ -84,22 +146,8 @@ def api(database: Database, tmp_path: Path) -> Iterator[Api]:
         "B2B_HOME": str(tmp_path / "home"),
         "B2B_STRIPE_WEBHOOK_SECRET": SECRET,
     }
-    with subprocess.Popen([B2B, "api", "--port", "0", "--json"], env=environment, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        document = ""
-        while not document.rstrip().endswith("}"):
-            document += process.stdout.readline().decode()
-        port = int(json.loads(document)["url"].rpartition(":")[2])
-        found = Api(port, process.pid, token, locked.slug, locked.every_code, other.slug)
-        while True:
-            try:
-                if httpx.get(f"{found.url}/readyz").status_code == 200:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.05)
-        yield found
-        process.terminate()
-        process.wait(30)
+    with serving(environment) as (port, pid), serving(environment) as (control_port, _):
+        yield Api(port, pid, token, locked.slug, locked.every_code, other.slug, control_port)
 
 
 @contextmanager
@@ -121,7 +169,6 @@ def stripe_event(api: Api, number: int) -> float:
 
 def test_sixty_attaches_on_a_locked_contract_stop_nobody_else(api: Api, database: Database):
     path = f"/api/v1/contracts/{api.other}/"
-    alone = api.p99(path)
     answers: list[tuple[int, str, float]] = []
     stopping = threading.Event()
 
@@ -138,7 +185,7 @@ def test_sixty_attaches_on_a_locked_contract_stop_nobody_else(api: Api, database
     with ThreadPoolExecutor(60) as crowd, locked(database, api.locked):
         attaching = [crowd.submit(keep_attaching, number) for number in range(60)]
         time.sleep(2)
-        beside, ready, events = api.p99(path, 20), [], []
+        beside, ready, events = api.beside(path, 20), [], []
         for number in range(8):
             ready.append(api.seconds("/readyz"))
             events.append(stripe_event(api, number))
@@ -150,11 +197,12 @@ def test_sixty_attaches_on_a_locked_contract_stop_nobody_else(api: Api, database
     assert {status for status, _, _ in answers} == {503}
     assert all(json.loads(words)["error_code"] == "busy" for _, words, _ in answers)
     waits = sorted(seconds for _, _, seconds in answers)
-    assert waits[len(waits) // 2] < 7
-    assert waits[-1] < 15  # on a machine that has other things to do
+    print(f"waits of {len(waits)} attaches: median {waits[len(waits) // 2]:.2f} s, longest {waits[-1]:.2f} s")
+    assert waits[len(waits) // 2] < 5.5
+    assert waits[-1] < 7  # 5 s, and what 60 clients and a server wait for a busy machine
     assert max(ready) < 1
     assert max(events) < 1
-    assert beside <= max(2 * alone, alone + NOISE_SECONDS), (alone, beside)
+    assert beside.is_unaffected(), str(beside)
     answer = httpx.post(
         f"{api.url}/api/v1/attach/{api.codes[0]}/", json={"email": "late@example.com"}, headers=api.headers
     )
@@ -170,7 +218,6 @@ def test_other_routes_that_wait_for_a_locked_contract_stop_nobody_either(api: Ap
             ),
             {"s": api.locked},
         ).scalar()
-    alone = api.p99(path, 3)
     basket = {"learner": {"email": "j@example.com"}, "products": [product], "codes": [api.codes[0]]}
 
     def check_out(number: int) -> int:
@@ -180,19 +227,19 @@ def test_other_routes_that_wait_for_a_locked_contract_stop_nobody_either(api: Ap
     with ThreadPoolExecutor(60) as crowd, locked(database, api.locked):
         waiting = [crowd.submit(check_out, number) for number in range(60)]
         time.sleep(0.5)
-        beside = api.p99(path, 3)
+        beside = api.beside(path, 3)
         attached = httpx.post(f"{api.url}/api/v1/checkout/quote/", json=basket, headers=api.headers, timeout=60)
         assert {each.result() for each in waiting} == {503}
     assert attached.status_code == 200
-    assert beside <= max(2 * alone, alone + NOISE_SECONDS), (alone, beside)
+    assert beside.is_unaffected(90), str(beside)  # of 60 requests at most: a p99 would be the slowest one
 
 
-def healthz_beside(api: Api, abuse: Callable[[], None], seconds: float = 4.0) -> float:
-    """The p99 of `/healthz` while the abuse goes on in a process of its own, which takes no time of ours."""
+def healthz_beside(api: Api, abuse: Callable[[], None], seconds: float = 4.0) -> Beside:
+    """`/healthz` while the abuse goes on in a thread."""
     worker = threading.Thread(target=abuse, daemon=True)
     worker.start()
     time.sleep(0.3)
-    found = api.p99("/healthz", seconds)
+    found = api.beside("/healthz", seconds)
     worker.join(60)
     return found
 
@@ -212,7 +259,6 @@ def raw(api: Api, *pieces: bytes, patience: float = 20) -> bytes:
 
 
 def test_headers_that_never_end_are_refused_at_once(api: Api):
-    alone = api.p99("/healthz", 2)
     answers: list[bytes] = []
 
     def abuse() -> None:
@@ -221,7 +267,7 @@ def test_headers_that_never_end_are_refused_at_once(api: Api):
             answers.append(raw(api, b"GET /healthz HTTP/1.1\r\nHost: x\r\n", endless))
 
     beside = healthz_beside(api, abuse)
-    assert beside <= max(0.1, 2 * alone, alone + NOISE_SECONDS), (alone, beside)
+    assert beside.is_healthy(), str(beside)
     assert len(answers) == 3
     assert all(answer == b"" or answer.startswith(b"HTTP/1.1 431 ") for answer in answers)
     small = raw(api, b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 70_000 + b"\r\n\r\n")
@@ -243,7 +289,6 @@ def test_a_head_that_is_not_completed_is_cut_after_ten_seconds(api: Api, beginni
 
 
 def test_three_thousand_half_open_requests_stop_nobody(api: Api):
-    alone = api.p99("/healthz", 2)
 
     code = (
         "import resource, asyncio, sys\n"
@@ -259,15 +304,14 @@ def test_three_thousand_half_open_requests_stop_nobody(api: Api):
     )
     with subprocess.Popen([sys.executable, "-c", code, str(api.port)], stdout=subprocess.PIPE, text=True) as clients:
         time.sleep(2)
-        beside = api.p99("/healthz", 5)
+        beside = api.beside("/healthz", 5)
         closed, _ = clients.communicate(timeout=60)
     assert closed.strip() == "3000"
-    assert beside <= max(0.1, 2 * alone, alone + NOISE_SECONDS), (alone, beside)
+    assert beside.is_healthy(), str(beside)
     assert api.memory < 300 * 10**6
 
 
 def test_bodies_without_an_end_are_refused(api: Api):
-    alone = api.p99("/healthz", 2)
     statuses: list[int] = []
 
     def pieces() -> Iterator[bytes]:
@@ -290,12 +334,11 @@ def test_bodies_without_an_end_are_refused(api: Api):
 
     beside = healthz_beside(api, abuse)
     assert statuses == [413, 413, 413]
-    assert beside <= max(0.1, 2 * alone, alone + NOISE_SECONDS), (alone, beside)
+    assert beside.is_healthy(), str(beside)
     assert api.memory < 300 * 10**6
 
 
 def test_deep_json_and_slow_readers_and_bodies_stop_nobody(api: Api):
-    alone = api.p99("/healthz", 2)
     deep = b'{"email": ' + b"[" * 400_000 + b"]" * 400_000 + b"}"
     statuses: list[int] = []
     path = f"/api/v1/contracts/{api.locked}/codes/?page_size=1000"
@@ -322,5 +365,5 @@ def test_deep_json_and_slow_readers_and_bodies_stop_nobody(api: Api):
     for connection in slow:
         connection.close()
     assert set(statuses) == {400}
-    assert beside <= max(0.1, 2 * alone, alone + NOISE_SECONDS), (alone, beside)
+    assert beside.is_healthy(), str(beside)
     assert api.memory < 300 * 10**6

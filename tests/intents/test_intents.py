@@ -274,6 +274,20 @@ class TestReading:
         shown = connect("checkout").get(f"{PATH}{made['uuid']}/").json()
         assert shown["learner"]["email"] == "j•••@example.com"
 
+    def test_addresses_that_were_typed_into_its_texts_are_masked_too(self, intents, stripe, connect, provisioning):
+        typed = {"by": "kim@example.com", "kim@example.com": [{"deep": "write to kim%40example.com"}]}
+        made = intents.make(terms_metadata=typed, enterprise_name="kim@example.com", enterprise_slug="kim")
+        stripe.pays(made)
+        report = {"state": "errored_provisioning", "reason": "kim@example.com is not known"}
+        path = f"{PATH}{made['uuid']}/"
+        assert "kim@" not in provisioning.post(f"{path}errored/", json=report).text
+        for asked in (path, PATH):
+            text = connect("checkout").get(asked).text
+            assert "k•••@example.com is not known" in text
+            assert not [word for word in ("kim@", "kim%40", "Kim@") if word in text]
+        shown = intents.client.get(path).json()
+        assert (shown["terms_metadata"], shown["last_error"]) == (typed, report["reason"])
+
     def test_who_may_do_what(self, intents, connect, url, provisioning):
         made = intents.make()
         import httpx
