@@ -15,7 +15,7 @@ UNSENT_TOO_LONG = 300
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that is wrong. `partition` and `run_id` are None where there is none."""
+    """One thing that is wrong. `partition` and `run_id` are None where there is none, `alerted_at` while no alert was made."""
 
     what: str
     partition: str | None
@@ -23,6 +23,7 @@ class Line:
     who: str
     do: str
     run_id: str | None
+    alerted_at: datetime | None = None
 
 
 def lines(session: Session) -> list[Line]:
@@ -44,6 +45,7 @@ def _faults(session: Session) -> list[Line]:
             who=rules.who_acts(Lasting(store.subject(fault), fault.cause)),
             do=fault.words or "see the run",
             run_id=fault.run_id,
+            alerted_at=fault.alerted_at,
         )
         for fault in store.every(session)
     ]
