@@ -94,6 +94,7 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
     app.state.lanes = Lanes()
     app.state.vendors = Vendors(settings, connection)
     app.state.metrics = Metrics()
+    app.state.paths = {}
     app.add_middleware(Observed, metrics=app.state.metrics, public_url=settings.public_url)
     errors.install(app)
     people.install(app, settings)

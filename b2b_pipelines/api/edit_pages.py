@@ -183,7 +183,8 @@ def remove_courseware_form(request: Request, db: Db, caller: Managing, slug: str
             done = delivery.take_courseware(session, contract.id, courseware_id, by=actor(caller))
             _require_agreed(done.losses, fields)
             removed = ", ".join(done.courseware.removed) or courseware_id
-            lines = [f"Removed {removed}.", wording.codes_followed(done.codes), sheet_sentence(session, contract)]
+            stopped = f"Codes: {wording.counted(done.losses.codes, 'code')} deactivated."
+            lines = [f"Removed {removed}.", stopped, sheet_sentence(session, contract)]
     except NumbersChanged as error:
         path = request.url_for("remove_courseware_page", slug=slug).path
         return answered(request, f"{path}?{urlencode({'courseware': courseware_id})}", sentence(error), good=False)
@@ -414,6 +415,9 @@ def _given(done: list[CoursewareChanged]) -> list[str]:
     missing = [course for change in done for course in change.courseware.without_source]
     if missing:
         lines.append(f"Without a run to copy: {', '.join(missing[:5])}.")
+    back = [run for change in done for run in change.courseware.restored]
+    if back:
+        lines.append(f"{wording.counted(len(back), 'course run')} came back with the codes that were deactivated then.")
     totals = {name: sum(getattr(change.codes, name) for change in done) for name in wording.CODE_VERBS}
     return [*lines, wording.codes_followed(totals)]
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
@@ -39,6 +40,18 @@ templates.filters["clock"] = lambda moment: f"{moment.astimezone(UTC):%H:%M} UTC
 templates.filters["number"] = lambda number: f"{number:,}"
 
 
+def path_of(request: Request, route: str, **values: Any) -> str:
+    """Return the path of a route. Each is looked up once, because a list has hundreds of links."""
+    known: dict[Any, str] = request.app.state.paths
+    key = (request.scope.get("root_path", ""), route, *values)
+    if key not in known:
+        known[key] = request.url_for(route, **{name: f"~{name}~" for name in values}).path
+    path = known[key]
+    for name, value in values.items():
+        path = path.replace(f"~{name}~", quote(str(value), safe=""))
+    return path
+
+
 def ago(moment: datetime, now: datetime) -> str:
     """Return how long ago a moment was, such as `3 hours ago`."""
     seconds = max((now - moment).total_seconds(), 0)
@@ -57,7 +70,7 @@ def render(
     note = notes.take(request)
     page = templates.get_template(template).render(
         caller=caller,
-        url_for=lambda route, **path: request.url_for(route, **path).path,
+        url_for=lambda route, **path: path_of(request, route, **path),
         form_secret=secret,
         note=note,
         here=request.url.path,
