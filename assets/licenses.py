@@ -24,6 +24,7 @@ from assets.partitioned import Concurrency, Event, Link, work_through
 from assets.partitions import enterprise_customers
 from b2b_pipelines.alerts import outbox
 from b2b_pipelines.alerts.outbox import AlertNotTaken
+from b2b_pipelines.alerts.webhook import style_of
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import Refused
 from b2b_pipelines.licenses import service, store
@@ -270,7 +271,7 @@ class _Run:
         if not imported.held:
             return {}
         try:
-            outbox.send(self.database, self.settings.alert_webhook_url)
+            outbox.send(self.database, self.settings.alert_webhook_url, style_of(self.settings))
             alert = "sent" if self.settings.alert_webhook_url else "B2B_ALERT_WEBHOOK_URL is not set"
         except AlertNotTaken as error:
             alert = error.message

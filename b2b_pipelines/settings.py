@@ -20,8 +20,6 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from b2b_pipelines.errors import Refused
 
@@ -31,6 +29,10 @@ TEN_YEARS = 10 * 365 * 24 * 3600
 """Seconds; no period that is meant is longer, and dates can be reckoned with it."""
 LARGEST_ID = 2**63 - 1
 """The largest whole number that a column holds."""
+PLAIN_URL = re.compile(
+    r"postgresql\+psycopg2://(?:\w+(?::\w+)?@)?[\w.-]*(?::\d{1,5})?/\w+(?:\?host=[\w./-]+&port=\d{1,5})?"
+)
+"""Database URLs that are complete as they are. Others are read by SQLAlchemy, which takes a third of a second to import."""
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -62,6 +64,11 @@ def _names_a_host(url: str) -> bool:
 
 
 def _database_url(value: str) -> str:
+    if PLAIN_URL.fullmatch(value):
+        return value
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
         url = make_url(value)
     except (ArgumentError, ValueError):  # whose words repeat the value, or its password
@@ -161,6 +168,8 @@ class Settings(BaseSettings):
     intent_stalled_after: int = Field(180, ge=1, le=TEN_YEARS)
     currency: Annotated[str, AfterValidator(_currency)] = "usd"
     alert_webhook_url: HttpUrl | None = None
+    alert_webhook_secret: SecretStr | None = None
+    alert_format: Literal["json", "slack"] = "json"
     heartbeat_url: HttpUrl | None = None
     keep_runs_days: int = Field(14, ge=1, le=36_500)
     keep_failed_days: int = Field(90, ge=1, le=36_500)

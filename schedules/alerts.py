@@ -13,6 +13,7 @@ import dagster as dg
 from assets.licenses import DRY_RUN_JOB
 from assets.partitioned import CAUSE, CUSTOMER, DOWNSTREAM_OF, FOR_THE_CUSTOMER, PERMANENT, RETRY_FOLLOWS
 from b2b_pipelines.alerts import outbox
+from b2b_pipelines.alerts.webhook import style_of
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.faults import service
 from b2b_pipelines.faults.rules import Finished, Seen, Subject
@@ -83,9 +84,10 @@ def is_dry(run: dg.DagsterRun) -> bool:
 
 
 def _tell(context: dg.RunStatusSensorContext, database: Database, finished: Finished) -> None:
-    url = read_settings().alert_webhook_url
+    settings = read_settings()
+    url = settings.alert_webhook_url
     changes = service.take_in(database, finished, tell=url is not None)
-    sent = outbox.send(database, url)
+    sent = outbox.send(database, url, style_of(settings))
     context.log.info(
         f"run {finished.run_id} of {finished.job}: {len(changes.begun)} faults began, {len(changes.over)} are over, "
         f"{sent} messages were sent"

@@ -142,3 +142,4 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     for name in [name for name in os.environ if name.startswith("B2B_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("B2B_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("COLUMNS", raising=False)  # xdist gives its workers the width of the terminal

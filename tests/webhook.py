@@ -11,12 +11,15 @@ from typing import Any
 
 @dataclass
 class Webhook:
-    """What was posted to it, and what it answers. `posted` is what it took, `refused` counts what it did not."""
+    """What was posted to it, and what it answers. `posted` is what it took (`bodies` as
+    bytes), `refused` counts what it did not."""
 
     url: str = ""
     status: int = 200
     refused: int = 0
     posted: list[dict[str, Any]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    signatures: list[str | None] = field(default_factory=list)
 
     def events(self) -> list[str]:
         return [message["event"] for message in self.posted]
@@ -29,9 +32,11 @@ def listening() -> Iterator[Webhook]:
 
     class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            body = self.rfile.read(int(self.headers["Content-Length"]))
             if state.status == 200:
-                state.posted.append(body)
+                state.posted.append(json.loads(body))
+                state.bodies.append(body)
+                state.signatures.append(self.headers["X-B2B-Signature"])
             else:
                 state.refused += 1
             self.send_response(state.status)

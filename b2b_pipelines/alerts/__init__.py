@@ -1,1 +1,1 @@
-"""Telling people through `B2B_ALERT_WEBHOOK_URL`: what is to be told is kept first, and sent until it was taken."""
+"""Alerts through `B2B_ALERT_WEBHOOK_URL`: messages are stored first, and sent until the webhook takes them."""

@@ -1,4 +1,4 @@
-"""The table of messages that are not sent yet."""
+"""The table of pending messages."""
 
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from b2b_pipelines.db.base import Base
 
 
 class UnsentAlert(Base):
-    """A message to `B2B_ALERT_WEBHOOK_URL` that was not taken yet; deleted once it was."""
+    """A pending message to `B2B_ALERT_WEBHOOK_URL`, deleted once the webhook took it."""
 
     __tablename__ = "unsent_alert"
 

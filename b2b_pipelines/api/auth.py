@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 from b2b_pipelines.api.database import Connection, Db
 from b2b_pipelines.api.errors import Problem
 from b2b_pipelines.tokens import service as tokens
-from b2b_pipelines.tokens.service import Caller, Scope
+from b2b_pipelines.tokens.rules import Scope
+from b2b_pipelines.tokens.service import Caller
 
 Recognize = Callable[[Session], Caller]
 """Says who calls, given a session. Raises 401, and 403 without the scope."""

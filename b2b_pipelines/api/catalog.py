@@ -19,7 +19,8 @@ from b2b_pipelines.reports import contracts as of_contracts
 from b2b_pipelines.reports import courseware, people
 from b2b_pipelines.reports.pages import Row, Slice
 from b2b_pipelines.reports.people import CodeSearch
-from b2b_pipelines.tokens.service import Caller, Scope
+from b2b_pipelines.tokens.rules import Scope
+from b2b_pipelines.tokens.service import Caller
 
 router = APIRouter(prefix=API)
 

@@ -16,7 +16,7 @@ from b2b_pipelines.api.errors import Problem, answers
 from b2b_pipelines.api.observability import Metrics
 from b2b_pipelines.db import schema
 from b2b_pipelines.db.engine import DatabaseUnavailable
-from b2b_pipelines.tokens.service import Scope
+from b2b_pipelines.tokens.rules import Scope
 
 READY_SECONDS = 3.0
 

@@ -16,7 +16,8 @@ from b2b_pipelines.licenses import service, verdicts
 from b2b_pipelines.licenses.rules import Decision, Policy
 from b2b_pipelines.licenses.verdicts import Decided
 from b2b_pipelines.privacy import masked
-from b2b_pipelines.tokens.service import Caller, Scope
+from b2b_pipelines.tokens.rules import Scope
+from b2b_pipelines.tokens.service import Caller
 
 router = APIRouter(prefix=API, tags=["licenses"])
 

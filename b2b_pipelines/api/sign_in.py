@@ -20,7 +20,8 @@ from b2b_pipelines.api.hardening import came_over_tls
 from b2b_pipelines.errors import B2BError
 from b2b_pipelines.people import service as people
 from b2b_pipelines.tokens import service as tokens
-from b2b_pipelines.tokens.service import SESSION_LIFETIME, Caller, Scope
+from b2b_pipelines.tokens.rules import Scope
+from b2b_pipelines.tokens.service import SESSION_LIFETIME, Caller
 
 SESSION_COOKIE = "b2b_session"
 FORM_COOKIE = "b2b_form"

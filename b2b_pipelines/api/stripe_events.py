@@ -9,6 +9,7 @@ from fastapi import APIRouter, BackgroundTasks, Header, Request
 from pydantic import BaseModel, Field
 
 from b2b_pipelines.alerts import outbox
+from b2b_pipelines.alerts.webhook import style_of
 from b2b_pipelines.api.database import Connection, ReservedDb
 from b2b_pipelines.api.errors import answers
 from b2b_pipelines.api.fields import API
@@ -57,7 +58,7 @@ async def receive(
         _receive, db, settings, body, stripe_signature, limiter=request.app.state.lanes.stripe
     )
     if settings.alert_webhook_url is not None:
-        background.add_task(_tell, db, settings.alert_webhook_url)
+        background.add_task(_tell, db, settings)
     return EventReceived(effect=outcome.effect or REPLAYED)
 
 
@@ -69,9 +70,9 @@ def _receive(db: Connection, settings: Settings, body: bytes, signature: str | N
         return payments.receive_event(session, event, datetime.now(UTC))
 
 
-def _tell(db: Connection, url: str) -> None:
+def _tell(db: Connection, settings: Settings) -> None:
     """Send what waits; what is not taken now, Dagster's sensors send."""
     try:
-        outbox.send(db.open(), url)
+        outbox.send(db.open(), settings.alert_webhook_url, style_of(settings))
     except outbox.AlertNotTaken as error:
         log.warning("%s", error.message)

@@ -1,5 +1,7 @@
 """`b2b academies`: what is published, and what was left out."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,9 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from b2b_pipelines.academies import service
-from b2b_pipelines.academies.overrides_file import as_json_file, as_yaml_file, template_entries
-from b2b_pipelines.academies.selection import read_selection
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Verbose
 
@@ -19,6 +18,8 @@ commands = console.app("Academies: the published list, and what was left out of 
 @commands.command("list")
 def list_academies(as_json: AsJson = False, verbose: Verbose = False) -> None:
     """List the academies that the public endpoint shows."""
+    from b2b_pipelines.academies import service
+
     with console.surroundings() as here, here.session() as session:
         rows = [
             {
@@ -44,6 +45,8 @@ def list_academies(as_json: AsJson = False, verbose: Verbose = False) -> None:
 @commands.command("refused")
 def refused(as_json: AsJson = False, verbose: Verbose = False) -> None:
     """List what the last publication left out: items that cannot be published, and settings that fit no academy."""
+    from b2b_pipelines.academies import service
+
     with console.surroundings() as here, here.session() as session:
         items, unmatched = service.left_out(session)
         notes = service.notes_on(service.shown_products(session))
@@ -78,6 +81,10 @@ def overrides(
 
     The template keeps the overrides there are. `b2b academies overrides --template > academies.yaml`
     """
+    from b2b_pipelines.academies import service
+    from b2b_pipelines.academies.overrides_file import as_json_file, as_yaml_file, template_entries
+    from b2b_pipelines.academies.selection import read_selection
+
     if output is not None and not template:
         console.wrong_usage("--output goes with --template")
     with console.surroundings() as here:
@@ -106,6 +113,8 @@ def _as_line(row: Mapping[str, Any]) -> dict[str, str]:
 @commands.command("history")
 def history(as_json: AsJson = False, verbose: Verbose = False) -> None:
     """The newest hundred changes of the published list."""
+    from b2b_pipelines.academies import service
+
     with console.surroundings() as here, here.session() as session:
         rows = [
             {

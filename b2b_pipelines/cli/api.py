@@ -1,5 +1,7 @@
 """`b2b api`: serves the HTTP API and the contract manager's pages."""
 
+from __future__ import annotations
+
 import resource
 import sys
 from contextlib import closing, suppress
@@ -9,7 +11,6 @@ import typer
 
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Verbose
-from b2b_pipelines.settings import read_settings
 
 
 def api(
@@ -25,6 +26,7 @@ def api(
     from b2b_pipelines.academies.selection import read_selection
     from b2b_pipelines.api.app import create_app, prefer_requests
     from b2b_pipelines.api.server import listening, server
+    from b2b_pipelines.settings import read_settings
 
     settings = read_settings()
     read_selection(settings)  # a file of overrides that cannot be used is refused at start

@@ -1,23 +1,23 @@
 """`b2b_codes`: codes to hand out, how they are used, and whether they are as the rules want them."""
 
+from __future__ import annotations
+
 import csv
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, Annotated, NoReturn
+from typing import IO, TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Verbose
-from b2b_pipelines.contracts import store
-from b2b_pipelines.contracts.early_runs import early_note, runs_ending_early
-from b2b_pipelines.contracts.models import Contract
-from b2b_pipelines.enrollment_codes import reports, service
-from b2b_pipelines.enrollment_codes.reports import Records
+from b2b_pipelines.cli.listing import contract_ids
+from b2b_pipelines.enrollment_codes import statements
 from b2b_pipelines.values import csv_cell
+
+if TYPE_CHECKING:
+    from b2b_pipelines.enrollment_codes.reports import Records
 
 commands = console.app("Enrollment codes: hand them out, see how they are used, check them.")
 
@@ -57,9 +57,9 @@ def output(
 ) -> None:
     """The codes still to be handed out: unredeemed active ones, as many as seats are left."""
     chosen = Format.JSON if as_json else output_format
-    with console.surroundings() as here, here.session() as session:
-        read = reports.all_codes if every else reports.codes_to_hand_out
-        rows = read(session, _contract_ids(session, contract))
+    with console.surroundings() as here, here.reading() as reading:
+        statement = statements.ALL_CODES if every else statements.TO_HAND_OUT
+        rows = reading.rows(statement, contracts=contract_ids(here, contract))
     if filename is None:
         _print(rows, chosen)
         return
@@ -74,8 +74,8 @@ def output(
 @commands.command("stats")
 def stats(contract: OfContract = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Per contract: seats, attached learners, runs, codes, redemptions."""
-    with console.surroundings() as here, here.session() as session:
-        rows = reports.code_stats(session, _contract_ids(session, contract))
+    with console.surroundings() as here, here.reading() as reading:
+        rows = reading.rows(statements.STATS, contracts=contract_ids(here, contract))
     if not as_json:
         rows = [row | {"seats": row["seats"] or "unlimited"} for row in rows]
     columns = {
@@ -93,8 +93,8 @@ def stats(contract: OfContract = None, as_json: AsJson = False, verbose: Verbose
 @commands.command("usage")
 def usage(contract: OfContract = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Each redemption: who used which code, for what and when."""
-    with console.surroundings() as here, here.session() as session:
-        rows = reports.code_usage(session, _contract_ids(session, contract))
+    with console.surroundings() as here, here.reading() as reading:
+        rows = reading.rows(statements.USAGE, contracts=contract_ids(here, contract))
     columns = {
         "contract": "Contract",
         "code": "Code",
@@ -117,6 +117,13 @@ def validate(
 
     Runs that end before their contract are a note.
     """
+    from sqlalchemy import select
+
+    from b2b_pipelines.contracts import store
+    from b2b_pipelines.contracts.early_runs import early_note, runs_ending_early
+    from b2b_pipelines.contracts.models import Contract
+    from b2b_pipelines.enrollment_codes import service
+
     with console.surroundings() as here, here.session() as session:
         chosen = (
             session.scalars(select(Contract).order_by(Contract.id)).all()
@@ -148,10 +155,6 @@ def validate(
 
 def run() -> NoReturn:
     console.run(commands, "b2b_codes")
-
-
-def _contract_ids(session: Session, said: str | None) -> list[int] | None:
-    return None if said is None else [store.contract(session, said).id]
 
 
 def _print(rows: Records, chosen: Format) -> None:

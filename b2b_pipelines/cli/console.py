@@ -4,6 +4,7 @@ stdout holds the answer and nothing else. Logs go to stderr, on a terminal or wi
 1 refused or failed, 2 wrong usage.
 """
 
+import csv
 import json
 import logging
 import os
@@ -29,16 +30,18 @@ from typer.exceptions import TyperException
 
 from b2b_pipelines.cli.tables import print_table
 from b2b_pipelines.errors import B2BError, InvalidInput, Refused
-from b2b_pipelines.values import is_storable
+from b2b_pipelines.values import csv_cell, is_storable
 
 if TYPE_CHECKING:  # a help text needs none of these, and they take half a second to import
     from rich.progress import Progress
     from sqlalchemy.orm import Session
 
     from b2b_pipelines.db.engine import Database
+    from b2b_pipelines.db.reading import Reading
     from b2b_pipelines.settings import Settings
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, with a header.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Log to stderr what is done.")]
 
 INTERRUPTED = 130
@@ -161,6 +164,14 @@ class Surroundings:
         return connect(self.settings)
 
     @contextmanager
+    def reading(self) -> "Iterator[Reading]":
+        """One transaction that reads, without the time that SQLAlchemy takes to import."""
+        from b2b_pipelines.db.reading import reading
+
+        with reading(self.settings) as found:
+            yield found
+
+    @contextmanager
     def session(self, *, dry_run: bool = False) -> "Iterator[Session]":
         """One transaction for the whole command, rolled back for a dry run."""
         with self.database.rehearsal() if dry_run else self.database.session() as session:
@@ -203,15 +214,39 @@ def json_text(document: Any) -> str:
 
 
 def print_rows(
-    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, as_json: bool, title: str = ""
+    rows: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, str],
+    *,
+    as_json: bool,
+    as_csv: bool = False,
+    title: str = "",
 ) -> None:
-    """A listing: with `as_json` every key of every row, else a table of `columns` (key → heading)."""
+    """Print a listing: JSON and CSV hold every key of every row, a table only `columns` (key → heading)."""
+    if as_json and as_csv:
+        wrong_usage("use either --json or --csv")
     if as_json:
         print_json(list(rows))
-        return
-    hidden = print_table(stdout, rows, columns, title)
-    if hidden:
+    elif as_csv:
+        print_csv(rows, columns)
+    elif hidden := print_table(stdout, rows, columns, title):
         warn(f"Too narrow for: {', '.join(hidden)}. Widen the terminal, or use --json.")
+
+
+def print_csv(rows: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> None:
+    """Print CSV: these columns first, then the rows' other keys. A spreadsheet runs no cell as a formula."""
+    names = list(dict.fromkeys([*columns, *(rows[0] if rows else ())]))
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([csv_cell(_csv_text(row.get(name))) for name in names] for row in rows)
+
+
+def _csv_text(value: object) -> object:
+    if value is None or (isinstance(value, str | int) and not isinstance(value, bool)):
+        return value
+    if isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):
+        return ", ".join(value)
+    text = json.dumps(value, default=_plain, ensure_ascii=False)
+    return text.strip('"') if text.startswith('"') else text
 
 
 def say(line: str) -> None:

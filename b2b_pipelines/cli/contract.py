@@ -1,36 +1,35 @@
 """`b2b_contract`: make a contract, change it, give it courseware."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
-from sqlalchemy.orm import Session
 
 from b2b_pipelines.cli import console, opening
 from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
 from b2b_pipelines.cli.courseware import content_of
 from b2b_pipelines.cli.who import actor
-from b2b_pipelines.contracts import exchange
-from b2b_pipelines.contracts.early_runs import early_note, runs_ending_early
-from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.contracts.patch import UNSET, ContractPatch, Unset, Value
 from b2b_pipelines.contracts.rules import integration_type
-from b2b_pipelines.contracts.service import CoursewareChange
-from b2b_pipelines.delivery import changes as delivery
-from b2b_pipelines.delivery import losses
-from b2b_pipelines.delivery.changes import ContractChanged, CoursewareChanged
-from b2b_pipelines.delivery.losses import Losses
-from b2b_pipelines.delivery.rehearsal import rehearsal
-from b2b_pipelines.enrollment_codes import reports
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from b2b_pipelines.contracts.models import Contract
+    from b2b_pipelines.contracts.service import CoursewareChange
+    from b2b_pipelines.delivery.changes import ContractChanged, CoursewareChanged
+    from b2b_pipelines.delivery.losses import Losses
 
 LINKED = "Linked; no run was made."
 
-Done = TypeVar("Done", ContractChanged, CoursewareChanged)
+Done = TypeVar("Done", "ContractChanged", "CoursewareChanged")
 
 commands = console.app("Make contracts, change them, give them courseware.")
 
@@ -86,6 +85,8 @@ def create(
     verbose: Verbose = False,
 ) -> None:
     """Make a contract. Prints its id and its slug, which is also the key of its Dagster partition."""
+    from b2b_pipelines.delivery import changes as delivery
+
     terms = ContractPatch(
         starts_on=_given(start),
         ends_on=_given(end),
@@ -145,6 +146,10 @@ def modify(
 
     On a terminal it asks before codes stop working.
     """
+    from b2b_pipelines.contracts.early_runs import early_note, runs_ending_early
+    from b2b_pipelines.delivery import changes as delivery
+    from b2b_pipelines.delivery import losses
+
     for value, excluded, names in (
         (start, no_start_date, "--start and --no-start-date"),
         (end, no_end_date, "--end and --no-end-date"),
@@ -204,6 +209,8 @@ def courseware(
     verbose: Verbose = False,
 ) -> None:
     """Give a contract a course, a course run or a program, or take it away. Its codes follow at once."""
+    from b2b_pipelines.delivery import changes as delivery
+
     if remove and (rerun or no_create_runs):
         console.wrong_usage("--remove goes with neither --rerun nor --no-create-runs")
     if rerun and no_create_runs:
@@ -238,6 +245,8 @@ def export_contract(
     verbose: Verbose = False,
 ) -> None:
     """Print a contract and its courseware as JSON, for `import`. Its runs, codes and learners are not part of it."""
+    from b2b_pipelines.contracts import exchange
+
     with console.surroundings() as here, here.session() as session:
         document = exchange.export(session, contract_id)
     if output is None:
@@ -259,6 +268,9 @@ def import_contract(
     verbose: Verbose = False,
 ) -> None:
     """Make a contract that `export` wrote, with runs and codes of its own. Refused if its slug exists."""
+    from b2b_pipelines.contracts import exchange
+    from b2b_pipelines.delivery import changes as delivery
+
     document = exchange.read(content_of(file))
     with console.surroundings() as here, _session(here, dry_run=dry_run) as session:
         made, change = delivery.import_contract(session, document, by=actor())
@@ -285,6 +297,8 @@ def _given(value: Value | None, *, emptied: bool = False) -> Value | Unset | Non
 
 @contextmanager
 def _session(here: Surroundings, *, dry_run: bool) -> Iterator[Session]:
+    from b2b_pipelines.delivery.rehearsal import rehearsal
+
     with rehearsal(here.database) if dry_run else here.session() as session:
         yield session
 
@@ -293,6 +307,8 @@ def _changed(
     here: Surroundings, contract_id: str, change: Callable[[Session], Done], *, yes: bool, dry_run: bool
 ) -> tuple[Done, dict[str, Any]]:
     """Make a change, after asking when it takes something away; with `dry_run` only rehearse it."""
+    from b2b_pipelines.delivery.rehearsal import rehearsal
+
     if dry_run or (not yes and sys.stdin.isatty()):
         with rehearsal(here.database, contract_id) as session:
             planned = change(session)
@@ -318,6 +334,8 @@ def _same_name(made: ContractChanged, *, dry_run: bool) -> str:
 
 
 def _as_listed(session: Session, contract: Contract) -> dict[str, Any]:
+    from b2b_pipelines.enrollment_codes import reports
+
     session.flush()
     return reports.contract_overview(session, [contract.id])[0]
 

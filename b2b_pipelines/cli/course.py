@@ -1,19 +1,15 @@
 """`b2b course`: registers one course and its runs."""
 
+from __future__ import annotations
+
 from typing import Annotated
 
 import typer
 
 from b2b_pipelines.cli import console, courseware
 from b2b_pipelines.cli.console import AsJson, Verbose
-from b2b_pipelines.contracts import courseware_registry
 
 commands = console.app("Register a course that contracts can be given.")
-
-
-@commands.callback()
-def group() -> None:
-    """Register a course that contracts can be given."""
 
 
 @commands.command("add")
@@ -28,6 +24,8 @@ def add(
     verbose: Verbose = False,
 ) -> None:
     """Register a course, or further runs of one. Its title becomes TITLE; runs it has stay."""
+    from b2b_pipelines.contracts import courseware_registry
+
     catalog = courseware_registry.course(readable_id, title, run or (), source_run)
     with console.surroundings() as here:
         done = courseware.register(here, catalog)

@@ -1,22 +1,20 @@
 """`b2b courseware`: registers what contracts can be given, many at once."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
-from b2b_pipelines.contracts import courseware_registry
-from b2b_pipelines.contracts.courseware_registry import Catalog, Registration, Tally
 from b2b_pipelines.errors import InvalidInput
 
+if TYPE_CHECKING:
+    from b2b_pipelines.contracts.courseware_registry import Catalog, Registration, Tally
+
 commands = console.app("Register the courses and programs that contracts can be given.")
-
-
-@commands.callback()
-def group() -> None:
-    """Register the courses and programs that contracts can be given."""
 
 
 @commands.command("import", short_help="Register the courses and programs of a JSON file.")
@@ -28,6 +26,8 @@ def import_courseware(
     verbose: Verbose = False,
 ) -> None:
     """Register every course and program of a JSON file: all of them, or none when a line is wrong."""
+    from b2b_pipelines.contracts import courseware_registry
+
     catalog = courseware_registry.read_catalog(content_of(file))
     with console.surroundings() as here:
         done = register(here, catalog)
@@ -44,6 +44,8 @@ def content_of(file: Path) -> str:
 
 def register(here: Surroundings, catalog: Catalog) -> Registration:
     """Register in one transaction, with a progress bar."""
+    from b2b_pipelines.contracts import courseware_registry
+
     with console.progress("Registering", len(catalog)) as ticker, here.session() as session:
         return courseware_registry.register(session, catalog, ticker.advance)
 

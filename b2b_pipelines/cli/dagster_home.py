@@ -1,5 +1,7 @@
 """Dagster on this machine: its home under `B2B_HOME`, its storage in a database of its own, its processes."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import signal
@@ -9,15 +11,16 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import httpx
-
-from b2b_pipelines.db.connect import DAGSTER_DATABASE, connect, embedded_postgres
 from b2b_pipelines.errors import Refused, TransientError
-from b2b_pipelines.settings import PROJECT, Settings
+
+if TYPE_CHECKING:
+    from b2b_pipelines.settings import Settings
 
 NAMES = ("DAGSTER_HOME", "DAGSTER_POSTGRES_URL")
 """What leads Dagster's programs to their home and storage."""
+PROJECT = Path(__file__).resolve().parents[2]
 INSTANCE = PROJECT / "deploy" / "dagster.yaml"
 WORKSPACE = PROJECT / "workspace.yaml"
 STARTED_WITHIN = 120.0
@@ -36,6 +39,8 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
     With the embedded PostgreSQL Dagster has a database beside the product's. With `B2B_DATABASE_URL` the storage must be
     named by `DAGSTER_POSTGRES_URL`. Raises `Refused` without it.
     """
+    from b2b_pipelines.db.connect import DAGSTER_DATABASE, connect, embedded_postgres
+
     home = settings.home / "dagster"
     home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(INSTANCE, home / "dagster.yaml")
@@ -64,6 +69,7 @@ def running_dagster(environment: Mapping[str, str], host: str, port: int, log: P
 
     It is in a session of its own with SIGINT as it was at birth, or it could not be stopped from here.
     """
+
     with log.open("wb") as out:
         process = subprocess.Popen(
             dev_command(host, port),
@@ -106,6 +112,8 @@ def _listen_to_interrupts() -> None:
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    import httpx
+
     until = time.monotonic() + STARTED_WITHIN
     while time.monotonic() < until and process.poll() is None:
         try:

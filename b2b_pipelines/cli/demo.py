@@ -1,5 +1,7 @@
 """`b2b demo`: the main job on a sample organization, from contracts to their sheets, through Dagster."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import signal
@@ -19,10 +21,11 @@ from b2b_pipelines.cli.dagster_home import NAMES, dagster_environment, running_d
 from b2b_pipelines.cli.guardian import guard
 from b2b_pipelines.cli.in_the_way import lock, require_free_port
 from b2b_pipelines.cli.sandbox import google_settings
-from b2b_pipelines.db.connect import connect, embedded_postgres
-from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import B2BError, Refused
-from b2b_pipelines.settings import PREFIX, Settings, read_settings
+
+if TYPE_CHECKING:
+    from b2b_pipelines.db.engine import Database
+    from b2b_pipelines.settings import Settings
 
 if TYPE_CHECKING:
     from b2b_pipelines.cli.sample import SampleContract
@@ -53,7 +56,9 @@ def demo(
     Works in a home of its own, made anew each time, and leaves yours alone. Ctrl-C stops everything it started. With
     --json nothing is said until the sheets are right.
     """
+    from b2b_pipelines.db.connect import embedded_postgres
     from b2b_pipelines.sandbox import Sandbox
+    from b2b_pipelines.settings import read_settings
 
     for number in (signal.SIGINT, signal.SIGTERM):  # ended from outside or by a script, it stops what it started too
         signal.signal(number, signal.default_int_handler)
@@ -81,8 +86,10 @@ def demo(
         os.close(kept)
 
 
-def _show(settings: Settings, sandbox: "Sandbox", port: int, *, check_and_exit: bool, as_json: bool) -> None:
+def _show(settings: Settings, sandbox: Sandbox, port: int, *, check_and_exit: bool, as_json: bool) -> None:
     from b2b_pipelines.cli.sample import make_sample
+    from b2b_pipelines.db.connect import connect
+    from b2b_pipelines.settings import PREFIX
 
     began = time.monotonic()
     tell = _say_nothing if as_json else console.say
@@ -124,6 +131,8 @@ def _home_of_the_demo(settings: Settings) -> Path:
 
 def _empty(home: Path, settings: Settings) -> None:
     """Make the demo's home anew."""
+    from b2b_pipelines.db.connect import embedded_postgres
+
     if home.exists():
         embedded_postgres(settings.model_copy(update={"home": home, "database_url": None})).stop()
         shutil.rmtree(home)
@@ -132,6 +141,8 @@ def _empty(home: Path, settings: Settings) -> None:
 
 def _use(environment: Mapping[str, str]) -> Settings:
     """Make these the settings of this process and its children."""
+    from b2b_pipelines.settings import PREFIX, read_settings
+
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
     os.environ.update(environment)
@@ -158,7 +169,7 @@ def _wait_until(done: Callable[[], bool], log: Path) -> None:
             time.sleep(0.3)
 
 
-def _refresh(port: int, sample: "Sequence[SampleContract]", log: Path) -> None:
+def _refresh(port: int, sample: Sequence[SampleContract], log: Path) -> None:
     """One run over the sheets of all sample contracts, launched as one would in the UI."""
     from dagster_graphql import DagsterGraphQLClient
 
@@ -173,14 +184,14 @@ def _refresh(port: int, sample: "Sequence[SampleContract]", log: Path) -> None:
         raise DemoFailed(f"the refresh failed: see {log}")
 
 
-def _check(sample: "Sequence[SampleContract]", database: Database) -> None:
+def _check(sample: Sequence[SampleContract], database: Database) -> None:
     faults = [f"{contract.slug}: {words}" for contract in sample for words in contract.faults(database)]
     if faults:
         raise DemoFailed("; ".join(faults))
 
 
 def _say_what_to_try(
-    sample: "Sequence[SampleContract]", database: Database, sandbox: "Sandbox", env_file: Path, ui: str
+    sample: Sequence[SampleContract], database: Database, sandbox: Sandbox, env_file: Path, ui: str
 ) -> None:
     first = sample[0]
     console.say("\nWhere to look")
@@ -202,7 +213,7 @@ def _say_what_to_try(
 
 
 def _as_json(
-    sample: "Sequence[SampleContract]", sandbox: "Sandbox", ui: str | None, env_file: Path, seconds: int
+    sample: Sequence[SampleContract], sandbox: Sandbox, ui: str | None, env_file: Path, seconds: int
 ) -> dict[str, Any]:
     """What was made and where to look; nowhere, without a `ui` that goes on."""
     pages = [ui and sandbox.google.page(contract.spreadsheet.spreadsheet_id) for contract in sample]

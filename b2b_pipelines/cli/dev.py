@@ -1,5 +1,7 @@
 """`b2b dev`: Dagster's UI and daemon on this machine."""
 
+from __future__ import annotations
+
 import os
 import signal
 import sys
@@ -9,11 +11,9 @@ import typer
 
 from b2b_pipelines.cli import console, exports
 from b2b_pipelines.cli.console import AsJson, Verbose
-from b2b_pipelines.cli.dagster_home import NAMES, dagster_environment, dev_command
+from b2b_pipelines.cli.dagster_home import NAMES, PROJECT, dagster_environment, dev_command
 from b2b_pipelines.cli.guardian import guard
 from b2b_pipelines.cli.in_the_way import lock, require_free_port
-from b2b_pipelines.db.connect import embedded_postgres
-from b2b_pipelines.settings import PROJECT, read_settings
 
 Host = Annotated[str, typer.Option("--host", help="The address to listen on.")]
 Port = Annotated[int, typer.Option("--port", help="The port of Dagster's UI.")]
@@ -24,6 +24,9 @@ def dev(host: Host = "127.0.0.1", port: Port = 3000, as_json: AsJson = False, ve
 
     What another terminal needs to work with this Dagster is left in the file `env` under B2B_HOME.
     """
+    from b2b_pipelines.db.connect import embedded_postgres
+    from b2b_pipelines.settings import read_settings
+
     settings = read_settings()
     os.set_inheritable(lock(settings.home / "dev.lock", "b2b dev"), True)  # kept by what this process becomes
     require_free_port(host, port, "--port")

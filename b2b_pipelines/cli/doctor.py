@@ -1,20 +1,20 @@
 """`b2b doctor`: what is on, what is off, and why."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from sqlalchemy import text
 
-from b2b_pipelines.academies.selection import read_selection
 from b2b_pipelines.cli import console, live_check
 from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
-from b2b_pipelines.doctor import Reply, ask_services
 from b2b_pipelines.errors import B2BError, InvalidInput
-from b2b_pipelines.licenses import service as licenses
-from b2b_pipelines.settings import Settings
-from b2b_pipelines.vendors import google_sheets
+
+if TYPE_CHECKING:
+    from b2b_pipelines.doctor import Reply
+    from b2b_pipelines.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +67,16 @@ def doctor(
 
 def _asked(here: Surroundings, findings: Sequence[Finding]) -> list[Reply]:
     """Ask the services; nothing is asked without a database, which keeps the pace of requests to Google."""
+    from b2b_pipelines.doctor import ask_services
+
     if not findings[0].on:
         return []
     return ask_services(here.settings, here.database.engine, [finding.capability for finding in findings if finding.on])
 
 
 def _share_with(settings: Settings) -> str | None:
+    from b2b_pipelines.vendors import google_sheets
+
     try:
         return google_sheets.account(settings).share_with
     except B2BError:
@@ -80,6 +84,8 @@ def _share_with(settings: Settings) -> str | None:
 
 
 def _database(here: Surroundings) -> Finding:
+    from sqlalchemy import text
+
     try:
         with here.session() as session:
             version = session.execute(text("SHOW server_version")).scalar_one().split()[0]
@@ -90,6 +96,8 @@ def _database(here: Surroundings) -> Finding:
 
 
 def _vendors(settings: Settings) -> Iterator[Finding]:
+    from b2b_pipelines.vendors import google_sheets
+
     try:
         account = google_sheets.account(settings)
         yield Finding("google_sheets", True, f"share every customer's sheet, as an editor, with {account.share_with}")
@@ -125,6 +133,8 @@ def _vendors(settings: Settings) -> Iterator[Finding]:
 
 def _purged(here: Surroundings) -> list[Finding]:
     """Return a finding for each customer whose learners license-manager erases before they are unlinked."""
+    from b2b_pipelines.licenses import service as licenses
+
     if not here.settings.unlink_customers:
         return []
     with here.session() as session:
@@ -133,6 +143,8 @@ def _purged(here: Surroundings) -> list[Finding]:
 
 
 def _academies(settings: Settings, values: Mapping[str, object]) -> Finding:
+    from b2b_pipelines.academies.selection import read_selection
+
     try:
         read_selection(settings)
     except InvalidInput as error:

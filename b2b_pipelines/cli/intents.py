@@ -1,17 +1,20 @@
 """`b2b intents`: learners' attempts to buy, as the provisioning side sees them."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
 
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Verbose
-from b2b_pipelines.intents import service, store
-from b2b_pipelines.intents.models import CheckoutIntent
 from b2b_pipelines.intents.rules import ERRORED, IntentState
+
+if TYPE_CHECKING:
+    from b2b_pipelines.intents.models import CheckoutIntent
 
 commands = console.app("Checkout intents: learners' attempts to buy a plan or an academy.")
 
@@ -28,6 +31,8 @@ def list_intents(
     verbose: Verbose = False,
 ) -> None:
     """List intents, the newest first."""
+    from b2b_pipelines.intents import store
+
     with console.surroundings() as here, here.session() as session:
         count, found = store.page(session, learner=learner, state=state, limit=limit)
         rows = [_row(intent, show_emails=show_emails) for intent in found]
@@ -57,6 +62,8 @@ def list_intents(
 @commands.command("fulfill")
 def fulfill(intent: Intent, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Note that what was bought is there. Running it again changes nothing."""
+    from b2b_pipelines.intents import service
+
     with console.surroundings() as here, here.session() as session:
         _say(service.fulfill(session, intent, datetime.now(UTC)), as_json=as_json)
 
@@ -70,6 +77,8 @@ def error(
     verbose: Verbose = False,
 ) -> None:
     """Note that a paid intent went wrong."""
+    from b2b_pipelines.intents import service
+
     if not reason.strip():
         console.wrong_usage("--reason must say something")
     with console.surroundings() as here, here.session() as session:

@@ -1,17 +1,19 @@
 """`b2b learner`: learners join contracts and leave them."""
 
+from __future__ import annotations
+
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Verbose
 from b2b_pipelines.cli.who import actor
-from b2b_pipelines.delivery import changes as delivery
-from b2b_pipelines.learners import service, store
 from b2b_pipelines.learners.rules import email_address
-from b2b_pipelines.learners.service import Attachment, Person, reporting_conflicts
+
+if TYPE_CHECKING:
+    from b2b_pipelines.learners.service import Attachment
 
 commands = console.app("Let learners join contracts, and take them out.")
 
@@ -33,6 +35,9 @@ def attach(
     verbose: Verbose = False,
 ) -> None:
     """Attach a learner to the contract of a code, as if they had redeemed it."""
+    from b2b_pipelines.learners import service
+    from b2b_pipelines.learners.service import Person, reporting_conflicts
+
     person = Person(email_address(email), name, lms_user_id)
     with console.surroundings() as here, reporting_conflicts(here) as session:
         done = service.attach(session, code, person, datetime.now(UTC))
@@ -50,6 +55,9 @@ def add(
     verbose: Verbose = False,
 ) -> None:
     """Attach a learner by hand, without a code. The contract's days and its cap hold."""
+    from b2b_pipelines.delivery import changes as delivery
+    from b2b_pipelines.learners.service import Person, reporting_conflicts
+
     person = Person(email_address(email), name, lms_user_id)
     with console.surroundings() as here, reporting_conflicts(here) as session:
         done = delivery.add_learner(session, contract, person, by=actor(), forced=force)
@@ -59,6 +67,8 @@ def add(
 @commands.command("remove")
 def remove(contract: ContractId, email: Email, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Take a learner from a contract. Their seat is free again, with a new code."""
+    from b2b_pipelines.delivery import changes as delivery
+
     address = email_address(email)
     with console.surroundings() as here, here.session() as session:
         slug = delivery.remove_learner(session, contract, address, by=actor())
@@ -75,6 +85,8 @@ def conflicts(
     verbose: Verbose = False,
 ) -> None:
     """List pairs of learners who may be one person: one has the LMS user id, the other the address of a request."""
+    from b2b_pipelines.learners import store
+
     with console.surroundings() as here, here.session() as session:
         rows = [_pair(row, show_emails=show_emails) for row in store.conflicts(session)]
     columns = {

@@ -1,36 +1,36 @@
 """`b2b licenses`: bring licenses in, decide about the expired ones, end enrollments, unlink learners."""
 
+from __future__ import annotations
+
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
 
-from b2b_pipelines.alerts import outbox
-from b2b_pipelines.alerts.outbox import AlertNotTaken
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
 from b2b_pipelines.errors import B2BError, InvalidInput, NotConfigured
-from b2b_pipelines.licenses import service, store, verdicts
-from b2b_pipelines.licenses.brakes import HeldPlan
-from b2b_pipelines.licenses.connection import enterprise_lms
 from b2b_pipelines.licenses.rules import Decision, Policy
-from b2b_pipelines.licenses.service import Outcome
-from b2b_pipelines.licenses.verdicts import Decided
 from b2b_pipelines.values import utc
+
+if TYPE_CHECKING:
+    from b2b_pipelines.licenses.brakes import HeldPlan
+    from b2b_pipelines.licenses.service import Outcome
+    from b2b_pipelines.licenses.verdicts import Decided
+
+    Step = Callable[..., Outcome]
 
 commands = console.app("Licenses: end the enrollments of expired ones, and unlink their learners long after.")
 
 Customer = Annotated[UUID | None, typer.Option("--customer", metavar="UUID", help="This enterprise customer only.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Decide the same, ask and write nothing.")]
 Internal = Annotated[bool, typer.Option("--include-internal", help="Take plans for internal use in.")]
-
-Step = Callable[..., Outcome]
 
 
 @commands.command("import")
@@ -45,6 +45,8 @@ def import_(
     verbose: Verbose = False,
 ) -> None:
     """Bring in plans and licenses, all or nothing. Importing the same again changes nothing."""
+    from b2b_pipelines.licenses import service
+
     if plans is None and licenses is None:
         console.wrong_usage("name a file with --plans, with --licenses, or both")
     now = datetime.now(UTC)
@@ -78,6 +80,8 @@ def expired(
     verbose: Verbose = False,
 ) -> None:
     """Every expired license that somebody holds, what is to be done about it, and why."""
+    from b2b_pipelines.licenses import service, store, verdicts
+
     moment = datetime.now(UTC) if at is None else _moment(at)
     with console.surroundings() as here, here.session() as session:
         policy = service.policy(here.settings, moment, include_internal=include_internal)
@@ -102,6 +106,8 @@ def terminate(
     verbose: Verbose = False,
 ) -> None:
     """End the enrollments of licenses whose plan has expired."""
+    from b2b_pipelines.licenses import service
+
     _each_customer(
         service.terminate, "ended", customer, dry_run=dry_run, include_internal=include_internal, as_json=as_json
     )
@@ -116,6 +122,8 @@ def unlink(
     verbose: Verbose = False,
 ) -> None:
     """Unlink the learners of licenses that are past their grace, for the customers in B2B_UNLINK_CUSTOMERS."""
+    from b2b_pipelines.licenses import service
+
     _each_customer(
         service.unlink, "unlinked", customer, dry_run=dry_run, include_internal=include_internal, as_json=as_json
     )
@@ -128,6 +136,8 @@ def confirm(
     verbose: Verbose = False,
 ) -> None:
     """End the hold of a plan whose expiration date was moved into the past: the date is right."""
+    from b2b_pipelines.licenses import service
+
     with console.surroundings() as here, here.session() as session:
         policy = service.policy(here.settings, datetime.now(UTC))
         customer, held = service.confirm_plan(session, plan, policy)
@@ -147,6 +157,8 @@ def confirm(
 @commands.command("customers", short_help="The enterprise customers there are.")
 def customers(as_json: AsJson = False, verbose: Verbose = False) -> None:
     """The enterprise customers there are, and whether their learners are unlinked."""
+    from b2b_pipelines.licenses import store
+
     with console.surroundings() as here, here.session() as session:
         rows: list[dict[str, Any]] = [
             {**row._mapping, "unlinking": row.customer in here.settings.unlink_customers}
@@ -168,6 +180,8 @@ def _each_customer(
     step: Step, did: str, customer: UUID | None, *, dry_run: bool, include_internal: bool, as_json: bool
 ) -> None:
     """Take the step for every customer, whatever becomes of the others; exit status 1 when anything of any failed."""
+    from b2b_pipelines.licenses import service, store
+
     with console.surroundings() as here:
         policy = service.policy(here.settings, datetime.now(UTC), include_internal=include_internal)
         with here.session() as session:
@@ -187,6 +201,9 @@ def _each_customer(
 def _outcomes(
     here: Surroundings, step: Step, customers: Sequence[UUID], policy: Policy, *, dry_run: bool
 ) -> list[Outcome]:
+    from b2b_pipelines.licenses.connection import enterprise_lms
+    from b2b_pipelines.licenses.service import Outcome
+
     outcomes: list[Outcome] = []
     run_id = f"command {os.getpid()} {policy.now:%Y-%m-%dT%H:%M:%S}"
     with enterprise_lms(here.settings) as lms, console.progress("Customers", len(customers)) as ticker:
@@ -203,8 +220,12 @@ def _outcomes(
 
 def _send_alerts(here: Surroundings) -> None:
     """Send the alert about held plans; one that the webhook does not take is kept and sent with the next."""
+    from b2b_pipelines.alerts import outbox
+    from b2b_pipelines.alerts.outbox import AlertNotTaken
+    from b2b_pipelines.alerts.webhook import style_of
+
     try:
-        outbox.send(here.database, here.settings.alert_webhook_url)
+        outbox.send(here.database, here.settings.alert_webhook_url, style_of(here.settings))
     except AlertNotTaken as error:
         console.warn(error.message)
 

@@ -1,75 +1,70 @@
 """`b2b_list`: organizations, contracts, courseware, learners, and a contract's codes as a file."""
 
+from __future__ import annotations
+
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Annotated, Any, NoReturn
+from typing import IO, Annotated, NoReturn
 
 import typer
-from sqlalchemy.orm import Session
 
 from b2b_pipelines.cli import console
-from b2b_pipelines.cli.console import AsJson, Verbose
-from b2b_pipelines.contracts import service, store
-from b2b_pipelines.contracts.models import Contract
-from b2b_pipelines.enrollment_codes import reports
+from b2b_pipelines.cli.console import AsCsv, AsJson, Surroundings, Verbose
+from b2b_pipelines.enrollment_codes import statements
 
 commands = console.app("List organizations, contracts, courseware and learners.")
 
 Org = Annotated[str | None, typer.Option("--org", help="Only this organization: its name or org key.")]
 OfContract = Annotated[str | None, typer.Option("--contract", metavar="ID", help="Only this contract: its id or slug.")]
-EVERY_CODE = (
-    "Write every code of this contract to a CSV file, also those no longer valid. To hand out: b2b_codes output."
-)
-Codes = Annotated[
-    str | None,
-    typer.Option(
-        "--codes",
-        metavar="ID",
-        help=EVERY_CODE,
-    ),
+EVERY_CODE = "Write every code of this contract to a CSV file, revoked ones too. Codes to hand out: `b2b codes output`."
+Codes = Annotated[str | None, typer.Option("--codes", metavar="ID", help=EVERY_CODE)]
+CodesOut = Annotated[
+    Path | None, typer.Option("--codes-out", metavar="FILE", help="The file for --codes. Default: codes-<id>.csv.")
 ]
-CodesOut = Annotated[Path | None, typer.Option("--codes-out", help="That file; codes-<id>.csv when not said.")]
 
 
-@commands.command("organizations")
-def organizations(org: Org = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """The organizations, with how many contracts and learners they have."""
-    with console.surroundings() as here, here.session() as session:
-        chosen = None if org is None else service.find_organization(session, org)
-        rows = [dict(row._mapping) for row in store.organization_overview(session, chosen)]
+@commands.command("organizations", epilog="Example: b2b list organizations --csv > organizations.csv")
+def organizations(org: Org = None, as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """List the organizations with their numbers of contracts and learners."""
+    with console.surroundings() as here, here.reading() as reading:
+        rows = reading.rows(statements.ORGANIZATIONS, organization=_organization_id(here, org))
     columns = {
-        "id": "Id",
+        "id": "ID",
         "slug": "Slug",
         "name": "Name",
         "org_key": "Org key",
         "contracts": "Contracts",
         "learners": "Learners",
     }
-    console.print_rows(rows, columns, as_json=as_json)
+    console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)
 
 
-@commands.command("contracts")
+@commands.command(
+    "contracts", epilog="Examples: b2b list contracts --org Acme, b2b list contracts --codes leadership-2026"
+)
 def contracts(
     org: Org = None,
     codes: Codes = None,
     codes_out: CodesOut = None,
+    as_csv: AsCsv = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """The contracts. With --codes: every code of one, as a file."""
+    """List the contracts. With --codes: write every code of one contract to a file."""
     _check_options(codes, codes_out, org)
     if codes is not None:
         return write_codes(codes, codes_out, as_json=as_json)
-    if as_json:
-        with console.surroundings() as here, here.session() as session:
-            return console.print_json_list(reports.contract_overview_as_json(session, _organization_id(session, org)))
-    with console.surroundings() as here, here.session() as session:
-        rows = reports.contract_overview(session, organization_id=_organization_id(session, org))
-    rows = [row | {"max_learners": row["max_learners"] or "unlimited"} for row in rows]
+    with console.surroundings() as here, here.reading() as reading:
+        organization = _organization_id(here, org)
+        if as_json:
+            return console.print_json_list(reading.texts(statements.OVERVIEW_AS_JSON, organization=organization))
+        rows = reading.rows(statements.OVERVIEW, contracts=None, organization=organization)
+    if not as_csv:
+        rows = [row | {"max_learners": row["max_learners"] or "no limit"} for row in rows]
     columns = {
-        "id": "Id",
+        "id": "ID",
         "slug": "Slug",
         "name": "Name",
         "organization": "Organization",
@@ -77,35 +72,33 @@ def contracts(
         "start": "Start",
         "end": "End",
         "active": "Active",
-        "max_learners": "Cap",
+        "max_learners": "Seats",
         "price": "Price",
         "codes": "Codes",
         "learners": "Learners",
     }
-    return console.print_rows(rows, columns, as_json=False)
+    return console.print_rows(rows, columns, as_json=False, as_csv=as_csv)
 
 
-@commands.command("courseware")
+@commands.command("courseware", epilog="Example: b2b list courseware --contract leadership-2026")
 @commands.command("courses", hidden=True)
 def courseware(
     contract: OfContract = None,
     org: Org = None,
     codes: Codes = None,
     codes_out: CodesOut = None,
+    as_csv: AsCsv = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """The contracts' course runs and their products. With --codes: every code of one contract, as a file."""
+    """List the contracts' course runs and products. With --codes: write every code of one contract to a file."""
     _check_options(codes, codes_out, contract if org is None else org)
     if codes is not None:
         return write_codes(codes, codes_out, as_json=as_json)
-    with console.surroundings() as here, here.session() as session:
-        conditions = []
-        if contract is not None:
-            conditions.append(Contract.id == store.contract(session, contract).id)
-        if org is not None:
-            conditions.append(Contract.organization_id == _organization_id(session, org))
-        rows = [_courseware_row(row) for row in store.courseware_overview(session, *conditions)]
+    with console.surroundings() as here, here.reading() as reading:
+        rows = reading.rows(
+            statements.COURSEWARE, contracts=contract_ids(here, contract), organization=_organization_id(here, org)
+        )
     columns = {
         "courseware_id": "Courseware id",
         "course": "Course",
@@ -117,27 +110,47 @@ def courseware(
         "product_id": "Product",
         "price": "Price",
     }
-    console.print_rows(rows, columns, as_json=as_json)
+    console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)
     for row in rows if not as_json else ():
         if row["edx_error"]:
-            console.say(f"{row['courseware_id']} failed in edX: {row['edx_error']}")
+            console.warn(f"{row['courseware_id']} failed in edX: {row['edx_error']}")
     return None
 
 
-@commands.command("learners")
-def learners(contract: OfContract = None, org: Org = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """The learners who are attached to contracts."""
-    with console.surroundings() as here, here.session() as session:
-        ids = None if contract is None else [store.contract(session, contract).id]
-        rows = reports.learners(session, ids, _organization_id(session, org))
+@commands.command("learners", epilog="Example: b2b list learners --contract leadership-2026 --csv")
+def learners(
+    contract: OfContract = None,
+    org: Org = None,
+    as_csv: AsCsv = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """List the learners who are attached to contracts."""
+    with console.surroundings() as here, here.reading() as reading:
+        rows = reading.rows(
+            statements.LEARNERS, contracts=contract_ids(here, contract), organization=_organization_id(here, org)
+        )
     columns = {"email": "E-mail", "name": "Name", "contract": "Contract", "how": "How", "attached_at": "Attached"}
-    console.print_rows(rows, columns, as_json=as_json)
+    console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)
 
 
-def write_codes(said: str, out: Path | None, *, as_json: bool) -> None:
+def contract_ids(here: Surroundings, contract: str | None) -> list[int] | None:
+    """Return the id of the contract that an option names, in a list; None without the option. Raises `NotFound`."""
+    if contract is None:
+        return None
+    from b2b_pipelines.contracts import store
+
+    with here.session() as session:
+        return [store.contract(session, contract).id]
+
+
+def write_codes(contract_id: str, out: Path | None, *, as_json: bool) -> None:
     """Write every code of a contract to a file, which appears when it is complete."""
+    from b2b_pipelines.contracts import store
+    from b2b_pipelines.enrollment_codes import reports
+
     with console.surroundings() as here, here.session() as session:
-        contract = store.contract(session, said)
+        contract = store.contract(session, contract_id)
         path = out or Path(f"codes-{contract.id}.csv")
         total = reports.contract_overview(session, [contract.id])[0]["codes"]
         with _completed(path) as file, console.progress("Writing codes", total) as bar:
@@ -148,12 +161,12 @@ def write_codes(said: str, out: Path | None, *, as_json: bool) -> None:
         console.say(f"Wrote {console.counted(rows, 'code')} of {contract.slug} to {path}.")
 
 
-def _check_options(codes: str | None, codes_out: Path | None, narrowed: str | None) -> None:
-    """Refuse what would be overlooked: a file for a listing, a narrowing of what is one contract's."""
+def _check_options(codes: str | None, codes_out: Path | None, condition: str | None) -> None:
+    """Refuse options that would have no effect."""
     if codes is None and codes_out is not None:
-        console.wrong_usage("--codes-out goes with --codes")
-    if codes is not None and narrowed is not None:
-        console.wrong_usage("--codes goes with neither --org nor --contract")
+        console.wrong_usage("--codes-out needs --codes")
+    if codes is not None and condition is not None:
+        console.wrong_usage("--codes cannot be combined with --org or --contract")
 
 
 @contextmanager
@@ -182,23 +195,10 @@ def run() -> NoReturn:
     console.run(commands, "b2b_list")
 
 
-def _organization_id(session: Session, said: str | None) -> int | None:
-    return None if said is None else service.find_organization(session, said).id
+def _organization_id(here: Surroundings, organization: str | None) -> int | None:
+    if organization is None:
+        return None
+    from b2b_pipelines.contracts import service
 
-
-def _courseware_row(row: Any) -> dict[str, Any]:
-    run, course, contract, product_id, price = row
-    return {
-        "courseware_id": run.courseware_id,
-        "course": course,
-        "run_tag": run.run_tag,
-        "contract": contract,
-        "start": run.start,
-        "end": run.end,
-        "enrollment_start": run.enrollment_start,
-        "enrollment_end": run.enrollment_end,
-        "edx_state": run.edx_state,
-        "edx_error": run.edx_error,
-        "product_id": product_id,
-        "price": price,
-    }
+    with here.session() as session:
+        return service.find_organization(session, organization).id

@@ -1,10 +1,12 @@
 """`b2b doctor --live SPREADSHEET`: an installation's first day with real Google."""
 
+from __future__ import annotations
+
 import json
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,8 +14,9 @@ from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import Surroundings
 from b2b_pipelines.contracts.rules import spreadsheet_id
 from b2b_pipelines.errors import InvalidInput
-from b2b_pipelines.sheets.connection import connect_sheets
-from b2b_pipelines.sheets.live_check import Report, check
+
+if TYPE_CHECKING:
+    from b2b_pipelines.sheets.live_check import Report
 
 Live = Annotated[
     str | None,
@@ -34,6 +37,9 @@ ReportFile = Annotated[
 
 def run(here: Surroundings, spreadsheet: str, *, quota: bool, report_file: Path | None, as_json: bool) -> None:
     """Check the assumptions about Google, print each with its answer, and write the report."""
+    from b2b_pipelines.sheets.connection import connect_sheets
+    from b2b_pipelines.sheets.live_check import check
+
     path = report_file or Path(f"google-live-check-{datetime.now(UTC):%Y%m%d-%H%M%S}.json")
     with closing(connect_sheets(here.settings, here.database.engine)) as sheets:
         report = check(sheets, spreadsheet_id(spreadsheet), quota=quota)

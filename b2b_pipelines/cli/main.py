@@ -23,6 +23,7 @@ GROUPS = {
     "licenses": ("licenses", "Licenses: end the expired ones, unlink learners."),
     "academies": ("academies", "The published academies, and the refused ones."),
     "intents": ("intents", "Checkout intents: learners' attempts to buy."),
+    "alerts": ("alerts", "Alerts: send a test message."),
     "token": ("token", "Tokens of the HTTP API."),
     "user": ("user", "People who sign in to the pages."),
     "db": ("db", "The database: upgrade, check, stop."),

@@ -1,16 +1,19 @@
 """What a contract manager is shown after giving a contract a sheet: its title, the tab, what the codes will replace."""
 
+from __future__ import annotations
+
 from contextlib import closing
 from typing import Any
 
 from b2b_pipelines.cli import console
 from b2b_pipelines.errors import B2BError, NotConfigured
-from b2b_pipelines.sheets import service
-from b2b_pipelines.sheets.connection import connect_sheets
 
 
 def opened(slug: str, given: str | None) -> dict[str, Any]:
     """Open the sheet that a contract was given just now; `{}` if none was given, or without Google credentials."""
+    from b2b_pipelines.sheets import service
+    from b2b_pipelines.sheets.connection import connect_sheets
+
     if given is None:
         return {}
     with console.surroundings() as here:

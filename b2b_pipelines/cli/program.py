@@ -1,5 +1,7 @@
 """`b2b program`: registers one program and what it requires."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Annotated
 
@@ -7,14 +9,8 @@ import typer
 
 from b2b_pipelines.cli import console, courseware
 from b2b_pipelines.cli.console import AsJson, Verbose
-from b2b_pipelines.contracts import courseware_registry
 
 commands = console.app("Register a program that contracts can be given.")
-
-
-@commands.callback()
-def group() -> None:
-    """Register a program that contracts can be given."""
 
 
 @commands.command("add")
@@ -38,6 +34,8 @@ def add(
     verbose: Verbose = False,
 ) -> None:
     """Register a program, or give one another title and other requirements."""
+    from b2b_pipelines.contracts import courseware_registry
+
     if (requires is None) == (not course):
         console.wrong_usage("say what the program requires: either --requires TREE.json or --course, once or more")
     content = "" if requires is None else courseware.content_of(requires)

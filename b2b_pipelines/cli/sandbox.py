@@ -1,5 +1,7 @@
 """`b2b sandbox`: stand-ins of every vendor on this machine."""
 
+from __future__ import annotations
+
 import json
 import sys
 from pathlib import Path
@@ -10,7 +12,6 @@ import typer
 from b2b_pipelines.cli import console, exports
 from b2b_pipelines.cli.console import AsJson, Verbose
 from b2b_pipelines.errors import Refused
-from b2b_pipelines.settings import read_settings
 
 if TYPE_CHECKING:
     from b2b_pipelines.sandbox import Sandbox
@@ -25,11 +26,12 @@ def sandbox(host: Host = "127.0.0.1", port: Port = 8790, as_json: AsJson = False
     Prints the settings that point this product at them, to be put into the environment.
     """
     from b2b_pipelines.sandbox import serve
+    from b2b_pipelines.settings import read_settings
 
     home = read_settings().home / "sandbox"
     home.mkdir(parents=True, exist_ok=True)
 
-    def ready(running: "Sandbox") -> None:
+    def ready(running: Sandbox) -> None:
         page, settings = f"{running.url}/sandbox/", sandbox_settings(running, home)
         if as_json:
             console.print_json({"page": page, "settings": settings})
@@ -43,7 +45,7 @@ def sandbox(host: Host = "127.0.0.1", port: Port = 8790, as_json: AsJson = False
         raise Refused(f"the sandbox cannot listen on {host}:{port} ({error.strerror}): choose another --port") from None
 
 
-def sandbox_settings(running: "Sandbox", home: Path) -> dict[str, str]:
+def sandbox_settings(running: Sandbox, home: Path) -> dict[str, str]:
     """The settings that point the product at every vendor of a running sandbox."""
     from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
     from b2b_pipelines.sandbox.stripe import API_KEY, WEBHOOK_SECRET
@@ -61,7 +63,7 @@ def sandbox_settings(running: "Sandbox", home: Path) -> dict[str, str]:
     }
 
 
-def google_settings(running: "Sandbox", home: Path) -> dict[str, str]:
+def google_settings(running: Sandbox, home: Path) -> dict[str, str]:
     """Those of Google alone; the service account's key is written to `home`."""
     key = home / "service-account.json"
     key.write_text(json.dumps(running.google.make_service_account(), indent=2), encoding="utf-8")

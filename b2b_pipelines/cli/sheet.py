@@ -1,25 +1,24 @@
 """`b2b sheet`: what a sync would do, a sync, and what earlier ones left behind."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
-from b2b_pipelines.contracts import store as contract_store
 from b2b_pipelines.errors import Refused
-from b2b_pipelines.sheets import service, store
-from b2b_pipelines.sheets.connection import connect_sheets
 from b2b_pipelines.sheets.layout import HEADERS
-from b2b_pipelines.sheets.models import SheetSnapshot
-from b2b_pipelines.sheets.restore import Restored
-from b2b_pipelines.sheets.results import layout_lost_words, row_ranges
-from b2b_pipelines.sheets.service import LayoutIsLost, SyncResult
-from b2b_pipelines.sheets.snapshots import texts_kept
-from b2b_pipelines.vendors.google_sheets import GoogleSheets, column_letters
+
+if TYPE_CHECKING:
+    from b2b_pipelines.sheets.models import SheetSnapshot
+    from b2b_pipelines.sheets.restore import Restored
+    from b2b_pipelines.sheets.service import SyncResult
+    from b2b_pipelines.vendors.google_sheets import GoogleSheets
 
 commands = console.app("A contract's codes in the customer's Google Sheet.")
 
@@ -32,6 +31,8 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 @commands.command("plan")
 def plan(contract_id: ContractId, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Show what a sync would write now. Reads the sheet, writes nothing."""
+    from b2b_pipelines.sheets import service
+
     with console.surroundings() as here, _signed_in(here) as sheets:
         result = service.plan(here.database, sheets, contract_id, ask=_asks(here))
     _show_result(result, as_json=as_json, would=True)
@@ -47,6 +48,9 @@ def sync(
     verbose: Verbose = False,
 ) -> None:
     """Bring the sheet in line with the contract's codes. Conflicts are listed and do not stop the rest."""
+    from b2b_pipelines.sheets import service
+    from b2b_pipelines.sheets.service import LayoutIsLost
+
     with console.surroundings() as here, _signed_in(here) as sheets:
         try:
             result = service.sync(here.database, sheets, contract_id, replace=replace, ask=_asks(here))
@@ -66,6 +70,8 @@ def rebuild(contract_id: ContractId, yes: Yes = False, as_json: AsJson = False, 
     A code that stands anywhere in a row keeps that row, so that the customer's notes stay beside it. Shows what would be
     written and asks; with --json, or without a terminal, --yes is needed.
     """
+    from b2b_pipelines.sheets import service
+
     _need_yes(yes=yes, as_json=as_json)
     with console.surroundings() as here, _signed_in(here) as sheets:
         if not yes:
@@ -94,6 +100,8 @@ def restore(
     After --before nothing is written to the tab until the contract is given a sheet again, or `b2b sheet sync ID
     --replace`. Shows what would be written and asks; with --json, or without a terminal, --yes is needed.
     """
+    from b2b_pipelines.sheets import service
+
     if before == (number is not None):
         console.wrong_usage("choose one: --before or --snapshot N")
     if not dry_run:
@@ -116,6 +124,9 @@ def restore(
 @commands.command("history")
 def history(contract_id: ContractId, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """The snapshots of a contract's sheet, newest first."""
+    from b2b_pipelines.contracts import store as contract_store
+    from b2b_pipelines.sheets import store
+
     with console.surroundings() as here, here.session() as session:
         contract = contract_store.contract(session, contract_id)
         rows = [_listed(snapshot) for snapshot in store.snapshots(session, contract.id)]
@@ -146,6 +157,8 @@ def show(
     verbose: Verbose = False,
 ) -> None:
     """What our columns held after a sync, row by row."""
+    from b2b_pipelines.sheets import service, store
+
     if before and number is not None:
         console.wrong_usage("--snapshot and --before exclude each other")
     with console.surroundings() as here, here.session() as session:
@@ -171,6 +184,8 @@ def show(
 
 @contextmanager
 def _signed_in(here: Surroundings) -> Iterator[GoogleSheets]:
+    from b2b_pipelines.sheets.connection import connect_sheets
+
     with closing(connect_sheets(here.settings, here.database.engine)) as sheets:
         yield sheets
 
@@ -207,6 +222,8 @@ def _show_restored(done: Restored, *, as_json: bool, would: bool) -> None:
 
 
 def _show_result(result: SyncResult, *, as_json: bool, would: bool) -> None:
+    from b2b_pipelines.sheets.results import layout_lost_words, row_ranges
+
     if as_json:
         console.print_json(result.as_json())
         return
@@ -263,6 +280,9 @@ def _cells(snapshot: SheetSnapshot) -> list[dict[str, Any]]:
 
 
 def _cells_before(snapshot: SheetSnapshot) -> list[dict[str, Any]]:
+    from b2b_pipelines.sheets.snapshots import texts_kept
+    from b2b_pipelines.vendors.google_sheets import column_letters
+
     letters = [column_letters(number) for number in range(1, len(HEADERS) + 1)]
     return [
         {"row": row, **dict.fromkeys(letters, "")} | dict(zip(letters, cells, strict=False))

@@ -1,16 +1,19 @@
 """`b2b status`: what is wrong now, since when, and who has to do what."""
 
+from __future__ import annotations
+
 from dataclasses import asdict
 
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Verbose
-from b2b_pipelines.faults.status import lines as what_is_wrong
 
 COLUMNS = {"what": "What", "since": "Since (UTC)", "who": "Who", "do": "What to do"}
 
 
 def status(as_json: AsJson = False, verbose: Verbose = False) -> None:
     """List what is wrong now, since when, and who has to do what."""
+    from b2b_pipelines.faults.status import lines as what_is_wrong
+
     with console.surroundings() as here, here.session() as session:
         lines = what_is_wrong(session)
     if as_json:

@@ -1,14 +1,18 @@
 """`b2b token`: who may use the API."""
 
+from __future__ import annotations
+
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Verbose
-from b2b_pipelines.tokens import service
-from b2b_pipelines.tokens.service import Listed, Scope
+from b2b_pipelines.tokens.rules import Scope
+
+if TYPE_CHECKING:
+    from b2b_pipelines.tokens.service import Listed
 
 commands = console.app("Tokens for the API and the contract manager's pages.")
 
@@ -35,6 +39,8 @@ def create(
     verbose: Verbose = False,
 ) -> None:
     """Make a token and print it, this once: only its hash is kept. Without --scope it may read."""
+    from b2b_pipelines.tokens import service
+
     with console.surroundings() as here, here.session() as session:
         made, text = service.create(session, name, scope or (), organization)
     if as_json:
@@ -47,6 +53,8 @@ def create(
 @commands.command("list")
 def list_tokens(as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Show every token there is, revoked ones too; never its text."""
+    from b2b_pipelines.tokens import service
+
     with console.surroundings() as here, here.session() as session:
         rows = [_shown(listed) for listed in service.every_token(session)]
     if not as_json:
@@ -61,6 +69,8 @@ def revoke(
     verbose: Verbose = False,
 ) -> None:
     """End a token, and every browser session opened with it, at once."""
+    from b2b_pipelines.tokens import service
+
     with console.surroundings() as here, here.session() as session:
         revoked = service.revoke(session, token_id, datetime.now(UTC))
     if as_json:

@@ -1,15 +1,18 @@
 """`b2b user`: people who sign in to the pages."""
 
+from __future__ import annotations
+
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Verbose
-from b2b_pipelines.people import rules, service
 from b2b_pipelines.people.rules import Role
-from b2b_pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from b2b_pipelines.settings import Settings
 
 commands = console.app("People who sign in to the contract manager's pages.")
 
@@ -35,6 +38,8 @@ def add(
     verbose: Verbose = False,
 ) -> None:
     """Let a person in, and print a link with which they set their password, once. A known person gets the new role."""
+    from b2b_pipelines.people import rules, service
+
     wanted = rules.role(role)
     with console.surroundings() as here, here.session() as session:
         person, secret = service.add(session, email, wanted, datetime.now(UTC))
@@ -52,6 +57,8 @@ def add(
 @commands.command("list")
 def list_people(as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Show who may sign in, and how."""
+    from b2b_pipelines.people import service
+
     with console.surroundings() as here, here.session() as session:
         rows: list[dict[str, Any]] = [
             {
@@ -70,6 +77,8 @@ def list_people(as_json: AsJson = False, verbose: Verbose = False) -> None:
 @commands.command("remove")
 def remove(email: Email, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Let a person in no longer. They are signed out of every browser at once."""
+    from b2b_pipelines.people import service
+
     with console.surroundings() as here, here.session() as session:
         person = service.remove(session, email)
     if as_json:

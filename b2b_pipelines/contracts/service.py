@@ -207,7 +207,7 @@ def _apply(session: Session, contract: Contract, patch: ContractPatch) -> Change
     contract.max_learners = chosen(patch.max_learners, contract.max_learners)
     contract.price = chosen(patch.price, contract.price)
     contract.sheet_url = chosen(patch.sheet_url, contract.sheet_url)
-    contract.sheet_tab = chosen(patch.sheet_tab, contract.sheet_tab) or "Sheet1"
+    contract.sheet_tab = chosen(patch.sheet_tab, contract.sheet_tab)
     if contract.starts_on and contract.ends_on and contract.starts_on > contract.ends_on:
         raise InvalidInput(f"the contract would end ({contract.ends_on}) before it starts ({contract.starts_on})")
     if contract.sheet_url is not None and patch.names_a_sheet:

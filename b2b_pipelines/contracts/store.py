@@ -6,14 +6,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, exists, func, insert, or_, select, text, update
-from sqlalchemy.dialects.postgresql import distinct_on
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, exists, func, insert, or_, select, text, update
+from sqlalchemy.orm import Session
 
 from b2b_pipelines.contracts.models import (
     Contract,
     ContractCourseware,
-    ContractLearner,
     Course,
     CourseRun,
     Organization,
@@ -235,45 +233,6 @@ def linked(session: Session, contract: Contract) -> Sequence[str]:
         select(ContractCourseware.readable_id)
         .where(ContractCourseware.contract_id == contract.id)
         .order_by(ContractCourseware.id)
-    ).all()
-
-
-def organization_overview(session: Session, org: Organization | None = None) -> Sequence[Row[*tuple[Any, ...]]]:
-    """`id, slug, name, org_key, contracts, learners` of every organization, or of one; counts, learners each once."""
-    query = (
-        select(
-            Organization.id,
-            Organization.slug,
-            Organization.name,
-            Organization.org_key,
-            func.count(Contract.id.distinct()).label("contracts"),
-            func.count(ContractLearner.learner_id.distinct()).label("learners"),
-        )
-        .outerjoin(Contract, Contract.organization_id == Organization.id)
-        .outerjoin(ContractLearner, ContractLearner.contract_id == Contract.id)
-        .group_by(Organization.id)
-        .order_by(Organization.id)
-    )
-    return session.execute(query if org is None else query.where(Organization.id == org.id)).all()
-
-
-def courseware_overview(session: Session, *where: ColumnElement[bool]) -> Sequence[Row[*tuple[Any, ...]]]:
-    """A row for each contract run: `CourseRun`, course and contract, and its newest product (active before inactive)."""
-    newest = aliased(
-        Product,
-        select(Product)
-        .ext(distinct_on(Product.course_run_id))
-        .order_by(Product.course_run_id, Product.active.desc(), Product.id.desc())
-        .subquery(),
-    )
-    return session.execute(
-        select(CourseRun, Course.readable_id.label("course"), Contract.slug.label("contract"), newest.id, newest.price)
-        .join(Course, Course.id == CourseRun.course_id)
-        .join(Contract, Contract.id == CourseRun.contract_id)
-        .join(Organization, Organization.id == Contract.organization_id)
-        .outerjoin(newest, newest.course_run_id == CourseRun.id)
-        .where(and_(True, *where))
-        .order_by(Contract.id, CourseRun.id)
     ).all()
 
 

@@ -3,11 +3,11 @@
 from typing import Any
 
 from b2b_pipelines.db import schema
-from b2b_pipelines.db.embedded import EmbeddedPostgres
+from b2b_pipelines.db.embedded import PRODUCT_DATABASE, EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
+from b2b_pipelines.db.revisions import newest_revision
 from b2b_pipelines.settings import Settings
 
-PRODUCT_DATABASE = "b2b"
 DAGSTER_DATABASE = "dagster"
 
 
@@ -30,6 +30,6 @@ def connect(settings: Settings, **pool: Any) -> Database:
     server.ensure_running()
     server.ensure_database(PRODUCT_DATABASE)
     database = Database(server.url(PRODUCT_DATABASE), **pool)
-    if schema.current_revision(database.engine) != schema.newest_revision():
+    if schema.current_revision(database.engine) != newest_revision():
         schema.upgrade(database.engine)
     return database

@@ -37,6 +37,7 @@ from psycopg2 import sql
 from b2b_pipelines.errors import PermanentError, TransientError
 
 ROLE = "b2b"
+PRODUCT_DATABASE = "b2b"
 PORT = 5432
 SOCKET_PATH_BYTES = 107
 INSTALLED = Path("/usr/lib/postgresql")

@@ -7,30 +7,22 @@ Dagster uses Alembic's usual one.
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, inspect, text
 
 from b2b_pipelines.db.engine import answering
+from b2b_pipelines.db.revisions import MIGRATIONS, VERSION_TABLE, newest_revision
 from b2b_pipelines.errors import Refused
 
 if TYPE_CHECKING:
     from alembic.config import Config
-
-VERSION_TABLE = "b2b_alembic_version"
-MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class SchemaOutdated(Refused):
     """The database lacks tables or columns of this version."""
 
     code = "schema_outdated"
-
-
-def newest_revision() -> str:
-    """The number of the newest migration, read from the names of the files: no need to load Alembic to compare."""
-    return max(path.name[:4] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def current_revision(engine: Engine) -> str | None:

@@ -10,138 +10,20 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import BigInteger
 
 from b2b_pipelines.contracts.models import Contract
+from b2b_pipelines.enrollment_codes.statements import (
+    ALL_CODES,
+    LEARNERS,
+    OVERVIEW,
+    OVERVIEW_AS_JSON,
+    OVERVIEW_OF_ONE,
+    STATS,
+    TO_HAND_OUT,
+    USAGE,
+)
 
 ROWS_AT_ONCE = 2_000
 Records = Sequence[dict[str, Any]]
 
-
-OVERVIEW = """
-SELECT contract.id, contract.slug, contract.name, organization.name AS organization,
-       organization.org_key AS organization_key, contract.integration_type, contract.starts_on AS start,
-       contract.ends_on AS "end", contract.active, nullif(contract.max_learners, 0) AS max_learners, contract.price,
-       (SELECT count(*) FROM enrollment_code code WHERE code.contract_id = contract.id AND code.active) AS codes,
-       (SELECT count(*) FROM contract_learner attached WHERE attached.contract_id = contract.id) AS learners,
-       contract.sheet_url, contract.sheet_tab, contract.description, contract.revision
-FROM contract JOIN organization ON organization.id = contract.organization_id
-WHERE (CAST(:contracts AS bigint[]) IS NULL OR contract.id = ANY(:contracts))
-  AND (CAST(:organization AS bigint) IS NULL OR organization.id = :organization)
-ORDER BY contract.id
-"""
-
-OVERVIEW_OF_ONE = text(
-    OVERVIEW.partition("\nWHERE")[0]
-    + """
-WHERE contract.slug = :slug AND (CAST(:organization AS bigint) IS NULL OR organization.id = :organization)
-"""
-)
-
-OVERVIEW_AS_JSON = text("""
-SELECT json_build_object(
-    'id', contract.id, 'slug', contract.slug, 'name', contract.name, 'organization', organization.name,
-    'organization_key', organization.org_key, 'integration_type', contract.integration_type,
-    'start', contract.starts_on, 'end', contract.ends_on, 'active', contract.active,
-    'max_learners', contract.max_learners, 'price', contract.price::text,
-    'codes', coalesce(codes.number, 0), 'learners', coalesce(learners.number, 0),
-    'sheet_url', contract.sheet_url, 'sheet_tab', contract.sheet_tab,
-    'description', contract.description, 'revision', contract.revision
-)::text
-FROM contract JOIN organization ON organization.id = contract.organization_id
-LEFT JOIN (
-    SELECT contract_id, count(*) AS number FROM enrollment_code WHERE active GROUP BY contract_id
-) AS codes ON codes.contract_id = contract.id
-LEFT JOIN (
-    SELECT contract_id, count(*) AS number FROM contract_learner GROUP BY contract_id
-) AS learners ON learners.contract_id = contract.id
-WHERE CAST(:organization AS bigint) IS NULL OR organization.id = :organization
-ORDER BY contract.id
-""")
-"""The keys and values of `OVERVIEW`, each row as JSON: for listings that are too long to hold."""
-
-STATS = """
-SELECT contract.slug AS contract, nullif(contract.max_learners, 0) AS seats,
-       (SELECT count(*) FROM contract_learner attached WHERE attached.contract_id = contract.id) AS attached,
-       (SELECT count(*) FROM course_run run WHERE run.contract_id = contract.id) AS runs,
-       (SELECT count(*) FROM enrollment_code code WHERE code.contract_id = contract.id) AS codes,
-       used.attach AS redeemed_for_attachment, used.enroll AS redeemed_for_enrollment
-FROM contract
-CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE redemption.kind = 'attach') AS attach,
-           count(*) FILTER (WHERE redemption.kind = 'enroll') AS enroll
-    FROM enrollment_code code JOIN code_redemption redemption ON redemption.code_id = code.id
-    WHERE code.contract_id = contract.id
-) AS used
-WHERE CAST(:contracts AS bigint[]) IS NULL OR contract.id = ANY(:contracts)
-ORDER BY contract.id
-"""
-
-USAGE = """
-SELECT contract.slug AS contract, code.code, product.description AS product, redemption.kind,
-       learner.email, redemption.redeemed_at, redemption.order_reference
-FROM code_redemption redemption
-JOIN enrollment_code code ON code.id = redemption.code_id
-JOIN contract ON contract.id = code.contract_id
-JOIN product ON product.id = code.product_id
-JOIN learner ON learner.id = redemption.learner_id
-WHERE CAST(:contracts AS bigint[]) IS NULL OR contract.id = ANY(:contracts)
-ORDER BY contract.id, redemption.redeemed_at, redemption.id
-"""
-
-LAST_REDEMPTIONS = """
-LEFT JOIN LATERAL (
-    SELECT count(*) OVER () AS number, redemption.learner_id, redemption.redeemed_at
-    FROM code_redemption redemption
-    WHERE redemption.code_id = code.id AND redemption.kind = 'attach'
-    ORDER BY redemption.redeemed_at DESC, redemption.id DESC LIMIT 1
-) AS attached ON true
-LEFT JOIN LATERAL (
-    SELECT count(*) OVER () AS number, redemption.learner_id
-    FROM code_redemption redemption
-    WHERE redemption.code_id = code.id AND redemption.kind = 'enroll'
-    ORDER BY redemption.redeemed_at DESC, redemption.id DESC LIMIT 1
-) AS enrolled ON true
-LEFT JOIN learner attached_learner ON attached_learner.id = attached.learner_id
-LEFT JOIN learner enrolled_learner ON enrolled_learner.id = enrolled.learner_id
-"""
-"""Joins `attached` and `enrolled` to `code`: how many redemptions of that kind, and the last one with its learner.
-
-The learners are joined outside: inside, PostgreSQL would read a small table of learners again for each code."""
-
-CODES = f"""
-SELECT contract.slug AS contract, code.code, product.description AS product, code.redemption_type, code.amount, code.active,
-       attached_learner.email AS attached_by, enrolled_learner.email AS enrolled_by,
-       coalesce(attached.number, 0) AS attached, coalesce(enrolled.number, 0) AS enrolled, code.sheet_row
-FROM enrollment_code code
-JOIN contract ON contract.id = code.contract_id
-JOIN product ON product.id = code.product_id
-{LAST_REDEMPTIONS}
-WHERE CAST(:contracts AS bigint[]) IS NULL OR contract.id = ANY(:contracts)
-"""
-
-LEARNERS = """
-SELECT learner.email, learner.name, contract.slug AS contract, attached.how, attached.attached_at
-FROM contract_learner attached
-JOIN learner ON learner.id = attached.learner_id
-JOIN contract ON contract.id = attached.contract_id
-WHERE (CAST(:contracts AS bigint[]) IS NULL OR contract.id = ANY(:contracts))
-  AND (CAST(:organization AS bigint) IS NULL OR contract.organization_id = :organization)
-ORDER BY contract.id, attached.attached_at, attached.id
-"""
-
-TO_HAND_OUT = f"""
-SELECT contract, code, product, redemption_type, amount, active, attached_by, enrolled_by, attached, enrolled, sheet_row
-FROM (
-    SELECT listed.*, contract.max_learners,
-           row_number() OVER (PARTITION BY listed.contract ORDER BY enrollment_code.id) AS place,
-           (SELECT count(*) FROM contract_learner WHERE contract_id = contract.id) AS taken
-    FROM ({CODES}) AS listed
-    JOIN enrollment_code ON enrollment_code.code = listed.code
-    JOIN contract ON contract.id = enrollment_code.contract_id
-    WHERE listed.active
-      AND (coalesce(contract.max_learners, 0) = 0 OR listed.attached + listed.enrolled = 0)
-) AS waiting
-WHERE coalesce(max_learners, 0) = 0 OR place <= max_learners - taken
-ORDER BY contract, place
-"""
 
 ATTACHED_BY_DAY = """
 SELECT (attached.attached_at AT TIME ZONE 'UTC')::date AS day, count(*) AS number
@@ -196,14 +78,14 @@ def contract_overview(
 
 def contract_of_slug(session: Session, slug: str, organization_id: int | None = None) -> dict[str, Any] | None:
     """Return the contract of that slug as `contract_overview` has it, if it is that organization's. One query."""
-    row = session.execute(OVERVIEW_OF_ONE, {"slug": slug, "organization": organization_id}).mappings().first()
+    row = session.execute(text(OVERVIEW_OF_ONE), {"slug": slug, "organization": organization_id}).mappings().first()
     return None if row is None else dict(row)
 
 
 def contract_overview_as_json(session: Session, organization_id: int | None = None) -> Iterator[str]:
     """Yield each contract as `contract_overview` has it, as a JSON object, without holding them all."""
     connection = session.connection().execution_options(stream_results=True, max_row_buffer=ROWS_AT_ONCE)
-    yield from connection.execute(OVERVIEW_AS_JSON, {"organization": organization_id}).scalars()
+    yield from connection.execute(text(OVERVIEW_AS_JSON), {"organization": organization_id}).scalars()
 
 
 def code_stats(session: Session, contract_ids: Sequence[int] | None = None) -> Records:
@@ -218,7 +100,7 @@ def code_usage(session: Session, contract_ids: Sequence[int] | None = None) -> R
 
 def all_codes(session: Session, contract_ids: Sequence[int] | None = None) -> Records:
     """Every code with its redemptions, by contract and id. `attached_by` and `enrolled_by` name the last learner."""
-    return _records(session, f"{CODES} ORDER BY contract.id, code.id", contracts=contract_ids)
+    return _records(session, ALL_CODES, contracts=contract_ids)
 
 
 def codes_to_hand_out(session: Session, contract_ids: Sequence[int] | None = None) -> Records:

@@ -19,7 +19,8 @@ from b2b_pipelines.learners.rules import email_address
 from b2b_pipelines.people import rules
 from b2b_pipelines.people.models import Person, PersonLink, PersonSession
 from b2b_pipelines.people.rules import Role
-from b2b_pipelines.tokens.service import SESSION_LIFETIME, Caller, Scope
+from b2b_pipelines.tokens.rules import Scope
+from b2b_pipelines.tokens.service import SESSION_LIFETIME, Caller
 
 LINK_LIFETIME = timedelta(days=3)
 SCOPES: dict[Role, frozenset[str]] = {

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from b2b_pipelines.contracts import rules
 from b2b_pipelines.contracts.models import ContractLearner, Learner
-from b2b_pipelines.enrollment_codes.reports import LAST_REDEMPTIONS
+from b2b_pipelines.enrollment_codes.statements import LAST_REDEMPTIONS
 from b2b_pipelines.reports.pages import Row, Slice, containing, page
 
 FOUND = f"""

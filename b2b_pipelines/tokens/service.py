@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from sqlalchemy import bindparam, delete, or_, select
 from sqlalchemy.orm import Session
@@ -16,6 +15,7 @@ from sqlalchemy.orm import Session
 from b2b_pipelines.contracts.models import Organization
 from b2b_pipelines.errors import InvalidInput, NotFound
 from b2b_pipelines.tokens.models import Token, TokenSession
+from b2b_pipelines.tokens.rules import Scope
 
 PREFIX = "b2b_"
 SESSION_LIFETIME = timedelta(hours=12)
@@ -25,19 +25,6 @@ SESSION_LIFETIME = timedelta(hours=12)
 _OF_TEXT = select(*Token.__table__.c["id", "name", "scopes", "organization_id"]).where(
     Token.__table__.c.text_hash == bindparam("text_hash"), Token.__table__.c.revoked_at.is_(None)
 )
-
-
-class Scope(StrEnum):
-    """What a token may be used for. `emails` is reading with e-mail addresses shown, and `manage` answers with what was
-    changed, so both bring `read`."""
-
-    READ = "read"
-    EMAILS = "emails"
-    ATTACH = "attach"
-    CHECKOUT = "checkout"
-    PROVISIONING = "provisioning"
-    MANAGE = "manage"
-    METRICS = "metrics"
 
 
 @dataclass(frozen=True, slots=True)

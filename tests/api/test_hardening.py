@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from b2b_pipelines.api.app import create_app
 from b2b_pipelines.api.client import network
-from b2b_pipelines.api.fields import masked_anywhere, masked_text
 from b2b_pipelines.api.hardening import link
+from b2b_pipelines.privacy import masked_anywhere, masked_text
 from b2b_pipelines.settings import Settings
 from tests.api.conftest import Connect, serving
 from tests.api.pages_world import furnish

@@ -16,7 +16,7 @@ from b2b_pipelines.api.app import create_app
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.settings import Settings, read_settings
 from b2b_pipelines.tokens import service as tokens
-from b2b_pipelines.tokens.service import Scope
+from b2b_pipelines.tokens.rules import Scope
 from tests.api.conftest import serving
 from tests.api.pages_world import furnish
 from tests.shop import Shop

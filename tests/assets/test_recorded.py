@@ -13,6 +13,7 @@ from dagster._core.execution.api import execute_run
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
 
 from assets.partitions import contracts
+from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.definitions import defs
 from b2b_pipelines.enrollment_codes import service as code_service
 from tests.sheets.conftest import Delivery
@@ -73,14 +74,14 @@ def test_a_failed_contract_has_a_reason_at_every_asset_that_was_not_made(
     deliver: Deliver, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good, bad = deliver(name="Good"), deliver(name="Bad")
-    ensure = code_service.ensure_codes
+    ensure = code_service.ensure_and_check
 
-    def fail(session: object, slug: str) -> object:
-        if slug == bad.slug:
+    def fail(session: object, contract: Contract) -> object:
+        if contract.slug == bad.slug:
             raise KeyError("jo@example.com")
-        return ensure(session, slug)  # type: ignore[arg-type]
+        return ensure(session, contract)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(code_service, "ensure_codes", fail)
+    monkeypatch.setattr(code_service, "ensure_and_check", fail)
     result = run(instance, [good.slug, bad.slug])
     reasons = {
         (str(event.asset_key and event.asset_key.to_user_string()), event.partition): (
@@ -89,8 +90,9 @@ def test_a_failed_contract_has_a_reason_at_every_asset_that_was_not_made(
         for event in events(instance, result.run_id, Type.ASSET_OBSERVATION)
     }
     assert reasons == {
-        ("enrollment_codes", "bad"): "KeyError (see the log of the run)",
-        ("sheet_snapshots", "bad"): ("not made, because enrollment_codes failed: KeyError (see the log of the run)"),
+        ("contract_runs", "bad"): "KeyError (see the log of the run)",
+        ("enrollment_codes", "bad"): "not made, because contract_runs failed: KeyError (see the log of the run)",
+        ("sheet_snapshots", "bad"): "not made, because contract_runs failed: KeyError (see the log of the run)",
     }
 
 

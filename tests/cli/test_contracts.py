@@ -182,7 +182,7 @@ def test_one_is_not_called_many(run: Run) -> None:
 
 def test_two_contracts_may_not_name_one_tab(run: Run) -> None:
     create(run, "--sheet", SHEET)
-    refused = run("b2b_contract create", "Acme Corp", "Other", "non-sso", "--sheet", SHEET, "--tab", "sheet1")
+    refused = run("b2b_contract create", "Acme Corp", "Other", "non-sso", "--sheet", SHEET)  # its gid again
     assert refused.status == 1
     assert "belongs to the contract acme-2026" in refused.err
     assert run("b2b_contract create", "Acme Corp", "Other", "non-sso", "--sheet", SHEET, "--tab", "Second").status == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from b2b_pipelines.db import schema
+from b2b_pipelines.db import revisions, schema
 from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
 from tests.commands import Run
@@ -38,14 +38,14 @@ def row_counts(database: Database) -> dict[str, int]:
         return {
             table: session.scalar(text(f"SELECT count(*) FROM {table}")) or 0
             for table in session.scalars(tables).all()
-            if table != schema.VERSION_TABLE
+            if table != revisions.VERSION_TABLE
         }
 
 
 def test_a_filled_database_of_the_first_version_is_upgraded_without_losing_a_row(installation: Database) -> None:
     before = row_counts(installation)
     assert sum(before.values()) > 150
-    assert schema.upgrade(installation.engine) == ("0001", schema.newest_revision())
+    assert schema.upgrade(installation.engine) == ("0001", revisions.newest_revision())
     schema.require_models(installation.engine)
     after = row_counts(installation)
     assert {table: after.get(table) for table in before} == before

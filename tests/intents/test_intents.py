@@ -173,7 +173,7 @@ class TestReserving:
         made = intents.make()
         answer = intents.client.patch(f"{PATH}{made['uuid']}/", content=body, headers=JSON)
         assert answer.status_code == 400
-        assert answer.json()["errors"] == [{"field": field, "message": message}]
+        assert answer.json()["fields"] == {field: [message]}
 
     @pytest.mark.parametrize("levels", [21, 260, 500, 900, 100_000])
     def test_terms_that_are_nested_too_deep_are_refused_before_anything_is_kept(self, intents, levels):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urljoin
 from uuid import UUID
 
 import httpx
@@ -51,7 +52,7 @@ def ask(database: Database, url: str, *scopes: str, organization: str | None = N
 
 def test_decisions_come_in_pages_with_masked_addresses(database: Database, url: str) -> None:
     first = ask(database, url, "read", page_size=6).json()
-    second = httpx.get(first["next"], headers={"Authorization": "x"}, timeout=30)
+    second = httpx.get(urljoin(url, first["next"]), headers={"Authorization": "x"}, timeout=30)
     assert second.status_code == 401
     assert (first["count"], len(first["results"])) == (10, 6)
     assert {row["user_email"] for row in first["results"]} == {"•••", "j•••@example.com"}

@@ -3,7 +3,7 @@
 from alembic import context
 from sqlalchemy import Connection, text
 
-from b2b_pipelines.db.schema import VERSION_TABLE
+from b2b_pipelines.db.revisions import VERSION_TABLE
 from b2b_pipelines.models import Base
 
 ONE_AT_A_TIME = 7_240_815_162
