@@ -1,5 +1,6 @@
 """What every page of the workplace is made of: routes whose refusals are pages, who may do what, forms, paging."""
 
+import re
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -59,9 +60,24 @@ def refusal(request: Request, status: int, message: str) -> Response:
     return render(request, "refusal.html", caller, status=status, message=message)
 
 
+COMMANDS = (
+    (r"name the tab with `b2b_contract modify[^`]*`", "name the tab under Edit"),
+    (r"give it one with `b2b_contract modify[^`]*`", "give it one under Edit"),
+    (r"`b2b_contract modify[^`]*`", "Edit"),
+    (r"`b2b sheet sync[^`]*--replace`", "Preview"),
+    (r"`b2b sheet (?:sync|plan)[^`]*`", "Sync now"),
+    (r"`b2b sheet rebuild[^`]*`", "Rebuild"),
+    (r"`b2b sheet restore[^`]*`", "Restore"),
+    (r"`b2b_contract courseware[^`]*`", "Add courseware"),
+)
+"""What a message names for the command line, and where that is in the pages."""
+
+
 def sentence(error: B2BError) -> str:
-    """Return the message of an error as a sentence."""
+    """Return the message of an error as a sentence, which names buttons in place of commands."""
     message = error.message
+    for command, button in COMMANDS:
+        message = re.sub(command, button, message)
     return f"{message[:1].upper()}{message[1:]}{'' if message.endswith(('.', '?', '!')) else '.'}"
 
 

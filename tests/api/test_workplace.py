@@ -107,14 +107,14 @@ def test_a_sheet_is_previewed_synced_and_its_conflicts_are_explained_with_links(
     page = desk.send("/contracts/leadership-2026/replace")
     assert "3 rows added" in page
     assert len(column(sandbox, made)) == 4
-    sandbox.google.spreadsheet(made).tabs[0].write("A3", "Ann has this one")
+    sandbox.google.spreadsheet(made).tabs[0].type("A3", "Ann has this one")
     page = desk.send("/contracts/leadership-2026/sync")
     assert "1 conflict to look at" in page
     assert "Ann has this one" in page
     assert "Empty the cells of this row in our columns." in page
     assert re.search(r"#gid=0&amp;range=A3", page)
     for letter in "ABCDEF":
-        sandbox.google.spreadsheet(made).tabs[0].write(f"{letter}3", "")
+        sandbox.google.spreadsheet(made).tabs[0].type(f"{letter}3", "")
     page = desk.send("/contracts/leadership-2026/sync")
     assert "No conflicts." in page
 
