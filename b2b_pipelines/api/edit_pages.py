@@ -24,7 +24,7 @@ from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.delivery import changes as delivery
 from b2b_pipelines.delivery.changes import ContractChanged, CoursewareChanged
 from b2b_pipelines.delivery.deliver import is_delivered
-from b2b_pipelines.delivery.history import ContractWasChanged
+from b2b_pipelines.delivery.history import ContractWasChanged, as_json
 from b2b_pipelines.delivery.losses import Losses
 from b2b_pipelines.delivery.rehearsal import rehearsal
 from b2b_pipelines.errors import B2BError, Conflict, InvalidInput, NotFound
@@ -41,7 +41,7 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 
 class NumbersChanged(Conflict):
-    """People would lose something else by a change than the page said that asked."""
+    """The losses of a change differ from those that the confirmation page listed."""
 
     code = "numbers_changed"
 
@@ -175,7 +175,7 @@ def remove_courseware_page(request: Request, db: Db, caller: Managing, slug: str
 
 @router.post("/contracts/{slug}/courseware/remove", name="remove_courseware_form", dependencies=[OurForm])
 def remove_courseware_form(request: Request, db: Db, caller: Managing, slug: str, fields: Fields) -> Response:
-    """Remove it, unless people would lose something else by it than the page said."""
+    """Remove it, unless the losses differ from those that the confirmation page listed."""
     courseware_id = fields.get("courseware_id", "")
     try:
         with db.session() as session:
@@ -336,9 +336,12 @@ def _changed(
     with rehearsal(db.open(), contract.id) as session:
         would = change(session)
         asked = _asked(would.losses)
-        followed = wording.codes_followed(would.codes)
+        differs = [
+            f"{wording.FIELDS.get(name, name)}: {wording.value(name, before)} → {wording.value(name, after)}."
+            for name, (before, after) in as_json(would.fields).items()
+        ]
     if asked and fields.get("agreed") != wording.lost(would.losses):
-        return _ask(request, db, caller, contract, fields=fields, lines=[*asked, followed], losses=would.losses)
+        return _ask(request, db, caller, contract, fields=fields, lines=[*differs, *asked], losses=would.losses)
     with db.session() as session:
         done = change(session)
         lines = [_saved(done), wording.codes_followed(done.codes), sheet_sentence(session, done.contract)]

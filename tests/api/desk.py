@@ -34,9 +34,8 @@ class _Forms(HTMLParser):
         elif tag == "select":
             self._select = name
             fields[name] = []
-        elif tag == "option" and self._select:
-            if not fields[self._select] or "selected" in given:
-                fields[self._select] = [given.get("value", "")]
+        elif tag == "option" and self._select and (not fields[self._select] or "selected" in given):
+            fields[self._select] = [given.get("value", "")]
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":

@@ -149,5 +149,7 @@ def test_the_operators_page_and_the_gauges_have_the_same_numbers(
 
 
 def test_the_count_of_pending_payments_follows_the_sessions(url: str, shop: Shop, database: Database):
-    shop.run("INSERT INTO checkout_session (id, status, pending_since, updated_at) VALUES ('cs_1', 'pending', now(), now())")
+    shop.run(
+        "INSERT INTO checkout_session (id, status, pending_since, updated_at) VALUES ('cs_1', 'pending', now(), now())"
+    )
     assert "b2b_payments_pending 1.0" in httpx.get(f"{url}/metrics").text

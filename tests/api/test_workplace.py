@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.sandbox import Sandbox
@@ -44,8 +45,6 @@ def column(sandbox: Sandbox, made: str, letter: str = "A") -> list[str]:
 
 def codes(database: Database, where: str = "true") -> list[str]:
     with database.session() as session:
-        from sqlalchemy import text
-
         return list(session.scalars(text(f"SELECT code FROM enrollment_code WHERE {where} ORDER BY id")))
 
 
@@ -83,7 +82,7 @@ def test_the_sheets_address_is_tried_before_the_contract_is_made(desk: Desk, san
     made, address = spreadsheet(sandbox, shared=False, Codes=[["Theirs"], ["x"]])
     desk.open("/new-contract")
     page = desk.send("/new-contract", name="Leadership 2026", sheet_url=address, do="check")
-    assert f"Not shared yet: share it as an editor with <code class=\"copy\">{ACCOUNT}</code>" in page
+    assert f'Not shared yet: share it as an editor with <code class="copy">{ACCOUNT}</code>' in page
     sandbox.google.spreadsheet(made).share(ACCOUNT)
     page = desk.send("/new-contract", do="check")
     assert "Shared: <strong>Acme</strong>, tab <em>Codes</em>, A–F hold 2 rows" in page
@@ -91,9 +90,7 @@ def test_the_sheets_address_is_tried_before_the_contract_is_made(desk: Desk, san
     assert "has no tab" not in page
     page = desk.send("/new-contract", sheet_tab="Nope", do="check")
     assert "no tab &#39;Nope&#39;" in page
-    assert "not a Google Sheet" in desk.send("/new-contract", sheet_url="https://example.com/x", do="check") or (
-        "note bad" in desk.page
-    )
+    assert "note bad" in desk.send("/new-contract", sheet_url="https://example.com/x", do="check")
 
 
 def test_a_sheet_is_previewed_synced_and_its_conflicts_are_explained_with_links(
@@ -123,7 +120,7 @@ def test_a_named_tab_that_holds_something_is_replaced_only_after_the_preview(des
     made, address = spreadsheet(sandbox, Codes=[["Theirs", "=1+1"]])
     new_contract(desk, sheet_url=address.split("#")[0].split("?")[0])
     page = desk.send("/contracts/leadership-2026/sync")
-    assert desk.path == "/contracts/leadership-2026/replace", re.findall(r"role=.alert.*?</div>", page, re.S)
+    assert desk.path == "/contracts/leadership-2026/replace"
     assert "1 row in A–F will be replaced, beginning with: Theirs" in page
     assert column(sandbox, made) == ["Theirs"]
     page = desk.send("/contracts/leadership-2026/replace")
@@ -138,12 +135,13 @@ def test_a_named_tab_that_holds_something_is_replaced_only_after_the_preview(des
 
 
 def test_lowering_the_seats_asks_in_numbers_and_does_it_once_agreed(desk: Desk, sandbox: Sandbox, database: Database):
-    made, address = spreadsheet(sandbox)
+    _, address = spreadsheet(sandbox)
     new_contract(desk, sheet_url=address)
     desk.send("/contracts/leadership-2026/sync")
     desk.open("/contracts/leadership-2026/edit")
     page = desk.send("/contracts/leadership-2026/edit", max_learners="1", do="save")
     assert "Change the terms?" in page
+    assert "Seats: 3 → 1." in page
     assert "2 codes that were handed out stop working." in page
     assert len(codes(database, "active")) == 6
     page = desk.send("/contracts/leadership-2026/edit")
@@ -257,8 +255,6 @@ def test_codes_are_searched_and_downloaded_with_formulas_made_texts(desk: Desk, 
     assert page.count('<code class="copy">') == 1
     assert "No code fits." in desk.open("/contracts/leadership-2026/codes?state=used")
     with database.session() as session:
-        from sqlalchemy import text
-
         session.execute(text("INSERT INTO learner (email) VALUES ('=cmd@example.com')"))
         session.execute(
             text(

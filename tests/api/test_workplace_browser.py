@@ -41,7 +41,15 @@ def invited(database: Database) -> str:
     ids=["wide", "narrow-and-dark", "without-a-script"],
 )
 def test_the_first_hour(
-    browser: Any, url: str, database: Database, sandbox: Sandbox, tmp_path: Path, *, width: int, script: bool, scheme: str
+    browser: Any,
+    url: str,
+    database: Database,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    *,
+    width: int,
+    script: bool,
+    scheme: str,
 ) -> None:
     context = browser.new_context(
         viewport={"width": width, "height": 900},
