@@ -13,17 +13,22 @@ from b2b_pipelines.api import (
     academies,
     catalog,
     checkout,
+    contract_pages,
     contracts,
+    edit_pages,
     errors,
     health,
     intents,
     learners,
     licenses,
     openapi,
+    overview_pages,
     pages,
     people,
     provisioning,
+    seat_pages,
     set_up,
+    sheet_pages,
     stripe_events,
 )
 from b2b_pipelines.api.attaching import Attaching
@@ -48,6 +53,14 @@ FEATURES: tuple[APIRouter, ...] = (
 )
 """Each says its prefix itself (`APIRouter(prefix=API)`): only then do logs and metrics know the whole route. Routes are
 tried in this order, and the public list is asked for most."""
+PAGES: tuple[APIRouter, ...] = (
+    pages.router,
+    contract_pages.router,
+    edit_pages.router,
+    seat_pages.router,
+    sheet_pages.router,
+    overview_pages.router,
+)
 NOT_STRICT = (academies.router, stripe_events.router)
 """The public list ignores parameters that it does not know, and Stripe may add some to its events."""
 
@@ -83,13 +96,14 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
     app.state.attaching = Attaching(connection, app.state.lanes)
     app.state.vendors = Vendors(settings, connection)
     app.state.metrics = Metrics()
+    app.state.paths = {}
     app.add_middleware(Observed, metrics=app.state.metrics, public_url=settings.public_url)
     errors.install(app)
     people.install(app, settings)
     for router in FEATURES:
         strict = [] if router in NOT_STRICT else [Depends(known_parameters)]
         app.include_router(router, dependencies=strict)
-    for router in (health.router, people.router, pages.router):
+    for router in (health.router, people.router, *PAGES):
         app.include_router(router)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     return app

@@ -226,7 +226,7 @@ def list_changes(db: Db, caller: Reader, slug: Slug, paging: Paging) -> dict[str
     with db.session() as session:
         contract_id = seen_contract(session, caller, slug).id
         count, rows = of_contracts.changes(session, contract_id, _slice(paging))
-    return paging.envelope(count, [_change(row, caller) for row in rows])
+    return paging.envelope(count, [change_shown(row, caller) for row in rows])
 
 
 @router.get(
@@ -259,14 +259,15 @@ def find_codes(
     wanted = CodeSearch(code, learner, caller.organization_id)
     with db.session() as session:
         count, rows = people.codes(session, wanted, datetime.now(UTC), _slice(paging))
-    return paging.envelope(count, [_code(row, caller) for row in rows])
+    return paging.envelope(count, [code_shown(row, caller) for row in rows])
 
 
 def _slice(paging: Paging) -> Slice:
     return Slice(paging.limit, paging.offset)
 
 
-def _code(row: Row, caller: Caller) -> dict[str, Any]:
+def code_shown(row: Row, caller: Caller) -> dict[str, Any]:
+    """Return a code as the caller may see it."""
     place = None if row["sheet_row"] is None else {"target": row["sheet_target"] or "", "row": row["sheet_row"]}
     shown = {**row, "sheet_location": place}
     if not caller.sees_emails:
@@ -278,7 +279,8 @@ def _address(email: str, caller: Caller) -> str | None:
     return email if caller.sees_emails else masked(email)
 
 
-def _change(row: Row, caller: Caller) -> dict[str, Any]:
+def change_shown(row: Row, caller: Caller) -> dict[str, Any]:
+    """Return a change as the caller may see it."""
     details = row["details"]
     name = row["actor_name"]
     if row["actor_kind"] == ActorKind.PERSON and not caller.sees_emails:

@@ -1,4 +1,4 @@
-"""Whether Dagster is well, for `/readyz?dagster` and `/metrics`: from what its schedule `heartbeat` noted last."""
+"""Whether Dagster is well, for `/readyz?dagster`, and the gauges of `/metrics`: from what the database holds."""
 
 from datetime import UTC, datetime
 
@@ -8,6 +8,9 @@ from b2b_pipelines.api.database import Connection
 from b2b_pipelines.api.errors import Problem
 from b2b_pipelines.errors import B2BError
 from b2b_pipelines.faults import store, watch
+from b2b_pipelines.reports import operations
+from b2b_pipelines.reports.operations import Facts
+from b2b_pipelines.settings import Settings
 
 
 def require_well(db: Connection) -> None:
@@ -25,11 +28,12 @@ def unreadable() -> CollectorRegistry:
     return registry
 
 
-def gauges(db: Connection) -> CollectorRegistry:
-    """Return the gauges about Dagster and the faults that last."""
+def gauges(db: Connection, settings: Settings) -> CollectorRegistry:
+    """Return the gauges about Dagster, the faults that last, and the product's own work."""
     try:
         with db.session() as session:
             watched, faults = watch.last(session), store.every(session)
+            facts = operations.facts(session, settings, datetime.now(UTC))
     except B2BError:
         return unreadable()
     registry = CollectorRegistry()
@@ -37,9 +41,29 @@ def gauges(db: Connection) -> CollectorRegistry:
     kinds = Gauge("b2b_faults", "Faults that last, by kind.", ("kind",), registry=registry)
     for kind in ("partition", "step", "run", "check"):
         kinds.labels(kind).set(sum(fault.kind == kind for fault in faults))
+    if faults:
+        age = (datetime.now(UTC) - min(fault.since for fault in faults)).total_seconds()
+        Gauge("b2b_oldest_fault_seconds", "Seconds since the oldest fault began.", registry=registry).set(age)
+    _of_work(facts, registry)
     if watched is not None:
         _of_dagster(watched, registry)
     return registry
+
+
+def _of_work(facts: Facts, registry: CollectorRegistry) -> None:
+    def gauge(name: str, text: str, value: float) -> None:
+        Gauge(name, text, registry=registry).set(value)
+
+    gauge("b2b_sheets", "Sheets that codes are delivered to.", facts.sheets)
+    gauge("b2b_stale_sheets", "Sheets that were not synced within two refreshes and half an hour.", facts.stale)
+    gauge("b2b_sheet_conflicts", "Conflicts in the sheets as of their last syncs.", facts.conflicts)
+    gauge("b2b_license_plans_held", "Subscription plans that are held.", facts.held_plans)
+    gauge("b2b_payments_pending", "Checkout sessions whose payment is pending.", facts.pending_payments)
+    gauge("b2b_alerts_unsent", "Alerts that the webhook has not taken yet.", facts.unsent_alerts)
+    gauge("b2b_google_quota_per_minute", "Reads, and likewise writes, allowed in a minute.", facts.quota)
+    used = Gauge("b2b_google_quota_used", "Requests of the last 60 seconds.", ("kind",), registry=registry)
+    for kind, number in facts.quota_used.items():
+        used.labels(kind).set(number)
 
 
 def _readable(registry: CollectorRegistry) -> Gauge:

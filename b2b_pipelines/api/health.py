@@ -82,7 +82,9 @@ async def metrics(
     dagster = dagster_health.unreadable()
     with move_on_after(READY_SECONDS):
         dagster = await to_thread.run_sync(
-            lambda: dagster_health.gauges(connection), abandon_on_cancel=True, limiter=request.app.state.lanes.health
+            lambda: dagster_health.gauges(connection, request.app.state.settings),
+            abandon_on_cancel=True,
+            limiter=request.app.state.lanes.health,
         )
     return Response(generate_latest(counted.registry) + generate_latest(dagster), media_type=CONTENT_TYPE_LATEST)
 

@@ -13,7 +13,7 @@ from starlette.middleware.sessions import SessionMiddleware
 
 from b2b_pipelines.api.database import Connection, Db
 from b2b_pipelines.api.errors import Problem
-from b2b_pipelines.api.pages import PageRoute
+from b2b_pipelines.api.page_routes import PageRoute
 from b2b_pipelines.api.rendering import render
 from b2b_pipelines.api.sign_in import OurForm, keep_session, own_path, sign_out
 from b2b_pipelines.errors import InvalidInput, NotFound

@@ -1,79 +1,186 @@
-"""Pages that write to a customer's sheet: a sync with consent, and a restore. Each shows its plan first."""
+"""Pages that ask Google: preview, sync, rebuild, restore, and set-up again. What takes something away shows its plan first."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request, Response
+from fastapi import APIRouter, Form, Request, Response
 
+from b2b_pipelines.api import wording
+from b2b_pipelines.api.contract_pages import card_of, contract_view
 from b2b_pipelines.api.contracts import seen_contract
-from b2b_pipelines.api.database import Connection
-from b2b_pipelines.api.rendering import render
-from b2b_pipelines.errors import B2BError, NotFound
+from b2b_pipelines.api.database import Connection, Db, in_thread, takes_its_own_turn
+from b2b_pipelines.api.fields import LARGEST_ID
+from b2b_pipelines.api.notes import answered
+from b2b_pipelines.api.page_routes import Managing, Number, PageRoute, sentence
+from b2b_pipelines.api.sign_in import OurForm
+from b2b_pipelines.api.vendors import Vendors
+from b2b_pipelines.api.writing import actor
+from b2b_pipelines.delivery import set_up
+from b2b_pipelines.delivery.history import Action, record
+from b2b_pipelines.errors import B2BError
+from b2b_pipelines.privacy import masked_anywhere
 from b2b_pipelines.sheets import service
-from b2b_pipelines.sheets.connection import SheetsConnection
+from b2b_pipelines.sheets.refusals import TargetNotEmpty
+from b2b_pipelines.sheets.results import LayoutIsLost
 from b2b_pipelines.tokens.service import Caller
-from b2b_pipelines.vendors.google_sheets import GoogleSheets
 
-MANAGING = {"manage", "provisioning"}
-"""Scopes with which a person may write to a sheet from the pages."""
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-
-def may_restore(caller: Caller) -> bool:
-    """Whether a caller may write to a customer's sheet from the pages."""
-    return not MANAGING.isdisjoint(caller.scopes)
+SnapshotNumber = Annotated[int, Form(alias="snapshot", ge=1, le=LARGEST_ID)]
 
 
-def restored(request: Request, db: Connection, caller: Caller, slug: str, number: int, *, dry_run: bool) -> Response:
-    """The page of a restore, or of what it would write."""
+@router.get("/contracts/{slug}/replace", name="replace_page")
+@takes_its_own_turn
+async def replace_page(request: Request, db: Db, caller: Managing, slug: str) -> Response:
+    """What a sync would write and replace."""
+    return await in_thread(request, lambda: _planned(request, db, caller, slug, rebuild=False))
+
+
+@router.post("/contracts/{slug}/replace", name="replace_form", dependencies=[OurForm])
+@takes_its_own_turn
+async def replace_form(request: Request, db: Db, caller: Managing, slug: str) -> Response:
+    """Write the sheet, and agree that what a new target holds is replaced."""
+    return await in_thread(request, lambda: _synced(request, db, caller, slug, replace=True))
+
+
+@router.post("/contracts/{slug}/sync", name="sync_form", dependencies=[OurForm])
+@takes_its_own_turn
+async def sync_form(request: Request, db: Db, caller: Managing, slug: str) -> Response:
+    """Sync the sheet; the preview asks for consent when a new target holds something."""
+    return await in_thread(request, lambda: _synced(request, db, caller, slug))
+
+
+@router.get("/contracts/{slug}/rebuild", name="rebuild_page")
+@takes_its_own_turn
+async def rebuild_page(request: Request, db: Db, caller: Managing, slug: str) -> Response:
+    """What a rebuild would write."""
+    return await in_thread(request, lambda: _planned(request, db, caller, slug, rebuild=True))
+
+
+@router.post("/contracts/{slug}/rebuild", name="rebuild_form", dependencies=[OurForm])
+@takes_its_own_turn
+async def rebuild_form(request: Request, db: Db, caller: Managing, slug: str) -> Response:
+    """Write the header and our columns again."""
+    return await in_thread(request, lambda: _synced(request, db, caller, slug, rebuild=True))
+
+
+@router.get("/contracts/{slug}/restore", name="restore_page")
+@takes_its_own_turn
+async def restore_page(request: Request, db: Db, caller: Managing, slug: str, snapshot: Number) -> Response:
+    """What a restore would write."""
+    return await in_thread(request, lambda: _restored(request, db, caller, slug, number=snapshot, dry_run=True))
+
+
+@router.post("/contracts/{slug}/restore", name="restore_form", dependencies=[OurForm])
+@takes_its_own_turn
+async def restore_form(request: Request, db: Db, caller: Managing, slug: str, snapshot: SnapshotNumber) -> Response:
+    """Put back what a snapshot held."""
+    return await in_thread(request, lambda: _restored(request, db, caller, slug, number=snapshot, dry_run=False))
+
+
+@router.post("/contracts/{slug}/set-up", name="retry_form", dependencies=[OurForm])
+@takes_its_own_turn
+async def retry_form(request: Request, db: Db, caller: Managing, slug: str) -> Response:
+    """Ask Studio for missing runs, bring the codes in line and sync the sheet."""
+    vendors: Vendors = request.app.state.vendors
+
+    def work() -> Response:
+        with db.session() as session:
+            seen_contract(session, caller, slug)
+        with vendors.studio() as studio:
+            reached = set_up.retry(db.open(), slug, sheets=vendors.sheets, studio=studio, ask=vendors.asks)
+        parts = (("Runs in edX", reached.of_runs), ("Codes", reached.codes), ("Sheet", reached.sheet))
+        lines = [f"{name}: {part.message}." for name, part in parts]
+        good = all(part.state is not set_up.State.FAILED for _, part in parts)
+        return answered(request, _contract(request, slug), *_seen(lines, caller), good=good)
+
+    return await in_thread(request, work)
+
+
+def _planned(request: Request, db: Connection, caller: Caller, slug: str, *, rebuild: bool) -> Response:
+    vendors: Vendors = request.app.state.vendors
+
+    def act() -> Any:
+        return service.plan(db.open(), vendors.sheets(), slug, rebuild=rebuild, ask=vendors.asks)
+
+    return _page(request, db, caller, slug, template="replace.html", act=act, rebuild=rebuild)
+
+
+def _synced(
+    request: Request, db: Connection, caller: Caller, slug: str, *, rebuild: bool = False, replace: bool = False
+) -> Response:
+    vendors: Vendors = request.app.state.vendors
     with db.session() as session:
-        snapshot = service.find_snapshot(session, _managed(db, caller, slug), number)
+        seen_contract(session, caller, slug)
+    page = _contract(request, slug)
+    try:
+        done = service.sync(db.open(), vendors.sheets(), slug, rebuild=rebuild, replace=replace, ask=vendors.asks)
+    except TargetNotEmpty as error:
+        return answered(request, request.url_for("replace_page", slug=slug).path, sentence(error), good=False)
+    except LayoutIsLost as error:
+        return answered(request, page, sentence(error), "Rebuild does it, too.", good=False)
+    except B2BError as error:
+        return answered(request, page, *_seen([sentence(error)], caller), good=False)
+    if rebuild:
+        _note(db, caller, slug, Action.SHEET_REBUILT)
+    return answered(request, page, "Rebuilt." if rebuild else "Synced.", *_seen(wording.synced(done), caller))
+
+
+def _restored(request: Request, db: Connection, caller: Caller, slug: str, *, number: int, dry_run: bool) -> Response:
+    vendors: Vendors = request.app.state.vendors
+    with db.session() as session:
+        seen_contract(session, caller, slug)
+        snapshot = service.find_snapshot(session, slug, number)
         session.expunge_all()
 
-    def act(sheets: GoogleSheets) -> Any:
-        return service.restore(db.open(), sheets, slug, snapshot, dry_run=dry_run)
+    def act() -> Any:
+        return service.restore(db.open(), vendors.sheets(), slug, snapshot, dry_run=dry_run)
 
-    return _page(request, db, caller, slug, template="restore.html", act=act, done=not dry_run)
-
-
-def replaced(request: Request, db: Connection, caller: Caller, slug: str, *, dry_run: bool) -> Response:
-    """The page of a sync with consent, or of what it would write."""
-    _managed(db, caller, slug)
-
-    def act(sheets: GoogleSheets) -> Any:
-        if dry_run:
-            return service.plan(db.open(), sheets, slug)
-        return service.sync(db.open(), sheets, slug, replace=True)
-
-    return _page(request, db, caller, slug, template="replace.html", act=act, done=not dry_run)
-
-
-def _managed(db: Connection, caller: Caller, slug: str) -> str:
-    """The slug of a contract that the caller sees and may manage. Raises `NotFound`."""
-    if not may_restore(caller):
-        raise NotFound("writing to a sheet needs the right to manage contracts")
-    with db.session() as session:
-        return seen_contract(session, caller, slug).slug
+    if dry_run:
+        return _page(request, db, caller, slug, template="restore.html", act=act)
+    try:
+        done = act()
+    except B2BError as error:
+        return answered(request, _contract(request, slug), *_seen([sentence(error)], caller), good=False)
+    _note(db, caller, slug, Action.SHEET_RESTORED)
+    cells, rows = wording.counted(done.cells, "cell"), wording.counted(done.rows, "row")
+    after = "Nothing is written to this tab until you sync it again with Preview." if snapshot.kind == "before" else ""
+    return answered(request, _contract(request, slug), f"Restored: {cells} in {rows} written.", after)
 
 
 def _page(
-    request: Request,
-    db: Connection,
-    caller: Caller,
-    slug: str,
-    *,
-    template: str,
-    act: Callable[[GoogleSheets], Any],
-    done: bool,
+    request: Request, db: Connection, caller: Caller, slug: str, *, template: str, act: Any, **values: Any
 ) -> Response:
+    """Return the page of a plan, or why there is none."""
     with db.session() as session:
         contract = seen_contract(session, caller, slug)
-    result, error = None, None
-    connection = SheetsConnection(request.app.state.settings, db.engine)
+        card = card_of(session, contract)
+    result, problem = None, None
     try:
-        result = act(connection.client())
+        result = act()
     except B2BError as refused:
-        error = refused.message
-    finally:
-        connection.close()
-    status = 409 if error else 200
-    return render(request, template, caller, status=status, contract=contract, result=result, error=error, done=done)
+        problem = _seen([sentence(refused)], caller)[0]
+    return contract_view(
+        request,
+        template,
+        caller,
+        contract,
+        card,
+        status=409 if problem else 200,
+        result=result,
+        problem=problem,
+        **values,
+    )
+
+
+def _seen(lines: list[str], caller: Caller) -> list[str]:
+    shown: list[str] = lines if caller.sees_emails else masked_anywhere(lines)
+    return shown
+
+
+def _note(db: Connection, caller: Caller, slug: str, action: Action) -> None:
+    with db.session() as session:
+        record(session, seen_contract(session, caller, slug), action, actor(caller), {})
+
+
+def _contract(request: Request, slug: str) -> str:
+    return f"{request.url_for('contract_page', slug=slug).path}"

@@ -52,6 +52,11 @@ class SetUp:
     codes: Part
     sheet: Part
 
+    @property
+    def of_runs(self) -> Part:
+        """The runs together."""
+        return _of_runs(self.runs)
+
     def as_json(self) -> dict[str, Any]:
         """Return the set-up as JSON."""
         shown = [{"courseware_id": run, "state": str(state), "message": message} for run, state, message in self.runs]

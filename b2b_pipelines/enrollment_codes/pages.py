@@ -122,5 +122,10 @@ def codes(
 
 def seats(session: Session, contracts: Sequence[Contract]) -> dict[int, Seats]:
     """Return the seats of each contract, by its id. One query."""
-    rows = session.execute(SEATS, {"contracts": [contract.id for contract in contracts]})
+    return seats_of(session, [contract.id for contract in contracts])
+
+
+def seats_of(session: Session, contract_ids: Sequence[int]) -> dict[int, Seats]:
+    """Return the seats of each contract, by its id. One query."""
+    rows = session.execute(SEATS, {"contracts": list(contract_ids)})
     return {row.contract_id: Seats(row.seats, row.redeemed, row.handed_out) for row in rows}

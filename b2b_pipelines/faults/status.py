@@ -18,7 +18,7 @@ UNSENT_TOO_LONG = 300
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One current fault. `partition` and `run_id` are None where they do not apply."""
+    """One current fault. `partition` and `run_id` are None where they do not apply, `alerted_at` before an alert."""
 
     what: str
     partition: str | None
@@ -26,6 +26,7 @@ class Line:
     who: str
     do: str
     run_id: str | None
+    alerted_at: datetime | None = None
 
 
 def lines(session: Session) -> list[Line]:
@@ -50,6 +51,7 @@ def _faults(session: Session) -> list[Line]:
             who=rules.who_acts(Lasting(store.subject(fault), fault.cause)),
             do=fault.words or "see the run",
             run_id=fault.run_id,
+            alerted_at=fault.alerted_at,
         )
         for fault in store.every(session)
     ]

@@ -150,6 +150,22 @@ def customer_of(session: Session, plan: UUID) -> UUID:
     return customer
 
 
+def held_plans(session: Session, now: datetime, length: timedelta) -> list[HeldPlan]:
+    """Return the plans that are held at `now`, the oldest hold first."""
+    rows = session.execute(
+        text("""
+            SELECT plan.uuid, plan.held_since, plan.held_from, plan.expiration_date,
+                agreement.enterprise_customer_uuid AS customer
+            FROM subscription_plan AS plan JOIN customer_agreement AS agreement ON agreement.id = plan.customer_agreement_id
+            WHERE plan.held_since > :begun ORDER BY plan.held_since, plan.uuid
+        """),
+        {"begun": now - length},
+    )
+    return [
+        HeldPlan(row.uuid, row.customer, row.held_from, row.expiration_date, row.held_since + length) for row in rows
+    ]
+
+
 def end_hold(session: Session, plan: UUID, now: datetime, length: timedelta) -> HeldPlan | None:
     """End the hold of a plan. Return the ended hold, or None when the plan is not held at `now`."""
     row = session.execute(

@@ -8,6 +8,7 @@ separately, so that an index serves each.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -186,14 +187,7 @@ def decide(
         people="" if licenses is None else PEOPLE,
         narrowed="" if licenses is None else "AND license.uuid IN (SELECT uuid FROM person)",
     )
-    parameters = {
-        "now": policy.now,
-        "cutoff": policy.cutoff,
-        "hold_cutoff": policy.hold_cutoff,
-        "overdue": policy.now - OVERDUE,
-        "include_internal": policy.include_internal,
-        "internal_types": sorted(policy.internal_plan_types),
-        "unlinking": list(policy.unlinking),
+    parameters = _parameters(policy) | {
         "customer": customer,
         "plan": plan,
         "decision": decision,
@@ -225,3 +219,57 @@ def decide(
     if not rows and offset:
         return Page([], decide(session, policy, customer=customer, plan=plan, decision=decision, limit=1).total)
     return Page(decided, rows[0].total if rows else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many licenses, and people by their addresses, of a customer have one decision with the same dates."""
+
+    customer: UUID
+    decision: Decision
+    expiration_date: datetime
+    since: datetime | None
+    licenses: int
+    people: int
+
+    def unlinked_on(self, policy: Policy) -> datetime | None:
+        """Return when people in their grace period are unlinked if nothing changes; None for other decisions."""
+        if self.decision != Decision.IN_GRACE:
+            return None
+        ends = self.expiration_date + policy.grace
+        return max(ends, self.since + policy.hold) if self.since else ends
+
+
+TALLIES = """
+SELECT customer, decision, expiration_date, date_trunc('day', since, 'UTC') AS since, count(*) AS licenses,
+       count(DISTINCT email_key) AS people
+FROM ({verdicts}) AS decided
+GROUP BY 1, 2, 3, 4 ORDER BY 1, 3, 2
+"""
+
+
+def tallies(session: Session, policy: Policy) -> Sequence[Tally]:
+    """Return the decisions about every expired license, counted. One query."""
+    statement = text(TALLIES.format(verdicts=VERDICTS.format(people="", narrowed="")))
+    rows = session.execute(statement, _parameters(policy)).all()
+    return [
+        Tally(row.customer, Decision(row.decision), row.expiration_date, row.since, row.licenses, row.people)
+        for row in rows
+    ]
+
+
+def _parameters(policy: Policy) -> dict[str, Any]:
+    return {
+        "now": policy.now,
+        "cutoff": policy.cutoff,
+        "hold_cutoff": policy.hold_cutoff,
+        "overdue": policy.now - OVERDUE,
+        "include_internal": policy.include_internal,
+        "internal_types": sorted(policy.internal_plan_types),
+        "unlinking": list(policy.unlinking),
+        "customer": None,
+        "plan": None,
+        "decision": None,
+        "limit": None,
+        "offset": 0,
+    }

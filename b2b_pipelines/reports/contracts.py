@@ -91,6 +91,22 @@ def organizations(
     return page(session, query, asked)
 
 
+def organization_names(session: Session, bound_to: int | None = None) -> Sequence[tuple[int, str]]:
+    """Return the ids and names of the organizations, by name; of at most 500. One query."""
+    query = select(Organization.id, Organization.name).order_by(func.lower(Organization.name)).limit(500)
+    if bound_to is not None:
+        query = query.where(Organization.id == bound_to)
+    return [(row.id, row.name) for row in session.execute(query)]
+
+
+def organization_of_id(session: Session, organization_id: int) -> tuple[int, str] | None:
+    """Return the id and the org key of an organization."""
+    row = session.execute(
+        select(Organization.id, Organization.org_key).where(Organization.id == organization_id)
+    ).first()
+    return None if row is None else (row.id, row.org_key)
+
+
 def changes(session: Session, contract_id: int, asked: Slice) -> tuple[int, Sequence[Row]]:
     """Return the number of changes of a contract, and a page of them, newest first.
 

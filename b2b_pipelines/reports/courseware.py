@@ -6,7 +6,7 @@ from sqlalchemy import exists, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, aliased
 
-from b2b_pipelines.contracts.models import Course, CourseRun, Product, Program
+from b2b_pipelines.contracts.models import ContractCourseware, Course, CourseRun, Product, Program
 from b2b_pipelines.contracts.rules import SOURCE_TAG, EdxState
 from b2b_pipelines.reports.pages import Row, Slice, containing, page
 
@@ -77,3 +77,18 @@ def runs(
     if edx_state is not None:
         query = query.where(CourseRun.edx_state == edx_state)
     return page(session, query, asked)
+
+
+def given(session: Session, contract_id: int) -> Sequence[str]:
+    """Return the readable ids of the courses, programs and runs that a contract was given."""
+    query = select(ContractCourseware.readable_id).where(ContractCourseware.contract_id == contract_id)
+    return session.scalars(query.order_by(ContractCourseware.readable_id)).all()
+
+
+def offered(session: Session, most: int) -> Sequence[tuple[str, str]]:
+    """Return the readable ids and titles of programs and courses, at most so many of each."""
+    found: list[tuple[str, str]] = []
+    for model in (Program, Course):
+        query = select(model.readable_id, model.title).order_by(model.title, model.readable_id).limit(most)
+        found += [(row.readable_id, row.title) for row in session.execute(query)]
+    return found

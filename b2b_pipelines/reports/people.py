@@ -38,6 +38,31 @@ WHERE (CAST(:organization AS bigint) IS NULL OR contract.organization_id = :orga
 """
 
 
+OF_CONTRACT = """
+SELECT code.id FROM enrollment_code code
+WHERE code.contract_id = :contract
+  AND (CAST(:search AS text) IS NULL OR code.code LIKE :search OR (:emails AND code.id IN (
+        SELECT redemption.code_id FROM code_redemption redemption JOIN learner ON learner.id = redemption.learner_id
+        WHERE lower(learner.email) LIKE :search)))
+  AND CASE CAST(:state AS text)
+        WHEN 'unused' THEN code.active AND NOT EXISTS (SELECT FROM code_redemption WHERE code_id = code.id)
+        WHEN 'used' THEN EXISTS (SELECT FROM code_redemption WHERE code_id = code.id)
+        WHEN 'inactive' THEN NOT code.active
+        ELSE true END
+"""
+SEATS_OF = text("""
+SELECT contract.slug, contract.name, organization.name AS organization, seat.how, seat.attached_at, learner.email,
+       learner.name AS learner
+FROM learner
+JOIN contract_learner seat ON seat.learner_id = learner.id
+JOIN contract ON contract.id = seat.contract_id
+JOIN organization ON organization.id = contract.organization_id
+WHERE lower(learner.email) = lower(:email)
+  AND (CAST(:organization AS bigint) IS NULL OR contract.organization_id = :organization)
+ORDER BY seat.attached_at, seat.id
+""")
+
+
 @dataclass(frozen=True, slots=True)
 class CodeSearch:
     """A search for codes: one code by its text, or the codes that a learner redeemed."""
@@ -87,6 +112,36 @@ def codes(session: Session, wanted: CodeSearch, now: datetime, asked: Slice) -> 
     ids = session.scalars(limited, {**given, "limit": asked.limit, "offset": asked.offset}).all()
     rows = session.execute(text(FOUND), {"ids": list(ids)}).mappings()
     return count, [_judged(dict(row), now) for row in rows]
+
+
+def contract_codes(
+    session: Session,
+    contract_id: int,
+    now: datetime,
+    asked: Slice,
+    *,
+    search: str | None = None,
+    state: str | None = None,
+    emails: bool = False,
+) -> tuple[int, Sequence[Row]]:
+    """Return how many codes of a contract fit, and a page of them as `codes` has them, in id order. Three queries.
+
+    `search` is a part of a code or, with `emails`, of an address that redeemed it. `state` is `unused`, `used` or
+    `inactive`.
+    """
+    pattern = containing(search.lower()) if search and search.strip() else None
+    given = {"contract": contract_id, "search": pattern, "state": state, "emails": emails}
+    count = session.scalar(text(f"SELECT count(*) FROM ({OF_CONTRACT}) AS found"), given) or 0
+    limited = text(f"{OF_CONTRACT} ORDER BY code.id LIMIT :limit OFFSET :offset")
+    ids = session.scalars(limited, {**given, "limit": asked.limit, "offset": asked.offset}).all()
+    rows = session.execute(text(FOUND), {"ids": list(ids)}).mappings()
+    return count, [_judged(dict(row), now) for row in rows]
+
+
+def seats_of_address(session: Session, email: str, bound_to: int | None = None) -> Sequence[Row]:
+    """Return the seats that the learner with that address has, in all contracts that the caller sees. One query."""
+    rows = session.execute(SEATS_OF, {"email": email.strip(), "organization": bound_to}).mappings()
+    return [dict(row) for row in rows]
 
 
 def _judged(row: dict[str, Any], now: datetime) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from sqlalchemy.orm import Session
 
 from b2b_pipelines.contracts import store as contract_store
 from b2b_pipelines.contracts.models import Contract
-from b2b_pipelines.contracts.rules import spreadsheet_id
+from b2b_pipelines.contracts.rules import refuse_office_file, spreadsheet_id
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.locks import exclusive
 from b2b_pipelines.errors import B2BError, NotFound
 from b2b_pipelines.sheets import store
+from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.sheets.models import SheetSnapshot
 from b2b_pipelines.sheets.restore import restore
 from b2b_pipelines.sheets.results import Contended, LayoutIsLost, NotDelivered, SyncResult
@@ -32,6 +33,7 @@ __all__ = [
     "restore",
     "resume",
     "sync",
+    "try_address",
     "written_of",
 ]
 
@@ -104,6 +106,37 @@ def preview(database: Database, sheets: GoogleSheets, reference: str, *, ask: bo
         answer |= {"share_with": sheets.account.share_with, "message": error.message, "error": error.code}
     except B2BError as error:
         answer |= {"message": error.message, "error": error.code}
+    return answer
+
+
+def try_address(database: Database, sheets: GoogleSheets, address: str, tab: str | None) -> dict[str, Any]:
+    """Return what a sheet's address leads to before a contract has it: `title`, `tab`, and the `rows` that A-F hold.
+
+    `taken_by` is the contract that has the tab. Never raises for what the address or Google refuses: `message` says it,
+    and `share_with` names the account to share the sheet with. One or two reads, and nothing is written.
+    """
+    answer: dict[str, Any] = {"shared": False, "title": None, "tab": None, "rows": None, "taken_by": None}
+    answer |= {"share_with": None, "message": None}
+    counted = sheets.counting(Requests())
+    try:
+        refuse_office_file(address)
+        info = counted.open(spreadsheet_id(address))
+        answer |= {"shared": True, "title": info.title}
+        meant = tab_meant(info, address, tab)
+        if meant is None:
+            raise tab_missing(address, tab, info)
+        content = counted.read(info.spreadsheet_id, meant.title, meant.sheet_id)
+        values = content.values if content else []
+        rows = sum(any(cell not in (None, "") for cell in row[: len(HEADERS)]) for row in values)
+        answer |= {"tab": meant.title, "rows": rows}
+        with database.session() as session:
+            target = store.claimed_by(session, info.spreadsheet_id, meant.sheet_id)
+            other = session.get(Contract, target.contract_id) if target else None
+            answer["taken_by"] = other.name if other and other.sheet_url else None
+    except SheetUnshared as error:
+        answer |= {"share_with": sheets.account.share_with, "message": error.message}
+    except B2BError as error:
+        answer["message"] = error.message
     return answer
 
 

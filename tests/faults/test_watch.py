@@ -53,7 +53,9 @@ def note(database: Database, facts: Facts) -> None:
 def test_status_says_what_is_wrong_and_who_must_do_what(run: Run, database: Database) -> None:
     note(database, Facts(failing=(FailingTick("contract_changes", NOW.timestamp(), "KeyError"),)))
     unshared = Subject("check", "sheet_is_synced (sheet_snapshots)", "acme")
-    service.record_run(database, Finished("1f", "job", False, [Seen(unshared, False, "share it with b2b@example.test")]))
+    service.record_run(
+        database, Finished("1f", "job", False, [Seen(unshared, False, "share it with b2b@example.test")])
+    )
     shown = run("b2b status --json")
     assert shown.status == 0
     problems = shown.json["problems"]

@@ -1,0 +1,432 @@
+"""Pages that change a contract: new, terms, courseware. Each shows what people lose by it, and asks, before it is done."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy.orm import Session
+
+from b2b_pipelines.api import terms, wording
+from b2b_pipelines.api.catalog import change_shown
+from b2b_pipelines.api.contract_pages import card_of, contract_view
+from b2b_pipelines.api.contracts import seen_contract
+from b2b_pipelines.api.database import Connection, Db, in_thread, takes_its_own_turn
+from b2b_pipelines.api.notes import answered
+from b2b_pipelines.api.page_routes import Chosen, Fields, Managing, PageRoute, manages, sentence, slice_of
+from b2b_pipelines.api.rendering import render
+from b2b_pipelines.api.sign_in import OurForm
+from b2b_pipelines.api.vendors import Vendors
+from b2b_pipelines.api.writing import actor
+from b2b_pipelines.contracts import rules
+from b2b_pipelines.contracts import store as contract_store
+from b2b_pipelines.contracts.models import Contract
+from b2b_pipelines.delivery import changes as delivery
+from b2b_pipelines.delivery.changes import ContractChanged, CoursewareChanged
+from b2b_pipelines.delivery.deliver import is_delivered
+from b2b_pipelines.delivery.history import ContractWasChanged, as_json
+from b2b_pipelines.delivery.losses import Losses
+from b2b_pipelines.delivery.rehearsal import rehearsal
+from b2b_pipelines.errors import B2BError, Conflict, InvalidInput, NotFound
+from b2b_pipelines.reports import contracts as listed
+from b2b_pipelines.reports import courseware
+from b2b_pipelines.sheets import service as sheets
+from b2b_pipelines.tokens.service import Caller
+
+MOST_OFFERED = 200
+NEW = "new"
+"""The value of the choice of an organization that is made with the contract."""
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+
+class NumbersChanged(Conflict):
+    """The losses of a change differ from those that the confirmation page listed."""
+
+    code = "numbers_changed"
+
+
+@router.get("/new-contract", name="new_contract_page")
+def new_contract_page(request: Request, db: Db, caller: Managing) -> Response:
+    return _new(request, db, caller, {})
+
+
+@router.post("/new-contract", name="new_contract_form", dependencies=[OurForm])
+@takes_its_own_turn
+async def new_contract_form(request: Request, db: Db, caller: Managing, fields: Fields, chosen: Chosen) -> Response:
+    """Make the contract with its courseware, or with `do=check` try the sheet's address first."""
+
+    def work() -> Response:
+        tried = tried_sheet(request, db, fields) if fields.get("do") == "check" else None
+        if tried is not None:
+            return _new(request, db, caller, fields, chosen=chosen, tried=tried)
+        try:
+            with db.session() as session:
+                made, given = _make(session, caller, fields, chosen)
+                slug, lines = made.contract.slug, _made(session, made, given)
+        except B2BError as error:
+            return _new(request, db, caller, fields, chosen=chosen, problem=sentence(error), status=409)
+        return answered(request, request.url_for("contract_page", slug=slug).path, *lines)
+
+    return await in_thread(request, work)
+
+
+@router.get("/contracts/{slug}/edit", name="edit_page")
+def edit_page(request: Request, db: Db, caller: Managing, slug: str) -> Response:
+    with db.session() as session:
+        contract = seen_contract(session, caller, slug)
+        return _edit(request, session, caller, contract, terms.shown(contract))
+
+
+@router.post("/contracts/{slug}/edit", name="edit_form", dependencies=[OurForm])
+@takes_its_own_turn
+async def edit_form(request: Request, db: Db, caller: Managing, slug: str, fields: Fields) -> Response:
+    """Change the terms that were touched. Asks first when people lose something by it."""
+
+    def work() -> Response:
+        with db.session() as session:
+            contract = seen_contract(session, caller, slug)
+            if fields.get("do") == "check":
+                tried = tried_sheet(request, db, fields)
+                return _edit(request, session, caller, contract, fields, tried=tried)
+        try:
+            return _changed(request, db, caller, contract, fields)
+        except ContractWasChanged as error:
+            with db.session() as session:
+                current = seen_contract(session, caller, slug)
+                between = _between(session, current, caller, fields)
+                mine = terms.shown(current) | terms.touched(fields)
+                return _edit(
+                    request, session, caller, current, mine, between=between, problem=sentence(error), status=409
+                )
+        except B2BError as error:
+            with db.session() as session:
+                again = seen_contract(session, caller, slug)
+                return _edit(request, session, caller, again, fields, problem=sentence(error), status=409)
+
+    return await in_thread(request, work)
+
+
+@router.get("/contracts/{slug}/courseware", name="courseware_page")
+def courseware_page(request: Request, db: Db, caller: Managing, slug: str) -> Response:
+    with db.session() as session:
+        contract = seen_contract(session, caller, slug)
+        return contract_view(
+            request,
+            "courseware.html",
+            caller,
+            contract,
+            card_of(session, contract),
+            offered=courseware.offered(session, MOST_OFFERED),
+            given=courseware.given(session, contract.id),
+            problem="",
+        )
+
+
+@router.post("/contracts/{slug}/courseware", name="courseware_form", dependencies=[OurForm])
+def courseware_form(
+    *, request: Request, db: Db, caller: Managing, slug: str, fields: Fields, chosen: Chosen
+) -> Response:
+    """Give the contract what was chosen, and what was typed; all or nothing."""
+    page = request.url_for("contract_page", slug=slug).path
+    wanted = _wanted(fields, chosen)
+    try:
+        if not wanted:
+            raise InvalidInput("choose a course or a program, or type its id")
+        with db.session() as session:
+            contract = seen_contract(session, caller, slug)
+            rerun = fields.get("rerun") == "yes"
+            done = [
+                delivery.give_courseware(session, contract.id, each, by=actor(caller), rerun=rerun) for each in wanted
+            ]
+            lines = [*_given(done), sheet_sentence(session, contract)]
+    except B2BError as error:
+        back = request.url_for("courseware_page", slug=slug).path
+        return answered(request, back, sentence(error), "Nothing was added.", good=False)
+    return answered(request, page, *lines)
+
+
+@router.get("/contracts/{slug}/courseware/remove", name="remove_courseware_page")
+def remove_courseware_page(request: Request, db: Db, caller: Managing, slug: str, courseware: str) -> Response:
+    """What removing it would do, in numbers."""
+    with db.session() as session:
+        contract = seen_contract(session, caller, slug)
+        card = card_of(session, contract)
+    with rehearsal(db.open(), slug) as session:
+        would = delivery.take_courseware(session, slug, courseware, by=actor(caller))
+        lines = [
+            *would.losses.sentences(),
+            "Nothing is deleted: adding the course again brings its run and codes back.",
+        ]
+        lost = wording.lost(would.losses)
+    return contract_view(
+        request,
+        "confirm.html",
+        caller,
+        contract,
+        card,
+        title=f"Remove {courseware}?",
+        lines=lines,
+        action=request.url_for("remove_courseware_form", slug=slug).path,
+        hidden={"courseware_id": courseware, "agreed": lost},
+        button="Remove it",
+    )
+
+
+@router.post("/contracts/{slug}/courseware/remove", name="remove_courseware_form", dependencies=[OurForm])
+def remove_courseware_form(request: Request, db: Db, caller: Managing, slug: str, fields: Fields) -> Response:
+    """Remove it, unless the losses differ from those that the confirmation page listed."""
+    courseware_id = fields.get("courseware_id", "")
+    try:
+        with db.session() as session:
+            contract = seen_contract(session, caller, slug)
+            done = delivery.take_courseware(session, contract.id, courseware_id, by=actor(caller))
+            _require_agreed(done.losses, fields)
+            removed = ", ".join(done.courseware.removed) or courseware_id
+            stopped = f"Codes: {wording.counted(done.losses.codes, 'code')} deactivated."
+            lines = [f"Removed {removed}.", stopped, sheet_sentence(session, contract)]
+    except NumbersChanged as error:
+        path = request.url_for("remove_courseware_page", slug=slug).path
+        return answered(request, f"{path}?{urlencode({'courseware': courseware_id})}", sentence(error), good=False)
+    return answered(request, request.url_for("contract_page", slug=slug).path, *lines)
+
+
+def _require_agreed(losses: Losses, fields: Mapping[str, str]) -> None:
+    if wording.lost(losses) != fields.get("agreed"):
+        raise NumbersChanged("the numbers changed meanwhile: look again")
+
+
+def tried_sheet(request: Request, db: Connection, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the sheet's address of a form leads to."""
+    vendors: Vendors = request.app.state.vendors
+    address, tab = fields.get("sheet_url", "").strip(), fields.get("sheet_tab", "").strip() or None
+    if not address:
+        return {"message": "type or paste the address of the sheet first"}
+    try:
+        return sheets.try_address(db.open(), vendors.sheets(), address, tab)
+    except B2BError as error:
+        return {"message": error.message}
+
+
+def _new(
+    request: Request,
+    db: Connection,
+    caller: Caller,
+    fields: Mapping[str, str],
+    *,
+    chosen: list[str] | None = None,
+    problem: str = "",
+    tried: Mapping[str, Any] | None = None,
+    status: int = 200,
+) -> Response:
+    with db.session() as session:
+        return render(
+            request,
+            "new_contract.html",
+            caller,
+            status=status,
+            values=terms.BLANK | {"organization": "", "new_organization": "", "org_key": "", "more": ""} | dict(fields),
+            organizations=listed.organization_names(session, caller.organization_id),
+            may_make_organization=caller.organization_id is None,
+            offered=courseware.offered(session, MOST_OFFERED),
+            chosen=chosen or [],
+            problem=problem,
+            tried=tried,
+            may_manage=manages(caller),
+        )
+
+
+def _make(
+    session: Session, caller: Caller, fields: Mapping[str, str], chosen: list[str]
+) -> tuple[ContractChanged, list[CoursewareChanged]]:
+    given = {name: fields[name] for name in terms.EDITED if fields.get(name, "").strip()}
+    name, kind = given.pop("name", ""), given.pop("integration_type", "non-sso")
+    given.pop("active", None)
+    new, org_key = fields.get("organization") == NEW, fields.get("org_key", "").strip() or None
+    organization = fields.get("new_organization", "").strip() if new else _organization(session, caller, fields)
+    if not organization:
+        raise InvalidInput("choose an organization, or type the name of a new one")
+    if new and caller.organization_id is not None:
+        raise NotFound("no such organization")
+    made = delivery.create_contract(
+        session,
+        organization,
+        name.strip(),
+        rules.integration_type(kind),
+        terms.patch(given),
+        by=actor(caller),
+        create_organization=new,
+        org_key=org_key if new else None,
+    )
+    if made.same_named and fields.get("same_name") != "yes":
+        raise _SameName(made)
+    who = actor(caller)
+    slug = made.contract.slug
+    return made, [delivery.give_courseware(session, slug, each, by=who) for each in _wanted(fields, chosen)]
+
+
+class _SameName(InvalidInput):
+    """The organization has a contract of that name already."""
+
+    def __init__(self, made: ContractChanged) -> None:
+        super().__init__(
+            f"the organization has a contract of that name already ({', '.join(made.same_named)}): "
+            "choose another name, or tick “Make another contract of the same name”"
+        )
+
+
+def _organization(session: Session, caller: Caller, fields: Mapping[str, str]) -> str:
+    text = fields.get("organization", "")
+    known = listed.organization_of_id(session, int(text)) if text.isdecimal() and len(text) < 16 else None
+    if known is None or caller.organization_id not in (None, known[0]):
+        raise InvalidInput("choose an organization, or type the name of a new one")
+    return known[1]
+
+
+def _wanted(fields: Mapping[str, str], chosen: list[str]) -> list[str]:
+    return list(dict.fromkeys([*chosen, *fields.get("more", "").split()]))
+
+
+def _edit(
+    request: Request,
+    session: Session,
+    caller: Caller,
+    contract: Contract,
+    values: Mapping[str, str],
+    *,
+    problem: str = "",
+    tried: Mapping[str, Any] | None = None,
+    between: list[dict[str, Any]] | None = None,
+    status: int = 200,
+) -> Response:
+    """Return the form. What it was loaded with is kept in it, unless others changed the terms `between`."""
+    shown = terms.shown(contract)
+    loaded = "was_name" in values and between is None
+    was = {name: values.get(f"was_{name}", "") for name in terms.EDITED} if loaded else shown
+    return contract_view(
+        request,
+        "edit.html",
+        caller,
+        contract,
+        card_of(session, contract),
+        status=status,
+        values=shown | dict(values),
+        was=was,
+        revision=values.get("revision") if loaded else contract.revision,
+        problem=problem,
+        tried=tried,
+        between=between or [],
+    )
+
+
+def _changed(
+    request: Request, db: Connection, caller: Caller, contract: Contract, fields: Mapping[str, str]
+) -> Response:
+    page = request.url_for("contract_page", slug=contract.slug).path
+    given = terms.touched(fields)
+    if not given:
+        return answered(request, page, "Nothing was changed.")
+    patch = terms.patch(given)
+    text = fields.get("revision", "")
+    expected = int(text) if text.isdecimal() and len(text) < 16 else None
+
+    def change(session: Session) -> ContractChanged:
+        return delivery.change_contract(session, contract.id, patch, by=actor(caller), expected_revision=expected)
+
+    with rehearsal(db.open(), contract.id) as session:
+        would = change(session)
+        asked = _asked(would.losses)
+        differs = [
+            f"{wording.FIELDS.get(name, name)}: {wording.value(name, before)} → {wording.value(name, after)}."
+            for name, (before, after) in as_json(would.fields).items()
+        ]
+    if asked and fields.get("agreed") != wording.lost(would.losses):
+        return _ask(request, db, caller, contract, fields=fields, lines=[*differs, *asked], losses=would.losses)
+    with db.session() as session:
+        done = change(session)
+        lines = [_saved(done), wording.codes_followed(done.codes), sheet_sentence(session, done.contract)]
+        if patch.names_a_sheet and done.contract.sheet_url:
+            lines.append("Preview shows what the first sync would write.")
+    return answered(request, page, *lines)
+
+
+def _ask(
+    request: Request,
+    db: Connection,
+    caller: Caller,
+    contract: Contract,
+    *,
+    fields: Mapping[str, str],
+    lines: list[str],
+    losses: Losses,
+) -> Response:
+    kept = {name: text for name, text in fields.items() if name not in ("form", "agreed", "do")}
+    with db.session() as session:
+        card = card_of(session, contract)
+    return contract_view(
+        request,
+        "confirm.html",
+        caller,
+        contract,
+        card,
+        title="Change the terms?",
+        lines=lines,
+        action=request.url_for("edit_form", slug=contract.slug).path,
+        hidden=kept | {"agreed": wording.lost(losses)},
+        button="Change the terms",
+    )
+
+
+def _asked(losses: Losses) -> list[str]:
+    return [] if losses.nothing and not losses.beyond_cap else losses.sentences()
+
+
+def _between(session: Session, contract: Contract, caller: Caller, fields: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the changes of terms since the form was loaded, oldest first."""
+    since = int(fields.get("revision", "0"))
+    _, rows = listed.changes(session, contract.id, slice_of(1, 50))
+    return [
+        change_shown(row, caller) for row in reversed(rows) if row["revision"] > since and row["action"] == "changed"
+    ]
+
+
+def _saved(done: ContractChanged) -> str:
+    names = [wording.FIELDS.get(name, name) for name in done.fields]
+    return f"Changed: {', '.join(names)}." if names else "Nothing was changed."
+
+
+def _made(session: Session, made: ContractChanged, given: list[CoursewareChanged]) -> list[str]:
+    followed = [change.codes for change in given] or [made.codes]
+    created = sum(change.created for change in followed)
+    lines = [f"Created {made.contract.name}.", f"Codes: {wording.counted(created, 'code')} created."]
+    if not given:
+        lines.append("Add courseware next: learners have nothing to enroll in yet.")
+    runs = sum(len(change.courseware.created) for change in given)
+    if runs:
+        lines.append(f"{wording.counted(runs, 'course run')} made; Set up now asks edX for them and fills the sheet.")
+    return [*lines, sheet_sentence(session, made.contract)]
+
+
+def _given(done: list[CoursewareChanged]) -> list[str]:
+    created = [run for change in done for run in change.courseware.created]
+    skipped = [course for change in done for course in change.courseware.skipped]
+    lines = [
+        f"Added {', '.join(created[:5])}{' and more' if len(created) > 5 else ''}." if created else "No run was added."
+    ]
+    if skipped:
+        lines.append(f"The contract has {', '.join(skipped[:5])} already.")
+    missing = [course for change in done for course in change.courseware.without_source]
+    if missing:
+        lines.append(f"Without a run to copy: {', '.join(missing[:5])}.")
+    back = [run for change in done for run in change.courseware.restored]
+    if back:
+        lines.append(f"{wording.counted(len(back), 'course run')} came back with the codes that were deactivated then.")
+    totals = {name: sum(getattr(change.codes, name) for change in done) for name in wording.CODE_VERBS}
+    return [*lines, wording.codes_followed(totals)]
+
+
+def sheet_sentence(session: Session, contract: Contract) -> str:
+    """Return when the sheet shows the change that was just made."""
+    session.flush()
+    current = contract_store.contract(session, contract.slug)
+    return wording.sheet_follows(delivered=is_delivered(session, current), has_sheet=current.sheet_url is not None)
