@@ -143,11 +143,11 @@ def test_an_inactive_contract_comes_back_inactive_and_without_codes(shop: Shop):
         ({"start": "soon"}, "contract.start"),
         ({"slug": "Not A Slug"}, "contract.slug"),
         ({"seats": 3}, "contract.seats"),
-        ({"slug": "1"}, "taken for the id"),
+        ({"slug": "1"}, "is a number"),
         ({"end": "2000-01-01", "start": "2001-01-01"}, "end"),
         ({"sheet_url": "nowhere"}, "sheet"),
-        ({"name": "a\x00b"}, "contract.name: holds"),
-        ({"description": "\ud800"}, "contract.description: holds"),
+        ({"name": "a\x00b"}, "contract.name: contains"),
+        ({"description": "\ud800"}, "contract.description: contains"),
     ],
 )
 def test_what_no_contract_can_have_is_refused_in_words(shop: Shop, change: dict[str, object], words: str):
