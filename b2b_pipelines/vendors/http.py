@@ -106,7 +106,7 @@ class AnswerMalformed(PermanentError):
 
 
 VENDOR_ERRORS = (VendorUnavailable, VendorRefused, AnswerMalformed, BoundExceeded)
-"""Whatever may come of a request to a vendor."""
+"""Any error of a request to a vendor."""
 
 
 @dataclass(frozen=True)
