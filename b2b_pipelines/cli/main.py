@@ -3,6 +3,7 @@
 import os
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from typing import NoReturn
 
 import typer
@@ -31,25 +32,38 @@ GROUPS = {
 
 COMMANDS = {
     "api": "Serve the API and the pages of contract managers.",
-    "demo": "Deliver the codes of a sample organization, and show it.",
     "dev": "Run Dagster's UI and daemon here.",
     "doctor": "List what is on, what is off, and why.",
     "status": "Say what is wrong now, and who must do what.",
-    "sandbox": "Stand in for Google Sheets, Open edX and the others.",
 }
 """Commands by themselves, with what the list of all says of them: the name, the file and the function are one."""
+
+STAND_INS = {
+    "demo": "Deliver the codes of a sample organization, and show it.",
+    "sandbox": "Stand in for Google Sheets, Open edX and the others.",
+}
+"""Commands of the package `sandbox`, which a checkout has and an installed wheel does not."""
+
+
+def single_commands() -> dict[str, tuple[str, str]]:
+    """Return each command that is not a group, with its package and its line in `b2b --help`."""
+    found = {name: ("b2b_pipelines.cli", short) for name, short in COMMANDS.items()}
+    if find_spec("sandbox") is not None:
+        found |= {name: ("sandbox.commands", short) for name, short in STAND_INS.items()}
+    return dict(sorted(found.items()))
 
 
 def commands(*nouns: str) -> typer.Typer:
     """Return the umbrella with these nouns loaded; with every noun when none is given."""
     app = console.app(HELP, completion=True)
-    wanted = nouns or (*GROUPS, *COMMANDS)
+    singles = single_commands()
+    wanted = nouns or (*GROUPS, *singles)
     for name, (module, short) in GROUPS.items():
         if name in wanted:
             app.add_typer(import_module(f"b2b_pipelines.cli.{module}").commands, name=name, short_help=short)
-    for name, short in COMMANDS.items():
+    for name, (package, short) in singles.items():
         if name in wanted:
-            app.command(name, short_help=short)(getattr(import_module(f"b2b_pipelines.cli.{name}"), name))
+            app.command(name, short_help=short)(getattr(import_module(f"{package}.{name}"), name))
     return app
 
 
@@ -58,7 +72,7 @@ def menu() -> typer.Typer:
     app = console.app(HELP, completion=True)
     for name, (_, short) in GROUPS.items():
         app.command(name, short_help=short)(_not_loaded)
-    for name, short in COMMANDS.items():
+    for name, (_, short) in single_commands().items():
         app.command(name, short_help=short)(_not_loaded)
     return app
 
@@ -76,4 +90,4 @@ def run() -> NoReturn:
 def _umbrella_for(noun: str) -> typer.Typer:
     if "_B2B_COMPLETE" in os.environ:  # a shell asks what may follow
         return commands()
-    return commands(noun) if noun in GROUPS or noun in COMMANDS else menu()
+    return commands(noun) if noun in GROUPS or noun in single_commands() else menu()
