@@ -5,7 +5,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +20,7 @@ from sandbox.faults import Application, Channel, Message, Receive, Send, befall
 from sandbox.google import Google
 from sandbox.license_manager import LicenseManager
 from sandbox.open_edx import Lms, Studio
+from sandbox.pages.vendors import routes as vendor_pages
 from sandbox.requests_log import Exchange
 from sandbox.stripe import Stripe
 from sandbox.world import StateFile, World
@@ -86,10 +87,10 @@ class Sandbox:
     """Every stand-in, served over real HTTP on loopback.
 
     In tests: `with Sandbox() as sandbox:`, then `sandbox.url` for the clients and `sandbox.google` for the customer.
-    With a `state_file` what the stand-ins hold outlives the process.
+    With a `state_file` what the stand-ins hold outlives the process. `more_routes` are served before the sandbox's own.
     """
 
-    def __init__(self, *, state_file: Path | None = None) -> None:
+    def __init__(self, *, state_file: Path | None = None, more_routes: Sequence[BaseRoute] = ()) -> None:
         self.world = World()
         self.google = Google(self.world)
         self.lms = Lms(self.world)
@@ -105,6 +106,7 @@ class Sandbox:
             self.stripe,
             self.studio,
         ]
+        self.more_routes = more_routes
         self.log = self.world.log
         self.faults = self.world.faults
         self._state = StateFile(state_file, self.world) if state_file else None
@@ -165,7 +167,7 @@ class Sandbox:
 
     def application(self) -> Application:
         """The ASGI application: all vendors behind the gate, the page and the admin API beside it."""
-        routes: list[BaseRoute] = [*admin_routes(self.world)]
+        routes: list[BaseRoute] = [*self.more_routes, *vendor_pages(self), *admin_routes(self.world)]
         for vendor in self.world.vendors:
             routes += vendor.admin_routes()
             routes += [Mount(vendor.prefix, routes=vendor.routes())] if vendor.prefix else vendor.routes()

@@ -39,8 +39,9 @@ COMMANDS = {
 """Commands by themselves, with what the list of all says of them: the name, the file and the function are one."""
 
 STAND_INS = {
-    "demo": "Deliver the codes of a sample organization, and show it.",
+    "demo": "Show the whole mission in six scenes, on stand-ins.",
     "sandbox": "Stand in for Google Sheets, Open edX and the others.",
+    "tour": "Walk through the scenes of a running demo.",
 }
 """Commands of the package `sandbox`, which a checkout has and an installed wheel does not."""
 

@@ -143,6 +143,11 @@ class Lms(Vendor):
         with self.world.lock:
             return list(self._learners.get(str(customer), {}).values())
 
+    def customers(self) -> list[str]:
+        """Return the customers that have a learner."""
+        with self.world.lock:
+            return list(self._learners)
+
     def linked(self, customer: UUID | str) -> set[str]:
         """The addresses, in lower case, of the learners who are linked to the customer now."""
         return {learner.email.lower() for learner in self.learners(customer) if learner.linked}

@@ -1,0 +1,141 @@
+"""Scene 6: a bad day, with an inbox that shows each alert and each recovery."""
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from sandbox.demo.contracts import SampleContract
+from sandbox.demo.inbox import Inbox
+from sandbox.demo.licenses import CUSTOMER, JOB
+from sandbox.demo.processes import MARK, DemoRefused
+from sandbox.demo.product import Product
+from sandbox.demo.scene import Action, Outcome, Scene
+from sandbox.faults import FOREVER
+from sandbox.google.tokens import SERVICE_ACCOUNT
+from sandbox.server import Sandbox
+
+REFRESH = "sheet_refresh_job"
+SPENT_SECONDS = 5.0
+
+
+class BadDayScene:
+    """Faults of vendors, of the machine and of a customer."""
+
+    def __init__(self, product: Product, sandbox: Sandbox, contracts: list[SampleContract], inbox: Inbox) -> None:
+        self.product, self.sandbox, self.contracts, self.inbox = product, sandbox, contracts, inbox
+        self._during_outage = ""
+
+    def scene(self) -> Scene:
+        return Scene(
+            6,
+            "A bad day",
+            "Vendors fail, a worker is killed, a customer unshares the sheet. Short outages heal by themselves and "
+            "alarm nobody; what a person must see raises one alert, and one message when it has recovered.",
+            lambda: {
+                "The inbox": "/demo/alerts",
+                "Runs in Dagster": f"{self.product.ui}/runs",
+                "Requests to Google": "/sandbox/",
+            },
+            [
+                Action("lms-down", "Switch the LMS off", "The run waits and tries again; no alert is sent.", self._down),
+                Action("quota", "Spend Google's quota", "Google answers 429; the refresh waits and succeeds.", self._spend),
+                Action("kill", "Kill a worker", "The run fails, and Dagster starts it again by itself.", self._kill),
+                Action("unshare", "Unshare a sheet", "One alert in the inbox, with what to do.", self._unshare),
+                Action("share", "Share it again", "One recovery in the inbox.", self._share),
+                Action("lms-up", "Switch the LMS on", "The waiting run ends well by itself.", self._up),
+            ],
+        )  # fmt: skip
+
+    def _down(self) -> Outcome:
+        self.sandbox.faults.answer(503, {"detail": "down for maintenance"}, vendor="lms", times=FOREVER)
+        told = len(self.inbox.messages())
+        self._during_outage = self.product.launch(JOB, CUSTOMER)
+
+        def refused() -> bool:
+            return any(each.fault for each in self.sandbox.log.entries(vendor="lms")[-20:])
+
+        self.product.wait_until(refused, "a request to the LMS")
+        return Outcome(
+            "The LMS answers 503 from now on, and the chain of licenses was launched.",
+            {
+                "The run has not failed.": self.product.status(self._during_outage) != "FAILURE",
+                "Nobody was alarmed.": not self.inbox.has("license", told),
+            },
+        )
+
+    def _up(self) -> Outcome:
+        self.sandbox.faults.clear()
+        if not self._during_outage:
+            return Outcome("The LMS was not off.", {"The LMS answers.": True})
+        status = self.product.finish(self._during_outage)
+        return Outcome(
+            f"The LMS answers again; the run that waited ended: {status}.", {"The run succeeded.": status == "SUCCESS"}
+        )
+
+    def _spend(self) -> Outcome:
+        since = len(self.sandbox.log.entries(vendor="google"))
+        self.sandbox.google.quota.exhaust("read", SPENT_SECONDS)
+        status = self.product.run(REFRESH, self.contracts[0].slug)
+        refused = sum(each.status == 429 for each in self.sandbox.log.entries(vendor="google")[since:])
+        return Outcome(
+            f"Google answered 429 {refused} times within {SPENT_SECONDS:.0f} s; the refresh ended: {status}.",
+            {"Google answered 429.": refused > 0, "The refresh succeeded.": status == "SUCCESS"},
+        )
+
+    def _kill(self) -> Outcome:
+        self.sandbox.faults.latency = 2.0
+        try:
+            run = self.product.launch(REFRESH, self.contracts[0].slug)
+            self.product.wait_until(lambda: self.product.status(run) == "STARTED", "the start of a run", 60)
+            worker = self._newest_worker()
+            os.kill(worker, signal.SIGKILL)
+        finally:
+            self.sandbox.faults.latency = 0.0
+        status = self.product.finish(run)
+        again: list[str] = []
+
+        def started_again() -> bool:
+            again[:] = self.product.retries_of(run)
+            return bool(again)
+
+        self.product.wait_until(started_again, "the second attempt of the run", 90)
+        second = self.product.finish(again[0])
+        return Outcome(
+            f"Process {worker} was killed; the run ended: {status}. Dagster started it again: {second}.",
+            {"The first run failed.": status == "FAILURE", "The second run succeeded.": second == "SUCCESS"},
+        )
+
+    def _unshare(self) -> Outcome:
+        told, sheet = len(self.inbox.messages()), self.contracts[1].spreadsheet
+        sheet.unshare(SERVICE_ACCOUNT)
+        sheet.share_with_everyone(False)
+        self.product.run(REFRESH, self.contracts[1].slug)
+        self.product.wait_until(lambda: self.inbox.has("share it with", told), "the alert about the sheet", 90)
+        return Outcome(
+            f"{self.contracts[1].kind.name}'s customer unshared the sheet, and a refresh met it.",
+            {"The inbox has an alert that says what to do.": self.inbox.has("share it with", told)},
+        )
+
+    def _share(self) -> Outcome:
+        told = len(self.inbox.messages())
+        self.contracts[1].spreadsheet.share(SERVICE_ACCOUNT)
+        self.product.run(REFRESH, self.contracts[1].slug)
+        self.product.wait_until(lambda: self.inbox.has("recovered", told), "the recovery", 90)
+        return Outcome(
+            "The sheet is shared again, and a refresh succeeded.",
+            {"The inbox has one recovery.": self.inbox.has("recovered", told)},
+        )
+
+    def _newest_worker(self) -> int:
+        """Return the youngest process of the demo that Dagster's code server forked to run something."""
+        mark = f"{MARK}={os.environ[MARK]}".encode()
+        found: dict[int, int] = {}
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                command = (process / "cmdline").read_bytes()
+                if b"spawn_main" in command and mark in (process / "environ").read_bytes().split(b"\0"):
+                    found[int((process / "stat").read_text().rpartition(")")[2].split()[19])] = int(process.name)
+        if not found:
+            raise DemoRefused("no worker was found that could be killed", "demo_failed")
+        return found[max(found)]
