@@ -23,6 +23,7 @@ from sandbox.open_edx import Lms, Studio
 from sandbox.pages.vendors import routes as vendor_pages
 from sandbox.requests_log import Exchange
 from sandbox.stripe import Stripe
+from sandbox.vendor import Vendor
 from sandbox.world import StateFile, World
 
 logger = logging.getLogger(__name__)
@@ -34,12 +35,13 @@ SAVED_EVERY = 1.0
 class Gate:
     """Stands before the vendors: counts every request, and lets it suffer the fault that waits for it."""
 
-    def __init__(self, app: Application, world: World) -> None:
+    def __init__(self, app: Application, world: World, vendors: Sequence[Vendor]) -> None:
         self.app = app
         self.world = world
+        self.vendors = vendors
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        vendor = self.world.vendor_of(scope["path"]) if scope["type"] == "http" else None
+        vendor = self._vendor_of(scope["path"]) if scope["type"] == "http" else None
         if vendor is None:
             await self.app(scope, receive, send)
             return
@@ -55,6 +57,11 @@ class Gate:
         else:
             exchange.fault = fault.label
             await befall(fault, self.app, Channel(scope, counted_receive, counted_send), vendor.error_body)
+
+    def _vendor_of(self, path: str) -> Vendor | None:
+        """Return the vendor whose request this is; None for the pages and the admin API."""
+        owners = [vendor for vendor in self.vendors if vendor.owns(path)]
+        return max(owners, key=lambda vendor: len(vendor.prefix), default=None)
 
 
 def _counting(exchange: Exchange, scope: Any, receive: Receive, send: Send) -> tuple[Receive, Send]:
@@ -98,7 +105,7 @@ class Sandbox:
         self.license_manager = LicenseManager(self.world, self.lms)
         self.enterprise_catalog = EnterpriseCatalog(self.world, self.lms)
         self.stripe = Stripe(self.world)
-        self.world.vendors = [
+        self.vendors: list[Vendor] = [
             self.google,
             self.lms,
             self.license_manager,
@@ -106,6 +113,7 @@ class Sandbox:
             self.stripe,
             self.studio,
         ]
+        self.world.vendors = self.vendors
         self.more_routes = more_routes
         self.log = self.world.log
         self.faults = self.world.faults
@@ -168,10 +176,10 @@ class Sandbox:
     def application(self) -> Application:
         """The ASGI application: all vendors behind the gate, the page and the admin API beside it."""
         routes: list[BaseRoute] = [*self.more_routes, *vendor_pages(self), *admin_routes(self.world)]
-        for vendor in self.world.vendors:
+        for vendor in self.vendors:
             routes += vendor.admin_routes()
             routes += [Mount(vendor.prefix, routes=vendor.routes())] if vendor.prefix else vendor.routes()
-        return Gate(Starlette(routes=routes), self.world)
+        return Gate(Starlette(routes=routes), self.world, self.vendors)
 
     def _prepare(self, host: str, port: int) -> tuple[uvicorn.Server, socket.socket]:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -5,12 +5,11 @@ requests, and puts faults between it and its clients (`faults.py`); the vendor i
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from starlette.routing import BaseRoute
 
-if TYPE_CHECKING:
-    from sandbox.world import World
+from sandbox.world import World
 
 
 class Vendor:
@@ -27,7 +26,7 @@ class Vendor:
     paths: ClassVar[tuple[str, ...]] = ("/",)
     """Beginnings of the paths, below the prefix, that are this vendor's."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self.world = world
 
     @property

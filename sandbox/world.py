@@ -3,14 +3,33 @@
 import json
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from sandbox.faults import Faults
 from sandbox.requests_log import RequestLog
 
-if TYPE_CHECKING:
-    from sandbox.vendor import Vendor
+
+class Stateful(Protocol):
+    """A vendor as the world sees it: it owns paths, and its state is dropped, kept and read back with the others'."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def prefix(self) -> str: ...
+
+    @property
+    def url(self) -> str: ...
+
+    def owns(self, path: str) -> bool: ...
+
+    def clear(self) -> None: ...
+
+    def dump(self) -> Any: ...
+
+    def load(self, state: Any) -> None: ...
 
 
 class World:
@@ -21,12 +40,7 @@ class World:
         self.log = RequestLog()
         self.faults = Faults()
         self.url = ""
-        self.vendors: list[Vendor] = []
-
-    def vendor_of(self, path: str) -> "Vendor | None":
-        """Whose request this is; None for the page and the admin API."""
-        owners = [vendor for vendor in self.vendors if vendor.owns(path)]
-        return max(owners, key=lambda vendor: len(vendor.prefix), default=None)
+        self.vendors: Sequence[Stateful] = ()
 
     def reset(self) -> None:
         """Be as new: nothing kept, nothing logged, no fault waiting. Accounts keep their keys and tokens."""

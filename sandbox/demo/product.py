@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from sandbox.demo import processes
 from sandbox.demo.processes import DemoRefused
 
 STARTED_WITHIN = 120.0
-RUN_WITHIN = 120.0
+RUN_WITHIN = 240.0
+POLLED_EVERY = 0.3
 B2B = (sys.executable, "-c", "from b2b_pipelines.cli.main import run; run()")
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 
+STATUS = "query($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"
 RETRIES = """
 query($parent: String!) {
   runsOrError(filter: {tags: [{key: "dagster/parent_run_id", value: $parent}]}) { ... on Runs { results { runId } } }
@@ -104,10 +107,10 @@ class Product:
         tags = {} if first is None else {
             "dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last or first,
         }  # fmt: skip
-        return str(self._dagster().submit_job_execution(job, tags=tags))
+        return str(self._dagster.submit_job_execution(job, tags=tags))
 
     def status(self, run_id: str) -> str:
-        return str(self._dagster().get_run_status(run_id).value)
+        return str(self._ask(STATUS, {"run": run_id})["runOrError"]["status"])
 
     def finish(self, run_id: str) -> str:
         """Wait for a run, and return how it ended."""
@@ -132,7 +135,7 @@ class Product:
             for process in self._running:
                 if process.poll() is not None:
                     raise DemoRefused(f"a program of the demo ended: see {self.home}/*.log", "demo_failed")
-            time.sleep(0.2)
+            time.sleep(POLLED_EVERY)
 
     def log(self, name: str) -> str:
         return short(self.home / f"{name}.log")
@@ -155,5 +158,7 @@ class Product:
         found: dict[str, Any] = answer.raise_for_status().json()["data"]
         return found
 
+    @cached_property
     def _dagster(self) -> DagsterGraphQLClient:
+        """Dagster's client, made once because it reads the whole schema at its start."""
         return DagsterGraphQLClient("127.0.0.1", port_number=self.ui_port)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from starlette.requests import Request
@@ -21,9 +21,7 @@ from sandbox.google.places import grid_area
 from sandbox.google.resource import spreadsheet_resource
 from sandbox.google.tokens import TokenRefused
 from sandbox.google.values import Target
-
-if TYPE_CHECKING:
-    from sandbox.google.workspace import Google
+from sandbox.google.workspace import Workspace
 
 SHEETS = "/v4/spreadsheets"
 FILES = "/drive/v3/files"
@@ -387,7 +385,7 @@ def _read_mask(text: str, schema: str) -> Mask | None:
     return mask
 
 
-def routes(google: "Google") -> list[BaseRoute]:
+def routes(google: Workspace) -> list[BaseRoute]:
     """What the stand-in serves: `/v4/spreadsheets…`, `/token`, `/drive/v3/files…`."""
 
     async def token(request: Request) -> Response:
@@ -432,7 +430,7 @@ def _answered(request: Request, act: Callable[[bytes], Answer], body: bytes, *, 
     return Response(content, status, headers, "application/json; charset=UTF-8")
 
 
-def _authorize(google: "Google", request: Request, scopes: frozenset[str]) -> str:
+def _authorize(google: Workspace, request: Request, scopes: frozenset[str]) -> str:
     """The account that calls. Raises `ApiError` (401, 403)."""
     scheme, _, text = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not text:
@@ -446,7 +444,7 @@ def _authorize(google: "Google", request: Request, scopes: frozenset[str]) -> st
     return token.account
 
 
-def _sheets(google: "Google", request: Request, raw_body: bytes) -> Answer:
+def _sheets(google: Workspace, request: Request, raw_body: bytes) -> Answer:
     raw_path = request.scope["raw_path"].decode()
     kind = google.kind(request.method, raw_path)
     with google.world.lock:
@@ -476,7 +474,7 @@ def _json(raw_body: bytes) -> Any:
         raise bad_field("Invalid JSON payload received. Unexpected token.") from None
 
 
-def _create(google: "Google", query: dict[str, list[str]], body: Any, account: str) -> Answer:
+def _create(google: Workspace, query: dict[str, list[str]], body: Any, account: str) -> Answer:
     found = masks.complaint(body, "Spreadsheet", skip=frozenset(("data",)))
     if found:
         raise bad_field(found)
@@ -492,7 +490,7 @@ def _create(google: "Google", query: dict[str, list[str]], body: Any, account: s
     return answer
 
 
-def _drive(google: "Google", request: Request) -> Answer:
+def _drive(google: Workspace, request: Request) -> Answer:
     with google.world.lock:
         account = _authorize(google, request, _DRIVE_SCOPES)
         try:
@@ -508,7 +506,7 @@ def _drive(google: "Google", request: Request) -> Answer:
         return listed
 
 
-def _file(google: "Google", spreadsheet: Spreadsheet) -> Answer:
+def _file(google: Workspace, spreadsheet: Spreadsheet) -> Answer:
     version, modified = google.as_drive_knows_it(spreadsheet)
     return {
         "kind": "drive#file",

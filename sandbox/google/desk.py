@@ -19,7 +19,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field
 from starlette.requests import Request
@@ -35,9 +35,7 @@ from sandbox.google.edits import apply_edit
 from sandbox.google.model import Spreadsheet, Tab
 from sandbox.google.resource import grid_range, table_resource
 from sandbox.google.tokens import SERVICE_ACCOUNT
-
-if TYPE_CHECKING:
-    from sandbox.google.workspace import Google
+from sandbox.google.workspace import Workspace
 
 PAGE = Path(__file__).parent / "page"
 _KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -75,7 +73,7 @@ class Account(Body):
     email: str = Field(min_length=3, pattern="@")
 
 
-def routes(google: "Google") -> list[BaseRoute]:
+def routes(google: Workspace) -> list[BaseRoute]:
     """The page and the admin API of the spreadsheets."""
 
     def wanted(request: Request) -> Spreadsheet:
@@ -178,7 +176,7 @@ async def _home(request: Request) -> Response:
     return _file(PAGE / "home.html")
 
 
-def _sheet_page(google: "Google") -> Callable[[Request], Any]:
+def _sheet_page(google: Workspace) -> Callable[[Request], Any]:
     async def page(request: Request) -> Response:
         there = any(each.spreadsheet_id == request.path_params["id"] for each in google.spreadsheets())
         return _file(PAGE / "sheet.html") if there else _file(PAGE / "missing.html", 404)
@@ -195,7 +193,7 @@ def _file(path: Path, status: int = 200) -> Response:
     return Response(path.read_bytes(), status, {"cache-control": "no-cache"}, _KINDS[path.suffix])
 
 
-def _described(google: "Google", spreadsheet: Spreadsheet) -> dict[str, Any]:
+def _described(google: Workspace, spreadsheet: Spreadsheet) -> dict[str, Any]:
     with spreadsheet.lock:
         return {
             "id": spreadsheet.spreadsheet_id,

@@ -1,7 +1,7 @@
 """The part of the admin API that sets how Google behaves: its quota, its refusals, and what no recording settles."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 from starlette.requests import Request
@@ -12,9 +12,7 @@ from sandbox.admin import API
 from sandbox.asked import AdminRefused, Body, body_of, refusing
 from sandbox.google.errors import REFUSALS
 from sandbox.google.quota import Quota
-
-if TYPE_CHECKING:
-    from sandbox.google.workspace import Google
+from sandbox.google.workspace import Workspace
 
 
 class QuotaBody(Body):
@@ -51,7 +49,7 @@ class HypothesesBody(Body):
     vanished_tab: Literal["refuse", "omit"] | None = None
 
 
-def routes(google: "Google") -> list[BaseRoute]:
+def routes(google: Workspace) -> list[BaseRoute]:
     """Routes that set a switch."""
 
     async def quota(request: Request) -> Response:

@@ -4,10 +4,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from starlette.routing import BaseRoute
-
 from sandbox.faults import Fault
-from sandbox.google import api, desk, model
+from sandbox.google import model
 from sandbox.google.cells import user_entered
 from sandbox.google.errors import REFUSALS, ApiError, error_body, office_file
 from sandbox.google.model import OWNER, Spreadsheet
@@ -21,7 +19,7 @@ DRIVE_LAG = 60.0
 """Seconds for which Drive goes on to tell the version and time of modification that it told before."""
 
 
-class Google(Vendor):
+class Workspace(Vendor):
     """Google Sheets v4 on loopback.
 
     Set `quota` to have requests refused as Google refuses them: `google.quota = Quota(reads=60, writes=60)`.
@@ -162,17 +160,6 @@ class Google(Vendor):
         return told
 
     # What the sandbox does
-
-    def routes(self) -> Sequence[BaseRoute]:
-        return api.routes(self)
-
-    def admin_routes(self) -> Sequence[BaseRoute]:
-        return desk.routes(self)
-
-    def kind(self, method: str, path: str) -> str:
-        if not path.startswith("/v4/"):
-            return "token" if path.startswith("/token") else "drive"
-        return "read" if method == "GET" or path.endswith(api.READING_VERBS) else "write"
 
     def error_body(self, status: int) -> Any:
         return error_body(status)
