@@ -244,7 +244,7 @@ class ContractScenes:
                 Action("sort", "Sort", "Every code is found where it went; no cell is written.", self._sort),
                 Action("annotate", "Annotate", "The note still stands beside the same code.", self._annotate),
                 Action("formula", "Fill a formula down", "Each formula of column I is kept.", self._formula),
-                Action("merge", "Merge two cells", "The sync names the merged row as a conflict.", self._merge),
+                Action("merge", "Merge a row", "The sync names the merged row as a conflict.", self._merge),
                 Action("undo-merge", "Undo", "The sheet is as it was, without a conflict.", self._undo),
                 Action("unshare", "Unshare", "The sync asks for the sheet to be shared.", self._unshare),
                 Action("undo-unshare", "Undo", "The sheet is shared and synced again.", self._undo),
@@ -313,12 +313,15 @@ class ContractScenes:
 
     def _merge(self) -> Outcome:
         self._remember()
-        self.contract.tab.merge("A3:B3")
-        self.contract.change(max_learners=MORE_SEATS)
+        code = self.contract.free_code()
+        row = self.contract.tab.column("A").index(code) + 1
+        self.contract.tab.merge(f"A{row}:F{row}")
+        learner = {"email": f"{uuid.uuid4().hex[:6]}@acme.example.com", "name": "A learner"}
+        self.product.api.post(f"{API}/attach/{code}/", json=learner).raise_for_status()
         done = self.contract.sync()
         kinds = sorted({each["kind"] for each in done.get("conflicts", [])})
         return Outcome(
-            f"The customer merged A3:B3; the sync reports: {', '.join(kinds) or 'nothing'}.",
+            f"The customer merged A{row}:F{row} and a learner used that code: {', '.join(kinds) or 'nothing'} is reported.",
             {"The sync names a conflict.": bool(kinds), "No other row was lost.": len(self.contract.held()) >= 1},
         )
 
