@@ -83,7 +83,7 @@ class AcademyScene:
     def _unprice(self) -> Outcome:
         self.sandbox.stripe.prices[self.prices[NAMES[1]]["id"]]["active"] = False
         status = self.run()
-        priced = {row["name"] for row in self.published() if row.get("price")}
+        priced = {row["name"] for row in self.published() if row.get("prices")}
         return Outcome(
             f"Stripe archived the price of {NAMES[1]}; the chain ran: {status}.",
             {f"{NAMES[1]} has no price.": NAMES[1] not in priced, f"{NAMES[2]} keeps its price.": NAMES[2] in priced},
@@ -119,7 +119,7 @@ class AcademyScene:
             f"The catalog and Stripe are as at the start; the chain ran: {status}.",
             {
                 "The storefront shows the four academies.": {row["name"] for row in rows} == set(NAMES),
-                "Each has a price.": all(row.get("price") for row in rows),
+                "Each has a price.": all(row.get("prices") for row in rows),
             },
         )
 
