@@ -27,6 +27,7 @@ class BadDayScene:
     def __init__(self, product: Product, sandbox: Sandbox, contracts: list[SampleContract], inbox: Inbox) -> None:
         self.product, self.sandbox, self.contracts, self.inbox = product, sandbox, contracts, inbox
         self._during_outage = ""
+        self._told = 0
 
     def scene(self) -> Scene:
         return Scene(
@@ -41,17 +42,17 @@ class BadDayScene:
             },
             [
                 Action("lms-down", "Switch the LMS off", "The run waits and tries again; no alert is sent.", self._down),
+                Action("lms-up", "Switch the LMS on", "The run that waited succeeds by itself within a minute.", self._up),
                 Action("quota", "Spend Google's quota", "Google answers 429; the refresh waits and succeeds.", self._spend),
                 Action("kill", "Kill a worker", "The run fails, and Dagster starts it again by itself.", self._kill),
                 Action("unshare", "Unshare a sheet", "One alert in the inbox, with what to do.", self._unshare),
                 Action("share", "Share it again", "One recovery in the inbox.", self._share),
-                Action("lms-up", "Switch the LMS on", "The waiting run ends well by itself.", self._up),
             ],
         )  # fmt: skip
 
     def _down(self) -> Outcome:
         self.sandbox.faults.answer(503, {"detail": "down for maintenance"}, vendor="lms", times=FOREVER)
-        told = len(self.inbox.messages())
+        told = self._told = len(self.inbox.messages())
         self._during_outage = self.product.launch(JOB, CUSTOMER)
 
         def refused() -> bool:
@@ -70,9 +71,18 @@ class BadDayScene:
         self.sandbox.faults.clear()
         if not self._during_outage:
             return Outcome("The LMS was not off.", {"The LMS answers.": True})
-        status = self.product.finish(self._during_outage)
+        run, self._during_outage = self._during_outage, ""
+        status = self.product.finish(run)
+        if status == "SUCCESS":
+            return Outcome("The run that waited tried again and succeeded.", {"The run succeeded by itself.": True})
+        again = self.product.run(JOB, CUSTOMER)
+        self.product.wait_until(lambda: self.inbox.has("recovered", self._told), "the recovery", PATIENCE)
         return Outcome(
-            f"The LMS answers again; the run that waited ended: {status}.", {"The run succeeded.": status == "SUCCESS"}
+            f"The LMS was off for so long that the run failed. It was run again: {again}.",
+            {
+                "The second run succeeded.": again == "SUCCESS",
+                "The inbox has one recovery.": self.inbox.has("recovered", self._told),
+            },
         )
 
     def _spend(self) -> Outcome:
