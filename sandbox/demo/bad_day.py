@@ -2,13 +2,10 @@
 
 import os
 import signal
-from contextlib import suppress
-from pathlib import Path
 
 from sandbox.demo.contracts import SampleContract
 from sandbox.demo.inbox import Inbox
 from sandbox.demo.licenses import CUSTOMER, JOB
-from sandbox.demo.processes import MARK, DemoRefused
 from sandbox.demo.product import Product
 from sandbox.demo.scene import Action, Outcome, Scene
 from sandbox.faults import FOREVER
@@ -100,7 +97,7 @@ class BadDayScene:
         try:
             run = self.product.launch(REFRESH, self.contracts[0].slug)
             self.product.wait_until(lambda: self.product.status(run) == "STARTED", "the start of a run", PATIENCE)
-            worker = self._newest_worker()
+            worker = self.product.worker_of(run)
             os.kill(worker, signal.SIGKILL)
         finally:
             self.sandbox.faults.latency = 0.0
@@ -138,16 +135,3 @@ class BadDayScene:
             "The sheet is shared again, and a refresh succeeded.",
             {"The inbox has one recovery.": self.inbox.has("recovered", told)},
         )
-
-    def _newest_worker(self) -> int:
-        """Return the youngest process of the demo that Dagster's code server forked to run something."""
-        mark = f"{MARK}={os.environ[MARK]}".encode()
-        found: dict[int, int] = {}
-        for process in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                command = (process / "cmdline").read_bytes()
-                if b"spawn_main" in command and mark in (process / "environ").read_bytes().split(b"\0"):
-                    found[int((process / "stat").read_text().rpartition(")")[2].split()[19])] = int(process.name)
-        if not found:
-            raise DemoRefused("no worker was found that could be killed", "demo_failed")
-        return found[max(found)]

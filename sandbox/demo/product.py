@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,11 @@ B2B = (sys.executable, "-c", "from b2b_pipelines.cli.main import run; run()")
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 
 STATUS = "query($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"
+EVENTS = """
+query($run: ID!) {
+  runOrError(runId: $run) { ... on Run { eventConnection(limit: 500) { events { ... on MessageEvent { message } } } } }
+}"""
+STARTED = re.compile(r"Started process for run \(pid: (\d+)\)")
 RETRIES = """
 query($parent: String!) {
   runsOrError(filter: {tags: [{key: "dagster/parent_run_id", value: $parent}]}) { ... on Runs { results { runId } } }
@@ -96,6 +102,15 @@ class Product:
     def add_customer(self, customer: str) -> None:
         """Add a partition for an enterprise customer."""
         self._ask(ADD_PARTITION, {"set": "enterprise_customers", "key": customer, "repository": REPOSITORY})
+
+    def worker_of(self, run_id: str) -> int:
+        """Return the process that works on a run. Raises `DemoRefused` when Dagster names none."""
+        events = self._ask(EVENTS, {"run": run_id})["runOrError"]["eventConnection"]["events"]
+        found = [STARTED.search(each.get("message") or "") for each in events]
+        pids = [int(match[1]) for match in found if match]
+        if not pids:
+            raise DemoRefused(f"Dagster names no process of the run {run_id}", "demo_failed")
+        return pids[-1]
 
     def retries_of(self, run_id: str) -> list[str]:
         """Return the runs that Dagster started in place of one."""
