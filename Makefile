@@ -19,7 +19,7 @@ setup: .venv/installed ## Install everything into .venv
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	@touch $@
 
-demo: setup ## Run the main job on sample contracts and show it (DEMO_EXIT=1: check it and exit)
+demo: setup ## Show the whole mission in six scenes, on stand-ins (DEMO_EXIT=1: check each and exit)
 	@$(BIN)/b2b demo $(if $(DEMO_EXIT),--exit)
 
 test: setup ## Run the tests, but for the long ones

@@ -36,9 +36,9 @@ from b2b_pipelines.academies import service, store
 from b2b_pipelines.academies.prices import PriceOutcome
 from b2b_pipelines.academies.selection import Selection
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.sandbox.enterprise_catalog import academy
 from benchmarks.databases import fresh_database
 from benchmarks.host import Theft
+from sandbox.enterprise_catalog import academy
 
 ACADEMIES = 20
 CONNECTIONS = 16

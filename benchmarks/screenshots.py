@@ -19,7 +19,7 @@ from b2b_pipelines.settings import PROJECT
 from benchmarks.browser import choose_all_partitions, chromium, graph, switch
 
 IMAGES = PROJECT / "docs" / "images"
-UI, SANDBOX = 3117, 8817
+UI, SANDBOX, API = 3117, 8817, 8117
 STARTED_WITHIN = 180.0
 
 
@@ -60,6 +60,8 @@ def running_demo() -> Iterator[tuple[dict[str, str], str]]:
             str(UI),
             "--sandbox-port",
             str(SANDBOX),
+            "--api-port",
+            str(API),
         ]
         log = Path(folder) / "demo.log"
         with log.open("w") as out:

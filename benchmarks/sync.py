@@ -20,10 +20,10 @@ from sqlalchemy import text
 
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.limiter import Limiter
-from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.sheets import service
 from b2b_pipelines.vendors.google_sheets import SCOPES, Account, GoogleSheets
 from benchmarks.databases import fresh_database
+from sandbox import Sandbox
 
 ADDRESS = "b2b@sandbox.test"
 CONTRACTS = 200

@@ -26,8 +26,10 @@ def guard(postgres_home: Path | None) -> dict[str, str]:
     """Start the guardian of this process; return the mark that its children must have in their environment.
 
     `postgres_home` names the installation whose embedded PostgreSQL this process is about to start, if it does. Without
-    `/proc` there is no guardian.
+    `/proc` there is no guardian. A process that carries a mark already is guarded by the command that started it.
     """
+    if MARK in os.environ:
+        return {MARK: os.environ[MARK]}
     mark = secrets.token_hex(16)
     if Path("/proc/self/environ").exists():
         subprocess.Popen(

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import socket
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -63,3 +64,16 @@ def _listening(port: int) -> list[str]:
                 if columns[3] == LISTENING and int(columns[1].rpartition(":")[2], 16) == port:
                     found.append(columns[9])
     return found
+
+
+def main(host: str, *named: str) -> None:
+    """Exit with a line on stderr when one of these ports is taken; `named` are options and their ports in turn."""
+    try:
+        for option, port in zip(named[::2], named[1::2], strict=True):
+            require_free_port(host, int(port), option)
+    except Refused as refused:
+        sys.exit(refused.message)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

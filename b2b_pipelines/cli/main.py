@@ -3,6 +3,7 @@
 import os
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from typing import NoReturn
 
 import typer
@@ -32,11 +33,9 @@ GROUPS = {
 
 COMMANDS = {
     "api": "Serve the API and the pages of contract managers.",
-    "demo": "Try the product with sample contracts.",
     "dev": "Run Dagster's UI and daemon on this machine.",
     "doctor": "List the capabilities that are on or off, and why.",
     "status": "List current problems and who must act.",
-    "sandbox": "Run stand-ins of Google Sheets, Open edX and Stripe.",
 }
 """Commands by themselves, with their line in `b2b --help`: the name, the file and the function are the same."""
 
@@ -48,21 +47,38 @@ EXAMPLES = {
     "doctor": "b2b doctor --ask",
     "status": "b2b status --json",
     "sandbox": "b2b sandbox --port 8790",
+    "tour": "b2b tour",
 }
 """An example of each command by itself, for its help."""
+
+STAND_INS = {
+    "demo": "Try the whole product in six scenes, on stand-ins.",
+    "sandbox": "Run stand-ins of Google Sheets, Open edX and Stripe.",
+    "tour": "Walk through the scenes of a running demo.",
+}
+"""Commands of the package `sandbox`, which a checkout has and an installed wheel does not."""
+
+
+def single_commands() -> dict[str, tuple[str, str]]:
+    """Return each command that is not a group, with its package and its line in `b2b --help`."""
+    found = {name: ("b2b_pipelines.cli", short) for name, short in COMMANDS.items()}
+    if find_spec("sandbox") is not None:
+        found |= {name: ("sandbox.commands", short) for name, short in STAND_INS.items()}
+    return dict(sorted(found.items()))
 
 
 def commands(*nouns: str) -> typer.Typer:
     """Return the umbrella with these nouns loaded; with every noun when none is given."""
     app = console.app(HELP, completion=True)
-    wanted = nouns or (*GROUPS, *COMMANDS)
+    singles = single_commands()
+    wanted = nouns or (*GROUPS, *singles)
     for name, (module, short) in GROUPS.items():
         if name in wanted:
             app.add_typer(import_module(f"b2b_pipelines.cli.{module}").commands, name=name, short_help=short)
-    for name, short in COMMANDS.items():
+    for name, (package, short) in singles.items():
         if name in wanted:
             command = app.command(name, short_help=short, epilog=f"Example: {EXAMPLES[name]}")
-            command(getattr(import_module(f"b2b_pipelines.cli.{name}"), name))
+            command(getattr(import_module(f"{package}.{name}"), name))
     return app
 
 
@@ -71,7 +87,7 @@ def menu() -> typer.Typer:
     app = console.app(HELP, completion=True)
     for name, (_, short) in GROUPS.items():
         app.command(name, short_help=short)(_not_loaded)
-    for name, short in COMMANDS.items():
+    for name, (_, short) in single_commands().items():
         app.command(name, short_help=short)(_not_loaded)
     return app
 
@@ -89,4 +105,4 @@ def run() -> NoReturn:
 def _umbrella_for(noun: str) -> typer.Typer:
     if "_B2B_COMPLETE" in os.environ:  # a shell asks what may follow
         return commands()
-    return commands(noun) if noun in GROUPS or noun in COMMANDS else menu()
+    return commands(noun) if noun in GROUPS or noun in single_commands() else menu()

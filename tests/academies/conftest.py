@@ -13,12 +13,12 @@ from stripe import HTTPClient
 from assets.academies import academy_catalogs, academy_products, stripe_prices
 from assets.academy_checks import catalog_is_plausible, every_academy_has_a_price
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.sandbox import Sandbox
-from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 from b2b_pipelines.vendors import http
 from resources.database import DatabaseResource
 from resources.enterprise_catalog import AcademySelectionResource, EnterpriseCatalogResource
 from resources.stripe import StripeResource
+from sandbox import Sandbox
+from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 
 CUSTOMER = UUID("378d5bf0-f67d-4bf7-8b2a-cbbc53d0f772")
 CHAIN = (academy_catalogs, stripe_prices, academy_products, catalog_is_plausible, every_academy_has_a_price)

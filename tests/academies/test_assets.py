@@ -10,7 +10,7 @@ from sqlalchemy import text
 from assets.academies import academy_catalogs, stripe_prices
 from b2b_pipelines.academies import service, store
 from b2b_pipelines.academies.selection import Selection
-from b2b_pipelines.sandbox.enterprise_catalog import academy, catalog
+from sandbox.enterprise_catalog import academy, catalog
 from tests.academies.conftest import CUSTOMER
 from tests.statements import statements
 

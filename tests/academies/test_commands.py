@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from b2b_pipelines.academies import service
 from b2b_pipelines.academies.overrides_file import Entry, as_yaml_file
 from b2b_pipelines.academies.selection import Override, Selection, read_overrides
-from b2b_pipelines.sandbox.enterprise_catalog import academy
+from sandbox.enterprise_catalog import academy
 from tests.academies.conftest import CUSTOMER
 
 

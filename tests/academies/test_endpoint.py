@@ -17,8 +17,8 @@ from b2b_pipelines.api.app import create_app
 from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.schema import upgrade
-from b2b_pipelines.sandbox.enterprise_catalog import academy
 from b2b_pipelines.settings import Settings, read_settings
+from sandbox.enterprise_catalog import academy
 from tests.academies.conftest import CUSTOMER
 from tests.api.conftest import serving
 

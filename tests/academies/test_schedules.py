@@ -5,10 +5,10 @@ from datetime import datetime
 import dagster as dg
 import pytest
 
-from b2b_pipelines.sandbox.enterprise_catalog import academy
 from resources.database import DatabaseResource
 from resources.enterprise_catalog import AcademySelectionResource, EnterpriseCatalogResource
 from resources.stripe import StripeResource
+from sandbox.enterprise_catalog import academy
 from schedules.academies import REFRESH_JOB, academies_with_last_prices, academy_refresh, checkout_upkeep, republishes
 from tests.academies.conftest import CHAIN, CUSTOMER
 

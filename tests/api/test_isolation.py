@@ -22,8 +22,8 @@ import pytest
 from sqlalchemy import text
 
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.sandbox.stripe import checkout_event, signed
 from b2b_pipelines.tokens import service as tokens
+from sandbox.stripe import checkout_event, signed
 from tests.shop import Shop
 
 pytestmark = pytest.mark.long

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from b2b_pipelines.sandbox import Sandbox
-from b2b_pipelines.sandbox.enterprise_catalog import academy, catalog
-from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET, Caller, callers
+from sandbox import Sandbox
+from sandbox.enterprise_catalog import academy, catalog
+from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET, Caller, callers
 from tests.commands import Run
 from tests.sheets.conftest import key_file
 

@@ -88,8 +88,8 @@ def answers(port: int) -> bool:
 
 @pytest.mark.parametrize("name", ["dev", "demo"])
 def test_nothing_outlives_a_command_that_was_killed(home: Path, name: str):
-    port, other = free_port(), free_port()
-    more = ["--sandbox-port", str(other)] if name == "demo" else []
+    port, other, api = free_port(), free_port(), free_port()
+    more = ["--sandbox-port", str(other), "--api-port", str(api)] if name == "demo" else []
     with subprocess.Popen(
         [B2B, name, "--port", str(port), *more],
         env=environment(home),
@@ -109,6 +109,46 @@ def test_nothing_outlives_a_command_that_was_killed(home: Path, name: str):
         wait_until(lambda: not started_by(home.parent), 10)
     again = command(home, "doctor", "--json")
     assert again.returncode == 0, again.stderr
+
+
+def test_a_demo_is_not_disturbed_by_a_second_one_and_ends_quickly(home: Path):
+    ports = {option: free_port() for option in ("--port", "--sandbox-port", "--api-port")}
+    words = [word for option, port in ports.items() for word in (option, str(port))]
+    with subprocess.Popen(
+        [B2B, "demo", *words],
+        env=environment(home),
+        cwd=PROJECT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        wait_until(lambda: answers(ports["--port"]), 180)
+        second = command(home, "demo", "--exit")
+        assert second.returncode == 1
+        assert f"process {process.pid} at http://127.0.0.1:{ports['--sandbox-port']}" in second.stderr
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        process.wait(30)
+        assert time.monotonic() - began < 5
+        wait_until(lambda: not started_by(home.parent), 10)
+
+
+@pytest.mark.parametrize("option", ["--port", "--sandbox-port", "--api-port"])
+def test_a_demo_names_what_is_in_the_way_and_empties_nothing(home: Path, option: str):
+    kept = home.with_name(".b2b-demo") / "of an earlier demo"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        others = {each: free_port() for each in ("--port", "--sandbox-port", "--api-port")} | {option: port}
+        refused = command(home, "demo", *(word for each, number in others.items() for word in (each, str(number))))
+    assert refused.returncode == 1
+    assert f"port {port}" in refused.stderr
+    assert f"process {os.getpid()}" in refused.stderr
+    assert option in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+    assert kept.exists()
 
 
 def test_a_port_that_is_taken_is_named_with_its_process(home: Path):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from b2b_pipelines.sandbox import Sandbox
-from b2b_pipelines.sandbox.google.model import Spreadsheet
 from b2b_pipelines.sheets.layout import HEADERS
+from sandbox import Sandbox
+from sandbox.google.model import Spreadsheet
 
 ADDRESS = "b2b@sandbox.test"
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")

@@ -11,11 +11,11 @@ import pytest
 
 from b2b_pipelines.api.app import create_app
 from b2b_pipelines.db import limiter
-from b2b_pipelines.sandbox import Sandbox
-from b2b_pipelines.sandbox.google.model import Spreadsheet, Tab
 from b2b_pipelines.settings import read_settings
 from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.tokens import service as tokens
+from sandbox import Sandbox
+from sandbox.google.model import Spreadsheet, Tab
 from tests.api.conftest import serving
 from tests.commands import Run
 

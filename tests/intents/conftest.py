@@ -10,9 +10,9 @@ from pydantic import SecretStr
 
 from b2b_pipelines.api.app import create_app
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.sandbox.stripe import checkout_event, signed
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.tokens import service as tokens
+from sandbox.stripe import checkout_event, signed
 from tests.api.conftest import serving
 from tests.webhook import Webhook, listening
 

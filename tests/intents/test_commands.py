@@ -8,7 +8,7 @@ import pytest
 from b2b_pipelines.intents import payments, service
 from b2b_pipelines.intents.service import Wish
 from b2b_pipelines.learners.service import Person
-from b2b_pipelines.sandbox.stripe import checkout_event
+from sandbox.stripe import checkout_event
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from itertools import permutations
 import pytest
 from sqlalchemy import text
 
-from b2b_pipelines.sandbox.stripe import checkout_event, money_back_event, thin_event
+from sandbox.stripe import checkout_event, money_back_event, thin_event
 from tests.intents.conftest import PATH
 from tests.intents.test_intents import ACME, clean_up, end_reservation, eventually, told
 

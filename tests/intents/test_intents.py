@@ -16,8 +16,8 @@ from assets.checkout import checkout_intents
 from b2b_pipelines.intents import payments, service, store
 from b2b_pipelines.intents.rules import ERRORED, IntentState
 from b2b_pipelines.intents.service import Upkeep
-from b2b_pipelines.sandbox.stripe import checkout_event, signed
 from resources.database import DatabaseResource
+from sandbox.stripe import checkout_event, signed
 from tests.intents.conftest import EVENTS, PATH
 
 JSON = {"Content-Type": "application/json"}

@@ -30,7 +30,7 @@ from b2b_pipelines.intents import payments, service
 from b2b_pipelines.intents.rules import ERRORED, IntentState
 from b2b_pipelines.intents.service import Wish
 from b2b_pipelines.learners.service import Person
-from b2b_pipelines.sandbox.stripe import checkout_event, money_back_event, thin_event
+from sandbox.stripe import checkout_event, money_back_event, thin_event
 
 RESERVATION, STALLED_AFTER = timedelta(hours=24), timedelta(seconds=180)
 PEOPLE = ("jane@example.com", "john@example.com")

@@ -34,7 +34,7 @@ from b2b_pipelines.intents.rules import (
     state_diagram,
     step,
 )
-from b2b_pipelines.sandbox.stripe import checkout_event, money_back_event, thin_event
+from sandbox.stripe import checkout_event, money_back_event, thin_event
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 ONE, TWO = str(UUID(int=1)), str(UUID(int=2))

@@ -16,12 +16,12 @@ from b2b_pipelines.faults.rules import Subject
 from b2b_pipelines.faults.store import known
 from b2b_pipelines.licenses.models import ExpiredLicense, License, LicenseEvent
 from b2b_pipelines.licenses.rules import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan
-from b2b_pipelines.sandbox import Sandbox
-from b2b_pipelines.sandbox.license_manager import license_row, plan
-from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 from resources.database import DatabaseResource
 from resources.license_manager import LicenseManagerResource
 from resources.open_edx import EnterpriseLmsResource
+from sandbox import Sandbox
+from sandbox.license_manager import license_row, plan
+from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 from schedules.alerts import alert_on_failure, alert_on_recovery
 from schedules.licenses import customer_partitions, customers_to_add, expiry, license_expiry, requests
 

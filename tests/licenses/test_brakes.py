@@ -20,11 +20,11 @@ from b2b_pipelines.licenses.identity import address, email_key, person_key
 from b2b_pipelines.licenses.models import License, LicenseEvent, SubscriptionPlan
 from b2b_pipelines.licenses.rules import Decision, EventName, Hold, Policy, moved_into_the_past
 from b2b_pipelines.licenses.service import Imported
-from b2b_pipelines.sandbox import Sandbox
-from b2b_pipelines.sandbox.license_manager import license_row, plan
 from b2b_pipelines.settings import read_settings
 from b2b_pipelines.vendors.license_manager import LicenseManager
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
+from sandbox import Sandbox
+from sandbox.license_manager import license_row, plan
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

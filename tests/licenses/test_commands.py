@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from b2b_pipelines.licenses import service
-from b2b_pipelines.sandbox import Sandbox
-from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
+from sandbox import Sandbox
+from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 from tests.commands import Run
 from tests.webhook import listening
 

@@ -24,9 +24,9 @@ from b2b_pipelines.licenses.rules import (
     Renewal,
 )
 from b2b_pipelines.licenses.staging import Merged
-from b2b_pipelines.sandbox import Sandbox
-from b2b_pipelines.sandbox.license_manager import license_row, plan
 from b2b_pipelines.vendors.license_manager import LicenseManager
+from sandbox import Sandbox
+from sandbox.license_manager import license_row, plan
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 LAPSED = NOW - timedelta(days=100)

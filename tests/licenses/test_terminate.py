@@ -22,8 +22,8 @@ from b2b_pipelines.licenses.rules import (
     Policy,
     Renewal,
 )
-from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
+from sandbox import Sandbox
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 CUSTOMER, OTHER = UUID(int=1), UUID(int=2)

@@ -23,8 +23,8 @@ from b2b_pipelines.licenses.rules import (
     Plan,
     Policy,
 )
-from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
+from sandbox import Sandbox
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 LAPSED = NOW - timedelta(days=100)

@@ -2,12 +2,16 @@
 
 import re
 import shlex
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from b2b_pipelines.cli import main
 from b2b_pipelines.settings import PREFIX, PROJECT, Settings
 
 DEPLOY = PROJECT / "deploy"
@@ -108,6 +112,7 @@ def test_the_image_is_built_from_files_that_exist_and_starts_a_program_that_exis
         assert all((PROJECT / source).exists() for source in sources), line
     packages = {line.split()[1] for line in lines if line.startswith("COPY") and len(line.split()) == 3}
     assert {"b2b_pipelines", "assets", "resources", "schedules"} <= packages
+    assert "sandbox" not in packages
     [command] = [yaml.safe_load(line.removeprefix("CMD ")) for line in lines if line.startswith("CMD")]
     assert program_exists(command)
     assert "uv==" in (DEPLOY / "requirements.lock").read_text()
@@ -174,3 +179,21 @@ def test_versions_that_deploy_names_are_those_of_the_lock() -> None:
     assert family is not None
     assert f"--version {version[1]}" in values
     assert f"dagster-k8s=={family[1]}" in values
+
+
+def test_the_wheel_holds_the_product_and_no_stand_in(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True)
+    [wheel] = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        tops = {name.partition("/")[0] for name in archive.namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {
+        "b2b_pipelines", "assets", "resources", "schedules",
+    }  # fmt: skip
+
+
+def test_commands_of_the_stand_ins_appear_only_where_they_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {"demo", "sandbox"} <= set(main.single_commands())
+    monkeypatch.setitem(sys.modules, "sandbox", None)  # as in an installed wheel
+    assert not {"demo", "sandbox"} & set(main.single_commands())
+    assert "doctor" in main.single_commands()

@@ -19,9 +19,9 @@ from b2b_pipelines.contracts.courseware_registry import read_catalog
 from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.licenses.files import LICENSE_COLUMNS, PLAN_COLUMNS, RecordFile
-from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.settings import PROJECT
 from b2b_pipelines.sheets.plan import ConflictKind
+from sandbox import Sandbox
 from tests.sheets.conftest import ACCOUNT
 
 DOCS = PROJECT / "docs"

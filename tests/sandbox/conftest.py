@@ -11,8 +11,8 @@ import pygsheets
 import pytest
 from google.oauth2 import service_account
 
-from b2b_pipelines.sandbox import Sandbox
-from b2b_pipelines.sandbox.google import Tab
+from sandbox import Sandbox
+from sandbox.google import Tab
 
 SCOPES = ["https://www.googleapis.com/auth/spreadsheets", "https://www.googleapis.com/auth/drive"]
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from b2b_pipelines.sandbox.google import SheetError
-from b2b_pipelines.sandbox.google.model import new_spreadsheet
+from sandbox.google import SheetError
+from sandbox.google.model import new_spreadsheet
 
 
 @pytest.fixture

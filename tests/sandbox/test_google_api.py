@@ -4,7 +4,7 @@ import concurrent.futures
 
 import pytest
 
-from b2b_pipelines.sandbox.google import Formula, Quota
+from sandbox.google import Formula, Quota
 
 ROBOT = "b2b-pipelines@sandbox-project.iam.gserviceaccount.com"
 

@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from b2b_pipelines.sandbox.google import Quota
-from b2b_pipelines.sandbox.google.errors import REFUSALS
+from sandbox.google import Quota
+from sandbox.google.errors import REFUSALS
 from tests.sandbox.test_google_api import update_cells
 
 ROBOT = "b2b-pipelines@sandbox-project.iam.gserviceaccount.com"

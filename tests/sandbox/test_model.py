@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from b2b_pipelines.sandbox.google import Formatted, Formula, SheetError
-from b2b_pipelines.sandbox.google.a1 import Area, Box, Unparsable, box_name, parse_cells, quoted, split_range
-from b2b_pipelines.sandbox.google.cells import typed
-from b2b_pipelines.sandbox.google.model import dump, load, new_spreadsheet
+from sandbox.google import Formatted, Formula, SheetError
+from sandbox.google.a1 import Area, Box, Unparsable, box_name, parse_cells, quoted, split_range
+from sandbox.google.cells import typed
+from sandbox.google.model import dump, load, new_spreadsheet
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from uuid import UUID
 import httpx
 import pytest
 
-from b2b_pipelines.sandbox import Sandbox
-from b2b_pipelines.sandbox.open_edx import callers
-from b2b_pipelines.sandbox.open_edx.rest import Throttles
+from sandbox import Sandbox
+from sandbox.open_edx import callers
+from sandbox.open_edx.rest import Throttles
 
 CUSTOMER, PLAN, RENEWED, SEAT = (str(UUID(int=number)) for number in (1, 10, 11, 100))
 PLANS = {

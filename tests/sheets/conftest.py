@@ -16,12 +16,12 @@ from b2b_pipelines.contracts.rules import IntegrationType
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.limiter import Limiter
 from b2b_pipelines.delivery import Actor, changes
-from b2b_pipelines.sandbox import Sandbox
-from b2b_pipelines.sandbox.google.model import Spreadsheet, Tab
 from b2b_pipelines.sheets import service, store
 from b2b_pipelines.sheets.models import SheetSnapshot
 from b2b_pipelines.sheets.service import SyncResult
 from b2b_pipelines.vendors.google_sheets import SCOPES, Account, GoogleSheets, Pace
+from sandbox import Sandbox
+from sandbox.google.model import Spreadsheet, Tab
 
 ACCOUNT = "b2b@sandbox.test"
 MANAGER = Actor.system("a contract manager")

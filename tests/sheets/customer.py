@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
-from b2b_pipelines.sandbox.google.a1 import Box, column_letters
-from b2b_pipelines.sandbox.google.cells import Cell, Formula
-from b2b_pipelines.sandbox.google.model import Tab
 from b2b_pipelines.sheets.layout import HEADERS
+from sandbox.google.a1 import Box, column_letters
+from sandbox.google.cells import Cell, Formula
+from sandbox.google.model import Tab
 
 THEIRS = -1
 HEADER_NAMES = tuple(header.casefold() for header in HEADERS)

@@ -8,9 +8,9 @@ from itertools import product
 
 import pytest
 
-from b2b_pipelines.sandbox.google.a1 import column_letters
-from b2b_pipelines.sandbox.google.cells import Formula
 from b2b_pipelines.sheets.layout import HEADERS
+from sandbox.google.a1 import column_letters
+from sandbox.google.cells import Formula
 
 FORMULAS = {
     "given": '=IF({code}2="","","given")',

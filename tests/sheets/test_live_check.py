@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from b2b_pipelines.sandbox.google import Quota
 from b2b_pipelines.sheets import live_check
 from b2b_pipelines.sheets.live_check import ASSUMED, check
 from b2b_pipelines.vendors.google_sheets import GoogleRefused, GoogleUnavailable, SheetUnshared
+from sandbox.google import Quota
 from tests.sheets.conftest import ACCOUNT
 from tests.sheets.pace import NoPace
 

@@ -15,7 +15,6 @@ from sqlalchemy import text
 
 from b2b_pipelines.db.limiter import Limiter
 from b2b_pipelines.db.locks import Busy, exclusive
-from b2b_pipelines.sandbox.google import Quota
 from b2b_pipelines.sheets import writing
 from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.sheets.results import SheetChanged
@@ -29,6 +28,7 @@ from b2b_pipelines.vendors.google_sheets import (
     SheetViewOnly,
     SignInRefused,
 )
+from sandbox.google import Quota
 from tests.sheets.pace import NoPace
 
 ACCOUNT = "b2b@sandbox.test"

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from b2b_pipelines.sandbox.google.a1 import Area
 from b2b_pipelines.sheets import service
 from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.sheets.service import Contended, LayoutIsLost, SyncResult
+from sandbox.google.a1 import Area
 from tests.sheets.customer import EDITS, HEADER_NAMES, MEANWHILE, THEIRS, Customer, Grid, normal
 from tests.sheets.pace import NoPace
 

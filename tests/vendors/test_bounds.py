@@ -13,10 +13,6 @@ import pytest
 from stripe import HTTPClient
 
 from b2b_pipelines.errors import B2BError
-from b2b_pipelines.sandbox import Sandbox
-from b2b_pipelines.sandbox.enterprise_catalog import academy
-from b2b_pipelines.sandbox.license_manager import license_row, plan
-from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 from b2b_pipelines.settings import read_settings
 from b2b_pipelines.vendors import bounds
 from b2b_pipelines.vendors.bounds import BoundExceeded
@@ -27,6 +23,10 @@ from b2b_pipelines.vendors.license_manager import LicenseManager
 from b2b_pipelines.vendors.open_edx import ClientCredentials, EnterpriseLms
 from b2b_pipelines.vendors.stripe import Stripe
 from b2b_pipelines.vendors.studio import RunRequest, Studio
+from sandbox import Sandbox
+from sandbox.enterprise_catalog import academy
+from sandbox.license_manager import license_row, plan
+from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 
 pytestmark = pytest.mark.long
 

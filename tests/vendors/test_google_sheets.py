@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from b2b_pipelines.errors import NotConfigured
-from b2b_pipelines.sandbox import Sandbox
 from b2b_pipelines.settings import read_settings
 from b2b_pipelines.vendors.google_sheets import (
     GoogleRefused,
@@ -28,6 +27,7 @@ from b2b_pipelines.vendors.google_sheets import (
     quoted,
     update_cells,
 )
+from sandbox import Sandbox
 
 ADDRESS = "b2b@sandbox.test"
 

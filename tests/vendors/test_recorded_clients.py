@@ -7,8 +7,6 @@ from uuid import UUID
 
 import pytest
 
-from b2b_pipelines.sandbox import Sandbox
-from b2b_pipelines.sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 from b2b_pipelines.vendors.enterprise_catalog import EnterpriseCatalog, ListUnsettled
 from b2b_pipelines.vendors.http import AnswerMalformed, Patience, VendorRefused, VendorUnavailable
 from b2b_pipelines.vendors.license_manager import LicenseManager, ListingIncomplete
@@ -19,6 +17,8 @@ from b2b_pipelines.vendors.open_edx import (
     EnterpriseLms,
 )
 from b2b_pipelines.vendors.studio import RunKeyDiffers, RunRequest, Studio
+from sandbox import Sandbox
+from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 from tests.recorded import Recorded, each_of, exchanges, named
 
 FILES = {

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 import pytest
 from stripe import HTTPClient
 
-from b2b_pipelines.sandbox import Sandbox
-from b2b_pipelines.sandbox.stripe import checkout_event, signed
 from b2b_pipelines.vendors.stripe import (
     EventMalformed,
     EventRefused,
@@ -16,6 +14,8 @@ from b2b_pipelines.vendors.stripe import (
     StripeUnavailable,
     verified_event,
 )
+from sandbox import Sandbox
+from sandbox.stripe import checkout_event, signed
 
 SECRET = "whsec_test"
 

@@ -1,8 +1,0 @@
-"""Stand-ins of Open edX: the LMS, which also gives out the tokens for every other service, and Studio."""
-
-from b2b_pipelines.sandbox.open_edx.accounts import CLIENT_ID, CLIENT_SECRET, Accounts
-from b2b_pipelines.sandbox.open_edx.callers import Caller
-from b2b_pipelines.sandbox.open_edx.lms import Expiration, Lms, Unlinking
-from b2b_pipelines.sandbox.open_edx.studio import Clone, Studio
-
-__all__ = ["CLIENT_ID", "CLIENT_SECRET", "Accounts", "Caller", "Clone", "Expiration", "Lms", "Studio", "Unlinking"]

@@ -1,0 +1,1 @@
+"""The commands of a checkout, `b2b demo` and `b2b sandbox`."""
