@@ -300,7 +300,10 @@ def _shown(intent: CheckoutIntent, caller: Caller) -> IntentOut:
     """Return an intent as the caller may see it: anyone may have typed an address into its texts."""
     learner = intent.learner
     email = learner.email if caller.sees_emails else masked(learner.email) or ""
-    text = (lambda value: value) if caller.sees_emails else masked_anywhere
+
+    def text(value: Any) -> Any:
+        return value if caller.sees_emails else masked_anywhere(value)
+
     return IntentOut(
         uuid=intent.uuid,
         learner=LearnerOut(email=email, name=text(learner.name), lms_user_id=learner.lms_user_id),
