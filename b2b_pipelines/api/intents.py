@@ -1,7 +1,6 @@
 """Checkout intents: a shop reserves and reads them, the provisioning side reports on them, events alone make them paid."""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -297,15 +296,14 @@ def errored(caller: Provisioner, db: Db, uuid: UUID, report: ErroredIn) -> Inten
         return _shown(service.fail(session, uuid, report.state, report.reason, datetime.now(UTC)), caller)
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
 def _shown(intent: CheckoutIntent, caller: Caller) -> IntentOut:
     """Return an intent as the caller may see it: anyone may have typed an address into its texts."""
     learner = intent.learner
     email = learner.email if caller.sees_emails else masked(learner.email) or ""
-    text: Callable[[Any], Any] = _as_it_is if caller.sees_emails else masked_anywhere
+
+    def text(value: Any) -> Any:
+        return value if caller.sees_emails else masked_anywhere(value)
+
     return IntentOut(
         uuid=intent.uuid,
         learner=LearnerOut(email=email, name=text(learner.name), lms_user_id=learner.lms_user_id),
