@@ -1,4 +1,4 @@
-"""What all stand-ins share: one lock, one log of requests, one queue of faults, and the file that keeps their state."""
+"""The parts that all stand-ins share: one lock, one log of requests, one queue of faults, and the file that keeps their state."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What a contract manager looks up: a contract, a code, a learner's codes, courses, programs; and the answers to changes."""
+"""Lookups of a contract manager: a contract, a code, a learner's codes, courses, programs; and answers to changes."""
 
 import pytest
 

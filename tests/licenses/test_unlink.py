@@ -1,4 +1,4 @@
-"""Unlinking learners: never the wrong one, nobody recorded who was not unlinked, nobody forgotten."""
+"""Unlinking learners: never the wrong one, no record of an unlinking that did not happen, no learner forgotten."""
 
 import logging
 import math

@@ -1,4 +1,4 @@
-"""What `deploy/` names exists, and Dagster and Celery take it: as far as it can be seen without an engine."""
+"""Everything that `deploy/` names exists, and Dagster and Celery accept it, as far as a test without an engine sees."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""The core of every client, against a server on loopback that answers what it is told to."""
+"""The core of every client, against a server on loopback that gives the answers that a test sets."""
 
 import json
 import threading
