@@ -39,7 +39,7 @@ class Vendor:
         raise NotImplementedError
 
     def admin_routes(self) -> Sequence[BaseRoute]:
-        """Routes below `/sandbox`, for people and tests: they are not counted and not subject to faults."""
+        """Return routes below `/sandbox` for people and tests, without counts and faults."""
         return ()
 
     def kind(self, method: str, path: str) -> str:

@@ -199,7 +199,7 @@ async def method_not_allowed(request: Request) -> Response:
 
 
 async def preflight(request: Request) -> Response:
-    """Answer a browser's CORS preflight request, sent before a page of another site fetches the list."""
+    """Answer the CORS preflight request that precedes a fetch by another site's page."""
     refusal = await _not_admitted(request)
     allowed = {
         "Access-Control-Allow-Methods": "GET, HEAD",

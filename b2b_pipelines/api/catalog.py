@@ -1,4 +1,4 @@
-"""Listings: organizations, courses, programs; a contract's runs, learners and history; codes for support."""
+"""Lists: organizations, courses, programs, codes; a contract's runs, learners and history."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal

@@ -175,7 +175,7 @@ def _caller(request: Request) -> Hashable:
 
 
 def _about(request: Request) -> Hashable:
-    """Return a key for the thing that a request changes: its first path parameter, else its route and caller."""
+    """Return a key for what a request changes: its first path parameter, else route and caller."""
     named = next(iter(request.path_params.items()), None)
     return named or (getattr(request.scope.get("route"), "path", ""), _caller(request))
 

@@ -23,7 +23,7 @@ def _storable(value: str) -> str:
 
 
 def _undeliverable() -> str:
-    """Return a pattern, without flags, of the ends of undeliverable addresses: `…@host.test`, `….invalid`."""
+    """Return a flagless pattern of undeliverable addresses' ends: `…@host.test`, `….invalid`."""
     names = (
         "".join(f"[{letter}{letter.upper()}]" if letter.isalpha() else f"[{letter}]" for letter in name)
         for name in SPECIAL_USE_DOMAIN_NAMES
@@ -49,7 +49,7 @@ Email = Annotated[
 
 
 class Body(BaseModel):
-    """A body of a request. An unknown field is refused, because it is a mistake and would be lost."""
+    """A request's body. Unknown fields are refused, because they are mistakes and would be lost."""
 
     model_config = ConfigDict(extra="forbid")
 

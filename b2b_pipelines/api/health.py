@@ -48,7 +48,7 @@ async def readyz(
 
 
 async def _require_ready(request: Request, db: Connection) -> None:
-    """Ask the database once for all concurrent callers, so that a frozen server blocks only one thread."""
+    """Ask the database once for all callers, so that a frozen server blocks only one thread."""
     state = request.app.state
     asked: asyncio.Task[None] | None = getattr(state, "asked_ready", None)
     if asked is None or asked.done():

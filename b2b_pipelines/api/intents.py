@@ -36,7 +36,10 @@ def _said(value: str) -> str:
 
 
 def _storable(value: dict[str, Any]) -> dict[str, Any]:
-    """Return JSON that PostgreSQL can store and any reader can parse: not too deep, no NaN, half characters or NUL."""
+    """Return the value if PostgreSQL can store it as JSON and every reader can parse it.
+
+    Raise ValueError if it is nested too deeply or holds NaN, half characters or NUL.
+    """
     if _is_deeper(value, DEEPEST_TERMS):
         raise ValueError(f"is nested more than {DEEPEST_TERMS} levels deep")
     try:

@@ -1,4 +1,4 @@
-"""Shared parts of the workplace's pages: routes whose refusals are pages, permissions, forms, paging."""
+"""Shared parts of the pages: routes whose refusals are pages, permissions, forms, paging."""
 
 import re
 from collections.abc import Callable, Coroutine, Mapping

@@ -160,7 +160,7 @@ class CodesFollowed(BaseModel):
 
 
 class LossesOut(BaseModel):
-    """The losses of people by a change. `handed_out` counts those of the `codes` that are in the customer's sheet;
+    """Losses that a change causes. `handed_out` counts those of the `codes` that are in the customer's sheet;
     `messages` say the same in sentences."""
 
     codes: int

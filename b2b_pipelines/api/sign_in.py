@@ -30,7 +30,7 @@ OVER_TLS = "__Host-"
 
 
 class SignInNeeded(Exception):
-    """The browser is not signed in: it is redirected to the sign-in page, and then on to `wanted`."""
+    """The browser is not signed in: it is sent to the sign-in page, and then on to `wanted`."""
 
     def __init__(self, wanted: str) -> None:
         super().__init__(wanted)
@@ -56,7 +56,10 @@ def _recognized(session: Session, secret: str) -> Caller | None:
 
 
 def maybe_signed_in(request: Request, db: Db) -> Caller | None:
-    """Return the caller that this browser signed in as, or None; for public pages, which work without a database too."""
+    """Return the caller that this browser signed in as, or None.
+
+    Public pages use it, so it returns None without a database too.
+    """
     try:
         return signed_in(request, db)
     except (SignInNeeded, B2BError, OperationalError, PoolTimeout):

@@ -114,7 +114,7 @@ class Grid:
         return cell.shown if isinstance(cell, Formatted) else as_shown(self.value_at(row, column))
 
     def grid(self, cells: str | None = None) -> list[list[str]]:
-        """Return the texts that cells show, row by row, without empty cells at the end of rows and of the range."""
+        """Return the texts of cells by row, without empty ends of rows and of the range."""
         box = self._box(cells).clipped(self.row_count, self.column_count)
         return [
             [self.shown_at(row, column) for column, _ in enumerate(line, box.left)]
@@ -278,7 +278,7 @@ class Grid:
         self.put(row, column, cell)
 
     def _as_kept(self, row: int, column: int, cell: Any) -> Any:
-        """Return the content that a write leaves in a cell, or `LEFT_ALONE` if the cell keeps its own.
+        """Return the content that a write leaves in a cell, or `LEFT_ALONE` if it has no effect.
 
         Each case depends on a switch of `Hypotheses`.
         """
@@ -452,7 +452,7 @@ LEFT_ALONE: Any = object()
 
 
 def _moved_along(thing: Protection | Region, area: Area | None) -> bool:
-    """Set the thing's new area. Return False if nothing of it remains; a merge of one cell counts as nothing."""
+    """Set its new area. Return whether anything remains; a merge of one cell does not."""
     if area is None or (isinstance(thing, Region) and thing.kind == "merge" and area.is_cell):
         return False
     thing.area = area

@@ -160,7 +160,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 
 
 def complaint(body: Any, schema: str, path: str = "", *, skip: frozenset[str] = frozenset()) -> str | None:
-    """Return Google's complaint about a request's body: an unknown name or a value of the wrong type; else None.
+    """Return Google's complaint about a body (unknown name, value of the wrong type), or None.
 
     Fields in `skip` are not looked into.
     """

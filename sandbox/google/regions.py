@@ -26,7 +26,7 @@ class Region:
 
 @dataclass(slots=True)
 class Hypotheses:
-    """Switches between two possible behaviours, where neither a recording nor Google's documentation decides.
+    """Switches between two behaviours where neither recordings nor Google's documentation decide.
 
     `b2b doctor --live` asks a real account; the stand-in can be either.
     """

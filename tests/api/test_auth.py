@@ -1,4 +1,4 @@
-"""Permissions, generated over every route, so that a new route is covered when it is written."""
+"""Permissions, generated over every route, so that a new route is covered at once."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Headers of every answer and limits on every address: over every route of the OpenAPI document, and the pages."""
+"""Headers of every answer, limits on every address: all routes of OpenAPI, and the pages."""
 
 import re
 from typing import Any

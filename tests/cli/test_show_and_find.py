@@ -1,4 +1,4 @@
-"""Lookups of a contract manager: a contract, a code, a learner's codes, courses, programs; and answers to changes."""
+"""A manager's lookups (contract, code, learner, courses, programs) and answers to changes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Unlinking learners: never the wrong one, no record of an unlinking that did not happen, no learner forgotten."""
+"""Unlinking learners: never the wrong one, never recorded if not done, never forgotten."""
 
 import logging
 import math

@@ -1,4 +1,4 @@
-"""Recipients, contents and number of alerts: runs in a Dagster instance, a webhook that counts."""
+"""Recipients, contents and number of alerts: runs in a Dagster instance, a counting webhook."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext

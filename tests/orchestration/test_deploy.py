@@ -1,4 +1,4 @@
-"""Everything that `deploy/` names exists, and Dagster and Celery accept it, as far as a test without an engine sees."""
+"""Names in `deploy/` exist, and Dagster and Celery accept them: checks without an engine."""
 
 import re
 import shlex

@@ -209,7 +209,7 @@ class Customer:
             del self.marks[at]
 
     def may_move_columns(self) -> bool:
-        """Return whether columns may move: not while a header is gone, because columns are then indistinguishable."""
+        """Return whether columns may move. Without a header they could not be distinguished."""
         self.columns_moved = self.columns_moved or self.headers_intact()
         return self.headers_intact() and not self.headers_edited
 

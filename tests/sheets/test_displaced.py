@@ -198,7 +198,7 @@ def move(rows: Rows, what: str, a: int, b: int) -> None:
 
 
 def belongings(rows: Rows) -> Counter[tuple[Cell, ...]]:
-    """Count the customer's cells: each note with the code that it stands beside, and the footnote."""
+    """Count the customer's cells: each note with the code beside it, and the footnote."""
     header = rows[0]
     at, notes, total = header.index(HEADERS[0]), header.index("Notes"), header.index(HEADERS[2])
     return Counter(

@@ -1,4 +1,4 @@
-"""The plan of a sync, rule by rule: it changes nothing of the customer's and writes every code once."""
+"""The plan of a sync, by rule: it keeps the customer's cells and writes every code once."""
 
 import json
 from collections.abc import Sequence

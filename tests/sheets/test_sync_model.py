@@ -1,4 +1,4 @@
-"""Invariants over any edits of the sheet by customers and any changes of the codes, sync after sync, over HTTP.
+"""Invariants under any edits of the sheet and changes of the codes, sync after sync, over HTTP.
 
 What is wanted is worked out here a second time, from the rows of the database, without the code under test.
 """
@@ -165,7 +165,7 @@ class Scenario:
         self.active = [row.code for row in rows if row.active]
 
     def wanted(self, standing: set[str]) -> dict[str, tuple[object, ...]]:
-        """Return the expected rows: redeemed codes, codes in the sheet, and the rest while seats are free."""
+        """Return expected rows: redeemed codes, codes in the sheet, others while seats are free."""
         kept = self.redeemed | (standing & self.beside.keys())
         rest = [code for code in self.active if code not in kept]
         free = max(self.cap - len(kept & self.takes_a_seat), 0) if self.cap else None
@@ -258,7 +258,7 @@ class Scenario:
         return [[tab.at(row, column) for row in range(tab.row_count)] for column in theirs]
 
     def foreign_rows(self) -> Counter[tuple[object, ...]]:
-        """Count the values of our columns in the rows whose code cell was entered and does not hold a code."""
+        """Count our columns' values in rows whose code cell was entered and does not hold a code."""
         customer = self.customer
         codes = self.known | set(self.beside) | self.deleted
         rows = [

@@ -1,4 +1,4 @@
-"""Answers of a hostile or broken vendor: bounded in bytes, seconds and pages, at every client."""
+"""Answers of hostile or broken vendors: bounded in bytes, seconds and pages for each client."""
 
 import json
 import subprocess
