@@ -55,7 +55,7 @@ class Latency(Body):
 
 
 def admin_routes(world: World) -> list[BaseRoute]:
-    """Routes that are neither counted nor befallen by faults."""
+    """Return routes that are not counted and not subject to faults."""
 
     async def health(request: Request) -> Response:
         return JSONResponse({"url": world.url, "vendors": {vendor.name: vendor.url for vendor in world.vendors}})

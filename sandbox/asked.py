@@ -41,7 +41,7 @@ async def body_of(request: Request, model: type[B]) -> B:
 
 
 def complaints(error: ValidationError) -> str:
-    """What is wrong, in one line."""
+    """Return the validation errors in one line."""
     return "; ".join(
         f"{'.'.join(map(str, item['loc']))}: {item['msg']}" if item["loc"] else item["msg"] for item in error.errors()
     )

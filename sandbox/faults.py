@@ -1,6 +1,6 @@
 """Faults put between a vendor and its clients: one mechanism for every stand-in.
 
-A fault waits in a queue until a request matches it, befalls so many requests, and is gone. The first that matches wins.
+A fault waits in a queue until a request matches it, applies to `times` requests, and is removed. The first match wins.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ Act = Literal["answer", "cut", "delay", "trickle", "malformed", "call", "huge", 
 
 @dataclass(slots=True)
 class Fault:
-    """What befalls the requests that match: of a vendor, a method, a kind (`read`, `write`, `token`), a path.
+    """A fault for the requests that match: of a vendor, a method, a kind (`read`, `write`, `token`), a path.
 
     `path` is a regular expression searched for in the path as it went over the wire. None matches everything. The
     first `skip` requests that match are left alone, the next `times` are not.
@@ -136,7 +136,7 @@ class Faults:
         self.latency = 0.0
 
     def take(self, vendor: str, method: str, kind: str, path: str) -> Fault | None:
-        """The fault that befalls this request, if any; one time of it is spent."""
+        """Return the fault that applies to this request, if any, and use up one of its `times`."""
         with self._lock:
             for fault in self._waiting:
                 if not fault.matches(vendor, method, kind, path):

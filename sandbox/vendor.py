@@ -1,4 +1,4 @@
-"""What every stand-in of a vendor has in common.
+"""The base class of every stand-in of a vendor.
 
 A vendor's package holds one class derived from `Vendor`. The sandbox serves its `routes` below its `prefix`, counts its
 requests, and puts faults between it and its clients (`faults.py`); the vendor itself knows of neither.
@@ -15,8 +15,8 @@ from sandbox.world import World
 class Vendor:
     """A stand-in of one vendor's service.
 
-    `prefix` is the path it is served under (`""`: the root), so its base URL is `world.url + prefix`. A route finds
-    `request.state.account` free for the name of whoever calls: the request log shows it.
+    `prefix` is the path it is served under (`""`: the root), so its base URL is `world.url + prefix`. A route may set
+    `request.state.account` to the caller's name: the request log shows it.
 
     Routes are `async` and do their work at once, holding `world.lock`; nothing in them may wait for another request.
     """
@@ -39,7 +39,7 @@ class Vendor:
         raise NotImplementedError
 
     def admin_routes(self) -> Sequence[BaseRoute]:
-        """Routes below `/sandbox`, for people and tests: they are not counted and no fault befalls them."""
+        """Return routes below `/sandbox` for people and tests, without counts and faults."""
         return ()
 
     def kind(self, method: str, path: str) -> str:
@@ -58,7 +58,7 @@ class Vendor:
         """Forget everything, as when new."""
 
     def dump(self) -> Any:
-        """What a state file keeps of it, as JSON."""
+        """Return the vendor's state for a state file, as JSON."""
         return None
 
     def load(self, state: Any) -> None:

@@ -1,4 +1,4 @@
-"""What all stand-ins share: one lock, one log of requests, one queue of faults, and the file that keeps their state."""
+"""Shared parts of all stand-ins: a lock, a log of requests, a queue of faults, a state file."""
 
 import json
 import os

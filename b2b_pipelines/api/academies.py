@@ -93,7 +93,7 @@ class AcademyProduct(BaseModel):
     slug: str
     uuid: UUID
     prices_as_of: str | None = Field(
-        description="When Stripe last said what the price is.", json_schema_extra={"format": "date-time"}
+        description="When Stripe last confirmed the price.", json_schema_extra={"format": "date-time"}
     )
     stale: bool = Field(description="Stripe could not confirm the price in the last 24 hours, or when last asked.")
 
@@ -199,7 +199,7 @@ async def method_not_allowed(request: Request) -> Response:
 
 
 async def preflight(request: Request) -> Response:
-    """What a browser asks before it fetches the list from another site's page."""
+    """Answer the CORS preflight request that precedes a fetch by another site's page."""
     refusal = await _not_admitted(request)
     allowed = {
         "Access-Control-Allow-Methods": "GET, HEAD",
@@ -213,7 +213,7 @@ for path in (f"{LIST}/", f"{ONE}/", LIST, ONE):
     router.options(path, include_in_schema=False, operation_id="preflight")(preflight)
 
 for path in (f"{LIST}/", f"{ONE}/", LIST, ONE):
-    # No method named is every method, those that nobody has heard of too.
+    # An empty list of methods means every method, unknown ones included.
     router.api_route(path, methods=[], include_in_schema=False, operation_id="method_not_allowed")(method_not_allowed)
 
 

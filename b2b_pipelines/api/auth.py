@@ -1,4 +1,4 @@
-"""Who is calling, and may they: `Authorization: Bearer <token>`.
+"""Authentication and authorization of API calls: `Authorization: Bearer <token>`.
 
 401 without a token or with a wrong one, 403 without the scope. A token bound to an organization does not see others:
 what is theirs is answered with 404 by the routes, through `Caller.organization_id`. What concerns the installation as
@@ -26,7 +26,7 @@ bearer = HTTPBearer(auto_error=False, scheme_name="token", description="A token 
 
 
 async def identified(db: Db, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]) -> Caller:
-    """Whoever the bearer token stands for. Raises 401."""
+    """Return the caller that the bearer token stands for. Raises 401."""
     if credentials is None:
         raise _unknown("Authorization: Bearer <token> is missing.")
     return await to_thread.run_sync(caller_of, db, credentials.credentials)
@@ -67,7 +67,7 @@ def known(caller: Caller | None) -> Caller:
 
 
 def caller_of(db: Connection, text: str) -> Caller:
-    """Whom that token stands for. Raises 401."""
+    """Return the caller that this token stands for. Raises 401."""
     with db.reading() as session:
         return _recognized(session, text)
 

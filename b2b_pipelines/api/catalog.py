@@ -1,4 +1,4 @@
-"""What there is to manage: organizations, courses, programs; a contract's runs, learners and history; codes for support."""
+"""Lists: organizations, courses, programs, codes; a contract's runs, learners and history."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -95,7 +95,7 @@ class FoundCodeOut(CodeOut):
 
 
 class ActorOut(BaseModel):
-    """Who made a change: a `token`, a `person`, a `command` (the user of the machine), or the `system`."""
+    """The author of a change: a `token`, a `person`, a `command` (the user of the machine), or the `system`."""
 
     kind: ActorKind
     id: int | None

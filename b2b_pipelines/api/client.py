@@ -1,4 +1,4 @@
-"""Who is at the other end of the connection."""
+"""The address of the client at the other end of the connection."""
 
 import re
 from collections.abc import Sequence
@@ -71,6 +71,6 @@ def _parsed(said: str) -> IPv4Address | IPv6Address | None:
 
 @lru_cache(4096)
 def _written(said: str) -> str:
-    """An address in its one spelling; `""` for what is none."""
+    """Return an address in its canonical spelling, or `""` if the text is not an address."""
     found = _parsed(said)
     return "" if found is None else str(found)

@@ -116,7 +116,7 @@ def contract_page(request: Request, db: Db, caller: SignedIn, slug: str) -> Resp
 
 @router.get("/contracts/{slug}/history", name="history_page")
 def history_page(request: Request, db: Db, caller: SignedIn, slug: str, page: PageNumber = 1) -> Response:
-    """Who changed what and when, and what the syncs wrote."""
+    """Show each change with its author and time, and what the syncs wrote."""
     with db.session() as session:
         contract = seen_contract(session, caller, slug)
         card = card_of(session, contract)
@@ -141,7 +141,7 @@ def history_page(request: Request, db: Db, caller: SignedIn, slug: str, page: Pa
 
 @router.get("/contracts/{slug}/compare", name="compare_page")
 def compare_page(request: Request, db: Db, caller: SignedIn, slug: str, *, earlier: Number, later: Number) -> Response:
-    """What differs between two snapshots, whichever was named first."""
+    """Show the differences between two snapshots, given in either order."""
     first, second = sorted((earlier, later))
     with db.session() as session:
         contract = seen_contract(session, caller, slug)

@@ -154,7 +154,7 @@ class SnapshotOut(BaseModel):
 
 
 class SnapshotRow(BaseModel):
-    """What our columns held in one row, counted from 1. `code` is the code that it is about."""
+    """The values of our columns in one row, counted from 1. `code` is the code that it is about."""
 
     row: int
     code: str

@@ -122,7 +122,7 @@ class Hurried(Connection):
 
 
 class Lanes:
-    """Who works at the same time in this process."""
+    """The limits on concurrent work in this process."""
 
     def __init__(self) -> None:
         self.reads = Turns(READS, READS_OF_A_CALLER)
@@ -169,13 +169,13 @@ async def connection(request: Request) -> AsyncIterator[Connection]:
 
 
 def _caller(request: Request) -> Hashable:
-    """Who asks, as far as can be told without the database."""
+    """Return a key for the caller, as far as it is known without the database."""
     known = request.headers.get("authorization") or request.cookies
     return hash(str(known)) if known else request.client and request.client.host
 
 
 def _about(request: Request) -> Hashable:
-    """What a request changes: what its path names first, else the kind of thing for one caller."""
+    """Return a key for what a request changes: its first path parameter, else route and caller."""
     named = next(iter(request.path_params.items()), None)
     return named or (getattr(request.scope.get("route"), "path", ""), _caller(request))
 

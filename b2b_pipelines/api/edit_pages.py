@@ -148,7 +148,7 @@ def courseware_form(
 
 @router.get("/contracts/{slug}/courseware/remove", name="remove_courseware_page")
 def remove_courseware_page(request: Request, db: Db, caller: Managing, slug: str, courseware: str) -> Response:
-    """What removing it would do, in numbers."""
+    """Show the effects of removing the courseware, in numbers."""
     with db.session() as session:
         contract = seen_contract(session, caller, slug)
         card = card_of(session, contract)

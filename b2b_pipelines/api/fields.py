@@ -23,7 +23,7 @@ def _storable(value: str) -> str:
 
 
 def _undeliverable() -> str:
-    """The ends of addresses that nobody can have, as a pattern without flags: `…@host.test`, `….invalid`."""
+    """Return a flagless pattern of undeliverable addresses' ends: `…@host.test`, `….invalid`."""
     names = (
         "".join(f"[{letter}{letter.upper()}]" if letter.isalpha() else f"[{letter}]" for letter in name)
         for name in SPECIAL_USE_DOMAIN_NAMES
@@ -49,14 +49,14 @@ Email = Annotated[
 
 
 class Body(BaseModel):
-    """A body of a request. A field that nobody knows is refused: it is a mistake, and would be lost."""
+    """A request's body. Unknown fields are refused, because they are mistakes and would be lost."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class LearnerIn(Body):
-    """Who it is about. A known `lms_user_id` decides, whatever the address, and the stored address follows; else the
-    address decides. `name` and `lms_user_id` fill in what is not known yet."""
+    """The learner that a request is about. A known `lms_user_id` decides, whatever the address, and the stored address
+    follows; else the address decides. `name` and `lms_user_id` fill in what is not known yet."""
 
     email: Email
     name: Annotated[Text, Field(max_length=255)] = ""

@@ -1,4 +1,4 @@
-"""What every request is held to and every answer carries, whichever route it is for."""
+"""Limits on every request and headers of every answer, whatever the route."""
 
 from collections.abc import Sequence
 from urllib.parse import unquote_to_bytes

@@ -48,12 +48,12 @@ async def readyz(
 
 
 async def _require_ready(request: Request, db: Connection) -> None:
-    """One question at a time, whoever asks: a server that is frozen holds up one thread and no more."""
+    """Ask the database once for all callers, so that a frozen server blocks only one thread."""
     state = request.app.state
     asked: asyncio.Task[None] | None = getattr(state, "asked_ready", None)
     if asked is None or asked.done():
         asked = state.asked_ready = asyncio.create_task(_ask(request.app.state.lanes.health, db))
-        asked.add_done_callback(lambda task: task.cancelled() or task.exception())  # nobody may be waiting any more
+        asked.add_done_callback(lambda task: task.cancelled() or task.exception())  # all callers may have timed out
     if not (await asyncio.wait((asked,), timeout=READY_SECONDS))[0]:
         raise DatabaseUnavailable("PostgreSQL does not answer")
     if (error := asked.exception()) is not None:

@@ -35,7 +35,10 @@ def _said(value: str) -> str:
 
 
 def _storable(value: dict[str, Any]) -> dict[str, Any]:
-    """What PostgreSQL keeps as JSON and every reader can read again: not too deep, no NaN, no half characters, no NUL."""
+    """Return the value if PostgreSQL can store it as JSON and every reader can parse it.
+
+    Raise ValueError if it is nested too deeply or holds NaN, half characters or NUL.
+    """
     if _is_deeper(value, DEEPEST_TERMS):
         raise ValueError(f"is nested more than {DEEPEST_TERMS} levels deep")
     try:
@@ -71,7 +74,7 @@ Quantity = Annotated[int, Field(strict=True, ge=1, le=LARGEST_ID)]
 
 
 class IntentIn(Body):
-    """What a learner wants to buy. Its state is not the caller's to set."""
+    """The purchase that a learner intends to make. The caller cannot set its state."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -93,7 +96,7 @@ class IntentIn(Body):
     )
     enterprise_name: Short | None = None
     enterprise_slug: Short | None = Field(None, description="Comes with enterprise_name, or neither does.")
-    quantity: Quantity | None = Field(None, description="1 unless said.")
+    quantity: Quantity | None = Field(None, description="1 if omitted.")
     country: Short | None = None
     terms_metadata: Terms | None = Field(
         None, description="Merged into what an open intent has; at most 20 levels deep, and 64 KiB in all."
@@ -101,7 +104,7 @@ class IntentIn(Body):
 
 
 class IntentPatch(Body):
-    """What may be changed of an intent; terms are merged."""
+    """The fields of an intent that may be changed; terms are merged."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"country": "FR"}]})
 
@@ -280,7 +283,7 @@ def amend(caller: InstallationBuyer, db: Db, uuid: UUID, changes: IntentPatch) -
     responses=answers(400, 401, 403, 404, 409),
 )
 def fulfilled(caller: Provisioner, db: Db, uuid: UUID) -> IntentOut:
-    """For a paid or errored intent; again is no change."""
+    """Mark a paid or errored intent as fulfilled. A repeated call changes nothing."""
     with db.session() as session:
         return _shown(service.fulfill(session, uuid, datetime.now(UTC)), caller)
 

@@ -29,7 +29,7 @@ Who = Annotated[
 
 
 class Attached(BaseModel):
-    """What came of it: `attached` or `already_attached`, and the contract's slug."""
+    """The result of attaching a learner: `attached` or `already_attached`, and the contract's slug."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"result": "attached", "contract": "acme-2026"}]})
 

@@ -48,7 +48,7 @@ class ExpiredLicenseOut(BaseModel):
     customer: UUID
     expiration_date: datetime
     decision: Decision
-    reason: str = Field(description="In words that name licenses and plans, and nobody.")
+    reason: str = Field(description="A sentence that names licenses and plans, and no persons.")
     user_email: str | None
     no_longer_seen_since: datetime | None
 

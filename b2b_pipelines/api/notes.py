@@ -17,7 +17,7 @@ SECONDS = 120
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What became of an action. `good`: it was done."""
+    """The result of an action. `good`: it was done."""
 
     sentences: Sequence[str]
     good: bool = True

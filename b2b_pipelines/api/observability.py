@@ -1,4 +1,4 @@
-"""What is known about every request afterwards: an id in its answer and its log line, counts and durations.
+"""Records of every request: an id in its answer and its log line, counts and durations.
 
 Paths can hold enrollment codes, so a request is logged and counted by its route (`/api/v1/attach/{code}/`), never by
 its path. An unforeseen error is logged without its message, which may quote what was sent.

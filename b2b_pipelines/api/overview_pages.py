@@ -163,7 +163,7 @@ def academies_page(request: Request, db: Db, caller: Everywhere) -> Response:
 
 @router.get("/status/", name="status_page")
 def status_page(request: Request, db: Db, caller: Everywhere) -> Response:
-    """What is wrong now, since when, whether an alert was sent, and the numbers that `/metrics` has."""
+    """Show the current faults (since when, alert sent or not) and the numbers of `/metrics`."""
     settings = request.app.state.settings
     with db.session() as session:
         found = what_is_wrong(session)

@@ -1,4 +1,4 @@
-"""What every page of the workplace is made of: routes whose refusals are pages, who may do what, forms, paging."""
+"""Shared parts of the pages: routes whose refusals are pages, permissions, forms, paging."""
 
 import re
 from collections.abc import Callable, Coroutine, Mapping
@@ -71,7 +71,7 @@ COMMANDS = (
     (r"`b2b sheet restore[^`]*`", "Restore"),
     (r"`b2b_contract courseware[^`]*`", "Add courseware"),
 )
-"""What a message names for the command line, and where that is in the pages."""
+"""Commands that a message names, and the labels of the same actions in the pages."""
 
 
 def sentence(error: B2BError) -> str:

@@ -149,7 +149,7 @@ class ContractPatchIn(TermsIn):
 
 
 class CodesFollowed(BaseModel):
-    """What became of the codes: numbers of codes."""
+    """Changes to the codes, as numbers of codes."""
 
     created: int
     converted: int
@@ -160,8 +160,8 @@ class CodesFollowed(BaseModel):
 
 
 class LossesOut(BaseModel):
-    """What people lose by a change. `handed_out` counts those of the `codes` that stand in the customer's sheet;
-    `messages` say it in words."""
+    """Losses that a change causes. `handed_out` counts those of the `codes` that are in the customer's sheet;
+    `messages` say the same in sentences."""
 
     codes: int
     handed_out: int
@@ -182,7 +182,7 @@ class ContractWritten(ContractOut):
 
 
 class CoursewareIn(Body):
-    """What a contract is given. A course that was taken from it comes back with its run and its codes."""
+    """Courseware to add to a contract. A course that was removed from it comes back with its run and its codes."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"courseware_id": "course-v1:MITx+6.00"}]})
 
@@ -192,7 +192,7 @@ class CoursewareIn(Body):
 
 
 class CoursewareWritten(BaseModel):
-    """What became of a contract's runs. `created` and `removed` are courseware ids, the others readable ids of courses."""
+    """Changes to a contract's runs. `created` and `removed` are courseware ids, the others readable ids of courses."""
 
     contract: str
     revision: int
@@ -208,7 +208,7 @@ class CoursewareWritten(BaseModel):
 
 
 class SeatIn(LearnerIn):
-    """Who is attached by hand. `force` ignores the contract's days and its cap."""
+    """A learner to attach by hand. `force` ignores the contract's days and its cap."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"email": "jane@example.com", "name": "Jane"}]})
 

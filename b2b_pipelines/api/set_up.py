@@ -68,7 +68,7 @@ class SheetConflictOut(BaseModel):
 
 
 class RestoreIn(Body):
-    """What is put back: our columns as a snapshot had them, or what A–F held before they were replaced."""
+    """The content to restore: our columns as a snapshot had them, or what A–F held before they were replaced."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"snapshot": 12}]})
 
@@ -83,7 +83,7 @@ class RestoreIn(Body):
 
 
 class RestoreOut(BaseModel):
-    """What a restore wrote, or would write: cells and rows."""
+    """The cells and rows that a restore wrote, or would write."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -99,7 +99,7 @@ class RestoreOut(BaseModel):
 
 
 class SyncOut(BaseModel):
-    """What a sync wrote, or would write. Counts are rows; `reads` and `writes` are requests to the Sheets API."""
+    """The changes that a sync wrote, or would write. Counts are rows; `reads` and `writes` are requests to the Sheets API."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -31,7 +31,7 @@ SnapshotNumber = Annotated[int, Form(alias="snapshot", ge=1, le=LARGEST_ID)]
 @router.get("/contracts/{slug}/replace", name="replace_page")
 @takes_its_own_turn
 async def replace_page(request: Request, db: Db, caller: Managing, slug: str) -> Response:
-    """What a sync would write and replace."""
+    """Show the cells that a sync would write and replace."""
     return await in_thread(request, lambda: _planned(request, db, caller, slug, rebuild=False))
 
 
@@ -52,7 +52,7 @@ async def sync_form(request: Request, db: Db, caller: Managing, slug: str) -> Re
 @router.get("/contracts/{slug}/rebuild", name="rebuild_page")
 @takes_its_own_turn
 async def rebuild_page(request: Request, db: Db, caller: Managing, slug: str) -> Response:
-    """What a rebuild would write."""
+    """Show the cells that a rebuild would write."""
     return await in_thread(request, lambda: _planned(request, db, caller, slug, rebuild=True))
 
 
@@ -66,7 +66,7 @@ async def rebuild_form(request: Request, db: Db, caller: Managing, slug: str) ->
 @router.get("/contracts/{slug}/restore", name="restore_page")
 @takes_its_own_turn
 async def restore_page(request: Request, db: Db, caller: Managing, slug: str, snapshot: Number) -> Response:
-    """What a restore would write."""
+    """Show the cells that a restore would write."""
     return await in_thread(request, lambda: _restored(request, db, caller, slug, number=snapshot, dry_run=True))
 
 

@@ -30,7 +30,7 @@ OVER_TLS = "__Host-"
 
 
 class SignInNeeded(Exception):
-    """Nobody is signed in: the browser is sent to sign in, and then on to `wanted`."""
+    """The browser is not signed in: it is sent to the sign-in page, and then on to `wanted`."""
 
     def __init__(self, wanted: str) -> None:
         super().__init__(wanted)
@@ -38,7 +38,7 @@ class SignInNeeded(Exception):
 
 
 def signed_in(request: Request, db: Db) -> Caller:
-    """Whoever this browser signed in as. Raises `SignInNeeded`."""
+    """Return the caller that this browser signed in as. Raises `SignInNeeded`."""
     secret = session_secret(request)
     with db.reading() as session:
         caller = _recognized(session, secret) if secret else None
@@ -56,7 +56,10 @@ def _recognized(session: Session, secret: str) -> Caller | None:
 
 
 def maybe_signed_in(request: Request, db: Db) -> Caller | None:
-    """Whoever this browser signed in as, if anybody; for a page that is there for all, and without a database too."""
+    """Return the caller that this browser signed in as, or None.
+
+    Public pages use it, so it returns None without a database too.
+    """
     try:
         return signed_in(request, db)
     except (SignInNeeded, B2BError, OperationalError, PoolTimeout):
@@ -108,7 +111,7 @@ def forget_session(request: Request, response: Response) -> None:
 
 
 def form_secret(request: Request) -> str:
-    """What this browser's forms carry: the value of its cookie, or a new one."""
+    """Return the secret that this browser's forms carry: the value of its cookie, or a new one."""
     return request.cookies.get(_named(request, FORM_COOKIE)) or secrets.token_urlsafe(24)
 
 

@@ -1,4 +1,4 @@
-"""What became of the codes and the sheet, in sentences. Pure."""
+"""Sentences about the changes to codes and sheet. Pure."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -63,7 +63,7 @@ ON CONFLICT (code_id, learner_id, kind) DO NOTHING
 
 @dataclass(frozen=True, slots=True)
 class KnownPerson:
-    """What the database knows of a person: the learner of their LMS user id, and the learner of their address."""
+    """The stored learners of a person: by their LMS user id, and by their address."""
 
     address: str
     """in lower case, as PostgreSQL lowers it"""

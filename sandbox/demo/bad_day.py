@@ -31,7 +31,7 @@ class BadDayScene:
             6,
             "A bad day",
             "Vendors fail, a worker is killed, a customer unshares the sheet. Short outages heal by themselves and "
-            "alarm nobody; what a person must see raises one alert, and one message when it has recovered.",
+            "raise no alert; what a person must see raises one alert, and one message when it has recovered.",
             lambda: {
                 "The inbox": "/demo/alerts",
                 "Runs in Dagster": f"{self.product.ui}/runs",
@@ -60,7 +60,7 @@ class BadDayScene:
             "The LMS answers 503 from now on, and the chain of licenses was launched.",
             {
                 "The run has not failed.": self.product.status(self._during_outage) != "FAILURE",
-                "Nobody was alarmed.": not self.inbox.has("license", told),
+                "No alert was sent.": not self.inbox.has("license", told),
             },
         )
 

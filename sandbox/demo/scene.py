@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a button did. `seen` maps what should be seen to whether it is."""
+    """The result of a button. `seen` maps each expected observation to whether it holds."""
 
     happened: str
     seen: Mapping[str, bool]

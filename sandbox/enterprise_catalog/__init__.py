@@ -34,7 +34,7 @@ class RowsBody(Body):
 
 
 class EnterpriseCatalog(Vendor):
-    """What `GET /api/v1/academies/` and `/api/v1/enterprise-catalogs/` answer, for each customer.
+    """The answers of `GET /api/v1/academies/` and `/api/v1/enterprise-catalogs/`, for each customer.
 
     Each page of academies is cut from an order of its own (`unstable`), as a database without `ORDER BY` may do. Rows
     are answered as they were put in, sound or not. `asked` holds the parameters of every request, in their order.

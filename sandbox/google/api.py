@@ -85,7 +85,7 @@ class Call:
         return wants_pretty(self.query)
 
     def render(self, source: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
-        """How values are to be shown, said in the query or in the body."""
+        """Return how to render values and dates, as the query or the body specifies."""
         return (
             self.choice("valueRenderOption", *_RENDER, source=source),
             self.choice("dateTimeRenderOption", *_DATES, source=source),
@@ -100,7 +100,7 @@ class Call:
         )
 
     def target(self, data_filter: Mapping[str, Any]) -> Target:
-        """What a `DataFilter` means."""
+        """Return the target that a `DataFilter` selects."""
         if "a1Range" in data_filter:
             return self.spreadsheet.resolve(data_filter["a1Range"])
         if "gridRange" in data_filter:
@@ -386,7 +386,7 @@ def _read_mask(text: str, schema: str) -> Mask | None:
 
 
 def routes(google: Workspace) -> list[BaseRoute]:
-    """What the stand-in serves: `/v4/spreadsheets…`, `/token`, `/drive/v3/files…`."""
+    """Return the routes of the stand-in: `/v4/spreadsheets…`, `/token`, `/drive/v3/files…`."""
 
     async def token(request: Request) -> Response:
         form = {name: found[-1] for name, found in parse_qs((await request.body()).decode()).items()}

@@ -109,7 +109,7 @@ def _put_rows(tab: Tab, top: int, left: int, rows: Sequence[Body]) -> None:
 
 
 def cell_of(body: Body) -> Cell | None:
-    """What a `CellData` puts into its cell: its `userEnteredValue`, text as text whatever it looks like."""
+    """Return the content that a `CellData` enters: its `userEnteredValue`, text always as text."""
     if not isinstance(body, dict) or not body.keys() <= CELL_FIELDS:
         raise SheetError(f"Invalid CellData: {body!r}")
     value = body.get("userEnteredValue")

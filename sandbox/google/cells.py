@@ -1,4 +1,4 @@
-"""What a cell can hold, and how Google reads what is typed into it.
+"""The possible contents of a cell, and how Google parses typed text.
 
 An empty cell is `None`. Text is `str`, whatever it looks like; a formula is a `Formula`, never a text with `=`.
 """
@@ -40,7 +40,7 @@ class Formatted:
 
 @dataclass(frozen=True, slots=True)
 class Spilled:
-    """What an array formula in another cell shows here: nothing was entered, and `userEnteredValue` is missing.
+    """A value that an array formula in another cell shows here: nothing was entered, and `userEnteredValue` is missing.
 
     Source: https://support.google.com/docs/answer/6208276 (array results, "Array result was not expanded").
     """
@@ -57,7 +57,7 @@ class ErrorValue(str):
 Cell = str | bool | int | float | Formula | Formatted | Spilled
 Matrix = list[list[Scalar | None]]
 Value = Scalar | Matrix | None
-"""What a formula comes out as."""
+"""The result of a formula."""
 
 
 def number(value: float) -> Number:
@@ -86,7 +86,7 @@ def user_entered(value: object) -> Cell | None:
 
 
 def typed(text: str) -> Cell | None:
-    """What a cell holds after a person typed this into it, in Google's locale en_US."""
+    """Return the content of a cell after a person typed this into it, in Google's locale en_US."""
     if text.startswith("'"):
         return text[1:] or None
     if text.startswith("=") and len(text) > 1:

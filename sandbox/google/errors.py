@@ -205,7 +205,7 @@ REFUSALS: dict[str, ApiError | str] = {
     ),
     "PERMISSION_DENIED": ApiError(403),
 }
-"""What the same 403 may mean. All but the last are about the calling account, its project or the network.
+"""Causes of the same 403. All but the last are about the calling account, its project or the network.
 
 SERVICE_DISABLED is recorded by r-lib/gargle; the others follow error_reason.proto and Google's pages on them; the page of
 a proxy is HTML, as the gateways of large organizations answer.

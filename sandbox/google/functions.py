@@ -118,7 +118,7 @@ def _average(*values: Value) -> Value:
 
 
 def _criterion(wanted: Scalar | None) -> Callable[[Scalar | None], bool]:
-    """What `COUNTIF` asks of a cell: `">3"`, `"<>"`, a text with `*`, or a value."""
+    """Return the test of a `COUNTIF` criterion: `">3"`, `"<>"`, a text with `*`, or a value."""
     text = as_text(wanted)
     match = re.match(r"(<=|>=|<>|<|>|=)(.*)", text, re.DOTALL)
     if match is None:

@@ -30,7 +30,7 @@ PROTECTED = (
 
 
 class SheetError(Exception):
-    """What Google answers with 400 and these words."""
+    """A request that Google answers with 400 and this message."""
 
 
 @dataclass(slots=True)
@@ -82,7 +82,7 @@ class Grid:
     # What is in it
 
     def cell(self, where: str) -> Cell | None:
-        """What a cell holds: text, number, boolean, `Formula`, `Formatted`, or None."""
+        """Return the content of a cell: text, number, boolean, `Formula`, `Formatted`, or None."""
         return self.at(*parse_cell(where))
 
     def at(self, row: int, column: int) -> Cell | None:
@@ -93,7 +93,7 @@ class Grid:
         return None
 
     def value(self, where: str) -> Scalar | None:
-        """What a cell comes out as: a formula's value, a date's serial number."""
+        """Return the value of a cell: a formula's result, a date's serial number."""
         return self.value_at(*parse_cell(where))
 
     def value_at(self, row: int, column: int) -> Scalar | None:
@@ -104,7 +104,7 @@ class Grid:
         return self.values.block(box)
 
     def shown(self, where: str) -> str:
-        """What a cell shows. Empty cells show nothing, as may formulas, and as do cells that a merge covers."""
+        """Return the text that a cell shows. Empty cells show nothing, as may formulas, and as do cells that a merge covers."""
         return self.shown_at(*parse_cell(where))
 
     def shown_at(self, row: int, column: int) -> str:
@@ -114,7 +114,7 @@ class Grid:
         return cell.shown if isinstance(cell, Formatted) else as_shown(self.value_at(row, column))
 
     def grid(self, cells: str | None = None) -> list[list[str]]:
-        """What the cells show, row by row, without what is empty at the end of rows and of the range."""
+        """Return the texts of cells by row, without empty ends of rows and of the range."""
         box = self._box(cells).clipped(self.row_count, self.column_count)
         return [
             [self.shown_at(row, column) for column, _ in enumerate(line, box.left)]
@@ -122,7 +122,7 @@ class Grid:
         ]
 
     def column(self, letters: str) -> list[str]:
-        """What a column shows from row 1 to its last filled cell."""
+        """Return the texts that a column shows, from row 1 to its last filled cell."""
         return [line[0] if line else "" for line in self.grid(f"{letters}:{letters}")]
 
     def lines(self, box: Box, *, spilled: bool = True) -> list[Line]:
@@ -149,7 +149,7 @@ class Grid:
         return len(lines), max(map(len, lines), default=0)
 
     def computed(self, cell: Cell | None) -> Scalar | None:
-        """What a cell's content comes out as, wherever it stands."""
+        """Return the value of a cell's content, independent of the cell's position."""
         return self.values.of(cell)
 
     # Regions
@@ -278,7 +278,10 @@ class Grid:
         self.put(row, column, cell)
 
     def _as_kept(self, row: int, column: int, cell: Any) -> Any:
-        """What a write leaves in a cell; `LEFT_ALONE` if nothing. Each of these is one of two `Hypotheses`."""
+        """Return the content that a write leaves in a cell, or `LEFT_ALONE` if it has no effect.
+
+        Each case depends on a switch of `Hypotheses`.
+        """
         habits = self.spreadsheet.hypotheses
         if habits.covered_cells == "drop" and self.is_covered(row, column):
             return LEFT_ALONE
@@ -449,7 +452,7 @@ LEFT_ALONE: Any = object()
 
 
 def _moved_along(thing: Protection | Region, area: Area | None) -> bool:
-    """Give it its new area; whether there is still something of it. A merge of one cell is none."""
+    """Set its new area. Return whether anything remains; a merge of one cell does not."""
     if area is None or (isinstance(thing, Region) and thing.kind == "merge" and area.is_cell):
         return False
     thing.area = area

@@ -47,7 +47,7 @@ def row_data(tab: Tab, box: Box, mask: Mask | None, indent: int | None) -> Prepa
 
 
 def _extras(tab: Tab, box: Box) -> dict[tuple[int, int], dict[str, Any]]:
-    """What cells have beside their values: the rule of a checkbox, a format of their own."""
+    """Return cells' properties beside values: the rule of a checkbox, a format of their own."""
     extras: dict[tuple[int, int], dict[str, Any]] = {}
     for region in tab.regions_of("checkbox", "plain_text"):
         area = region.box(tab.row_count, tab.column_count)

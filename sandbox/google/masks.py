@@ -160,7 +160,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 
 
 def complaint(body: Any, schema: str, path: str = "", *, skip: frozenset[str] = frozenset()) -> str | None:
-    """What Google has against a request's body: a name it does not know, or a value of the wrong type. None if nothing.
+    """Return Google's complaint about a body (unknown name, value of the wrong type), or None.
 
     Fields in `skip` are not looked into.
     """

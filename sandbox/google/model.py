@@ -37,7 +37,7 @@ Role = Literal["writer", "reader"]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one write of the API changed: cells (sheet id, row, column) of the spreadsheet's version."""
+    """The changes of one API write: cells (sheet id, row, column) of a spreadsheet version."""
 
     version: int
     cells: tuple[tuple[int, int, int], ...]

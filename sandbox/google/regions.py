@@ -26,7 +26,7 @@ class Region:
 
 @dataclass(slots=True)
 class Hypotheses:
-    """What Google does where neither a recording nor its documentation says so: one of two, each a switch.
+    """Switches between two behaviours where neither recordings nor Google's documentation decide.
 
     `b2b doctor --live` asks a real account; the stand-in can be either.
     """

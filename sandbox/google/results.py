@@ -1,4 +1,4 @@
-"""What the formulas of a tab come out as: computed when it is read, kept until a cell changes.
+"""The results of a tab's formulas: computed when the tab is read, kept until a cell changes.
 
 Recorded behaviour: the answer to a write shows formulas with the values that follow from it (`updatedSpreadsheet` of
 `spreadsheets.batchUpdate`, `updatedData` of `spreadsheets.values`), because Google recalculates before it answers.
@@ -87,7 +87,7 @@ class Values:
         return self._blocks[box]
 
     def spills(self) -> dict[tuple[int, int], Scalar | None]:
-        """What array formulas show in other cells than their own."""
+        """Return the values that array formulas show in other cells than their own."""
         if not self.has_arrays:
             return {}
         if self._spills is None:

@@ -40,7 +40,7 @@ class Refusal(Body):
 
 
 class HypothesesBody(Body):
-    """What Google does where no recording says so; what is left out stays."""
+    """Google's behaviour where no recording decides. Omitted switches keep their setting."""
 
     covered_cells: Literal["drop", "hide"] | None = None
     plain_text_numbers: Literal["text", "number"] | None = None

@@ -31,7 +31,7 @@ class TokenRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What an access token stands for; `expires` in seconds since the epoch."""
+    """An access token's account and scopes; `expires` in seconds since the epoch."""
 
     account: str
     scopes: frozenset[str]
@@ -50,7 +50,7 @@ def private_key() -> tuple[str, str]:
 
 
 class Accounts:
-    """Who may sign in, and the tokens that were issued. `lifetime` is of new access tokens, in seconds."""
+    """The accounts that may sign in, and the tokens that were issued. `lifetime` is of new access tokens, in seconds."""
 
     def __init__(self) -> None:
         self.lifetime = 3599.0
@@ -103,7 +103,7 @@ class Accounts:
         self._issued.clear()
 
     def token(self, text: str) -> Token | None:
-        """What an access token stands for, if it was issued here and has not expired."""
+        """Return the token of this text, if it was issued here and has not expired."""
         token = self._issued.get(text)
         return token if token and token.expires > time.time() else None
 

@@ -111,7 +111,7 @@ def write(target: Target, values: Sequence[Sequence[Any]], how: Input, major: Ma
 
 
 def _in_plain_text(tab: Tab, row: int, column: int, cell: Cell | None) -> Cell | None:
-    """What typing leaves in a cell that is formatted as plain text: text, formulas and numbers too."""
+    """Return what typing leaves in a cell. In plain text format all becomes text, formulas too."""
     if cell is None or not tab.regions or not tab.region_at("plain_text", row, column):
         return cell
     if isinstance(cell, Formula):

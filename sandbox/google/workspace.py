@@ -16,7 +16,7 @@ from sandbox.vendor import Vendor
 from sandbox.world import World
 
 DRIVE_LAG = 60.0
-"""Seconds for which Drive goes on to tell the version and time of modification that it told before."""
+"""Seconds for which Drive still answers with the previous version and time of modification."""
 
 
 class Workspace(Vendor):

@@ -59,7 +59,7 @@ class Expiration:
 
 
 class Lms(Vendor):
-    """Who is linked to which customer, and which licenses' enrollments have ended.
+    """A stand-in of the LMS: learners' links to customers, and licenses with ended enrollments.
 
     `refused` are addresses that are answered with 400 though they are well-formed. Of licenses: `stuck` ones have an
     enrollment that the enrollment API refuses (422), `broken` ones an enrollment in a deleted course (500), those

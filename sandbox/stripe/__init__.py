@@ -14,7 +14,7 @@ from stripe import WebhookSignature
 from sandbox.vendor import Vendor
 
 API_KEY, WEBHOOK_SECRET = "sk_test_sandbox", "whsec_sandbox"
-"""What to sign in and to sign events with where nobody said otherwise."""
+"""The default API key, and the default secret that signs events."""
 MOST_KEYS = 10
 MOST_PER_PAGE = 100
 LIST_PARAMETERS = frozenset(

@@ -1,4 +1,4 @@
-"""An OpenID Connect provider on loopback, which signs whoever it is told to sign in."""
+"""An OpenID Connect provider on loopback, which signs in the person that a test sets."""
 
 import secrets
 import threading

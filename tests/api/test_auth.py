@@ -1,4 +1,4 @@
-"""Who may call what: generated over every route that there is, so that a new one is covered when it is written."""
+"""Permissions, generated over every route, so that a new route is covered at once."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -139,7 +139,7 @@ def test_a_bound_token_sees_and_does_nothing_of_another_organization(connect: Co
 
 
 def bodies(others: Sold, sent: str) -> dict[str, Any]:
-    """What each route takes, about the other organization."""
+    """Return the body that each route takes, about the other organization."""
     basket = {"learner": {"email": "mole@example.com"}, "products": [others.product], "codes": [sent]}
     return {
         "/api/v1/checkout/": basket,

@@ -1,4 +1,4 @@
-"""What every answer carries and every address is held to: over every route of the OpenAPI document, and the pages."""
+"""Headers of every answer, limits on every address: all routes of OpenAPI, and the pages."""
 
 import re
 from typing import Any

@@ -1,6 +1,6 @@
 """Abuse of the API beside ordinary requests of others, on real server processes.
 
-Requests go in turn to the abused server and to a control server over the same database, which nobody abuses. What the
+Requests go in turn to the abused server and to a control server over the same database, which is not abused. What the
 machine does to both (its other work, the time a host takes away, the abusing clients) is thus in both figures.
 """
 
@@ -245,7 +245,7 @@ def healthz_beside(api: Api, abuse: Callable[[], None], seconds: float = 4.0) ->
 
 
 def raw(api: Api, *pieces: bytes, patience: float = 20) -> bytes:
-    """What the server answers to these bytes until it closes."""
+    """Return the server's answer to these bytes, read until the server closes the connection."""
     with socket.create_connection(("127.0.0.1", api.port), timeout=patience) as connection:
         answer = b""
         try:

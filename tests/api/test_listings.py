@@ -1,4 +1,4 @@
-"""What the API lists for managers and for support, and how it refuses parameters that there are not."""
+"""The API's listings for managers and for support, and its refusals of unknown parameters."""
 
 import time
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What Dagster knows after a run: checks with their materialization, reasons, versions, and what is downstream."""
+"""Dagster's records after a run: checks, reasons, versions, and downstream assets."""
 
 import logging
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What contracts of the tests can be given."""
+"""Courseware that tests can add to contracts."""
 
 import pytest
 

@@ -82,7 +82,7 @@ def test_a_slug_that_is_taken_gets_a_number_and_names_are_found_by_org_key(run: 
 @pytest.mark.parametrize(
     ("words", "status", "says"),
     [
-        ("b2b_contract create Nobody Name non-sso", 1, "use --create"),
+        ("b2b_contract create Unknown Name non-sso", 1, "use --create"),
         ("b2b_contract create Acme Name both --create", 1, "is not an integration type"),
         ("b2b_contract create Acme Name sso --create --start 2026-02-30", 2, "is not a date"),
         ("b2b_contract create Acme Name sso --create --start 2026-02-02 --end 2026-02-01", 1, "before it starts"),
@@ -104,7 +104,7 @@ def test_a_slug_that_is_taken_gets_a_number_and_names_are_found_by_org_key(run: 
         ("b2b_contract courseware acme-2026 program-v1:UAI+NONE", 1, "b2b program add"),
         ("b2b_contract courseware acme-2026 course-v1:UAI+C1 --remove", 1, "has nothing of"),
         ("b2b_contract courseware acme-2026 course-v1:UAI+C1 --remove --rerun", 2, "--remove"),
-        ("b2b_list contracts --org Nobody", 1, "no organization"),
+        ("b2b_list contracts --org Unknown", 1, "no organization"),
         ("b2b_list contracts --codes 77", 1, "no contract 77"),
         ("b2b_list nonsense", 2, "No such command"),
     ],

@@ -1,4 +1,4 @@
-"""What a manager reads for each answer of Google's, as `docs/google-errors.md` lists it.
+"""The message for each answer of Google's, as `docs/google-errors.md` lists it.
 
 The page is made from what the commands print: `UPDATE_DOCS=1 pytest tests/cli/test_google_errors.py` writes it.
 """

@@ -131,9 +131,9 @@ def test_a_lost_layout_is_status_1_and_rebuild_repairs_it(run, sheet):
 @pytest.mark.parametrize("command", ["plan", "sync", "rebuild --yes", "history", "show"])
 def test_an_unknown_contract_is_refused_in_one_line(run, sandbox, command):
     name, *options = command.split()
-    done = run(f"b2b sheet {name} nobody", *options)
+    done = run(f"b2b sheet {name} unknown", *options)
     assert (done.status, done.out, len(done.err.splitlines())) == (1, "", 1)
-    assert "no contract nobody" in done.err
+    assert "no contract unknown" in done.err
 
 
 def test_an_unshared_sheet_names_whom_to_share_it_with(run, sheet):

@@ -1,4 +1,4 @@
-"""What the sync does with sheets as customers really make them, through `b2b sheet` over HTTP."""
+"""Syncs of sheets as customers really make them, through `b2b sheet` over HTTP."""
 
 import json
 import re

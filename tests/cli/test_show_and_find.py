@@ -1,4 +1,4 @@
-"""What a contract manager looks up: a contract, a code, a learner's codes, courses, programs; and the answers to changes."""
+"""A manager's lookups (contract, code, learner, courses, programs) and answers to changes."""
 
 import pytest
 

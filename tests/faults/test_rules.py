@@ -1,4 +1,4 @@
-"""What is news about faults, and how it is told."""
+"""Which changes of faults are reported, and how the messages describe them."""
 
 import pytest
 from hypothesis import given

@@ -48,7 +48,7 @@ def expired(database, intents, *args, **wish):
 
 
 def eventually(condition, within=5.0):
-    """Wait until it holds: people are told after Stripe was answered."""
+    """Wait for the condition, because people are notified only after Stripe was answered."""
     deadline = time.monotonic() + within
     while not condition():
         assert time.monotonic() < deadline

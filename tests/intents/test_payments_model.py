@@ -1,7 +1,7 @@
 """Stripe's events in any order and number, the upkeep, clients and provisioning: money never goes unseen.
 
-Beside the service stands a Stripe that knows what really happened to each session. After every step: nobody is paid
-without money, and money that was told of has led to a paid or errored intent, or to an alert.
+Beside the service stands a Stripe that knows what really happened to each session. After every step: no intent is paid
+without money, and money that an event reported has led to a paid or errored intent, or to an alert.
 """
 
 from collections import Counter
@@ -53,7 +53,7 @@ ALERTS = text("SELECT message ->> 'event' AS event, message ->> 'session' AS ses
 
 @dataclass
 class CheckoutAtStripe:
-    """A session as it really is, and what was told of it. `names_intent`: how its events name the intent."""
+    """A session as it really is, and what its events reported. `names_intent`: how its events name the intent."""
 
     number: int
     intent: UUID
@@ -234,7 +234,7 @@ class Payments(RuleBasedStateMachine):
                 assert any(alerts["payment_pending_place_taken", each.id] for each in waiting), "a debit lost its place"
             for each in ours:
                 if "failed" in each.told:
-                    assert alerts["payment_payment_failed", each.id] == 1, "a failed debit is told once"
+                    assert alerts["payment_payment_failed", each.id] == 1, "a failed debit is reported once"
             refunds = sum(word.startswith("refund") for each in ours for word in each.told)
             assert len(row.money_back) == refunds, "each refund once"
             assert (row.pending_since is None) or row.state == IntentState.CREATED

@@ -33,7 +33,7 @@ def plain(result: Attachment | B2BError) -> Any:
 
 
 def one(session: Session, request: AttachRequest) -> Any:
-    """What `service.attach` answers; a refusal leaves nothing behind."""
+    """Return the answer of `service.attach`; a refusal is rolled back."""
     try:
         with session.begin_nested():
             return plain(service.attach(session, request.code, request.person, NOW, request.organization_id))

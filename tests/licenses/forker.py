@@ -1,4 +1,4 @@
-"""Runs `b2b` commands in processes of their own, without loading everything anew for each.
+"""Run `b2b` commands in processes of their own, without loading every module again for each.
 
 Reads lines of JSON, `{"argv": […], "env": {…}}`; answers each with the process's id, and with its status once it ended
 (negative: the signal that killed it).

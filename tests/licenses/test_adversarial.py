@@ -36,7 +36,7 @@ LIES = ["date", "vanished", "stranger", "empty", "no renewals", "false renewal",
 
 @dataclass
 class Truth:
-    """What customers bought and people hold, whatever license-manager says today."""
+    """Customers' purchases and people's licenses, whatever license-manager says today."""
 
     ends: dict[UUID, datetime]
     holders: dict[UUID, tuple[UUID, str, str]]

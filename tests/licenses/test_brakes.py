@@ -122,7 +122,7 @@ def test_a_correction_makes_a_wrong_date_harmless(files: Files) -> None:
     files.bring(CURRENT)
     files.bring(PAST)
     files.bring(LONG_PAST, NOW + 20 * HOUR)
-    assert (files.decision(NOW + 30 * HOUR) or [None])[0] is Decision.HELD, "another wrong date is held anew"
+    assert (files.decision(NOW + 30 * HOUR) or [None])[0] is Decision.HELD, "another wrong date is held again"
     files.bring(CURRENT, NOW + 31 * HOUR)
     assert files.decision(NOW + 32 * HOUR) is None
     with files.database.session() as session:
@@ -143,7 +143,7 @@ def test_nothing_is_terminated_or_unlinked_while_a_plan_is_held_until_somebody_c
         assert service.confirm_plan(session, PLAN, policy()) == (ONE, None)
         with pytest.raises(NotFound):
             service.confirm_plan(session, SEAT, policy())
-    assert (files.decision() or [None])[0] is Decision.IN_GRACE, "the file said so an hour ago at most"
+    assert (files.decision() or [None])[0] is Decision.IN_GRACE, "the file is at most an hour old"
     unlinked = service.unlink(files.database, lms, ONE, policy(NOW + 25 * HOUR), run_id="test")
     assert unlinked.done == 1
 

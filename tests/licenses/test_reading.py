@@ -1,4 +1,4 @@
-"""What license-manager lists comes in complete, or not at all, and blanks nothing that is known from elsewhere."""
+"""Lists are read completely or not at all, and never blank fields known from elsewhere."""
 
 from collections.abc import Mapping
 from dataclasses import replace

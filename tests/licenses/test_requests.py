@@ -1,4 +1,4 @@
-"""Reading license-manager takes one request an agreement and one a page of licenses, and none for what nobody holds."""
+"""License-manager: one request an agreement, one a page of licenses, none for unassigned ones."""
 
 from datetime import UTC, datetime
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Unlinking learners: never the wrong one, nobody recorded who was not unlinked, nobody forgotten."""
+"""Unlinking learners: never the wrong one, never recorded if not done, never forgotten."""
 
 import logging
 import math

@@ -1,6 +1,6 @@
-"""The whole graph as plain data: what a change of it looks like in review.
+"""The whole graph as plain data, so that a review shows each change of it.
 
-`.venv/bin/python -m tests.orchestration.graph` writes it anew.
+`.venv/bin/python -m tests.orchestration.graph` writes it again.
 """
 
 from pathlib import Path

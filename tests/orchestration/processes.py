@@ -117,7 +117,7 @@ def free_port() -> int:
 
 
 def wait_until(done: Callable[[], bool], processes: Processes, seconds: float = 90) -> None:
-    """Fails with what the processes said when it takes longer."""
+    """Wait until `done`. Fail with the processes' output if it takes longer than `seconds`."""
     until = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < until, "\n".join(

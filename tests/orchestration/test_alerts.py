@@ -1,4 +1,4 @@
-"""Who is told what, and how often: runs in a Dagster instance, a webhook that counts."""
+"""Recipients, contents and number of alerts: runs in a Dagster instance, a counting webhook."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
@@ -26,7 +26,7 @@ places = dg.DynamicPartitionsDefinition(name="places")
 
 
 class Place:
-    """Partitions of one asset that fail when told to, and a check of them."""
+    """Partitions of one asset that fail on request, and a check of them."""
 
     def __init__(self) -> None:
         self.broken: dict[str, Exception] = {}

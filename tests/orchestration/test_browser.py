@@ -37,7 +37,7 @@ def answers(url: str) -> bool:
 
 
 def status(instance: dg.DagsterInstance, name: str) -> str:
-    """What Dagster keeps about a schedule or sensor: `DECLARED_IN_CODE` for nothing."""
+    """Return a schedule's or sensor's stored status, or `DECLARED_IN_CODE` if none is stored."""
     states = instance.all_instigator_state()
     return next((state.status.value for state in states if state.name == name), "DECLARED_IN_CODE")
 

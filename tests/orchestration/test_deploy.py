@@ -1,4 +1,4 @@
-"""What `deploy/` names exists, and Dagster and Celery take it: as far as it can be seen without an engine."""
+"""Names in `deploy/` exist, and Dagster and Celery accept them: checks without an engine."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""What is looked after when nobody is looking: lagging contracts every night, fresh sheets every hour."""
+"""Unattended upkeep: lagging contracts every night, fresh sheets every hour."""
 
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime, timedelta

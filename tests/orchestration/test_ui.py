@@ -1,4 +1,4 @@
-"""What Dagster's UI shows after a run in which a few of 30 contracts fail: the numbers that its GraphQL answers."""
+"""Dagster's GraphQL numbers for the UI after a run in which a few of 30 contracts fail."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

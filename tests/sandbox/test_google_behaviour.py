@@ -1,4 +1,4 @@
-"""What people do to sheets, as the API shows it; and every refusal in Google's own words."""
+"""People's edits of sheets, as the API shows them; and every refusal in Google's own words."""
 
 import httpx
 import pytest

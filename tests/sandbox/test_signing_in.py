@@ -1,4 +1,4 @@
-"""The token endpoint: who gets a token, and what the others are told."""
+"""The token endpoint: who gets a token, and which errors the others get."""
 
 import time
 
@@ -140,7 +140,7 @@ def test_a_token_for_something_else_has_insufficient_scope(sandbox, ask):
 
 
 def transport(client):
-    """google-auth's way of making requests, without a pool of sockets that nobody closes."""
+    """google-auth's way of making requests, without a pool of sockets that would stay open."""
 
     class Answer:
         def __init__(self, answer):

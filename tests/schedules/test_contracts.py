@@ -1,4 +1,4 @@
-"""What starts work on contracts, and what does not."""
+"""Events that start work on contracts, and events that do not."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

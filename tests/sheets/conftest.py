@@ -104,7 +104,7 @@ class Delivery:
         return [cell for cell in self.tab.column("A")[1:] if cell]
 
     def row_of(self, code: str) -> list[str]:
-        """What the tab shows in the row of a code, from column A on."""
+        """Return the texts that the tab shows in the row of a code, from column A on."""
         return next(row for row in self.tab.grid() if row and row[0] == code)
 
     def statement(self, sql: str, **values: object) -> None:
@@ -114,7 +114,7 @@ class Delivery:
             session.execute(text(sql), {"contract": contract, **values})
 
     def snapshots(self) -> list[SheetSnapshot]:
-        """What the syncs left behind, newest first."""
+        """Return the snapshots that the syncs stored, newest first."""
         with self.database.session() as session:
             contract = session.scalar(text("SELECT id FROM contract WHERE slug = :slug"), {"slug": self.slug})
             return list(store.snapshots(session, contract, with_rows=True))

@@ -56,7 +56,7 @@ class Customer:
         return [[self.tab.at(row, column) for column in range(columns)] for row in range(rows)]
 
     def shows(self, row: int, column: int) -> object:
-        """What comes out in a cell; `""` where nothing does."""
+        """Return the value of a cell, or `""` if it has none."""
         value = self.tab.value_at(row, column)
         return "" if value is None else value
 
@@ -209,7 +209,7 @@ class Customer:
             del self.marks[at]
 
     def may_move_columns(self) -> bool:
-        """Not while a header is gone: then nobody could tell the columns apart."""
+        """Return whether columns may move. Without a header they could not be distinguished."""
         self.columns_moved = self.columns_moved or self.headers_intact()
         return self.headers_intact() and not self.headers_edited
 
@@ -435,4 +435,4 @@ MEANWHILE: tuple[Edit, ...] = (
     *(Customer.sort, Customer.insert_row, Customer.delete_row, Customer.move_row, Customer.note, Customer.put_formula),
     *(Customer.insert_column, Customer.move_column, Customer.rename_tab, Customer.put_checkboxes),
 )
-"""What may happen in the middle of a sync: a person does not type into cells that are being written."""
+"""Actions that may happen in the middle of a sync: a person does not type into cells that are being written."""

@@ -1,4 +1,4 @@
-"""What differs between two snapshots."""
+"""The differences between two snapshots."""
 
 from hypothesis import given
 from hypothesis import strategies as st

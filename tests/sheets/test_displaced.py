@@ -1,4 +1,4 @@
-"""What is put back after rows or columns moved under a write, on small grids."""
+"""Cells that are put back after rows or columns moved during a write, on small grids."""
 
 from collections import Counter
 
@@ -198,7 +198,7 @@ def move(rows: Rows, what: str, a: int, b: int) -> None:
 
 
 def belongings(rows: Rows) -> Counter[tuple[Cell, ...]]:
-    """What is the customer's: each note with the code that it stands beside, and the footnote."""
+    """Count the customer's cells: each note with the code beside it, and the footnote."""
     header = rows[0]
     at, notes, total = header.index(HEADERS[0]), header.index("Notes"), header.index(HEADERS[2])
     return Counter(

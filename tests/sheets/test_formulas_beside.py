@@ -1,4 +1,4 @@
-"""Formulas that customers fill down beside the codes: what they show after our write is no edit of a person's.
+"""Formulas beside the codes: their new values after our write do not count as edits.
 
 Twelve formulas in five places, through three events: every code stands once, one write, nothing is contended, and no
 foreign cell changes.

@@ -1,4 +1,4 @@
-"""What a sync writes, rule by rule: nothing that is the customer's, and every code once."""
+"""The plan of a sync, by rule: it keeps the customer's cells and writes every code once."""
 
 import json
 from collections.abc import Sequence

@@ -363,7 +363,7 @@ EVENTS = (Contract.create, Contract.redeem, Contract.deactivate, Contract.delete
 
 
 def plan_for(sheet: Sheet, contract: Contract) -> tuple[list[CodeRow], Plan]:
-    """What the service does before it writes."""
+    """Plan as the service does before it writes."""
     tab = sheet.read()
     known = [row.code for row in contract.rows]
     if contract.written is None and not holds_our_codes(tab, known):
@@ -475,7 +475,7 @@ def accept_what_cannot_be_told(before: Sheet, after: Sheet, layout: Layout, writ
     """Let the marks follow the plan where a person could not tell either.
 
     A copy with our header is as good as the original if that is gone, renamed or no longer what it was. A column that
-    lost its header and was blank cannot be told from a blank one moved to its place; nor can the code column,
+    lost its header and was blank cannot be distinguished from a blank one moved to its place; nor can the code column,
     deleted or without its header, from another one with the codes in it.
     """
     then = {normal(held.cells[0]): held.cells for held in written.rows} if written else {}
@@ -498,7 +498,7 @@ def accept_what_cannot_be_told(before: Sheet, after: Sheet, layout: Layout, writ
             len(texts), len(written.rows if written else ())
         )
         if (copied and (alike or not (named and intact))) or ((blank or codes) and not named):
-            event("could not be told")
+            event("could not be distinguished")
             for sheet in (before, after):
                 sheet.marks = [COPY + ours if mark == ours else mark for mark in sheet.marks]
                 sheet.marks[column] = ours
@@ -596,7 +596,7 @@ def test_whatever_customers_do_every_code_has_its_row_and_nothing_of_theirs_chan
 
 
 def rebuild(sheet: Sheet, contract: Contract) -> None:
-    """What `b2b sheet rebuild` does."""
+    """Rebuild the sheet as `b2b sheet rebuild` does."""
     before = sheet.copy()
     plan = plan_new_target(contract.rows, sheet.read())
     sheet.grow(plan)

@@ -1,4 +1,4 @@
-"""What a sync writes, what it costs, and what it leaves behind."""
+"""The writes of a sync, its requests, and the records that it leaves."""
 
 from datetime import UTC, datetime
 
@@ -82,7 +82,7 @@ def test_the_next_sync_goes_on_after_one_that_ended_between_two_pieces(deliver, 
         acme.sync()
     assert 0 < len(acme.shown()) < 60
     done = acme.sync()
-    assert not done.target.new or not done.header, "what is there is continued, not written anew"
+    assert not done.target.new or not done.header, "what is there is continued, not written again"
     assert acme.shown() == acme.codes()
     assert acme.tab.grid("A1:F1") == [list(HEADERS)]
     with acme.database.session() as session:

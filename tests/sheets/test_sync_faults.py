@@ -313,7 +313,7 @@ def noted(acme) -> None:
 
 
 def customers_cells(acme) -> set[tuple[str, ...]]:
-    """What is the customer's: the notes with the code in their row, and the footnote."""
+    """Return the customer's cells: the notes with the code in their row, and the footnote."""
     headers = acme.tab.grid("A1:Z1")[0]
     at, total = headers.index("Enrollment Code"), headers.index("Total Redemptions")
     rows = [row + [""] * (26 - len(row)) for row in acme.tab.grid()]

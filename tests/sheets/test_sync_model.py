@@ -1,4 +1,4 @@
-"""Whatever customers do to the sheet and we to the codes, sync after sync, over HTTP: what must hold nevertheless.
+"""Invariants under any edits of the sheet and changes of the codes, sync after sync, over HTTP.
 
 What is wanted is worked out here a second time, from the rows of the database, without the code under test.
 """
@@ -152,7 +152,7 @@ class Scenario:
     # What must hold
 
     def look_up(self) -> None:
-        """What is true now, of the contract and of each code."""
+        """Read the current state of the contract and of each code."""
         with self.world.database.session() as session:
             self.cap = session.scalar(text("SELECT max_learners FROM contract WHERE id = :id"), {"id": self.id})
             rows = session.execute(CODES, {"contract": self.id}).all()
@@ -165,7 +165,7 @@ class Scenario:
         self.active = [row.code for row in rows if row.active]
 
     def wanted(self, standing: set[str]) -> dict[str, tuple[object, ...]]:
-        """What the sheet has to show: redeemed codes, those in the sheet, and the rest while there are free seats."""
+        """Return expected rows: redeemed codes, codes in the sheet, others while seats are free."""
         kept = self.redeemed | (standing & self.beside.keys())
         rest = [code for code in self.active if code not in kept]
         free = max(self.cap - len(kept & self.takes_a_seat), 0) if self.cap else None
@@ -258,7 +258,7 @@ class Scenario:
         return [[tab.at(row, column) for row in range(tab.row_count)] for column in theirs]
 
     def foreign_rows(self) -> Counter[tuple[object, ...]]:
-        """What our columns hold in the rows whose code cell was entered and holds no code."""
+        """Count our columns' values in rows whose code cell was entered and does not hold a code."""
         customer = self.customer
         codes = self.known | set(self.beside) | self.deleted
         rows = [
@@ -291,7 +291,7 @@ class Scenario:
         return [table.area for table in self.customer.tab.regions_of("table")]
 
     def other_tabs(self) -> list[tuple[int, list[list[str]]]]:
-        """What every tab but ours shows, by its number."""
+        """Return the texts of every tab but ours, by its number."""
         tabs = self.customer.tab.spreadsheet.tabs
         return sorted((tab.sheet_id, tab.grid()) for tab in tabs if tab is not self.customer.tab)
 
@@ -403,6 +403,6 @@ def test_whatever_happens_every_code_has_its_row_and_nothing_of_theirs_changes(
             event(conflict.kind)
         again = service.plan(world.database, world.sheets, scenario.slug)
         if not scenario.known and not scenario.customer.headers_intact():
-            continue  # no header and no code: nobody can tell which columns are ours
+            continue  # no header and no code: our columns cannot be identified
         assert not again.changed, "a second sync writes nothing"
         assert again.conflicts == done.conflicts

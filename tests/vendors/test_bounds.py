@@ -1,4 +1,4 @@
-"""What a hostile or broken vendor sends: bounded in bytes, seconds and pages, at every client."""
+"""Answers of hostile or broken vendors: bounded in bytes, seconds and pages for each client."""
 
 import json
 import subprocess
@@ -42,7 +42,7 @@ class NoPace:
         return 0.0
 
     def pause(self, _kind: str, _seconds: float) -> None:
-        """Nobody else waits."""
+        """Do nothing, because no other process waits."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The core of every client, against a server on loopback that answers what it is told to."""
+"""The core of every client, against a loopback server that gives the answers of a test."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""Whom the settings sign in as."""
+"""The Google account that the settings sign in as."""
 
 import json
 from dataclasses import dataclass, field
