@@ -22,6 +22,10 @@ from b2b_pipelines.sheets import service
 from b2b_pipelines.sheets.refusals import TargetNotEmpty
 from b2b_pipelines.sheets.results import LayoutIsLost
 from b2b_pipelines.tokens.service import Caller
+from b2b_pipelines.vendors.google_sheets import SheetProtected, SheetUnshared, SheetViewOnly
+
+NAMES_THE_ACCOUNT = (SheetUnshared, SheetViewOnly, SheetProtected)
+"""Refusals whose only address is the one of the installation's Google account."""
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -119,7 +123,7 @@ def _synced(
     except LayoutIsLost as error:
         return answered(request, page, sentence(error), "Rebuild does it, too.", good=False)
     except B2BError as error:
-        return answered(request, page, *_seen([sentence(error)], caller), good=False)
+        return answered(request, page, _refusal(error, caller), good=False)
     if rebuild:
         _note(db, caller, slug, Action.SHEET_REBUILT)
     return answered(request, page, "Rebuilt." if rebuild else "Synced.", *_seen(wording.synced(done), caller))
@@ -140,7 +144,7 @@ def _restored(request: Request, db: Connection, caller: Caller, slug: str, *, nu
     try:
         done = act()
     except B2BError as error:
-        return answered(request, _contract(request, slug), *_seen([sentence(error)], caller), good=False)
+        return answered(request, _contract(request, slug), _refusal(error, caller), good=False)
     _note(db, caller, slug, Action.SHEET_RESTORED)
     cells, rows = wording.counted(done.cells, "cell"), wording.counted(done.rows, "row")
     after = "Nothing is written to this tab until you sync it again with Preview." if snapshot.kind == "before" else ""
@@ -158,7 +162,7 @@ def _page(
     try:
         result = act()
     except B2BError as refused:
-        problem = _seen([sentence(refused)], caller)[0]
+        problem = _refusal(refused, caller)
     return contract_view(
         request,
         template,
@@ -170,6 +174,11 @@ def _page(
         problem=problem,
         **values,
     )
+
+
+def _refusal(error: B2BError, caller: Caller) -> str:
+    """Return a refusal as the caller may see it. The installation's own account is shown: the sheet is shared with it."""
+    return sentence(error) if isinstance(error, NAMES_THE_ACCOUNT) else _seen([sentence(error)], caller)[0]
 
 
 def _seen(lines: list[str], caller: Caller) -> list[str]:

@@ -149,7 +149,7 @@ def test_a_tab_that_nobody_named_is_not_replaced_without_consent(run, make):
     planned = run("b2b sheet plan acme --json").json
     assert (planned["replaced"], planned["needs_consent"], planned["writes"]) == (4, True, 0)
     words = run("b2b sheet plan acme").out
-    assert "Would replace 4 rows in A-F, beginning with 'name 0', 'n•••@example.com', 'name 1'" in words
+    assert "Would replace 4 rows in A-F, starting with 'name 0', 'n•••@example.com', 'name 1'" in words
     code, message = error(run, "b2b sheet sync acme")
     assert code == "target_not_empty"
     assert "'Names'" in message
@@ -238,7 +238,7 @@ def test_codes_far_below_are_named_in_words(run, make):
     for row in range(4, 20):
         sheet.tabs[0].type(f"G{row}", "a note")
     run("b2b_contract modify acme --max-learners 4")
-    assert "New codes would stand in rows 20-21." in run("b2b sheet plan acme").out
+    assert "New codes would be in rows 20-21." in run("b2b sheet plan acme").out
 
 
 @pytest.mark.parametrize("formula", ['=IMAGE("https://example.com/a.png")', "=SPARKLINE({1,2})", '=""'])
@@ -441,7 +441,7 @@ def test_a_snapshot_is_restored_from_the_contracts_page_with_the_plan_first(run,
     sync(run)
     ours = tab.grid()
     with database.session() as session:
-        token = tokens.create(session, "desk", ["read", "provisioning"])[1]
+        token = tokens.create(session, "desk", ["read", "manage"])[1]
         reader = tokens.create(session, "reader", ["read"])[1]
     with (
         serving(create_app(read_settings(), database)) as url,
@@ -450,12 +450,14 @@ def test_a_snapshot_is_restored_from_the_contracts_page_with_the_plan_first(run,
     ):
         assert "Restore" not in other.get("/contracts/acme").text
         page = visitor.get("/contracts/acme").text
-        (kept,) = re.findall(r'type="hidden" name="snapshot" value="(\d+)"', page)
+        (kept,) = re.findall(r'/contracts/acme/restore\?snapshot=(\d+)"', page)
         shown = visitor.get(f"/contracts/acme/restore?snapshot={kept}").text
-        assert "cells in 4 rows would be written" in shown
+        assert "cells in 4 rows will be written" in " ".join(shown.split())
         assert tab.grid() == ours, "nothing is written before somebody agreed"
         form = re.findall(r'name="form" value="([^"]+)"', shown)[-1]
-        assert "were written" in visitor.post("/contracts/acme/restore", data={"form": form, "snapshot": kept}).text
+        assert (
+            "in 4 rows written." in visitor.post("/contracts/acme/restore", data={"form": form, "snapshot": kept}).text
+        )
         assert tab.grid() == NAMES
         assert visitor.post("/contracts/acme/restore", data={"form": "guessed", "snapshot": kept}).status_code == 403
         sheet.unshare(ADDRESS)
@@ -465,17 +467,17 @@ def test_a_snapshot_is_restored_from_the_contracts_page_with_the_plan_first(run,
 def test_a_tab_is_replaced_from_the_contracts_page_once_somebody_agreed(run, make, database):
     sheet = make(tabs={"Names": NAMES})
     with database.session() as session:
-        token = tokens.create(session, "desk", ["read", "provisioning"])[1]
+        token = tokens.create(session, "desk", ["read", "manage"])[1]
     with (
         serving(create_app(read_settings(), database)) as url,
         closing(signed_in(url, token)) as visitor,
     ):
-        assert "Preview a sync" in visitor.get("/contracts/acme").text
+        assert ">Preview</a>" in visitor.get("/contracts/acme").text
         shown = visitor.get("/contracts/acme/replace").text
-        assert "Would replace 4 rows in A–F, beginning with: name 0, n•••@example.com" in shown
+        assert "4 rows in A–F will be replaced, beginning with: name 0, n•••@example.com" in shown
         assert sheet.tab("Names").grid() == NAMES
         form = re.findall(r'name="form" value="([^"]+)"', shown)[-1]
-        assert "3 codes added" in visitor.post("/contracts/acme/replace", data={"form": form}).text
+        assert "3 rows added" in visitor.post("/contracts/acme/replace", data={"form": form}).text
     assert sync(run)["writes"] == 0
 
 

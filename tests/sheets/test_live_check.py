@@ -177,4 +177,4 @@ def test_the_doctor_refuses_what_it_cannot_check(run, settings, spreadsheet, tmp
     spreadsheet.share(ACCOUNT)
     unwritable = run("b2b doctor --report", str(tmp_path), "--live", spreadsheet.url)
     assert unwritable.status == 1
-    assert "the report cannot be written" in unwritable.err
+    assert "Cannot write the report to" in unwritable.err
