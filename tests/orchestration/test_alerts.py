@@ -310,7 +310,13 @@ def test_a_running_daemon_tells_of_a_sheet_that_is_not_shared_once_and_once_that
         assert sorted(shared.shown()) == sorted(shared.codes())
         hidden.spreadsheet.share(ACCOUNT)
         hidden.modify(max_learners=7)
-        wait_until(lambda: bool(looked_at("alert_on_recovery") & {*deliveries()}), processes)
+        wait_until(
+            lambda: (
+                len(deliveries()) == 3
+                and looked_at("alert_on_failure") | looked_at("alert_on_recovery") >= {*deliveries()}
+            ),
+            processes,
+        )
         assert webhook.events() == ["check_failed", "recovered"]
         assert [recovered["partition"] for recovered in webhook.posted[1]["recovered"]] == [hidden.slug]
     assert sorted(hidden.shown()) == sorted(hidden.codes())
