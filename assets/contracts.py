@@ -27,7 +27,7 @@ from pydantic import Field
 
 from assets import contract_checks, plots
 from assets.metadata import table, version_of
-from assets.partitioned import CHAIN_RETRIES, Concurrency, Event, work_through
+from assets.partitioned import CHAIN_RETRIES, RESUMED, Concurrency, Event, work_through
 from assets.partitions import contracts
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.db.engine import Database
@@ -135,6 +135,7 @@ class ContractDelivery(dg.Config):
     can_subset=True,
     partitions_def=contracts,
     backfill_policy=dg.BackfillPolicy.single_run(),
+    retry_policy=RESUMED,
     pool="google_sheets",
 )
 def contract_delivery(

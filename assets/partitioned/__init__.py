@@ -5,7 +5,7 @@ that uses Dagster's event types and tags, `retry` decides the work that an earli
 the partitions of a run.
 """
 
-from assets.partitioned.chain import CHAIN_RETRIES, RETRIED_WHEN_PASSING, Event, Terminated, work_through
+from assets.partitioned.chain import CHAIN_RETRIES, RESUMED, RETRIED_WHEN_PASSING, Event, Terminated, work_through
 from assets.partitioned.recorder import (
     ATTEMPT,
     CAUSE,
@@ -26,6 +26,7 @@ __all__ = [
     "DOWNSTREAM_OF",
     "FOR_THE_CUSTOMER",
     "PERMANENT",
+    "RESUMED",
     "RETRIED_WHEN_PASSING",
     "RETRY_FOLLOWS",
     "Check",

@@ -18,6 +18,9 @@ from b2b_pipelines.errors import B2BError, TransientError
 
 RETRIED_WHEN_PASSING = dg.RetryPolicy(max_retries=2, delay=60)
 """Two more tries of an asset without partitions that failed with something that may pass."""
+RESUMED = dg.RetryPolicy(max_retries=2, delay=5)
+"""For a chain whose partitions later runs retry: the step resumes when Dagster's own storage was lost under it, because
+then nothing notes the partitions that are left."""
 CHAIN_RETRIES = 2
 """Later runs that try the partitions of a chain again which failed with something that may pass."""
 MOST_TAKEN = 500
@@ -86,7 +89,7 @@ def work_through(
     except INTERRUPTS as interrupt:
         raise Terminated from interrupt
     if alarming:
-        raise _failure(failed, len(run.keys), known, may_pass)
+        raise _failure(failed, len(run.keys), known, may_pass and not later_retries)
     if failed:
         context.log.warning(f"{len(failed)} of {len(run.keys)} partitions wait for their customers, as before")
     yield from run.recorder.outputs()
@@ -190,15 +193,15 @@ def _reason(error: Exception) -> str:
     return error.message if isinstance(error, B2BError) else f"{type(error).__name__} (see the log of the run)"
 
 
-def _failure(failed: Mapping[str, str], partitions: int, known: int, may_pass: bool) -> dg.Failure:
+def _failure(failed: Mapping[str, str], partitions: int, known: int, is_retried: bool) -> dg.Failure:
     before = f" ({known} as before)" if known else ""
     return dg.Failure(
         description=f"{len(failed)} of {partitions} partitions failed{before}: "
         + "; ".join(f"{key}: {reason}" for key, reason in sorted(failed.items())[:20])
         + (" …" if len(failed) > 20 else ""),
         metadata={"failed": dg.MetadataValue.json(dict(failed)), "failed_partitions": len(failed)},
-        allow_retries=may_pass,
+        allow_retries=is_retried,
     )
 
 
-__all__ = ["CHAIN_RETRIES", "RETRIED_WHEN_PASSING", "Event", "Terminated", "work_through"]
+__all__ = ["CHAIN_RETRIES", "RESUMED", "RETRIED_WHEN_PASSING", "Event", "Terminated", "work_through"]
