@@ -7,7 +7,9 @@ import dagster as dg
 import httpx
 import pytest
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
+from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.definitions import defs
 from b2b_pipelines.enrollment_codes import service as code_service
 from tests.orchestration.processes import Processes, wait_until
@@ -83,12 +85,14 @@ def test_thirty_contracts_of_which_four_are_not_right_show_exactly_that(
             ),
             {"s": blocked},
         )
-    ensure = code_service.ensure_codes
-    monkeypatch.setattr(
-        code_service,
-        "ensure_codes",
-        lambda session, slug: code_service.CodeChange(slug) if slug == blocked else ensure(session, slug),
-    )
+    ensure = code_service.ensure_and_check
+
+    def leave_blocked(session: Session, contract: Contract) -> Any:
+        if contract.slug != blocked:
+            return ensure(session, contract)
+        return code_service.CodeChange(blocked), code_service.outstanding(session, [contract])[blocked]
+
+    monkeypatch.setattr(code_service, "ensure_and_check", leave_blocked)
     tags = {"dagster/asset_partition_range_start": slugs[0], "dagster/asset_partition_range_end": slugs[-1]}
     with processes.instance() as instance:
         instance.add_dynamic_partitions("contracts", slugs)
