@@ -10,6 +10,8 @@ from sandbox.server import Sandbox
 CUSTOMER = "378d5bf0-f67d-4bf7-8b2a-cbbc53d0f772"
 JOB = "academy_refresh_job"
 NAMES = ("Data Academy", "Leadership Academy", "Sales Academy", "Finance Academy")
+SEEN_WITHIN = 2.0
+"""Seconds; the API looks for a new publication every half second."""
 PATH = "/api/v1/academy-products/"
 
 
@@ -64,7 +66,10 @@ class AcademyScene:
         return {str(row.get("name") or row.get("title")) for row in self.published()}
 
     def run(self) -> str:
-        return self.product.run(JOB)
+        """Run the chain and return its status, once the API can have seen what it published."""
+        status = self.product.run(JOB)
+        time.sleep(SEEN_WITHIN)
+        return status
 
     def _rename(self) -> Outcome:
         before = {row["slug"] for row in self.published()}
