@@ -1,5 +1,6 @@
 """Scene 4: academies from the catalog and Stripe to the storefront."""
 
+import time
 from typing import Any
 
 from sandbox.demo.product import Product
