@@ -161,7 +161,7 @@ def test_no_entitled_person_is_unlinked_and_every_other_is_within_three_days(
 ) -> None:
     seen: Counter[str] = Counter()
 
-    @settings(max_examples=12)
+    @settings(max_examples=4)
     @given(truth=truths(), told=lies(), newcomer=st.tuples(st.integers(0, DAYS - 1), st.sampled_from(PEOPLE)))
     def live(truth: Truth, told: list[tuple[str, int, int]], newcomer: tuple[int, str]) -> None:
         begin(database, license_manager, sandbox, truth)
