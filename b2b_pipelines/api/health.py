@@ -37,7 +37,7 @@ async def healthz() -> Healthy:
 async def readyz(
     request: Request,
     db: ReservedDb,
-    dagster: Annotated[str | None, Query(description="With it, Dagster has to be well, too.")] = None,
+    dagster: Annotated[str | None, Query(include_in_schema=False)] = None,
 ) -> Healthy:
     """Says no after three seconds if the database says nothing at all. `/readyz?dagster` also answers 503 when Dagster's
     daemon has not reported for two and a half minutes, when a schedule or sensor fails, or a run waits for half an hour."""

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.api.auth import InstallationManager, Manager
@@ -212,7 +212,7 @@ class SeatIn(LearnerIn):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"email": "jane@example.com", "name": "Jane"}]})
 
-    force: bool = False
+    force: StrictBool = False
 
 
 class SeatWritten(BaseModel):
