@@ -195,6 +195,10 @@ class CountedSheets:
 
         def tabs(answer: Answer) -> SpreadsheetInfo:
             grids = tuple(sheet.info for sheet in answer.sheets if sheet.info is not None)
+            if not answer.sheets:  # every spreadsheet has a sheet: this answer is not one
+                raise GoogleUnavailable(
+                    "Google Sheets answered with something that is not a spreadsheet. Try again later."
+                )
             return SpreadsheetInfo(spreadsheet_id, answer.properties.title, grids)
 
         found: SpreadsheetInfo = self.sheets.try_again(
