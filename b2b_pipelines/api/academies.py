@@ -123,13 +123,18 @@ _FILTERS = [
     ),
 ]
 _COMPLAINT = {
-    "description": 'A parameter cannot be used: `{"parameter": ["complaint"]}`.',
+    "description": 'A parameter cannot be used: `{"parameter": ["complaint"]}`; or the address is not text.',
     "content": {
         "application/json": {
             "schema": {
-                "type": "object",
-                "minProperties": 1,
-                "additionalProperties": {"type": "array", "items": {"type": "string"}},
+                "anyOf": [
+                    {
+                        "type": "object",
+                        "minProperties": 1,
+                        "additionalProperties": {"type": "array", "items": {"type": "string"}},
+                    },
+                    {"$ref": f"#/components/schemas/{ProblemBody.__name__}"},
+                ]
             }
         }
     },

@@ -10,7 +10,7 @@ from itertools import count
 from b2b_pipelines.cells import Area, Cell, Value, entered, is_blank, is_blank_cell, is_prepared, shown
 from b2b_pipelines.sheets.layout import HEADERS, CodeRow, HeldRow, Layout, Tab, Written, codes_within, same, typed
 from b2b_pipelines.sheets.operations import CellRange, CellRun, Plan, in_order, runs_of
-from b2b_pipelines.sheets.room import Covered
+from b2b_pipelines.sheets.room import Covered, grown_table
 
 WIDTH = len(HEADERS)
 CODE_LENGTH = 36
@@ -47,6 +47,7 @@ def plan_new_target(wanted: Sequence[CodeRow], tab: Tab) -> Plan:
         replaced_cells=_first_cells(foreign),
         rows_added=tuple(range(2, len(wanted) + 2)),
         merged=_merge_in(tab, range(len(block))),
+        table=grown_table(tab, layout, range(1, len(block))),
     )
 
 
@@ -96,6 +97,7 @@ def plan_rebuild(wanted: Sequence[CodeRow], tab: Tab) -> Plan:
         replaced_cells=_first_cells(foreign),
         rows_added=tuple(index + 1 for index in added),
         merged=_merge_in(tab, [0]),
+        table=grown_table(tab, layout, added),
     )
 
 

@@ -1,12 +1,15 @@
 """`b2b sandbox`: stand-ins of every vendor on this machine."""
 
-from typing import Annotated
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sandbox.commands.speaking import AsJson, Verbose, exports, home, print_json, refuse, say, short, write_exports
-from sandbox.server import Sandbox, serve
-from sandbox.settings import sandbox_settings
+
+if TYPE_CHECKING:
+    from sandbox.server import Sandbox
 
 Host = Annotated[str, typer.Option("--host", help="The address to listen on.")]
 Port = Annotated[int, typer.Option("--port", help="The port to listen on.")]
@@ -17,6 +20,9 @@ def sandbox(host: Host = "127.0.0.1", port: Port = 8790, as_json: AsJson = False
 
     Prints the settings that point this product at them, and leaves them in a file to source.
     """
+    from sandbox.server import serve
+    from sandbox.settings import sandbox_settings
+
     kept = home() / "sandbox"
     kept.mkdir(parents=True, exist_ok=True)
 

@@ -1,12 +1,16 @@
 """`b2b tour`: the six scenes of a running demo, in the terminal."""
 
-import sys
-from typing import Annotated, Any
+from __future__ import annotations
 
-import httpx
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
 
 from sandbox.commands.speaking import AsJson, Verbose, print_json, refuse, say
+
+if TYPE_CHECKING:
+    import httpx
 
 Url = Annotated[str, typer.Option("--url", help="The start page of the running demo.")]
 Only = Annotated[int | None, typer.Option("--scene", min=1, max=6, help="This scene only.")]
@@ -20,6 +24,8 @@ def tour(
 
     On a terminal it waits for Enter before each button.
     """
+    import httpx
+
     with httpx.Client(base_url=url, headers={"Accept": "application/json"}, timeout=PATIENCE) as demo:
         try:
             document = demo.get("/demo.json").raise_for_status().json()
