@@ -23,7 +23,7 @@ from b2b_pipelines.db.limiter import Limiter
 from b2b_pipelines.sheets import service
 from b2b_pipelines.vendors.google_sheets import SCOPES, Account, GoogleSheets
 from benchmarks.databases import fresh_database
-from sandbox import Sandbox
+from sandbox.server import Sandbox
 
 ADDRESS = "b2b@sandbox.test"
 CONTRACTS = 200

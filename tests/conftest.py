@@ -17,7 +17,7 @@ from b2b_pipelines.db import schema
 from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.models import Base
-from sandbox import Sandbox
+from sandbox.server import Sandbox
 from tests.commands import run
 
 __all__ = ["run"]

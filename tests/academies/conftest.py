@@ -17,8 +17,8 @@ from b2b_pipelines.vendors import http
 from resources.database import DatabaseResource
 from resources.enterprise_catalog import AcademySelectionResource, EnterpriseCatalogResource
 from resources.stripe import StripeResource
-from sandbox import Sandbox
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
+from sandbox.server import Sandbox
 
 CUSTOMER = UUID("378d5bf0-f67d-4bf7-8b2a-cbbc53d0f772")
 CHAIN = (academy_catalogs, stripe_prices, academy_products, catalog_is_plausible, every_academy_has_a_price)

@@ -10,8 +10,8 @@ import pytest
 from b2b_pipelines.api.app import create_app
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.tokens import service as tokens
-from sandbox import Sandbox
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
+from sandbox.server import Sandbox
 from tests.api.conftest import serving
 from tests.sheets.conftest import ACCOUNT, Delivery
 from tests.sheets.conftest import deliver as deliver  # noqa: PLC0414

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from b2b_pipelines.db.engine import Database
-from sandbox import Sandbox
+from sandbox.server import Sandbox
 from tests.api.desk import Desk
 from tests.api.workplace import COURSES, connected
 from tests.sheets.conftest import ACCOUNT

@@ -14,7 +14,7 @@ from b2b_pipelines.learners import service as learners
 from b2b_pipelines.learners.service import Person
 from b2b_pipelines.people import service as people
 from b2b_pipelines.people.rules import Role
-from sandbox import Sandbox
+from sandbox.server import Sandbox
 from tests.api.workplace import connected
 from tests.sheets.conftest import ACCOUNT
 

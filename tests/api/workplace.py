@@ -9,8 +9,8 @@ from b2b_pipelines.api.app import create_app
 from b2b_pipelines.contracts import courseware_registry
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.settings import Settings
-from sandbox import Sandbox
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
+from sandbox.server import Sandbox
 from tests.api.conftest import serving
 from tests.sheets.conftest import ACCOUNT
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Sandbox
+from sandbox.server import Sandbox
 from tests.sheets.conftest import deliver, key_file, sheets
 
 __all__ = ["deliver", "key_file", "sheets"]

@@ -11,8 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.definitions import defs
-from sandbox import Sandbox
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET, callers
+from sandbox.server import Sandbox
 from tests.sheets.conftest import Delivery
 
 Deliver = Callable[..., Delivery]

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from sandbox import Sandbox
 from sandbox.enterprise_catalog import academy, catalog
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET, Caller, callers
+from sandbox.server import Sandbox
 from tests.commands import Run
 from tests.sheets.conftest import key_file
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import Sandbox
+from sandbox.server import Sandbox
 
 ADDRESS = "b2b@sandbox.test"
 PAGE = Path(__file__).parents[2] / "docs" / "google-errors.md"

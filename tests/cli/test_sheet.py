@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from b2b_pipelines.sheets.layout import HEADERS
-from sandbox import Sandbox
 from sandbox.google.model import Spreadsheet
+from sandbox.server import Sandbox
 
 ADDRESS = "b2b@sandbox.test"
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")

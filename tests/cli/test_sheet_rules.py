@@ -14,8 +14,8 @@ from b2b_pipelines.db import limiter
 from b2b_pipelines.settings import read_settings
 from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.tokens import service as tokens
-from sandbox import Sandbox
 from sandbox.google.model import Spreadsheet, Tab
+from sandbox.server import Sandbox
 from tests.api.conftest import serving
 from tests.commands import Run
 

@@ -8,8 +8,8 @@ from b2b_pipelines.db.engine import Database
 from b2b_pipelines.vendors.http import Patience
 from b2b_pipelines.vendors.open_edx import ClientCredentials
 from b2b_pipelines.vendors.studio import Studio
-from sandbox import Sandbox
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
+from sandbox.server import Sandbox
 from tests.shop import Shop
 
 QUICK = Patience(attempts=4, total_wait=2, first_wait=0.01)

@@ -7,7 +7,7 @@ import pytest
 from b2b_pipelines.contracts import reruns
 from b2b_pipelines.errors import NotFound
 from b2b_pipelines.vendors.studio import Studio
-from sandbox import Sandbox
+from sandbox.server import Sandbox
 from tests.shop import Shop
 
 RUN_1 = "course-v1:UAI_ACME+1.00+2026_C1"

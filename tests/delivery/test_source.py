@@ -11,7 +11,7 @@ from b2b_pipelines import delivery
 from b2b_pipelines.contracts import courseware_registry
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.vendors.google_sheets import GoogleSheets
-from sandbox import Sandbox
+from sandbox.server import Sandbox
 from tests.sheets.conftest import ACCOUNT
 from tests.sheets.conftest import Delivery as Delivered
 from tests.sheets.conftest import deliver as deliver  # noqa: PLC0414

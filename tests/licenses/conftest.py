@@ -21,9 +21,9 @@ from b2b_pipelines.licenses.rules import LicenseFacts
 from b2b_pipelines.vendors.http import Patience
 from b2b_pipelines.vendors.license_manager import LicenseManager
 from b2b_pipelines.vendors.open_edx import ClientCredentials, EnterpriseLms
-from sandbox import Sandbox
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 from sandbox.open_edx.rest import Throttles
+from sandbox.server import Sandbox
 
 SOME_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 TABLES = (

@@ -17,8 +17,8 @@ from b2b_pipelines.licenses import service
 from b2b_pipelines.licenses.rules import Policy
 from b2b_pipelines.vendors.license_manager import LicenseManager
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
-from sandbox import Sandbox
 from sandbox.license_manager import license_row, plan
+from sandbox.server import Sandbox
 from tests.licenses.conftest import TABLES
 
 START = datetime(2026, 6, 1, 4, 23, tzinfo=UTC)

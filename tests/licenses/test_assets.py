@@ -19,9 +19,9 @@ from b2b_pipelines.licenses.rules import EventName, HeldLicense, LicenseFacts, L
 from resources.database import DatabaseResource
 from resources.license_manager import LicenseManagerResource
 from resources.open_edx import EnterpriseLmsResource
-from sandbox import Sandbox
 from sandbox.license_manager import license_row, plan
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
+from sandbox.server import Sandbox
 from schedules.alerts import alert_on_failure, alert_on_recovery
 from schedules.licenses import customer_partitions, customers_to_add, expiry, license_expiry, requests
 

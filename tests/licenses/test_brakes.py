@@ -23,8 +23,8 @@ from b2b_pipelines.licenses.service import Imported
 from b2b_pipelines.settings import read_settings
 from b2b_pipelines.vendors.license_manager import LicenseManager
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
-from sandbox import Sandbox
 from sandbox.license_manager import license_row, plan
+from sandbox.server import Sandbox
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

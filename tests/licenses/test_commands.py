@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from b2b_pipelines.licenses import service
-from sandbox import Sandbox
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
+from sandbox.server import Sandbox
 from tests.commands import Run
 from tests.webhook import listening
 

@@ -19,8 +19,8 @@ from sqlalchemy import func, select
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.licenses.models import LicenseEvent
 from b2b_pipelines.licenses.rules import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan
-from sandbox import Sandbox
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
+from sandbox.server import Sandbox
 
 CUSTOMER, PLAN = UUID(int=1), UUID(int=10)
 PEOPLE = 230

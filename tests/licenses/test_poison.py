@@ -12,7 +12,7 @@ from b2b_pipelines.db.engine import Database
 from b2b_pipelines.licenses.batches import EverythingRejected, find_rejected_unless_all
 from b2b_pipelines.licenses.rules import Plan
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
-from sandbox import Sandbox
+from sandbox.server import Sandbox
 from tests.licenses.test_terminate import CUSTOMER, YESTERDAY, events, held, is_processed, one_plan, terminate, world
 
 PLAN = UUID(int=10)

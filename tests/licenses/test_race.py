@@ -13,8 +13,8 @@ from b2b_pipelines.db.engine import Database
 from b2b_pipelines.licenses import service
 from b2b_pipelines.licenses.rules import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan, Policy
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
-from sandbox import Sandbox
 from sandbox.open_edx.lms import Unlinking
+from sandbox.server import Sandbox
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 LAPSED = NOW - timedelta(days=100)

@@ -25,8 +25,8 @@ from b2b_pipelines.licenses.rules import (
 )
 from b2b_pipelines.licenses.staging import Merged
 from b2b_pipelines.vendors.license_manager import LicenseManager
-from sandbox import Sandbox
 from sandbox.license_manager import license_row, plan
+from sandbox.server import Sandbox
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 LAPSED = NOW - timedelta(days=100)

@@ -9,8 +9,8 @@ from b2b_pipelines.db.engine import Database
 from b2b_pipelines.licenses import service, store
 from b2b_pipelines.licenses.models import PlanRenewal, SubscriptionPlan
 from b2b_pipelines.vendors.license_manager import LicenseManager
-from sandbox import Sandbox
 from sandbox.license_manager import license_row, plan
+from sandbox.server import Sandbox
 
 NOW = datetime.now(UTC)
 START, END = "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z"

@@ -23,7 +23,7 @@ from b2b_pipelines.licenses.rules import (
     Renewal,
 )
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
-from sandbox import Sandbox
+from sandbox.server import Sandbox
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 CUSTOMER, OTHER = UUID(int=1), UUID(int=2)

@@ -24,7 +24,7 @@ from b2b_pipelines.licenses.rules import (
     Policy,
 )
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
-from sandbox import Sandbox
+from sandbox.server import Sandbox
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 LAPSED = NOW - timedelta(days=100)

@@ -18,7 +18,7 @@ from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import TransientError
 from b2b_pipelines.sheets import service
 from b2b_pipelines.vendors.google_sheets import GoogleSheets
-from sandbox import Sandbox
+from sandbox.server import Sandbox
 from schedules.contracts import contract_changes
 from tests.orchestration.processes import DELIVERIES, Processes, finished, looks, own_processes, wait_until
 from tests.sheets.conftest import Delivery, make_delivery, sign_in

@@ -21,7 +21,7 @@ from b2b_pipelines.db.engine import Database
 from b2b_pipelines.licenses.files import LICENSE_COLUMNS, PLAN_COLUMNS, RecordFile
 from b2b_pipelines.settings import PROJECT
 from b2b_pipelines.sheets.plan import ConflictKind
-from sandbox import Sandbox
+from sandbox.server import Sandbox
 from tests.sheets.conftest import ACCOUNT
 
 DOCS = PROJECT / "docs"

@@ -11,8 +11,8 @@ import pygsheets
 import pytest
 from google.oauth2 import service_account
 
-from sandbox import Sandbox
 from sandbox.google import Tab
+from sandbox.server import Sandbox
 
 SCOPES = ["https://www.googleapis.com/auth/spreadsheets", "https://www.googleapis.com/auth/drive"]
 

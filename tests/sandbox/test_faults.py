@@ -142,7 +142,7 @@ def test_latency_slows_every_answer(sandbox, rest, codes):
 
 
 def test_stopping_does_not_wait_for_a_slow_answer(sandbox):
-    from sandbox import Sandbox
+    from sandbox.server import Sandbox
 
     other = Sandbox().start()
     other.faults.delay(60)

@@ -7,9 +7,9 @@ from uuid import UUID
 import httpx
 import pytest
 
-from sandbox import Sandbox
 from sandbox.open_edx import callers
 from sandbox.open_edx.rest import Throttles
+from sandbox.server import Sandbox
 
 CUSTOMER, PLAN, RENEWED, SEAT = (str(UUID(int=number)) for number in (1, 10, 11, 100))
 PLANS = {

@@ -10,13 +10,13 @@ import httpx
 import pytest
 
 from b2b_pipelines.cli import exports
-from sandbox import Sandbox
+from sandbox.server import Sandbox
 
 # A background job of a shell starts with SIGINT ignored: the sandbox must stop all the same.
 FOREGROUND = """
 import signal, sys
 from pathlib import Path
-from sandbox import serve
+from sandbox.server import serve
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 serve(0, Path(sys.argv[1]), ready=lambda sandbox: print(sandbox.url, flush=True))
 print("stopped", flush=True)

@@ -3,9 +3,9 @@
 import httpx
 import pytest
 
-from sandbox import Sandbox
 from sandbox.enterprise_catalog import academy
 from sandbox.license_manager import license_row, plan
+from sandbox.server import Sandbox
 
 CUSTOMER = "378d5bf0-f67d-4bf7-8b2a-cbbc53d0f772"
 PLAN = "11111111-1111-4111-8111-111111111111"

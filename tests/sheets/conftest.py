@@ -20,8 +20,8 @@ from b2b_pipelines.sheets import service, store
 from b2b_pipelines.sheets.models import SheetSnapshot
 from b2b_pipelines.sheets.service import SyncResult
 from b2b_pipelines.vendors.google_sheets import SCOPES, Account, GoogleSheets, Pace
-from sandbox import Sandbox
 from sandbox.google.model import Spreadsheet, Tab
+from sandbox.server import Sandbox
 
 ACCOUNT = "b2b@sandbox.test"
 MANAGER = Actor.system("a contract manager")

@@ -23,10 +23,10 @@ from b2b_pipelines.vendors.license_manager import LicenseManager
 from b2b_pipelines.vendors.open_edx import ClientCredentials, EnterpriseLms
 from b2b_pipelines.vendors.stripe import Stripe
 from b2b_pipelines.vendors.studio import RunRequest, Studio
-from sandbox import Sandbox
 from sandbox.enterprise_catalog import academy
 from sandbox.license_manager import license_row, plan
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
+from sandbox.server import Sandbox
 
 pytestmark = pytest.mark.long
 

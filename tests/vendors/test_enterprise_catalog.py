@@ -8,9 +8,9 @@ import pytest
 from b2b_pipelines.vendors.enterprise_catalog import QUIET_PASSES, EnterpriseCatalog, ListUnsettled
 from b2b_pipelines.vendors.http import AnswerMalformed, Patience, VendorRefused, VendorUnavailable
 from b2b_pipelines.vendors.open_edx import ClientCredentials
-from sandbox import Sandbox
 from sandbox.enterprise_catalog import academy, catalog
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET, callers
+from sandbox.server import Sandbox
 
 CUSTOMER = UUID("378d5bf0-f67d-4bf7-8b2a-cbbc53d0f772")
 

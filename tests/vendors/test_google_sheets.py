@@ -27,7 +27,7 @@ from b2b_pipelines.vendors.google_sheets import (
     quoted,
     update_cells,
 )
-from sandbox import Sandbox
+from sandbox.server import Sandbox
 
 ADDRESS = "b2b@sandbox.test"
 

@@ -10,10 +10,10 @@ import pytest
 from b2b_pipelines.vendors.http import AnswerMalformed, Patience, VendorRefused, VendorUnavailable
 from b2b_pipelines.vendors.license_manager import LicenseManager, ListedRenewal, ListingIncomplete
 from b2b_pipelines.vendors.open_edx import ClientCredentials
-from sandbox import Sandbox
 from sandbox.license_manager import license_row, plan
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET, callers
 from sandbox.open_edx.rest import Throttles
+from sandbox.server import Sandbox
 
 CUSTOMER, PLAN = UUID(int=1), UUID(int=10)
 START, END = "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z"

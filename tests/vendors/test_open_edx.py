@@ -9,8 +9,8 @@ import pytest
 
 from b2b_pipelines.vendors.http import AnswerMalformed, Patience, SignInUnavailable, VendorRefused, VendorUnavailable
 from b2b_pipelines.vendors.open_edx import AddressesRefused, ClientCredentials, EnrollmentsNotEnded, EnterpriseLms
-from sandbox import Sandbox
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET, callers
+from sandbox.server import Sandbox
 
 CUSTOMER = UUID(int=1)
 QUICK = Patience(first_wait=0.005)

@@ -17,8 +17,8 @@ from b2b_pipelines.vendors.open_edx import (
     EnterpriseLms,
 )
 from b2b_pipelines.vendors.studio import RunKeyDiffers, RunRequest, Studio
-from sandbox import Sandbox
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
+from sandbox.server import Sandbox
 from tests.recorded import Recorded, each_of, exchanges, named
 
 FILES = {

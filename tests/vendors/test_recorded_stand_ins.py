@@ -8,12 +8,12 @@ from uuid import NAMESPACE_URL, uuid5
 import httpx
 import pytest
 
-from sandbox import Sandbox
 from sandbox.enterprise_catalog import academy, catalog
 from sandbox.license_manager import license_row
 from sandbox.license_manager import plan as plan_row
 from sandbox.open_edx import callers
 from sandbox.open_edx.rest import Throttles
+from sandbox.server import Sandbox
 from tests.recorded import Recorded, each_of, exchanges, named
 
 ACME = "aaaaaaaa-0000-4000-8000-000000000001"

@@ -14,7 +14,7 @@ from b2b_pipelines.vendors.stripe import (
     StripeUnavailable,
     verified_event,
 )
-from sandbox import Sandbox
+from sandbox.server import Sandbox
 from sandbox.stripe import checkout_event, signed
 
 SECRET = "whsec_test"
