@@ -155,57 +155,83 @@ def begin(database: Database, license_manager: LicenseManager, sandbox: Sandbox,
     sandbox.lms.link(CUSTOMER, [*PEOPLE, "without-license@example.com"])
 
 
+@dataclass(frozen=True)
+class World:
+    """The product's database and clients, and the stand-ins they talk to."""
+
+    database: Database
+    license_manager: LicenseManager
+    lms: EnterpriseLms
+    sandbox: Sandbox
+
+
+def live(
+    world: World,
+    truth: Truth,
+    told: list[tuple[str, int, int]],
+    newcomer: tuple[int, str],
+    seen: Counter[str],
+) -> None:
+    """Live through the days, and count in `seen` what happened."""
+    database, sandbox = world.database, world.sandbox
+    begin(database, world.license_manager, sandbox, truth)
+    lied_about_dates: set[int] = set()
+    was_read = False
+    for day in range(DAYS + CLEAN_DAYS):
+        now = START + day * DAY
+        lie = told[day] if day < DAYS else ("none", 0, 0)
+        which = lie[1] % len(truth.ends)
+        if lie[0] == "date" and which in lied_about_dates:
+            lie = ("none", 0, 0)  # a wrong date that stays for longer than its hold is believed
+        lied_about_dates = (
+            {which} if lie[0] == "date" else set() if lie[0] not in ("empty", "stranger") else lied_about_dates
+        )
+        current = [each for each, end in truth.ends.items() if end > now]
+        if day == newcomer[0] and current:
+            truth.holders[UUID(int=150)] = (current[0], newcomer[1], "activated")
+            sandbox.lms.link(CUSTOMER, [newcomer[1]])
+        if was_read and lie[0] not in ("empty", "stranger", "vanished"):
+            truth.purge(now)  # learners whom no reading saw before cannot be unlinked
+        answer(sandbox, truth, lie, now)
+        before = len(sandbox.lms.unlinkings)
+        policy = Policy(now, GRACE, frozenset({CUSTOMER, STRANGER}))
+        try:
+            service.read_license_manager(database, world.license_manager, CUSTOMER, now)
+        except B2BError as error:  # as in the asset, this ends the customer's chain for the day
+            seen[error.code] += 1
+            continue
+        was_read = was_read or lie[0] != "vanished"
+        service.terminate(database, world.lms, CUSTOMER, policy, run_id=f"day {day}")
+        service.unlink(database, world.lms, CUSTOMER, policy, run_id=f"day {day}")
+        for unlinking in sandbox.lms.unlinkings[before:]:
+            for address in unlinking.addresses:
+                seen["unlinked"] += 1
+                assert truth.may_be_unlinked(address, now), f"day {day}: {address} is entitled"
+    end = START + (DAYS + CLEAN_DAYS - 1) * DAY
+    linked = sandbox.lms.linked(CUSTOMER)
+    known_before_purge = {holder for uuid, (_, holder, _) in truth.holders.items()}
+    for address in sorted(known_before_purge):
+        if truth.may_be_unlinked(address, end, since=4 * DAY):
+            seen["had to be unlinked"] += 1
+            assert address not in linked, f"{address} is still linked"
+
+
+NEWCOMERS = st.tuples(st.integers(0, DAYS - 1), st.sampled_from(PEOPLE))
+
+
 @pytest.mark.long
 def test_no_entitled_person_is_unlinked_and_every_other_is_within_three_days(
     database: Database, license_manager: LicenseManager, lms: EnterpriseLms, sandbox: Sandbox
 ) -> None:
+    world = World(database, license_manager, lms, sandbox)
     seen: Counter[str] = Counter()
 
     @settings(max_examples=4)
-    @given(truth=truths(), told=lies(), newcomer=st.tuples(st.integers(0, DAYS - 1), st.sampled_from(PEOPLE)))
-    def live(truth: Truth, told: list[tuple[str, int, int]], newcomer: tuple[int, str]) -> None:
-        begin(database, license_manager, sandbox, truth)
-        lied_about_dates: set[int] = set()
-        was_read = False
-        for day in range(DAYS + CLEAN_DAYS):
-            now = START + day * DAY
-            lie = told[day] if day < DAYS else ("none", 0, 0)
-            which = lie[1] % len(truth.ends)
-            if lie[0] == "date" and which in lied_about_dates:
-                lie = ("none", 0, 0)  # a wrong date that stays for longer than its hold is believed
-            lied_about_dates = (
-                {which} if lie[0] == "date" else set() if lie[0] not in ("empty", "stranger") else lied_about_dates
-            )
-            current = [each for each, end in truth.ends.items() if end > now]
-            if day == newcomer[0] and current:
-                truth.holders[UUID(int=150)] = (current[0], newcomer[1], "activated")
-                sandbox.lms.link(CUSTOMER, [newcomer[1]])
-            if was_read and lie[0] not in ("empty", "stranger", "vanished"):
-                truth.purge(now)  # learners whom no reading saw before cannot be unlinked
-            answer(sandbox, truth, lie, now)
-            before = len(sandbox.lms.unlinkings)
-            policy = Policy(now, GRACE, frozenset({CUSTOMER, STRANGER}))
-            try:
-                service.read_license_manager(database, license_manager, CUSTOMER, now)
-            except B2BError as error:  # as in the asset, this ends the customer's chain for the day
-                seen[error.code] += 1
-                continue
-            was_read = was_read or lie[0] != "vanished"
-            service.terminate(database, lms, CUSTOMER, policy, run_id=f"day {day}")
-            service.unlink(database, lms, CUSTOMER, policy, run_id=f"day {day}")
-            for unlinking in sandbox.lms.unlinkings[before:]:
-                for address in unlinking.addresses:
-                    seen["unlinked"] += 1
-                    assert truth.may_be_unlinked(address, now), f"day {day}: {address} is entitled"
-        end = START + (DAYS + CLEAN_DAYS - 1) * DAY
-        linked = sandbox.lms.linked(CUSTOMER)
-        known_before_purge = {holder for uuid, (_, holder, _) in truth.holders.items()}
-        for address in sorted(known_before_purge):
-            if truth.may_be_unlinked(address, end, since=4 * DAY):
-                seen["had to be unlinked"] += 1
-                assert address not in linked, f"{address} is still linked"
+    @given(truth=truths(), told=lies(), newcomer=NEWCOMERS)
+    def worlds(truth: Truth, told: list[tuple[str, int, int]], newcomer: tuple[int, str]) -> None:
+        live(world, truth, told, newcomer, seen)
 
-    live()
+    worlds()
     assert seen["unlinked"] >= 5
     assert seen["had to be unlinked"] >= 5
     assert {"no_agreement", "conflict"} <= set(seen)
