@@ -31,7 +31,10 @@ DAYS, CLEAN_DAYS = 30, 5
 ENDS = [-95, -91, -89, -85, -81, -79, -75, -60, -5, 3, 12, 400]
 """Days from the start to the true end of a plan."""
 WRONG_ENDS = [-400, -100, -89, -81, -1, 1, 50, 500]
-LIES = ["date", "vanished", "stranger", "empty", "no renewals", "false renewal", "none", "none"]
+LIES = ["date", "vanished", "gone", "stranger", "empty", "no renewals", "false renewal", "none", "none"]
+"""`vanished`: fewer licenses than are counted; `gone`: neither listed nor counted."""
+BELIEVED = ("date", "gone", "no renewals")
+"""Lies that are believed when a second reading, a day later, repeats them."""
 
 
 @dataclass
@@ -95,8 +98,10 @@ def answer(sandbox: Sandbox, truth: Truth, lie: tuple[str, int, int], now: datet
     for uuid, (of, holder, status) in truth.holders.items():
         gone = {"status": "revoked", "revoked_date": now.isoformat()} if uuid in truth.purged else {"status": status}
         rows[of].append(license_row(uuid, of, None if uuid in truth.purged else holder, **gone))
-    counts = {of: Counter(row["status"] for row in some) for of, some in rows.items()}
     lied_about = plans[which % len(plans)]
+    if kind == "gone" and rows[lied_about]:
+        rows[lied_about].pop(which % len(rows[lied_about]))
+    counts = {of: Counter(row["status"] for row in some) for of, some in rows.items()}
     if kind == "date":
         ends[lied_about] = now + wrong * DAY
     elif kind == "vanished" and rows[lied_about]:
@@ -175,22 +180,21 @@ def live(
     """Live through the days, and count in `seen` what happened."""
     database, sandbox = world.database, world.sandbox
     begin(database, world.license_manager, sandbox, truth)
-    lied_about_dates: set[int] = set()
+    lied: tuple[str, int] = ("none", 0)
     was_read = False
     for day in range(DAYS + CLEAN_DAYS):
         now = START + day * DAY
         lie = told[day] if day < DAYS else ("none", 0, 0)
-        which = lie[1] % len(truth.ends)
-        if lie[0] == "date" and which in lied_about_dates:
-            lie = ("none", 0, 0)  # a wrong date that stays for longer than its hold is believed
-        lied_about_dates = (
-            {which} if lie[0] == "date" else set() if lie[0] not in ("empty", "stranger") else lied_about_dates
-        )
+        about = (lie[0], lie[1] % len(truth.ends) if lie[0] != "no renewals" else 0)
+        if lie[0] in BELIEVED and about == lied:
+            lie = about = ("none", 0, 0)
+        if lie[0] not in ("empty", "stranger"):  # these readings fail, so the one before stays
+            lied = about[:2]
         current = [each for each, end in truth.ends.items() if end > now]
         if day == newcomer[0] and current:
             truth.holders[UUID(int=150)] = (current[0], newcomer[1], "activated")
             sandbox.lms.link(CUSTOMER, [newcomer[1]])
-        if was_read and lie[0] not in ("empty", "stranger", "vanished"):
+        if was_read and lie[0] not in ("empty", "stranger", "vanished", "gone"):
             truth.purge(now)  # learners whom no reading saw before cannot be unlinked
         answer(sandbox, truth, lie, now)
         before = len(sandbox.lms.unlinkings)
@@ -200,7 +204,7 @@ def live(
         except B2BError as error:  # as in the asset, this ends the customer's chain for the day
             seen[error.code] += 1
             continue
-        was_read = was_read or lie[0] != "vanished"
+        was_read = was_read or lie[0] not in ("vanished", "gone")
         service.terminate(database, world.lms, CUSTOMER, policy, run_id=f"day {day}")
         service.unlink(database, world.lms, CUSTOMER, policy, run_id=f"day {day}")
         for unlinking in sandbox.lms.unlinkings[before:]:
