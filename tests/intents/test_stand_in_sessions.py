@@ -1,4 +1,4 @@
-"""Checkout sessions of Stripe's stand-in, opened and paid over its admin API and its page, told to the product's API."""
+"""Checkout sessions of Stripe's stand-in, opened and paid over its admin API and its page, with their events sent to the product's API."""
 
 import httpx
 import pytest
