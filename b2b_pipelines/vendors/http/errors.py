@@ -1,4 +1,4 @@
-"""What can go wrong with a request to a vendor: transient or permanent, each with the vendor's words."""
+"""Failures of requests to a vendor: transient or permanent, each with the words of the vendor."""
 
 from b2b_pipelines.errors import PermanentError, TransientError
 from b2b_pipelines.vendors.http.bounds import BoundExceeded
