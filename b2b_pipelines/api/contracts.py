@@ -316,19 +316,6 @@ def masked_cell(cell: Any) -> Any:
 
 
 def _summary(snapshot: SheetSnapshot) -> SnapshotOut:
-    return SnapshotOut(
-        id=snapshot.id,
-        taken_at=snapshot.taken_at,
-        verified_at=snapshot.verified_at,
-        spreadsheet_id=snapshot.spreadsheet_id,
-        sheet_id=snapshot.sheet_id,
-        title=snapshot.title,
-        rows=snapshot.row_count,
-        updated=snapshot.updated,
-        appended=snapshot.appended,
-        unchanged=snapshot.unchanged,
-        conflicts=len(snapshot.conflicts),
-        reads=snapshot.reads,
-        writes=snapshot.writes,
-        run_id=snapshot.run_id,
-    )
+    counts = {"rows": snapshot.row_count, "conflicts": len(snapshot.conflicts)}
+    same = (name for name in SnapshotOut.model_fields if name not in counts)
+    return SnapshotOut(**counts, **{name: getattr(snapshot, name) for name in same})

@@ -10,10 +10,9 @@ from fastapi.responses import StreamingResponse
 
 from b2b_pipelines.api import wording
 from b2b_pipelines.api.catalog import code_shown
-from b2b_pipelines.api.contract_pages import card_of, contract_view
+from b2b_pipelines.api.contract_pages import card_of, confirmation, contract_view, sheet_sentence
 from b2b_pipelines.api.contracts import seen_contract
 from b2b_pipelines.api.database import Db
-from b2b_pipelines.api.edit_pages import sheet_sentence
 from b2b_pipelines.api.notes import answered
 from b2b_pipelines.api.page_routes import Fields, Managing, PageNumber, PageRoute, sentence, slice_of, turning
 from b2b_pipelines.api.rendering import render
@@ -139,9 +138,8 @@ def remove_learner_page(request: Request, db: Db, caller: Managing, slug: str, l
         email = learner_store.email_of(session, learner) if 0 < learner < 2**53 else None
     if email is None:
         raise NotFound("no such learner of this contract")
-    return contract_view(
+    return confirmation(
         request,
-        "confirm.html",
         caller,
         contract,
         card,

@@ -143,10 +143,11 @@ def by_statement(database: Database, policy: Policy, customer: UUID | None = Non
         }
 
 
-def test_the_statement_decides_as_the_rules_do(database: Database, put) -> None:
+@pytest.mark.parametrize("examples", [150, pytest.param(600, marks=pytest.mark.long)])
+def test_the_statement_decides_as_the_rules_do(database: Database, put, examples: int) -> None:
     seen: Counter[str] = Counter()
 
-    @settings(max_examples=600)
+    @settings(max_examples=examples)
     @given(
         world=worlds(),
         unlinking=st.sampled_from([CUSTOMERS, CUSTOMERS, CUSTOMERS[:1], []]),
