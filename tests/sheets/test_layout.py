@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from b2b_pipelines.cells import Cell, Formula, Spilled
+from b2b_pipelines.sheets.columns import find_layout, holds_our_codes
 from b2b_pipelines.sheets.layout import (
     HEADERS,
     HeldRow,
@@ -13,8 +14,6 @@ from b2b_pipelines.sheets.layout import (
     Tab,
     Written,
     codes_within,
-    find_layout,
-    holds_our_codes,
     looks_like_code,
     normal,
     present_codes,
