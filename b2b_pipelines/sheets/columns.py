@@ -119,22 +119,28 @@ class _Search:
         return Layout(found_all, not self.taken.isdisjoint(found_all), self.header_row)
 
     def misplaced(self, layout: Layout) -> tuple[str, ...]:
-        """Return the headers whose texts changed places.
+        """Return the headers whose texts changed places, two by two or in a circle.
 
         The evidence is the last written values, or the codes under another header. Columns whose cells were cleared or
-        edited fit nowhere: their headers did not change places.
+        edited fit nowhere: their headers did not change places. Nearly blank contents prove nothing by themselves, so
+        they only close a circle of others.
         """
         rows = self.rows_wherever(layout)
-        fits = [self.fits(header, column, rows) for header, column in enumerate(layout.columns)]
-        wrong = [header for header, columns in enumerate(self.named) if columns and not fits[header]]
-        places = {
-            header: {other for other in wrong if other != header and self.exchanged(header, other, layout, rows)}
-            for header in wrong
+        columns = layout.columns
+        wrong = [
+            header for header, named in enumerate(self.named) if named and not self.fits(header, columns[header], rows)
+        ]
+        pairs = [(header, other) for header in wrong for other in wrong if header != other]
+        surely = {pair for pair in pairs if self.fits(pair[0], columns[pair[1]], rows, surely=True)}
+        if under := {other for header, other in surely if header == 0}:
+            return tuple(HEADERS[header] for header in sorted({0, *under}))
+        over_others, elsewhere = {other for _, other in surely}, {header for header, _ in surely}
+        maybe = {
+            (header, other)
+            for header, other in pairs
+            if header in over_others and other in elsewhere and self.resembles(header, columns[other], rows)
         }
-        if places.get(0):
-            return tuple(HEADERS[header] for header in sorted({0, *places[0]}))
-        exchanged = all(places.values()) and set().union(*places.values()) == set(wrong)
-        return tuple(HEADERS[header] for header in wrong) if exchanged else ()
+        return tuple(HEADERS[header] for header in wrong if header in _reachable(header, surely | maybe))
 
     def fits(self, header: int, column: int, rows: list[_RowThen], *, surely: bool = False) -> bool:
         """Return whether a column holds half of the values of a header.
@@ -145,15 +151,10 @@ class _Search:
         agreeing, telling = self.agreement(header, column, rows)
         return 2 * agreeing > telling if surely else 2 * agreeing >= telling
 
-    def exchanged(self, header: int, other: int, layout: Layout, rows: list[_RowThen]) -> bool:
-        """Return whether another header is over a header's contents.
-
-        Blank contents count if the other's contents are under this header.
-        """
-        here, there = layout.columns[header], layout.columns[other]
-        if self.fits(header, there, rows, surely=True):
-            return True
-        return self.fits(header, there, rows) and self.fits(other, here, rows, surely=True)
+    def resembles(self, header: int, column: int, rows: list[_RowThen]) -> bool:
+        """Return whether at least half of a column's cells are as a header's were, blank ones included."""
+        agreeing, telling = self.agreement(header, column, rows)
+        return 2 * (agreeing + len(rows) - telling) >= len(rows)
 
     def rows_wherever(self, layout: Layout) -> list[_RowThen]:
         """Return the rows of the last sync, found by their codes in any of our columns.
@@ -320,3 +321,13 @@ class _Search:
 def _offsets(columns: Sequence[int]) -> tuple[int, ...]:
     """Return the distance of each column to the right of the code column."""
     return tuple(column - columns[0] for column in columns)
+
+
+def _reachable(start: int, edges: Collection[tuple[int, int]]) -> set[int]:
+    """Return the nodes to which a path leads, the start itself only if one leads back."""
+    found: set[int] = set()
+    now = {start}
+    while now:
+        now = {end for begin, end in edges if begin in now} - found
+        found |= now
+    return found
