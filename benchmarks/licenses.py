@@ -26,6 +26,16 @@ from b2b_pipelines.db.engine import Database
 from b2b_pipelines.licenses import service, verdicts
 from b2b_pipelines.licenses.rules import Policy
 
+# A plan of the chain is held, the renewal of another is gone, a tenth of the expired licenses is retired upstream, and a
+# hundredth of all licenses is missing since just now.
+BRAKES = (
+    "UPDATE subscription_plan SET held_since = :now, held_from = :later WHERE title = 'Plan 4'",
+    "UPDATE subscription_plan SET renewal_gone_at = :now WHERE title = 'Plan 0'",
+    "UPDATE license SET retired_at = :now, status = 'activated' WHERE plan_uuid IN"
+    " (SELECT uuid FROM subscription_plan WHERE expiration_date <= :now) AND lms_user_id % 10 = 0",
+    "UPDATE license SET unseen_since = :now WHERE lms_user_id % 100 = 1",
+)
+
 LICENSES, EXPIRED, SAMPLE = 1_000_000, 10_000, 500
 SMALL = 10_000
 CHAINED = 10
@@ -131,6 +141,13 @@ def statements(database: Database, work: Callable[[], object]) -> int:
     return len(seen)
 
 
+def brake(database: Database) -> None:
+    """Let some plans be held or lose their renewal, and some licenses be retired or missing."""
+    with database.session() as session:
+        for statement in BRAKES:
+            session.execute(text(statement), {"now": NOW, "later": NOW + timedelta(days=100)})
+
+
 def row_by_row(session: Session, licenses: list[UUID], policy: Policy) -> int:
     """Decide with one query for each license."""
     query = text(ONE_LICENSE)
@@ -160,6 +177,7 @@ def measure(server: EmbeddedPostgres, folder: Path, licenses: int) -> dict[str, 
 
         importing, _ = timed(bring)
         again, _ = timed(bring)
+        brake(database)
         deciding, decided = timed(decide)
         keeping, _ = timed(decide_and_keep)
         with database.session() as session:
