@@ -248,7 +248,11 @@ class TestExpiry:
         clean_up(database)
         rival = intents.make("rival@example.com", **ACME)
         assert stripe.session("completed", made, **UNPAID) == "pending_place_taken"
-        assert intents.get(made)["state"] == "expired"
+        lost = intents.get(made)
+        assert (lost["state"], lost["last_error"]) == (
+            "expired",
+            "session cs_1 is being paid when its place is taken: the enterprise slug is reserved",
+        )
         assert stripe.session("async_payment_succeeded", made) == "place_taken"
         assert intents.get(made)["state"] == "errored_provisioning"
         assert intents.get(rival)["state"] == "created"
