@@ -1,7 +1,8 @@
 """Dagster's daemon with other habits, for tests; sensors, schedules, backfills and runs are those of the product.
 
 `--quick-backfills` looks at backfills every two seconds instead of every thirty, `--quick-sensors` looks every three
-seconds where a sensor asks for ten or fifteen, `--no-sensors` evaluates none, and `--dies-after-adding` ends it by SIGKILL once it has added partitions.
+seconds where a sensor asks for ten or fifteen, `--no-sensors` evaluates none, and `--dies-after-adding` ends it by
+SIGKILL once it has added partitions.
 """
 
 import os
