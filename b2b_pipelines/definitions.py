@@ -50,23 +50,25 @@ def added() -> dg.Definitions:
 defs = dg.Definitions.merge(
     added(),
     dg.Definitions(
-        assets=[
-            contracts.customer_sheet,
-            contracts.studio_runs,
-            contracts.contract_delivery,
-            contracts.code_columns,
-            licenses.listed_subscriptions,
-            licenses.lms_enrollments,
-            licenses.license_chain,
-            licenses.ended_enrollments,
-            licenses.enterprise_learners,
-            academies.catalog_academies,
-            academies.prices_at_stripe,
-            academies.academy_catalogs,
-            academies.stripe_prices,
-            academies.academy_products,
-            checkout.checkout_intents,
-        ],
+        assets=dg.with_source_code_references(
+            [
+                contracts.customer_sheet,
+                contracts.studio_runs,
+                contracts.contract_delivery,
+                contracts.code_columns,
+                licenses.listed_subscriptions,
+                licenses.lms_enrollments,
+                licenses.license_chain,
+                licenses.ended_enrollments,
+                licenses.enterprise_learners,
+                academies.catalog_academies,
+                academies.prices_at_stripe,
+                academies.academy_catalogs,
+                academies.stripe_prices,
+                academies.academy_products,
+                checkout.checkout_intents,
+            ]
+        ),
         asset_checks=[
             freshness.sheet_is_fresh,
             academy_checks.catalog_is_plausible,

@@ -352,3 +352,14 @@ def test_the_schedule_asks_for_one_run_a_hundred_customers() -> None:
     asked = requests([f"c{number:03}" for number in range(250)], "2026-06-01")
     assert [request.run_key for request in asked] == ["2026-06-01 c000", "2026-06-01 c100", "2026-06-01 c200"]
     assert asked[-1].tags["dagster/asset_partition_range_end"] == "c249"
+
+
+def test_customers_are_shown_by_name(definitions: dg.Definitions, instance: DagsterInstance, sandbox: Sandbox) -> None:
+    list_customer(sandbox, ONE)
+    first = run(definitions, instance, [ONE])
+    [name] = {str(metadata["customer"].value) for metadata in made(first).values()}
+    assert name == sandbox.license_manager.agreements[str(ONE)]["enterprise_customer_name"]
+    again = run(definitions, instance, [ONE])
+    tagged = instance.get_run_by_id(again.run_id)
+    assert tagged is not None
+    assert tagged.tags["b2b/customers"] == name

@@ -1,10 +1,9 @@
 """Dagster's GraphQL numbers for the UI after a run in which a few of 30 contracts fail."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-import httpx
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -12,56 +11,24 @@ from sqlalchemy.orm import Session
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.definitions import defs
 from b2b_pipelines.enrollment_codes import service as code_service
+from tests.orchestration.graphql import HEALTH, PARTITIONS, REASONS, ask, is_up, key
 from tests.orchestration.processes import Processes, wait_until
 from tests.sheets.conftest import Delivery
 
 Deliver = Callable[..., Delivery]
 
-PARTITIONS = """
-query($asset: AssetKeyInput!) {
-  assetNodeOrError(assetKey: $asset) { ... on AssetNode {
-    partitionStats { numMaterialized numFailed numMaterializing numPartitions }
-    staleStatusByPartition(partitions: ["acme-05"])
-    assetChecksOrError { ... on AssetChecks { checks { name
-      partitionStatuses { ... on AssetCheckDefaultPartitionStatuses {
-        succeededPartitions failedPartitions inProgressPartitions skippedPartitions executionFailedPartitions } }
-      executionForLatestMaterialization { status evaluation { targetMaterialization { runId } } } } } }
-  } }
-}
-"""
-REASONS = """
-query($asset: AssetKeyInput!, $partition: String!) {
-  assetNodeOrError(assetKey: $asset) { ... on AssetNode {
-    assetObservations(partitions: [$partition], limit: 1) { description partition }
-    latestMaterializationByPartition(partitions: [$partition]) { partition }
-  } }
-}
-"""
+CHAIN = ("contract_runs", "enrollment_codes", "sheet_snapshots")
 
 
-def ask(url: str, query: str, **variables: Any) -> Any:
-    answer = httpx.post(f"{url}/graphql", json={"query": query, "variables": variables}, timeout=60).json()
-    assert "errors" not in answer, answer["errors"]
-    return answer["data"]["assetNodeOrError"]
-
-
-def is_up(url: str) -> bool:
-    try:
-        return bool(ask(url, PARTITIONS, asset={"path": ["sheet_snapshots"]}).get("partitionStats"))
-    except (httpx.HTTPError, AssertionError, KeyError):
-        return False
-
-
-def counts(shown: Mapping[str, Any]) -> dict[str, tuple[int, int, int]]:
-    """By check: passed, failed and missing partitions of 30."""
+def not_passed(shown: Mapping[str, Any], slugs: Sequence[str]) -> dict[str, tuple[set[str], set[str], set[str]]]:
+    """By check: the failed partitions, those whose evaluation the run did not reach, and the missing ones."""
     found = {}
     for check in shown["assetChecksOrError"]["checks"]:
-        if check["name"] == "sheet_is_fresh":
-            continue
-        statuses = check["partitionStatuses"]
-        passed, failed = len(statuses["succeededPartitions"]), len(statuses["failedPartitions"])
-        assert not statuses["inProgressPartitions"]
-        found[check["name"]] = (passed, failed, 30 - passed - failed)
+        statuses = {kind: set(partitions) for kind, partitions in check["partitionStatuses"].items()}
+        passed, failed = statuses.pop("succeededPartitions"), statuses.pop("failedPartitions")
+        not_reached = statuses.pop("executionFailedPartitions")
+        assert not any(statuses.values()), statuses
+        found[check["name"]] = (failed, not_reached, set(slugs) - passed - failed - not_reached)
     return found
 
 
@@ -101,24 +68,52 @@ def test_thirty_contracts_of_which_four_are_not_right_show_exactly_that(
         assert not result.success
         url = processes.webserver()
         wait_until(lambda: is_up(url), processes, 180)
-        codes = ask(url, PARTITIONS, asset={"path": ["enrollment_codes"]})
-        sheets = ask(url, PARTITIONS, asset={"path": ["sheet_snapshots"]})
-        assert counts(codes) == {"codes_match_contract": (29, 1, 0), "no_code_redeemed_twice": (29, 0, 1)}
-        assert counts(sheets) == {"sheet_is_synced": (27, 2, 1), "sheet_has_no_conflicts": (26, 1, 3)}
-        assert codes["partitionStats"] == {
-            "numMaterialized": 30,
-            "numFailed": 0,
-            "numMaterializing": 0,
-            "numPartitions": 30,
+        shown = {asset: ask(url, PARTITIONS, asset=key(asset), partitions=slugs) for asset in CHAIN}
+        unmade = unshared | {blocked}
+        assert {asset: not_passed(each, slugs) for asset, each in shown.items()} == {
+            "contract_runs": {"runs_are_in_edx": (set(), set(), set())},
+            "enrollment_codes": {
+                "codes_match_contract": ({blocked}, set(), set()),
+                "no_code_redeemed_twice": (set(), set(), set()),
+            },
+            "sheet_snapshots": {
+                "sheet_is_synced": (unshared, {blocked}, set()),
+                "sheet_has_no_conflicts": ({conflicting}, unmade, set()),
+                "sheet_is_fresh": (set(), set(), set(slugs)),  # evaluated hourly
+            },
         }
-        assert sheets["partitionStats"]["numMaterialized"] == 27
-        assert sheets["partitionStats"]["numFailed"] == 3
-        assert sheets["staleStatusByPartition"] == ["FRESH"]
+        for asset, failed in {"contract_runs": 0, "enrollment_codes": 0, "sheet_snapshots": 3}.items():
+            assert shown[asset]["partitionStats"] == {
+                "numMaterialized": 30 - failed,
+                "numFailed": failed,
+                "numMaterializing": 0,
+                "numPartitions": 30,
+            }
+            badges = dict(zip(slugs, shown[asset]["staleStatusByPartition"], strict=True))
+            assert badges == {slug: "MISSING" if failed and slug in unmade else "FRESH" for slug in slugs}
+        nodes = ask(url, HEALTH, assets=[key(asset) for asset in CHAIN])["nodes"]
+        health = {node["key"]["path"][0]: node["assetHealth"] for node in nodes}
+        assert {asset: each["materializationStatus"] for asset, each in health.items()} == {
+            "contract_runs": "HEALTHY",
+            "enrollment_codes": "HEALTHY",
+            "sheet_snapshots": "DEGRADED",
+        }
+        assert health["sheet_snapshots"]["materializationStatusMetadata"] == {
+            "numFailedPartitions": 3,
+            "numMissingPartitions": 0,
+            "totalNumPartitions": 30,
+        }
+        assert {asset: each["assetChecksStatus"] for asset, each in health.items()} == {
+            "contract_runs": "HEALTHY",
+            "enrollment_codes": "DEGRADED",
+            "sheet_snapshots": "DEGRADED",
+        }
         for slug, words in {
             "acme-03": "share it with b2b@sandbox.test",
+            "acme-04": "share it with b2b@sandbox.test",
             blocked: "not made, because enrollment_codes failed: codes_match_contract did not pass",
         }.items():
-            shown = ask(url, REASONS, asset={"path": ["sheet_snapshots"]}, partition=slug)
-            assert words in shown["assetObservations"][0]["description"]
-            assert shown["latestMaterializationByPartition"] == [None]
+            reason = ask(url, REASONS, asset=key("sheet_snapshots"), partition=slug)
+            assert words in reason["assetObservations"][0]["description"]
+            assert reason["latestMaterializationByPartition"] == [None]
         assert {run.status for run in instance.get_runs()} == {dg.DagsterRunStatus.FAILURE}
