@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, S
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.api.auth import InstallationManager, Manager
+from b2b_pipelines.api.catalog import author
 from b2b_pipelines.api.contracts import ContractOut, Slug, seen_contract, shown_contract
 from b2b_pipelines.api.database import Connection, Db
 from b2b_pipelines.api.errors import Problem, answers
@@ -302,7 +303,12 @@ def update_contract(
         return once(db, caller, asked, None, work, contract=contract_id)
     except ContractWasChanged as error:
         between = [
-            {"revision": change.revision, "at": change.at.isoformat(), "who": change.who, "fields": change.fields}
+            {
+                "revision": change.revision,
+                "at": change.at.isoformat(),
+                "who": author(change.kind, change.who, caller),
+                "fields": change.fields,
+            }
             for change in error.changes
         ]
         headers = {"ETag": f'"{error.revision}"'}
