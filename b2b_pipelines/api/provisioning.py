@@ -404,7 +404,7 @@ def remove_learner(
     contract_id = _own_contract(db, caller, slug)
 
     def work(session: Session) -> dict[str, Any]:
-        email = learner_store.email_of(session, learner_id)
+        email = learner_store.attached_email(session, contract_id, learner_id)
         if email is None:
             raise NotFound("no such learner of this contract")
         slug_of = delivery.remove_learner(session, contract_id, email, by=actor(caller))
