@@ -1,6 +1,7 @@
 """Contracts, their codes, and what their sheets held: for reading."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -24,6 +25,7 @@ from b2b_pipelines.reports import contracts as listed
 from b2b_pipelines.reports.contracts import ContractFilter
 from b2b_pipelines.reports.pages import Slice
 from b2b_pipelines.sheets import history
+from b2b_pipelines.sheets.explained import explained
 from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.sheets.models import SheetSnapshot
 from b2b_pipelines.tokens.service import Caller
@@ -164,9 +166,18 @@ class SnapshotRow(BaseModel):
 
 
 class ConflictOut(BaseModel):
+    """A cell that a sync left alone: its address, its content, the meaning and the remedy. `url` opens the cell."""
+
+    model_config = ConfigDict(from_attributes=True)
+
     kind: str
     row: int | None
     code: str | None
+    cell: str | None
+    holds: str | None
+    means: str
+    do: str
+    url: str | None
 
 
 class SnapshotDetail(BaseModel):
@@ -253,7 +264,9 @@ def snapshot(
 ) -> SnapshotDetail:
     """Our six columns, row by row. E-mail addresses are masked unless the token has the scope `emails`."""
     with db.session() as session:
-        found = seen_snapshot(session, seen_contract(session, caller, slug), snapshot_id)
+        contract = seen_contract(session, caller, slug)
+        found = seen_snapshot(session, contract, snapshot_id)
+    conflicts = [asdict(conflict) for conflict in explained(found, contract.sheet_url)]
     return SnapshotDetail(
         snapshot=_summary(found),
         columns=dict(zip(HEADERS, found.columns, strict=True)),
@@ -261,7 +274,7 @@ def snapshot(
             SnapshotRow(row=row, code=code, cells=dict(zip(HEADERS, cells, strict=True)))
             for row, code, cells in shown_rows(found, caller)
         ],
-        conflicts=[ConflictOut(**conflict) for conflict in shown_conflicts(found.conflicts, caller)],
+        conflicts=[ConflictOut(**conflict) for conflict in shown_conflicts(conflicts, caller)],
     )
 
 
