@@ -1,8 +1,11 @@
 """The code server forks runs from a process that has imported the code, and that holds nothing else."""
 
-import os
+import inspect
 import subprocess
 import sys
+from pathlib import Path
+
+from dagster._grpc import server
 
 from b2b_pipelines.settings import PROJECT
 
@@ -36,13 +39,12 @@ if __name__ == "__main__":
 """
 
 
-def test_a_run_has_the_code_when_it_starts_and_its_parent_has_one_thread_and_no_connection(tmp_path) -> None:
+def test_a_run_has_the_code_when_it_starts_and_its_parent_has_one_thread_and_no_connection(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     shown = subprocess.run(
-        [sys.executable, "-W", "ignore", str(program)], env=os.environ, cwd=PROJECT, capture_output=True, text=True
+        [sys.executable, "-W", "ignore", str(program)], cwd=PROJECT, capture_output=True, text=True, check=True
     )
-    assert shown.returncode == 0, shown.stderr
     first, second = shown.stdout.splitlines()
     assert first == second
     modules = "b2b_pipelines.definitions dagster._grpc.impl"
@@ -54,3 +56,7 @@ def test_other_processes_start_as_they_did() -> None:
     program = "from b2b_pipelines.dagster_processes import fork_runs; print(fork_runs())"
     shown = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "False"
+
+
+def test_dagsters_code_server_starts_runs_with_the_method_that_is_replaced() -> None:
+    assert "self._mp_ctx.Process(" in inspect.getsource(server.DagsterApiServer.StartRun)
