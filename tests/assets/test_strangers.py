@@ -70,6 +70,8 @@ def test_an_automation_condition_requests_the_contracts_whose_sheet_was_made_and
     made, after = requested(instance, at_first)
     assert made == set(slugs)
     make_theirs(instance, slugs)
+    nothing, after = requested(instance, after)
+    assert nothing == set()
     refresh = {"contracts": slugs, "quiet": True}
     deliveries[1].redeem(deliveries[1].codes()[0], "jo@example.com")
     assert run(instance, slugs, job="sheet_refresh_job", config=refresh, ranged=False).success

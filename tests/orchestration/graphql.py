@@ -27,21 +27,6 @@ query($asset: AssetKeyInput!, $partition: String!) {
   } }
 }
 """
-HEALTH = """
-query($assets: [AssetKeyInput!]!) {
-  assetsOrError(assetKeys: $assets) { ... on AssetConnection { nodes { key { path } assetHealth {
-    assetHealth materializationStatus assetChecksStatus
-    materializationStatusMetadata {
-      ... on AssetHealthMaterializationDegradedPartitionedMeta {
-        numFailedPartitions numMissingPartitions totalNumPartitions }
-      ... on AssetHealthMaterializationHealthyPartitionedMeta { numMissingPartitions totalNumPartitions } }
-    assetChecksStatusMetadata {
-      ... on AssetHealthCheckDegradedMeta { numFailedChecks numWarningChecks totalNumChecks }
-      ... on AssetHealthCheckWarningMeta { numWarningChecks totalNumChecks }
-      ... on AssetHealthCheckUnknownMeta { numNotExecutedChecks totalNumChecks } }
-  } } } }
-}
-"""
 LAUNCH = """
 mutation($params: ExecutionParams!) {
   launchPipelineExecution(executionParams: $params) { __typename
