@@ -15,9 +15,9 @@ import typer
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
 from b2b_pipelines.cli.listing import contract_ids
+from b2b_pipelines.csv_cells import csv_cell
 from b2b_pipelines.enrollment_codes import statements
 from b2b_pipelines.errors import NotFound
-from b2b_pipelines.values import csv_cell
 
 if TYPE_CHECKING:
     from b2b_pipelines.enrollment_codes.reports import Records

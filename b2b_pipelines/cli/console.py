@@ -30,8 +30,9 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from b2b_pipelines.cli.tables import print_table, width_of
+from b2b_pipelines.csv_cells import csv_cell
 from b2b_pipelines.errors import B2BError, InvalidInput, Refused
-from b2b_pipelines.values import csv_cell, is_storable
+from b2b_pipelines.inputs.text import is_storable
 
 if TYPE_CHECKING:  # a help text needs none of these, and they take half a second to import
     from rich.progress import Progress

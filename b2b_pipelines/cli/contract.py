@@ -19,6 +19,8 @@ from b2b_pipelines.cli.courseware import content_of
 from b2b_pipelines.cli.who import actor
 from b2b_pipelines.contracts.patch import UNSET, ContractPatch, Unset, Value
 from b2b_pipelines.contracts.rules import integration_type
+from b2b_pipelines.errors import InvalidInput
+from b2b_pipelines.inputs.times import day
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -33,9 +35,9 @@ commands = console.app("Create contracts, change them, and add courseware to the
 
 def _day(value: str) -> date:
     try:
-        return date.fromisoformat(value)
-    except ValueError:
-        raise typer.BadParameter(f"{value!r} is not a date: use YYYY-MM-DD") from None
+        return day(value)
+    except InvalidInput as error:
+        raise typer.BadParameter(error.message) from None
 
 
 def _amount(value: str) -> Decimal:
