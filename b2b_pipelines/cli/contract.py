@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from b2b_pipelines.cli import console, opening
+from b2b_pipelines.cli import console, files, opening
 from b2b_pipelines.cli import contract_answers as answers
 from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
 from b2b_pipelines.cli.courseware import content_of
@@ -275,7 +275,7 @@ def export_contract(
     if output is None:
         console.print_json(document.model_dump(mode="json"))
         return
-    with console.writing(output):
+    with files.writing(output):
         output.write_text(document.model_dump_json(indent=2) + "\n", encoding="utf-8")
     if as_json:
         console.print_json({"slug": document.contract.slug, "output": str(output)})
