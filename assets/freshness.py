@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from assets.failures import as_dagster_failure
-from assets.partitioned.recorder import latest_target, shown_results
+from assets.partitioned.history import latest_target, shown_results
 from assets.partitions import contracts
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.settings import Settings, read_settings

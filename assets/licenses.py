@@ -19,7 +19,7 @@ from pydantic import Field
 from assets import license_checks, license_plots
 from assets.failures import as_dagster_failure
 from assets.metadata import table, version_of
-from assets.partitioned import Concurrency, Event, Link, work_through
+from assets.partitioned import Event, Link, config_schema, work_through
 from assets.partitions import enterprise_customers
 from b2b_pipelines.alerts import outbox
 from b2b_pipelines.alerts.outbox import AlertNotTaken
@@ -126,11 +126,12 @@ class LicenseExpiry(dg.Config):
         description="Show what would happen; change nothing and send no request: assets are only observed.",
     )
     include_internal: bool = Field(default=False, description="Include plans for internal use.")
-    concurrency: Concurrency = Field(default=Concurrency["4"], description="Customers worked on at the same time.")
+    concurrency: int = Field(default=4, description="Customers worked on at the same time.")
 
 
 @dg.multi_asset(
     name=STEP,
+    config_schema=config_schema(LicenseExpiry),
     specs=[subscription_licenses, expired_licenses, enrollment_terminations, unlinked_learners],
     check_specs=license_checks.SPECS,
     can_subset=True,
@@ -141,12 +142,12 @@ class LicenseExpiry(dg.Config):
 )
 def license_chain(
     context: dg.AssetExecutionContext,
-    config: LicenseExpiry,
     database: dg.ResourceParam[Database],
     lms: dg.ResourceParam[EnterpriseLms | None],
     license_manager: dg.ResourceParam[LicenseManager | None],
 ) -> Iterator[Event]:
     """Make the selected assets of every customer of the run."""
+    config = LicenseExpiry(**context.op_execution_context.op_config)
     with as_dagster_failure():
         require_known_config(context.run.run_config)
     dry_run = config.dry_run or context.run.job_name == DRY_RUN_JOB
@@ -158,7 +159,7 @@ def license_chain(
         "unlinked_learners": partial(run.act, service.unlink, EventName.UNLINKED),
     }
     checks = {} if dry_run else license_checks.checks(database, lms, license_manager, run.forgotten)
-    yield from work_through(context, links, checks, concurrency=config.concurrency.value, dry_run=dry_run)
+    yield from work_through(context, links, checks, concurrency=config.concurrency, dry_run=dry_run)
 
 
 class UnknownConfig(Refused):

@@ -14,7 +14,7 @@ import dagster as dg
 from assets.contracts import PARTITIONS_A_RUN, contract_runs, enrollment_codes, sheet_snapshots
 from assets.freshness import SHEET_IS_FRESH
 from assets.partitioned import ATTEMPT
-from assets.partitioned.recorder import attempt_of, left_to_retry
+from assets.partitioned.history import attempt_of, left_to_retry
 from assets.partitioned.selection import chunks
 from assets.partitions import contracts
 from b2b_pipelines.contracts import store as contract_store

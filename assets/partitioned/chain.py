@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 from sqlalchemy.exc import OperationalError
 
-from assets.partitioned import recorder as recording
+from assets.partitioned import backfills, history, recorder
 from assets.partitioned.recorder import Failing, Recorder
 from assets.partitioned.retry import Earlier
 from assets.partitioned.runner import Chain, Check, Link, attempts, pool, selected
@@ -26,7 +26,7 @@ CHAIN_RETRIES = 2
 MOST_TAKEN = 500
 """Partitions of a run that takes over queued runs of the same backfill."""
 
-Event = recording.Event | dg.MaterializeResult[Any] | dg.Output[Any]
+Event = recorder.Event | dg.MaterializeResult[Any] | dg.Output[Any]
 """An item that a chain's step yields: the events of each partition, and at the end the outputs."""
 INTERRUPTS = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
 
@@ -72,7 +72,7 @@ def work_through(
     waiting = run.earlier.left(run.keys, run.assets)
     failed: dict[str, str] = dict(run.earlier.refused)
     alarming, may_pass, known = bool(failed), False, 0
-    retry_follows = recording.attempt_of(context.run) <= later_retries
+    retry_follows = history.attempt_of(context.run) <= later_retries
     try:
         with pool(concurrency, INTERRUPTS) as executor:
             for attempt in attempts(executor, run.chain, waiting):
@@ -131,7 +131,7 @@ class _Run:
             quiet=quiet,
             dry_run=dry_run,
         )
-        self.earlier: Earlier = recording.left_by_earlier_attempts(context)
+        self.earlier: Earlier = history.left_by_earlier_attempts(context)
 
 
 def partitions_of(context: dg.AssetExecutionContext, named: Sequence[str]) -> tuple[list[str], frozenset[str]]:
@@ -151,7 +151,7 @@ def partitions_of(context: dg.AssetExecutionContext, named: Sequence[str]) -> tu
         else []
     )
     if own:
-        taken = recording.take_over(context, own, every, MOST_TAKEN)
+        taken = backfills.take_over(context, own, every, MOST_TAKEN)
         if taken:
             context.log.info(f"{len(taken)} queued partitions of the same backfill are made by this run")
         return list(dict.fromkeys([*own, *taken])), frozenset(own)

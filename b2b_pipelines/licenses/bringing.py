@@ -201,6 +201,7 @@ def _import_reading(session: Session, reading: _Reading, now: datetime, hold: ti
     imported = _merge(session, LISTED_PLAN, LISTED_LICENSE, now, hold)
     if all(agreement.lists_renewals for agreement in agreements):
         listed.merge_renewals(session, customer, _renewal_rows(agreements, now))
+    brakes.mark_lost_renewals(session, now)
     unseen = listed.mark_seen(session, customer, [plan.uuid for plan in refused] + reading.incomplete, now)
     brakes.forget_retired(session, customer)
     return replace(imported, unseen=unseen, refused=refused)
@@ -221,11 +222,13 @@ def _merge(
     held = brakes.hold_moved_plans(session, now, hold) if plan_columns else []
     outbox.keep(session, brakes.alert_messages(held))
     brakes.note_expired_plans(session, now)
+    brakes.note_renewals(session)
     plans = staging.merge_plans(session, plan_columns) if plan_columns else Merged()
     if license_columns and "user_email" in license_columns:
         brakes.keep_retired(session, now)
     licenses = staging.merge_licenses(session, license_columns) if license_columns else Merged()
     staging.record_as_processed(session, processed, now)
+    brakes.mark_lost_renewals(session, now)
     return Imported(plans, licenses, held=held)
 
 
