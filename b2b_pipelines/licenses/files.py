@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from b2b_pipelines.errors import InvalidInput
+from b2b_pipelines.inputs.text import storable
+from b2b_pipelines.inputs.times import utc
 from b2b_pipelines.licenses.rules import LicenseStatus
-from b2b_pipelines.values import storable, utc
 
 if TYPE_CHECKING:
     from _csv import Reader

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from b2b_pipelines.contracts import courseware_registry
+from b2b_pipelines.contracts import catalog, courseware_registry
 from b2b_pipelines.db.engine import Database
 from tests.api.conftest import Connect
 from tests.shop import Shop
@@ -25,7 +25,7 @@ def acme(api: httpx.Client, database: Database) -> httpx.Client:
     """An organization, and a course to give."""
     assert api.post("/organizations/", json={"name": "Acme", "org_key": "ACME"}).status_code == 201
     with database.session() as session:
-        courseware_registry.register(session, courseware_registry.course(COURSE, "One", source_run="SOURCE"))
+        courseware_registry.register(session, catalog.course(COURSE, "One", source_run="SOURCE"))
     return api
 
 

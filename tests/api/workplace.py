@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from b2b_pipelines.api.app import create_app
-from b2b_pipelines.contracts import courseware_registry
+from b2b_pipelines.contracts import catalog, courseware_registry
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.settings import Settings
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
@@ -39,8 +39,6 @@ def connected(sandbox: Sandbox, database: Database, home: Path) -> Iterator[str]
     """Serve the API and give its URL. Two courses are registered."""
     with database.session() as session:
         for number, course in enumerate(COURSES, 1):
-            courseware_registry.register(
-                session, courseware_registry.course(course, f"Course {number}", source_run="SOURCE")
-            )
+            courseware_registry.register(session, catalog.course(course, f"Course {number}", source_run="SOURCE"))
     with serving(create_app(settings_of(sandbox, home), database)) as url:
         yield url

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from b2b_pipelines.contracts import catalog
 from b2b_pipelines.contracts import courseware_registry as registry
 from b2b_pipelines.db.engine import Database
 from sandbox.server import Sandbox
@@ -18,7 +19,7 @@ def courses(database: Database) -> None:
     with database.session() as session:
         for number in (1, 2):
             registry.register(
-                session, registry.course(f"course-v1:UAI+C{number}", f"Course{number}", source_run="SOURCE")
+                session, catalog.course(f"course-v1:UAI+C{number}", f"Course{number}", source_run="SOURCE")
             )
 
 

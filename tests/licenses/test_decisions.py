@@ -143,7 +143,10 @@ def by_statement(database: Database, policy: Policy, customer: UUID | None = Non
         }
 
 
-@pytest.mark.parametrize("examples", [150, pytest.param(600, marks=pytest.mark.long)])
+EXAMPLES_THAT_MEET_EVERY_DECISION = 600
+
+
+@pytest.mark.parametrize("examples", [100, pytest.param(EXAMPLES_THAT_MEET_EVERY_DECISION, marks=pytest.mark.long)])
 def test_the_statement_decides_as_the_rules_do(database: Database, put, examples: int) -> None:
     seen: Counter[str] = Counter()
 
@@ -165,7 +168,9 @@ def test_the_statement_decides_as_the_rules_do(database: Database, put, examples
         )
 
     compare()
-    assert examples < 600 or set(seen) == {*Decision, "renewal gone"}, "a decision was never compared"
+    if examples >= EXAMPLES_THAT_MEET_EVERY_DECISION:
+        assert set(seen) == {*Decision, "renewal gone"}, "a decision was never compared"
+    assert len(seen) > 6
 
 
 @st.composite
@@ -197,7 +202,7 @@ def couples(draw: st.DrawFn) -> LicenseFacts:
 def test_the_statement_protects_and_misses_as_the_rules_do(database: Database, put) -> None:
     seen: Counter[tuple[str, bool]] = Counter()
 
-    @settings(max_examples=150)
+    @settings(max_examples=100)
     @given(world=couples())
     def compare(world: LicenseFacts) -> None:
         put(world)
