@@ -11,6 +11,7 @@ MEASUREMENTS = {
     "codes": "enrollment codes made and exported, beside a raw COPY",
     "plan": "the plan of a sync of 10,000 codes",
     "sync": "syncs: requests and time",
+    "wide": "a sync in a wide sheet: CPU and memory, the stand-in's apart",
     "delivery": "the cost of an unchanged contract",
     "orchestration": "a refresh of 1,000 contracts, beside a run for each",
     "urgency": "a changed contract during a refresh of 1,000 and a backfill of 50",

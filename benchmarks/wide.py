@@ -83,7 +83,9 @@ def wide(running: Bench) -> str:
     slug = running.contract("wide", CODES)
     running.sync(slug)
     tab = running.sandbox.google.spreadsheets()[-1].tabs[0]
-    texts = [[f"{row} is a text of theirs, column {column}" for column in range(COLUMNS)] for row in range(CODES)]
+    texts = [
+        [f"A text of the customer, column {column}, row {row}" for column in range(COLUMNS)] for row in range(CODES)
+    ]
     tab.paste("G2", texts)
     return slug
 

@@ -25,7 +25,7 @@ _NAME_SET = frozenset(_NAMES)
 _EXACT = frozenset(HEADERS)
 _TITLE_ROWS = 100
 """Rows in which a header is recognized in any spelling; below them only in our spelling."""
-_BLANK = {("", ""), ("", None), (None, ""), (None, None)}
+_BLANK = ("", None)
 
 _RowThen: TypeAlias = tuple[Sequence[Cell], tuple[Cell, ...]]
 """A current row of ours, all columns, with the contents of our cells in it after the last sync."""
@@ -313,9 +313,13 @@ class _Search:
 
     def agreement(self, header: int, column: int, rows: list[_RowThen]) -> tuple[int, int]:
         """Return how many code rows show the written values, and how many show or should show any."""
-        pairs = [(row[column] if column < len(row) else "", then[header]) for row, then in rows]
-        telling = [pair for pair in pairs if pair not in _BLANK]
-        return sum(same(now, then) for now, then in telling), len(telling)
+        agreeing = telling = 0
+        for row, then in rows:
+            now, wanted = row[column] if column < len(row) else "", then[header]
+            if now not in _BLANK or wanted not in _BLANK:
+                telling += 1
+                agreeing += same(now, wanted)
+        return agreeing, telling
 
 
 def _offsets(columns: Sequence[int]) -> tuple[int, ...]:

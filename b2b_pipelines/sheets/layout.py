@@ -134,6 +134,8 @@ def normal(cell: Cell) -> str:
 
     Blank is `""`. A value that spilled from an array formula is blank, because nothing was entered in its cell.
     """
+    if type(cell) is str:  # nearly always
+        return cell.strip().casefold()
     if isinstance(cell, Formula):
         cell = cell.shown
     return "" if cell is None or isinstance(cell, Spilled) else str(cell).strip().casefold()
@@ -153,6 +155,8 @@ def same(held: Cell, wanted: Cell) -> bool:
     A count that reads back as its text, as in columns of plain text, is the count. A checkbox is not a number, and a
     formula is not its value.
     """
+    if type(held) is str and type(wanted) is str:  # nearly always
+        return held == wanted
     held = entered(held)
     if isinstance(wanted, int) and not isinstance(wanted, bool) and held == str(wanted):
         return True

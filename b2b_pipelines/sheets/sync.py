@@ -252,7 +252,7 @@ class Sync:
         """
         before, put_back, held, failed = self.tab, self.repairs, None, False
         try:
-            held = write(self.sheets, self.spreadsheet, self.seen.info, plan, self.repairs)
+            held = write(self.sheets, self.spreadsheet, self.seen, plan, self.repairs)
         except (GoogleUnavailable, TabMoved) as error:
             self.unsettled, failed = plan, True
             self.failures += 1
