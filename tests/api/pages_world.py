@@ -7,6 +7,7 @@ from sqlalchemy import insert
 
 from b2b_pipelines.sheets.models import SheetSnapshot, SheetTarget
 from tests.shop import Shop, Sold
+from tests.worlds import kept
 
 SHEET = "1AbCdEfGhIjKlMnOpQrStUvWxYz0123456789"
 BEGAN = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
@@ -14,6 +15,10 @@ BEGAN = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 
 def furnish(shop: Shop) -> Sold:
     """Four contracts, one of them with three snapshots, of which the last met a conflict; that one is returned."""
+    return kept(shop.database, "furnished", lambda: _furnish(shop))
+
+
+def _furnish(shop: Shop) -> Sold:
     sold = shop.sell(
         "Acme 2026",
         cap=12,
