@@ -24,7 +24,7 @@ from b2b_pipelines.db import schema
 from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.licenses import service, verdicts
-from b2b_pipelines.licenses.rules import Policy
+from b2b_pipelines.licenses.facts import Policy
 
 LICENSES, EXPIRED, SAMPLE = 1_000_000, 10_000, 500
 SMALL = 10_000
