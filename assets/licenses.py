@@ -27,7 +27,8 @@ from b2b_pipelines.alerts.webhook import style_of
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import Refused
 from b2b_pipelines.licenses import service, store
-from b2b_pipelines.licenses.rules import Decision, EventName, Policy, Verdict
+from b2b_pipelines.licenses.facts import EventName, Policy
+from b2b_pipelines.licenses.rules import Decision, Verdict
 from b2b_pipelines.licenses.service import Forgotten, Imported, Outcome
 from b2b_pipelines.settings import Settings, read_settings
 from b2b_pipelines.vendors.license_manager import LicenseManager

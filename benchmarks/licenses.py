@@ -24,7 +24,7 @@ from b2b_pipelines.db import schema
 from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.licenses import service, verdicts
-from b2b_pipelines.licenses.rules import Policy
+from b2b_pipelines.licenses.facts import Policy
 
 # The renewal of plan 1 is gone, plan 2 is held, a tenth of the expired licenses is retired upstream, a hundredth of all
 # licenses is missing since just now, and enrollments were ended ten days ago.

@@ -21,7 +21,8 @@ from b2b_pipelines.api.sign_in import OurForm
 from b2b_pipelines.errors import NotFound
 from b2b_pipelines.faults.status import lines as what_is_wrong
 from b2b_pipelines.licenses import brakes, service, store, verdicts
-from b2b_pipelines.licenses.rules import Decision, Policy
+from b2b_pipelines.licenses.facts import Policy
+from b2b_pipelines.licenses.rules import Decision
 from b2b_pipelines.licenses.verdicts import Tally
 from b2b_pipelines.privacy import masked
 from b2b_pipelines.reports import operations

@@ -17,7 +17,8 @@ from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsCsv, AsJson, Surroundings, Verbose
 from b2b_pipelines.errors import B2BError, InvalidInput, NotConfigured
 from b2b_pipelines.inputs.times import utc
-from b2b_pipelines.licenses.rules import Decision, Policy
+from b2b_pipelines.licenses.facts import Policy
+from b2b_pipelines.licenses.rules import Decision
 
 if TYPE_CHECKING:
     from b2b_pipelines.licenses.brakes import HeldPlan

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from b2b_pipelines.licenses.rules import Hold
+from b2b_pipelines.licenses.facts import Hold
 
 FRESH = timedelta(hours=24)
 """How long after a plan's end the LMS may end enrollments that were changed since."""

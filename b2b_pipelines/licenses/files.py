@@ -21,7 +21,7 @@ from uuid import UUID
 from b2b_pipelines.errors import InvalidInput
 from b2b_pipelines.inputs.text import storable
 from b2b_pipelines.inputs.times import utc
-from b2b_pipelines.licenses.rules import LicenseStatus
+from b2b_pipelines.licenses.facts import LicenseStatus
 
 if TYPE_CHECKING:
     from _csv import Reader

@@ -7,7 +7,8 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstra
 from sqlalchemy.orm import Mapped, mapped_column
 
 from b2b_pipelines.db.base import Base
-from b2b_pipelines.licenses.rules import Decision, EventName, LicenseStatus
+from b2b_pipelines.licenses.facts import EventName, LicenseStatus
+from b2b_pipelines.licenses.rules import Decision
 
 
 class CustomerAgreement(Base):

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
 
 from b2b_pipelines.errors import NotFound
+from b2b_pipelines.licenses.facts import HELD, OVERDUE, EventName, LicenseStatus, Policy
 from b2b_pipelines.licenses.models import (
     CustomerAgreement,
     ExpiredLicense,
@@ -23,7 +24,7 @@ from b2b_pipelines.licenses.models import (
     RefusedAddress,
     SubscriptionPlan,
 )
-from b2b_pipelines.licenses.rules import HELD, OVERDUE, EventName, LicenseStatus, Policy, Verdict
+from b2b_pipelines.licenses.rules import Verdict
 
 PURGED_AFTER = 90
 """Days; license-manager's default for an agreement that omits it."""

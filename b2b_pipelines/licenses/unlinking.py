@@ -14,9 +14,10 @@ from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import B2BError, PermanentError
 from b2b_pipelines.licenses import brakes, store
 from b2b_pipelines.licenses.batches import batches, find_rejected
+from b2b_pipelines.licenses.facts import EventName, Policy
 from b2b_pipelines.licenses.identity import is_plausible, person_key
 from b2b_pipelines.licenses.outcome import Forgotten, Outcome, named
-from b2b_pipelines.licenses.rules import Decision, EventName, Policy, Verdict
+from b2b_pipelines.licenses.rules import Decision, Verdict
 from b2b_pipelines.licenses.verdicts import Decided
 from b2b_pipelines.licenses.work import CUSTOMER_LOST, Work, decide_all, required, run_lock
 from b2b_pipelines.vendors.http import VENDOR_ERRORS, VendorRefused, tallied_requests

@@ -14,7 +14,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from b2b_pipelines.licenses.rules import OVERDUE, Decision, Policy, Verdict
+from b2b_pipelines.licenses.facts import OVERDUE, Policy
+from b2b_pipelines.licenses.rules import Decision, Verdict
 
 # The given licenses, and all others of the same people: the closure over addresses and LMS users.
 PEOPLE = """

@@ -9,6 +9,7 @@ from b2b_pipelines.academies import service as academies
 from b2b_pipelines.academies.selection import Selection
 from b2b_pipelines.sheets.models import SheetSnapshot, SheetTarget
 from tests.shop import Shop, Sold
+from tests.worlds import kept
 
 SHEET = "1AbCdEfGhIjKlMnOpQrStUvWxYz0123456789"
 BEGAN = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
@@ -19,6 +20,10 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 
 def furnish(shop: Shop) -> Sold:
     """Four contracts, one of them with three snapshots, of which the last met a conflict; that one is returned."""
+    return kept(shop.database, "furnished", lambda: _furnish(shop))
+
+
+def _furnish(shop: Shop) -> Sold:
     sold = shop.sell(
         "Acme 2026",
         cap=12,

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import insert, text
 
 from b2b_pipelines.db.engine import Database
+from b2b_pipelines.licenses.facts import LicenseFacts
 from b2b_pipelines.licenses.identity import email_key, person_key
 from b2b_pipelines.licenses.models import (
     CustomerAgreement,
@@ -16,7 +17,6 @@ from b2b_pipelines.licenses.models import (
     RefusedAddress,
     SubscriptionPlan,
 )
-from b2b_pipelines.licenses.rules import LicenseFacts
 from b2b_pipelines.vendors.http import Patience
 from b2b_pipelines.vendors.license_manager import LicenseManager
 from b2b_pipelines.vendors.open_edx import ClientCredentials, EnterpriseLms

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import B2BError
 from b2b_pipelines.licenses import service
-from b2b_pipelines.licenses.rules import Policy
+from b2b_pipelines.licenses.facts import Policy
 from b2b_pipelines.vendors.license_manager import LicenseManager
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
 from sandbox.license_manager import license_row, plan

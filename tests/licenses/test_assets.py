@@ -14,8 +14,8 @@ from assets.licenses import license_chain, listed_subscriptions, lms_enrollments
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.faults.rules import Subject
 from b2b_pipelines.faults.store import known
+from b2b_pipelines.licenses.facts import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan
 from b2b_pipelines.licenses.models import CustomerAgreement, ExpiredLicense, License, LicenseEvent
-from b2b_pipelines.licenses.rules import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan
 from resources.database import DatabaseResource
 from resources.license_manager import LicenseManagerResource
 from resources.open_edx import EnterpriseLmsResource

@@ -17,9 +17,10 @@ from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import Conflict, InvalidInput, NotFound
 from b2b_pipelines.licenses import brakes, service, store, verdicts
 from b2b_pipelines.licenses.expirations import moved_into_the_past
+from b2b_pipelines.licenses.facts import EventName, Hold, Policy
 from b2b_pipelines.licenses.identity import address, email_key, person_key
 from b2b_pipelines.licenses.models import License, LicenseEvent, SubscriptionPlan
-from b2b_pipelines.licenses.rules import Decision, EventName, Hold, Policy
+from b2b_pipelines.licenses.rules import Decision
 from b2b_pipelines.licenses.service import Imported
 from b2b_pipelines.settings import read_settings
 from b2b_pipelines.vendors.license_manager import LicenseManager

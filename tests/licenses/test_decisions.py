@@ -12,10 +12,7 @@ from hypothesis import strategies as st
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import NotFound
 from b2b_pipelines.licenses import service, verdicts
-from b2b_pipelines.licenses.identity import email_key
-from b2b_pipelines.licenses.models import ExpiredLicense
-from b2b_pipelines.licenses.rules import (
-    Decision,
+from b2b_pipelines.licenses.facts import (
     EventName,
     HeldLicense,
     Hold,
@@ -24,9 +21,10 @@ from b2b_pipelines.licenses.rules import (
     Plan,
     Policy,
     Renewal,
-    Verdict,
-    decide,
 )
+from b2b_pipelines.licenses.identity import email_key
+from b2b_pipelines.licenses.models import ExpiredLicense
+from b2b_pipelines.licenses.rules import Decision, Verdict, decide
 from tests.statements import statements
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -15,8 +15,9 @@ from sqlalchemy import func, select
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import InvalidInput
 from b2b_pipelines.licenses import service, store, verdicts
+from b2b_pipelines.licenses.facts import EventName, Policy
 from b2b_pipelines.licenses.models import CustomerAgreement, License, LicenseEvent, PlanRenewal, SubscriptionPlan
-from b2b_pipelines.licenses.rules import Decision, EventName, Policy
+from b2b_pipelines.licenses.rules import Decision
 from b2b_pipelines.licenses.service import Imported
 from b2b_pipelines.licenses.staging import Merged
 from tests.statements import statements

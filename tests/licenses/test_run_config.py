@@ -9,7 +9,7 @@ from dagster import DagsterInstance
 
 from assets.licenses import UnknownConfig, require_known_config
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.licenses.rules import EventName
+from b2b_pipelines.licenses.facts import EventName
 from sandbox.server import Sandbox
 from schedules.alerts import is_dry
 from schedules.licenses import dry_run
