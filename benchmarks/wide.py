@@ -41,7 +41,7 @@ console.run(main.commands(), "b2b", sys.argv[1:])
 
 @dataclass(frozen=True)
 class Cost:
-    """What one sync cost."""
+    """The cost of one sync."""
 
     what: str
     reads: int

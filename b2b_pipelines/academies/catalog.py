@@ -2,12 +2,12 @@
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from b2b_pipelines.academies.selection import LARGEST, Selection, folded
+from b2b_pipelines.inputs.text import as_slug
 
 SLUG_LENGTH = 255
 LOOKUP_KEY_LENGTH = 200
@@ -138,12 +138,8 @@ def text_of(value: object) -> str:
 
 
 def slug_of(value: str) -> str:
-    """Return lower-case ASCII letters (accents folded) and digits, with hyphens between them.
-
-    The slug has at most 255 characters; it is `""` when nothing is left.
-    """
-    plain = unicodedata.normalize("NFKD", value).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:SLUG_LENGTH].strip("-")
+    """Return the text as a slug of at most 255 characters."""
+    return as_slug(value, SLUG_LENGTH)
 
 
 def _identity(item: object) -> tuple[UUID, str]:

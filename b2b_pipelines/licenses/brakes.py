@@ -13,7 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.errors import NotFound, TransientError
-from b2b_pipelines.licenses.rules import Hold, moved_into_the_past
+from b2b_pipelines.licenses.expirations import moved_into_the_past
+from b2b_pipelines.licenses.rules import Hold
 
 MOST_SKEW = timedelta(minutes=5)
 """How far the clocks of a process and of its database may be apart."""

@@ -33,7 +33,7 @@ def ours(tab: Tab) -> list[list[tuple[object, str]]]:
 
 
 def foreign(tab: Tab) -> list[list[object]]:
-    """What was entered beside our columns: the formulas there show something else after each write."""
+    """Contents entered beside our columns. The formulas there show new results after each write."""
     return [[cell for cell, _ in row[6:]] for row in everything(tab)]
 
 

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from b2b_pipelines.contracts import catalog
+from b2b_pipelines.contracts import courseware_registry as registry
+from b2b_pipelines.db.engine import Database
 from sandbox.google.model import Spreadsheet, Tab
 from sandbox.server import Sandbox
 from tests.commands import Run
@@ -14,16 +17,18 @@ ADDRESS = "b2b@sandbox.test"
 
 
 @pytest.fixture
-def courses(run: Run) -> None:
+def courses(database: Database) -> None:
     """Two courses with source runs."""
-    for number in (1, 2):
-        done = run(f"b2b course add course-v1:UAI+C{number} Course{number} --source-run SOURCE")
-        assert done.status == 0, done.err
+    with database.session() as session:
+        for number in (1, 2):
+            registry.register(
+                session, catalog.course(f"course-v1:UAI+C{number}", f"Course{number}", source_run="SOURCE")
+            )
 
 
 @pytest.fixture
-def google(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """The stand-in of Google, to which the commands are connected."""
+def google_sandbox(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """The stand-ins, and settings with which commands sign in to Google's as `ADDRESS`."""
     key = tmp_path / "key.json"
     key.write_text(json.dumps(sandbox.google.make_service_account(ADDRESS)))
     monkeypatch.setenv("B2B_GOOGLE_SERVICE_ACCOUNT_FILE", str(key))
@@ -33,12 +38,12 @@ def google(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def make(run: Run, courses: None, google: Sandbox) -> Callable[..., Spreadsheet]:
+def make(run: Run, courses: None, google_sandbox: Sandbox) -> Callable[..., Spreadsheet]:
     """Make a spreadsheet, and the contract `acme` with a cap that delivers to it."""
 
     def make(*, cap: int = 3, tabs=None, address: str = "{url}", tab: str | None = None, **options) -> Spreadsheet:
-        made = google.google.create_spreadsheet("Acme", [ADDRESS], tabs=tabs, **options)
-        spreadsheet = google.google.spreadsheet(made)
+        made = google_sandbox.google.create_spreadsheet("Acme", [ADDRESS], tabs=tabs, **options)
+        spreadsheet = google_sandbox.google.spreadsheet(made)
         url = address.format(id=made, url=f"https://docs.google.com/spreadsheets/d/{made}/edit")
         named = ["--tab", tab] if tab is not None else []
         created = run(f"b2b_contract create Acme Acme non-sso --create --max-learners {cap} --sheet", url, *named)

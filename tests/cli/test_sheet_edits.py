@@ -217,24 +217,24 @@ def test_a_new_target_with_merged_rows_names_the_range(run, make):
     assert "A3:B4 of the tab 'Sheet1'" in message
 
 
-def test_cells_that_do_not_keep_what_is_written_are_named(run, make, google: Sandbox):
-    google.google.hypotheses.hidden_rows = "skip"
+def test_cells_that_do_not_keep_what_is_written_are_named(run, make, google_sandbox: Sandbox):
+    google_sandbox.google.hypotheses.hidden_rows = "skip"
     sheet = make()
     sync(run)
     tab = sheet.tabs[0]
     tab.type("B3", "typed")
     tab.filter("A1:F4", hide=[3])
-    google.log.reset()
+    google_sandbox.log.reset()
     code, message = error(run, "b2b sheet sync acme")
     assert code == "cell_not_kept"
     assert "B3 does not keep the written value: remove a merge, a filter, a format or a column type there" in message
-    assert google.google.counts()["write"] == 2
+    assert google_sandbox.google.counts()["write"] == 2
     tab.remove_filter()
     assert sync(run)["updated"] == 1
 
 
-def test_a_table_whose_columns_refuse_texts_says_so(run, make, google: Sandbox):
-    google.google.hypotheses.typed_columns = "refuse"
+def test_a_table_whose_columns_refuse_texts_says_so(run, make, google_sandbox: Sandbox):
+    google_sandbox.google.hypotheses.typed_columns = "refuse"
     sheet = make()
     sync(run)
     sheet.tabs[0].make_table("A1:F4", types={"B": "DOUBLE"})
@@ -247,13 +247,13 @@ def test_a_table_whose_columns_refuse_texts_says_so(run, make, google: Sandbox):
 # Requests
 
 
-def test_answers_are_asked_for_without_indentation(run, make, google: Sandbox):
+def test_answers_are_asked_for_without_indentation(run, make, google_sandbox: Sandbox):
     sheet = make(cap=300)
     sync(run)
-    google.log.reset()
+    google_sandbox.log.reset()
     cap(run, 301)
     sync(run)
-    exchanges = [each for each in google.log.entries() if each.kind in ("read", "write")]
+    exchanges = [each for each in google_sandbox.log.entries() if each.kind in ("read", "write")]
     assert [each.kind for each in exchanges] == ["read", "write"]
     cells = sum(len(row) for row in sheet.tabs[0].grid())
     assert all(each.response_bytes < 100 * cells for each in exchanges)
@@ -279,7 +279,7 @@ def test_a_snapshot_of_another_tab_is_not_restored(run, make):
     assert (code, "b2b sheet history acme" in message) == ("not_found", True)
 
 
-def test_whom_to_share_a_sheet_with_is_named_at_once(run, make, google: Sandbox):
+def test_whom_to_share_a_sheet_with_is_named_at_once(run, make, google_sandbox: Sandbox):
     make()
-    other = google.google.create_spreadsheet("Not shared", [])
+    other = google_sandbox.google.create_spreadsheet("Not shared", [])
     assert f"share it with {ADDRESS} as an editor" in run("b2b_contract modify acme --sheet", other).out

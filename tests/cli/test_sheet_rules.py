@@ -81,13 +81,13 @@ def test_a_sheet_is_found_by_what_people_paste(run, make, address):
         "https://docs.google.com/document/d/1AbcdefGHIjkl",
     ],
 )
-def test_another_host_is_refused_when_saved(run, google, address):
+def test_another_host_is_refused_when_saved(run, google_sandbox, address):
     done = run("b2b_contract create Acme Acme non-sso --create --sheet", address)
     assert (done.status, len(done.err.splitlines())) == (1, 1)
     assert "not a Google Sheet's address" in done.err
 
 
-def test_the_address_of_an_excel_file_is_refused_when_saved(run, google):
+def test_the_address_of_an_excel_file_is_refused_when_saved(run, google_sandbox):
     address = "https://docs.google.com/spreadsheets/d/1AbcdefGHIjkl/edit?usp=sharing&ouid=1&rtpof=true&sd=true"
     done = run("b2b_contract create Acme Acme non-sso --create --sheet", address)
     assert done.status == 1
@@ -123,8 +123,8 @@ def test_naming_the_tab_is_the_consent_unless_the_installation_asks(run, make, m
     assert sync(run)["replaced"] == 4
 
 
-def test_giving_a_sheet_opens_it(run, courses, google):
-    made = google.google.create_spreadsheet("Acme's own", [ADDRESS], tabs={"Names": NAMES})
+def test_giving_a_sheet_opens_it(run, courses, google_sandbox):
+    made = google_sandbox.google.create_spreadsheet("Acme's own", [ADDRESS], tabs={"Names": NAMES})
     created = run("b2b_contract create Acme Acme non-sso --create --json --sheet", made).json
     assert created["sheet"] | {"share_with": None} == {
         "shared": True,
@@ -134,7 +134,7 @@ def test_giving_a_sheet_opens_it(run, courses, google):
         "needs_consent": True,
         "share_with": None,
     }
-    other = google.google.create_spreadsheet("Not shared", [])
+    other = google_sandbox.google.create_spreadsheet("Not shared", [])
     done = run("b2b_contract modify acme --json --sheet", other)
     assert (done.status, done.json["sheet"]["shared"], done.json["sheet"]["share_with"]) == (0, False, ADDRESS)
     assert ADDRESS in run("b2b_contract modify acme --sheet", other).out

@@ -1,4 +1,4 @@
-"""Checkout sessions of Stripe's stand-in, opened and paid over its admin API and its page, with their events sent to the product's API."""
+"""Checkout sessions of Stripe's stand-in, opened and paid over its admin API and its page; the API takes their events."""
 
 import httpx
 import pytest

@@ -143,10 +143,14 @@ def by_statement(database: Database, policy: Policy, customer: UUID | None = Non
         }
 
 
-def test_the_statement_decides_as_the_rules_do(database: Database, put) -> None:
+EXAMPLES_THAT_MEET_EVERY_DECISION = 600
+
+
+@pytest.mark.parametrize("examples", [100, pytest.param(EXAMPLES_THAT_MEET_EVERY_DECISION, marks=pytest.mark.long)])
+def test_the_statement_decides_as_the_rules_do(database: Database, put, examples: int) -> None:
     seen: Counter[str] = Counter()
 
-    @settings(max_examples=600)
+    @settings(max_examples=examples)
     @given(
         world=worlds(),
         unlinking=st.sampled_from([CUSTOMERS, CUSTOMERS, CUSTOMERS[:1], []]),
@@ -164,7 +168,9 @@ def test_the_statement_decides_as_the_rules_do(database: Database, put) -> None:
         )
 
     compare()
-    assert set(seen) == {*Decision, "renewal gone"}, "a decision was never compared"
+    if examples >= EXAMPLES_THAT_MEET_EVERY_DECISION:
+        assert set(seen) == {*Decision, "renewal gone"}, "a decision was never compared"
+    assert len(seen) > 6
 
 
 @st.composite
@@ -196,7 +202,7 @@ def couples(draw: st.DrawFn) -> LicenseFacts:
 def test_the_statement_protects_and_misses_as_the_rules_do(database: Database, put) -> None:
     seen: Counter[tuple[str, bool]] = Counter()
 
-    @settings(max_examples=150)
+    @settings(max_examples=100)
     @given(world=couples())
     def compare(world: LicenseFacts) -> None:
         put(world)

@@ -364,7 +364,7 @@ FRESH = Written(
     26,
     tuple(HeldRow(n, f"{A[:-1]}{n}", (f"{A[:-1]}{n}", "one-time", 0, "", "", "")) for n in range(2, 10)),
 )
-"""Eight codes that nobody redeemed: three of our columns are blank."""
+"""Eight codes without a redemption: three of our columns are blank."""
 
 
 def with_headers(*order: int) -> list[list[Cell]]:

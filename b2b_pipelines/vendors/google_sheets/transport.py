@@ -16,7 +16,7 @@ from google.auth.credentials import AnonymousCredentials
 from google_auth_httplib2 import AuthorizedHttp
 from googleapiclient.schema import Schemas
 
-from b2b_pipelines.vendors import bounds
+from b2b_pipelines.vendors.http import bounds
 
 SHEETS = "https://sheets.googleapis.com"
 DRIVE = "https://www.googleapis.com"
