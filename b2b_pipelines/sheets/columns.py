@@ -4,6 +4,7 @@ Pure: nothing here reads, writes or knows the time. Rows and columns are counted
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import permutations
 from typing import TypeAlias
 
 from b2b_pipelines.cells import Cell
@@ -121,26 +122,29 @@ class _Search:
     def misplaced(self, layout: Layout) -> tuple[str, ...]:
         """Return the headers whose texts changed places, two by two or in a circle.
 
-        The evidence is the last written values, or the codes under another header. Columns whose cells were cleared or
-        edited fit nowhere: their headers did not change places. Nearly blank contents prove nothing by themselves, so
-        they only close a circle of others.
+        The evidence is the last written values, or the codes under another header. Of the headers that do not fit, the
+        likeliest exchange is the one in which most cells are as they were, blank ones included. More than half of the
+        cells must be: columns that were cleared or edited resemble nothing, and their headers did not change places.
         """
-        rows = self.rows_wherever(layout)
-        columns = layout.columns
+        rows, columns = self.rows_wherever(layout), layout.columns
         wrong = [
             header for header, named in enumerate(self.named) if named and not self.fits(header, columns[header], rows)
         ]
-        pairs = [(header, other) for header in wrong for other in wrong if header != other]
-        surely = {pair for pair in pairs if self.fits(pair[0], columns[pair[1]], rows, surely=True)}
-        if under := {other for header, other in surely if header == 0}:
+        if 0 in wrong and (under := {other for other in wrong[1:] if self.fits(0, columns[other], rows, surely=True)}):
             return tuple(HEADERS[header] for header in sorted({0, *under}))
-        over_others, elsewhere = {other for _, other in surely}, {header for header, _ in surely}
-        maybe = {
-            (header, other)
-            for header, other in pairs
-            if header in over_others and other in elsewhere and self.resembles(header, columns[other], rows)
-        }
-        return tuple(HEADERS[header] for header in wrong if header in _reachable(header, surely | maybe))
+        alike = {(header, other): self.resemblance(header, columns[other], rows) for header in wrong for other in wrong}
+
+        def likelihood(order: tuple[int, ...]) -> tuple[int, int]:
+            pairs = list(zip(wrong, order, strict=True))
+            return sum(alike[pair] for pair in pairs), sum(header == other for header, other in pairs)
+
+        over = dict(zip(wrong, max(permutations(wrong), key=likelihood), strict=True))
+        circles = {header: _circle(header, over) for header in wrong}
+        return tuple(
+            HEADERS[header]
+            for header, circle in circles.items()
+            if len(circle) > 1 and 2 * sum(alike[each, over[each]] for each in circle) > len(circle) * len(rows)
+        )
 
     def fits(self, header: int, column: int, rows: list[_RowThen], *, surely: bool = False) -> bool:
         """Return whether a column holds half of the values of a header.
@@ -151,10 +155,10 @@ class _Search:
         agreeing, telling = self.agreement(header, column, rows)
         return 2 * agreeing > telling if surely else 2 * agreeing >= telling
 
-    def resembles(self, header: int, column: int, rows: list[_RowThen]) -> bool:
-        """Return whether at least half of a column's cells are as a header's were, blank ones included."""
+    def resemblance(self, header: int, column: int, rows: list[_RowThen]) -> int:
+        """Return how many cells of a column are as a header's were, blank ones included."""
         agreeing, telling = self.agreement(header, column, rows)
-        return 2 * (agreeing + len(rows) - telling) >= len(rows)
+        return agreeing + len(rows) - telling
 
     def rows_wherever(self, layout: Layout) -> list[_RowThen]:
         """Return the rows of the last sync, found by their codes in any of our columns.
@@ -327,11 +331,10 @@ def _offsets(columns: Sequence[int]) -> tuple[int, ...]:
     return tuple(column - columns[0] for column in columns)
 
 
-def _reachable(start: int, edges: Collection[tuple[int, int]]) -> set[int]:
-    """Return the nodes to which a path leads, the start itself only if one leads back."""
-    found: set[int] = set()
-    now = {start}
-    while now:
-        now = {end for begin, end in edges if begin in now} - found
-        found |= now
-    return found
+def _circle(start: int, over: Mapping[int, int]) -> list[int]:
+    """Return the places that an exchange leads through until it comes back to the start."""
+    circle, place = [start], over[start]
+    while place != start:
+        circle.append(place)
+        place = over[place]
+    return circle

@@ -110,5 +110,5 @@ def cell_not_kept(cells: list[tuple[int, int]]) -> CellNotKept:
     many = "" if len(cells) <= 5 else f" and {len(cells) - 5} more"
     verb = "does" if len(cells) == 1 else "do"
     return CellNotKept(
-        f"{', '.join(names)}{many} {verb} not keep the written value: remove a merge, a format or a column type there"
+        f"{', '.join(names)}{many} {verb} not keep the written value: remove a merge, a filter, a format or a column type there"
     )

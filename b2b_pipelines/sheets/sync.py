@@ -294,7 +294,14 @@ class Sync:
         with self.database.session() as session:
             known = store.codes_among(session, self.contract, codes_in(self.tab))
         layout = find_layout(self.tab, known, plan.written, believe_headers=True)
-        return repairs(before, plan, self.tab, layout) if isinstance(layout, Layout) else withdrawal(plan, self.tab)
+        if isinstance(layout, Layout):
+            return repairs(before, plan, self.tab, layout)
+        if plan.layout is not None:  # rows were inserted above the header, and the write is over its texts
+            put_back = repairs(before, plan, self.tab, plan.layout)
+            mended = with_cells(self.tab, put_back)
+            if isinstance(find_layout(mended, known, plan.written, believe_headers=True), Layout):
+                return put_back
+        return withdrawal(plan, self.tab)
 
     def settle(self, plan: Plan) -> None:
         """Record an applied write.

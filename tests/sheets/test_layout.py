@@ -405,8 +405,26 @@ def test_headers_over_cells_that_were_cleared_or_edited_did_not_change_places():
     assert find(values, written=FRESH) == IN_PLACE
 
 
-def test_headers_stay_believed_where_cells_were_deleted_and_the_others_moved_left():
+def test_headers_over_cells_that_were_deleted_so_that_the_others_moved_left_are_not_believed():
     values = with_headers(0, 1, 2, 3, 4, 5)
     for row in values[1:]:
         row[1:] = [*row[2:], "their note"]
-    assert find(values, written=FRESH) == IN_PLACE
+    assert find(values, written=FRESH) == LayoutLost(misplaced=("Use Type", "Total Redemptions", "Redeemed On"))
+
+
+@pytest.mark.parametrize("edit", ["7", Formula("=1+1", 2), ""])
+@pytest.mark.parametrize("place", [1, 4])
+def test_two_rows_of_which_one_was_edited_are_enough_to_see_that_headers_changed_places(edit, place):
+    fresh = replace(FRESH, rows=FRESH.rows[:2])
+    values = grid(tuple(HEADERS[header] for header in (0, 4, 2, 3, 1, 5)), *(row.cells for row in fresh.rows))
+    values[2][place] = edit
+    assert find(values, written=fresh) == LayoutLost(misplaced=("Use Type", "Redeemed By"))
+
+
+def test_one_row_with_two_edited_cells_is_not_taken_for_an_exchange():
+    fresh = replace(FRESH, rows=FRESH.rows[:1])
+    for edits in ({2: "7", 5: 0}, {1: "", 5: "a note"}, {1: "", 2: "", 4: "a note", 5: "a note"}):
+        values = grid(HEADERS, *(row.cells for row in fresh.rows))
+        for place, cell in edits.items():
+            values[1][place] = cell
+        assert find(values, written=fresh) == IN_PLACE
