@@ -140,6 +140,12 @@ def test_processes_on_kubernetes_have_no_rights_that_they_do_not_need():
             assert rights["readOnlyRootFilesystem"] is True
             assert rights["capabilities"] == {"drop": ["ALL"]}
             assert {"cpu", "memory"} <= set(container["resources"]["limits"])
+    [code] = values["dagster-user-deployments"]["deployments"]
+    runs = values["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]
+    assert code["podSecurityContext"] == runs["podSpecConfig"]["securityContext"] == pods[0]["securityContext"]
+    for container in (code, runs["containerConfig"]):
+        assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+        assert {"cpu", "memory"} <= set(container["resources"]["limits"])
     [policy] = [manifest for manifest in manifests if manifest["kind"] == "NetworkPolicy"]
     [api] = [manifest for manifest in manifests if manifest["kind"] == "Deployment"]
     assert policy["spec"]["podSelector"] == api["spec"]["selector"]
