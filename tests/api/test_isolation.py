@@ -6,6 +6,7 @@ machine does to both (its other work, the time a host takes away, the abusing cl
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -89,8 +90,12 @@ class Api:
 
     @property
     def memory(self) -> int:
-        """Resident bytes."""
-        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        """The most resident bytes that the server has had."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        [kibibytes] = re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+        most = int(kibibytes) * 1024
+        print(f"memory of the API at most {most / 10**6:.0f} MB")
+        return most
 
     def seconds(self, path: str) -> float:
         began = time.perf_counter()
