@@ -73,11 +73,15 @@ def codes_page(
 @router.get("/contracts/{slug}/codes.csv", name="codes_csv")
 def codes_csv(request: Request, db: Db, caller: SignedIn, slug: str) -> Response:
     """Every code of the contract as CSV. Cells that a spreadsheet would take for formulas are made texts."""
-    kept: Any = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - the answer closes it when it was sent
     with db.session() as session:
         contract = seen_contract(session, caller, slug)
         base = request.app.state.settings.product_url_base
-        reports.export_codes(session, contract, base, kept, lambda _: None)
+        kept: Any = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - the answer closes it when it was sent
+        try:
+            reports.export_codes(session, contract, base, kept, lambda _: None)
+        except BaseException:
+            kept.close()
+            raise
     kept.seek(0)
 
     def lines() -> Iterator[bytes]:
@@ -117,10 +121,11 @@ def learners_page(
 def learner_form(*, request: Request, db: Db, caller: Managing, slug: str, fields: Fields) -> Response:
     """Attach a learner by hand."""
     page = request.url_for("learners_page", slug=slug).path
+    with db.session() as session:
+        contract = seen_contract(session, caller, slug)
     try:
         person = Person(email_address(fields.get("email", "")), fields.get("name", "").strip()[:255])
         with db.session() as session:
-            contract = seen_contract(session, caller, slug)
             forced = fields.get("force") == "yes"
             done = delivery.add_learner(session, contract.id, person, by=actor(caller), forced=forced)
             follows = sheet_sentence(session, contract)

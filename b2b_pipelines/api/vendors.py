@@ -8,8 +8,12 @@ from b2b_pipelines.api.database import Connection
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.sheets.connection import SheetsConnection
 from b2b_pipelines.vendors.google_sheets import GoogleSheets
+from b2b_pipelines.vendors.http import Patience
 from b2b_pipelines.vendors.open_edx import client_credentials
 from b2b_pipelines.vendors.studio import Studio
+
+OF_A_PERSON = Patience(attempts=2)
+"""Somebody waits for the answer and can press the button again."""
 
 
 class Vendors:
@@ -33,6 +37,11 @@ class Vendors:
         """Whether every new target that holds something waits for consent."""
         return self._settings.sheet_replace == "ask"
 
+    @property
+    def alerts(self) -> bool:
+        """Whether messages are made about faults."""
+        return self._settings.alert_webhook_url is not None
+
     @contextmanager
     def studio(self) -> Iterator[Studio | None]:
         """Open a client of Studio; None when its settings are missing."""
@@ -40,7 +49,8 @@ class Vendors:
             if credentials is None or self._settings.studio_url is None:
                 yield None
                 return
-            with Studio(self._settings.studio_url, credentials, timeout=self._settings.lms_timeout_seconds) as studio:
+            timeout = self._settings.lms_timeout_seconds
+            with Studio(self._settings.studio_url, credentials, timeout=timeout, patience=OF_A_PERSON) as studio:
                 yield studio
 
     def close(self) -> None:
