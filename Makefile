@@ -23,7 +23,7 @@ demo: setup ## Show the whole mission in six scenes, on stand-ins (DEMO_EXIT=1: 
 	@$(BIN)/b2b demo $(if $(DEMO_EXIT),--exit)
 
 test: setup ## Run the tests, but for the long ones
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not long"
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not long" -p no:schemathesis
 
 test-long: setup ## Run the long ones: hundreds of customers at work, killed processes, guides, the API's schema, a browser, a broker
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m long

@@ -14,6 +14,7 @@ MEASUREMENTS = {
     "delivery": "the cost of an unchanged contract",
     "orchestration": "a refresh of 1,000 contracts, beside a run for each",
     "urgency": "a changed contract during a refresh of 1,000 and a backfill of 50",
+    "backfill": "50 scattered contracts from the UI, 130 from the command",
     "licenses": "a million licenses, beside a query for each",
     "academies": "the public list, beside Django REST framework",
     "api": "the API, beside Django REST framework",

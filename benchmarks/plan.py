@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from b2b_pipelines.sheets.layout import Cell, CodeRow, Layout, Tab, Written, find_layout, present_codes
+from b2b_pipelines.sheets.columns import find_layout
+from b2b_pipelines.sheets.layout import Cell, CodeRow, Layout, Tab, Written, present_codes
 from b2b_pipelines.sheets.plan import Plan, plan_new_target, plan_update
 
 CODES = 10_000

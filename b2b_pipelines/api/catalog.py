@@ -279,7 +279,7 @@ def _address(email: str, caller: Caller) -> str | None:
     return email if caller.sees_emails else masked(email)
 
 
-def author(kind: str, name: str, caller: Caller) -> str:
+def author(kind: str, name: str, caller: Caller) -> str | None:
     """Return the name of an actor as the caller may see it: a person's name is an address."""
     return masked(name) if kind == ActorKind.PERSON and not caller.sees_emails else name
 

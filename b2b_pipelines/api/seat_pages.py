@@ -11,10 +11,9 @@ from sqlalchemy.orm import Session
 
 from b2b_pipelines.api import wording
 from b2b_pipelines.api.catalog import code_shown
-from b2b_pipelines.api.contract_pages import card_of, contract_view
+from b2b_pipelines.api.contract_pages import card_of, confirmation, contract_view, sheet_sentence
 from b2b_pipelines.api.contracts import seen_contract
 from b2b_pipelines.api.database import Db
-from b2b_pipelines.api.edit_pages import sheet_sentence
 from b2b_pipelines.api.notes import answered
 from b2b_pipelines.api.page_routes import Fields, Managing, PageNumber, PageRoute, sentence, slice_of, turning
 from b2b_pipelines.api.rendering import render
@@ -150,9 +149,8 @@ def remove_learner_page(request: Request, db: Db, caller: Managing, slug: str, l
         raise NotFound("no such learner of this contract")
     with rehearsal(db.open(), contract.id) as session:
         codes = _removed(session, contract, email, caller)
-    return contract_view(
+    return confirmation(
         request,
-        "confirm.html",
         caller,
         contract,
         card,

@@ -231,8 +231,8 @@ def _each_customer(
 def _outcomes(
     here: Surroundings, step: Step, customers: Sequence[UUID], policy: Policy, *, dry_run: bool
 ) -> list[Outcome]:
-    from b2b_pipelines.licenses.connection import enterprise_lms
     from b2b_pipelines.licenses.service import Outcome
+    from b2b_pipelines.vendors.connections import enterprise_lms
 
     outcomes: list[Outcome] = []
     run_id = f"command {os.getpid()} {policy.now:%Y-%m-%dT%H:%M:%S}"

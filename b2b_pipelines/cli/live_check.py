@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -41,7 +40,7 @@ def run(here: Surroundings, spreadsheet: str, *, quota: bool, report_file: Path 
     from b2b_pipelines.sheets.live_check import check
 
     path = report_file or Path(f"google-live-check-{datetime.now(UTC):%Y%m%d-%H%M%S}.json")
-    with closing(connect_sheets(here.settings, here.database.engine)) as sheets:
+    with connect_sheets(here.settings, here.database.engine) as sheets:
         report = check(sheets, spreadsheet_id(spreadsheet), quota=quota)
     _write(path, report)
     if as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import Any
 
 from b2b_pipelines.cli import console
@@ -18,7 +17,7 @@ def opened(slug: str, given: str | None, *, as_json: bool) -> dict[str, Any]:
         return {}
     with console.surroundings() as here:
         try:
-            with closing(connect_sheets(here.settings, here.database.engine)) as sheets:
+            with connect_sheets(here.settings, here.database.engine) as sheets:
                 return {"sheet": service.preview(here.database, sheets, slug, ask=here.settings.sheet_replace == "ask")}
         except NotConfigured:
             if not as_json:

@@ -45,6 +45,13 @@ def customers(session: Session) -> Sequence[UUID]:
     return session.scalars(select(CustomerAgreement.enterprise_customer_uuid)).all()
 
 
+def names(session: Session, customers: Collection[UUID]) -> dict[UUID, str]:
+    """Return the names of known customers; a customer without a name has its UUID for one."""
+    query = select(CustomerAgreement.enterprise_customer_uuid, CustomerAgreement.name)
+    found = session.execute(query.where(CustomerAgreement.enterprise_customer_uuid.in_(customers)))
+    return {row.enterprise_customer_uuid: row.name or str(row.enterprise_customer_uuid) for row in found}
+
+
 def customer_counts(session: Session) -> Sequence[Row[Any]]:
     """Return one row per customer, with counts as of the transaction.
 

@@ -7,7 +7,8 @@ from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.contracts.rules import tab_number
 from b2b_pipelines.errors import PermanentError, Refused
 from b2b_pipelines.sheets import store
-from b2b_pipelines.sheets.layout import Layout, Tab, find_layout, looks_like_code, typed
+from b2b_pipelines.sheets.columns import find_layout
+from b2b_pipelines.sheets.layout import Layout, Tab, looks_like_code, typed
 from b2b_pipelines.sheets.models import SheetSnapshot
 from b2b_pipelines.vendors.google_sheets import TabInfo
 

@@ -14,7 +14,8 @@ from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.locks import exclusive
 from b2b_pipelines.sheets import refusals, snapshots, store, targets
-from b2b_pipelines.sheets.layout import HEADERS, CodeRow, Layout, find_layout, normal, present_codes
+from b2b_pipelines.sheets.columns import find_layout
+from b2b_pipelines.sheets.layout import HEADERS, CodeRow, Layout, normal, present_codes
 from b2b_pipelines.sheets.models import SheetSnapshot
 from b2b_pipelines.sheets.operations import Change, Conflict, Plan, runs_of
 from b2b_pipelines.sheets.results import Contended, SyncResult

@@ -38,6 +38,7 @@ from b2b_pipelines.vendors.google_sheets.requests import quoted
 from b2b_pipelines.vendors.google_sheets.tabs import Kind, Pace, Requests, SpreadsheetInfo, TabContent, TabInfo
 from b2b_pipelines.vendors.google_sheets.transport import DRIVE, SHEETS, Connection, SharedToken, spreadsheets
 from b2b_pipelines.vendors.http import retry_after
+from b2b_pipelines.vendors.http.closing import Closing
 
 TIMEOUT_SECONDS = 60.0
 TRIES = 5
@@ -50,7 +51,7 @@ Call = Callable[[Any], Any]
 log = logging.getLogger(__name__)
 
 
-class GoogleSheets:
+class GoogleSheets(Closing):
     """A signed-in client. It may be shared: every thread works over a connection of its own."""
 
     def __init__(

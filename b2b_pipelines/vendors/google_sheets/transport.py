@@ -14,7 +14,7 @@ import httplib2
 from google.auth.credentials import AnonymousCredentials
 from google_auth_httplib2 import AuthorizedHttp
 
-from b2b_pipelines.vendors import bounds
+from b2b_pipelines.vendors.http import bounds
 
 SHEETS = "https://sheets.googleapis.com"
 DRIVE = "https://www.googleapis.com"
