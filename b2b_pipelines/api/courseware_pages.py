@@ -54,11 +54,12 @@ def courseware_form(
     """Give the contract what was chosen, and what was typed; all or nothing."""
     page = request.url_for("contract_page", slug=slug).path
     wanted = chosen_courseware(fields, chosen)
+    with db.session() as session:
+        contract = seen_contract(session, caller, slug)
     try:
         if not wanted:
             raise InvalidInput("choose a course or a program, or type its id")
         with db.session() as session:
-            contract = seen_contract(session, caller, slug)
             rerun = fields.get("rerun") == "yes"
             done = [
                 delivery.give_courseware(session, contract.id, each, by=actor(caller), rerun=rerun) for each in wanted

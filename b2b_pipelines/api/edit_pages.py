@@ -82,14 +82,14 @@ async def edit_form(request: Request, db: Db, caller: Managing, slug: str, field
                 return _edit(request, session, caller, contract, fields, tried=tried)
         try:
             return _changed(request, db, caller, contract, fields)
-        except ContractWasChanged as error:
+        except ContractWasChanged:
             with db.session() as session:
                 current = seen_contract(session, caller, slug)
                 between = _between(session, current, caller, fields)
                 mine = terms.shown(current) | terms.touched(fields)
-                return _edit(
-                    request, session, caller, current, mine, between=between, problem=sentence(error), status=409
-                )
+                names = sorted({wording.FIELDS.get(name, name) for change in between for name in change["fields"]})
+                problem = f"The terms were changed while you edited them: {', '.join(names)}. Nothing was saved."
+                return _edit(request, session, caller, current, mine, between=between, problem=problem, status=409)
         except B2BError as error:
             with db.session() as session:
                 again = seen_contract(session, caller, slug)

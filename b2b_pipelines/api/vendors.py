@@ -8,7 +8,11 @@ from b2b_pipelines.settings import Settings
 from b2b_pipelines.sheets.connection import SheetsConnection
 from b2b_pipelines.vendors import connections
 from b2b_pipelines.vendors.google_sheets import GoogleSheets
+from b2b_pipelines.vendors.http import Patience
 from b2b_pipelines.vendors.studio import Studio
+
+OF_A_PERSON = Patience(attempts=2)
+"""Somebody waits for the answer and can press the button again."""
 
 
 class Vendors:
@@ -32,9 +36,14 @@ class Vendors:
         """Whether every new target that holds something waits for consent."""
         return self._settings.sheet_replace == "ask"
 
+    @property
+    def alerts(self) -> bool:
+        """Whether messages are made about faults."""
+        return self._settings.alert_webhook_url is not None
+
     def studio(self) -> AbstractContextManager[Studio | None]:
         """Open a client of Studio; None when its settings are missing."""
-        return connections.studio(self._settings)
+        return connections.studio(self._settings, OF_A_PERSON)
 
     def close(self) -> None:
         """Close the connections that were opened."""

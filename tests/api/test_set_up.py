@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from b2b_pipelines.api.app import create_app
+from b2b_pipelines.faults.store import SYNCED
 from b2b_pipelines.tokens import service as tokens
 from sandbox.server import Sandbox
 from tests.api.conftest import serving
@@ -14,6 +15,7 @@ from tests.api.workplace import settings_of
 from tests.sheets.conftest import ACCOUNT, Delivery
 from tests.sheets.conftest import deliver as deliver  # noqa: PLC0414
 from tests.sheets.conftest import sheets as sheets  # noqa: PLC0414
+from tests.shop import Shop
 
 Deliver = Callable[..., Delivery]
 
@@ -66,8 +68,20 @@ def test_a_sheet_that_is_not_shared_is_named_with_whom_to_share_it(api: httpx.Cl
     failed = api.post(path).json()["sheet"]
     assert (failed["state"], failed["error_code"]) == ("failed", "sheet_unshared")
     assert ACCOUNT in failed["message"]
+    assert api.get(path).json()["sheet"]["state"] == "failed", "a failure outlives the answer that reported it"
     delivery.spreadsheet.share(ACCOUNT)
     assert api.post(path).json()["sheet"]["state"] == "done"
+    assert api.get(path).json()["sheet"]["state"] == "done"
+
+
+def test_a_sync_that_the_sheet_refuses_is_a_fault_until_one_succeeds(api: httpx.Client, deliver: Deliver, shop: Shop):
+    delivery = deliver(cap=2, shared=False)
+    for _ in range(2):
+        assert api.post(f"/contracts/{delivery.slug}/sheet/sync/").json()["error_code"] == "sheet_unshared"
+    assert shop.run("SELECT name || ' of ' || partition FROM fault") == [f"{SYNCED} of {delivery.slug}"]
+    delivery.spreadsheet.share(ACCOUNT)
+    assert api.post(f"/contracts/{delivery.slug}/sheet/sync/").json()["appended"] == 2
+    assert shop.run("SELECT name FROM fault") == []
 
 
 def test_a_sheet_is_planned_synced_and_rebuilt(api: httpx.Client, deliver: Deliver):
