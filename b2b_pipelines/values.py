@@ -52,3 +52,8 @@ def storable(text: str) -> str:
     if len(text.encode()) > LONGEST_TEXT:
         raise ValueError(f"is longer than {LONGEST_TEXT} bytes")
     return text
+
+
+def containing(value: str) -> str:
+    """Return the LIKE pattern (escape character `\\`) for texts that contain this value."""
+    return "%" + value.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"

@@ -32,7 +32,7 @@ from tenacity import (
 )
 
 from b2b_pipelines.errors import PermanentError, TransientError
-from b2b_pipelines.vendors import bounds
+from b2b_pipelines.vendors import bounds, punctual
 from b2b_pipelines.vendors.bounds import BoundExceeded
 from b2b_pipelines.vendors.throttle import Throttle
 
@@ -188,7 +188,7 @@ class HttpClient:
         self.tally = RequestTally()
         self._authorization = authorization
         self._throttle = throttle or Throttle()
-        self._client = bounds.client(base_url=base_url, timeout=float(timeout), verify=_trusted())
+        self._client = punctual.client(base_url=base_url, timeout=float(timeout), verify=_trusted())
 
     def __enter__(self) -> Self:
         return self
@@ -272,10 +272,10 @@ class HttpClient:
             tally.add(call.method)
         try:
             with (
-                bounds.answer(self.vendor) as came,
+                bounds.answer(self.vendor, httpx.TimeoutException) as came,
                 self._client.stream(call.method, call.path, headers=headers, **call.arguments) as response,
             ):
-                bounds.read(response, came)
+                punctual.read(response, came)
                 return response
         except httpx.TimeoutException:
             raise VendorUnavailable(f"{self.vendor} did not answer {call} in time") from None
