@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.academies import store
-from b2b_pipelines.academies.models import AcademyCatalog, AcademyProductChange, AcademyPublication
+from b2b_pipelines.academies.models import AcademyCatalog, AcademyPublication
 from b2b_pipelines.academies.notes import NOTHING_IS_PRICED
 from b2b_pipelines.academies.prices import PriceOutcome, outcome_of, unknown_fields
 from b2b_pipelines.academies.rules import Change, Plan, Prices, Product, Reading, plan_publication, read_catalog
@@ -250,8 +250,3 @@ def notes_on(products: Sequence[Product]) -> list[str]:
 def shown_products(session: Session) -> list[Product]:
     """Return the products that the public endpoint shows."""
     return store.shown(session)[1]
-
-
-def history(session: Session) -> Sequence[AcademyProductChange]:
-    """Return the newest hundred changes of the published list, newest first."""
-    return store.changes(session)

@@ -421,7 +421,7 @@ class EmbeddedPostgres:
     def _programs(self, account: pwd.struct_passwd | None) -> Programs:
         """Return the first available programs, or the first whose version matches the existing data."""
         found = []
-        for folder in _program_folders(account):
+        for folder in program_folders(account):
             if (major := _major_version(folder, account)) is not None:
                 found.append(Programs(folder, major))
         chosen = os.environ.get("PG_BINDIR")
@@ -447,7 +447,7 @@ class EmbeddedPostgres:
         )
 
 
-def _program_folders(account: pwd.struct_passwd | None) -> Iterator[Path]:
+def program_folders(account: pwd.struct_passwd | None = None) -> Iterator[Path]:
     """Yield `$PG_BINDIR` alone if set.
 
     Else the system's folders, newest first, then the wheel's.
