@@ -256,7 +256,7 @@ ANSWERS: tuple[tuple[str, ...], ...] = (
     (f"b2b licenses confirm {PLAN}",),
     ("b2b academies refused",),
     (f"b2b intents fulfill {PLAN}",),
-    (f"b2b intents error {PLAN} provisioning",),
+    (f"b2b intents error {PLAN} --state errored_provisioning --reason none",),
     ("b2b alerts test",),
     ("b2b token create --name", "A token with a name"),
     ("b2b token revoke 1",),
