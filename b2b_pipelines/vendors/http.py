@@ -16,8 +16,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, Protocol, Self
 from urllib.parse import unquote
@@ -34,6 +32,7 @@ from tenacity import (
 from b2b_pipelines.errors import PermanentError, TransientError
 from b2b_pipelines.vendors import bounds, punctual
 from b2b_pipelines.vendors.bounds import BoundExceeded
+from b2b_pipelines.vendors.retrying import retry_after
 from b2b_pipelines.vendors.throttle import Throttle
 
 WORDS_SHOWN = 300
@@ -325,22 +324,6 @@ def _trusted() -> ssl.SSLContext:
     All clients share them, because reading them takes longer than a request.
     """
     return httpx.create_ssl_context()
-
-
-def retry_after(header: str | None) -> float | None:
-    """Return the seconds of a `Retry-After`, a number or an HTTP date.
-
-    None when absent or invalid.
-    """
-    answer = (header or "").strip()
-    if answer.isascii() and answer.replace(".", "", 1).isdecimal():
-        return float(answer)
-    try:
-        moment = parsedate_to_datetime(answer)
-    except ValueError:
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
 
 
 def _message(response: httpx.Response) -> str:
