@@ -8,6 +8,7 @@ from rich.console import Console
 from benchmarks.host import Theft
 
 MEASUREMENTS = {
+    "commands": "processor seconds of commands",
     "codes": "enrollment codes made and exported, beside a raw COPY",
     "plan": "the plan of a sync of 10,000 codes",
     "sync": "syncs: requests and time",

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from b2b_pipelines.academies import store
 from b2b_pipelines.academies.catalog import Reading, read_catalog
-from b2b_pipelines.academies.models import AcademyCatalog, AcademyProductChange, AcademyPublication
+from b2b_pipelines.academies.models import AcademyCatalog, AcademyPublication
+from b2b_pipelines.academies.notes import NOTHING_IS_PRICED
 from b2b_pipelines.academies.prices import PriceOutcome, outcome_of, unknown_fields
 from b2b_pipelines.academies.rules import Change, Plan, Prices, Product, plan_publication
 from b2b_pipelines.academies.selection import Selection
@@ -32,10 +33,6 @@ class ImplausibleCatalog(PermanentError):
 CATALOG_IS_OFF = (
     "the academies are off: set B2B_ACADEMY_CUSTOMER, B2B_ENTERPRISE_CATALOG_URL, B2B_LMS_URL, B2B_OAUTH_CLIENT_ID and"
     " B2B_OAUTH_CLIENT_SECRET"
-)
-NOTHING_IS_PRICED = (
-    "No academy has a price, because neither the catalog nor B2B_ACADEMY_OVERRIDES names a stripe_price_lookup_key:"
-    " fill in the file that `b2b academies overrides --template` writes"
 )
 STRIPE_IS_OFF = "the academies name prices, and Stripe is off: set B2B_STRIPE_API_KEY"
 
@@ -254,8 +251,3 @@ def notes_on(products: Sequence[Product]) -> list[str]:
 def shown_products(session: Session) -> list[Product]:
     """Return the products that the public endpoint shows."""
     return store.shown(session)[1]
-
-
-def history(session: Session) -> Sequence[AcademyProductChange]:
-    """Return the newest hundred changes of the published list, newest first."""
-    return store.changes(session)

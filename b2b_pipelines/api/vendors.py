@@ -8,7 +8,7 @@ from b2b_pipelines.settings import Settings
 from b2b_pipelines.sheets.connection import SheetsConnection
 from b2b_pipelines.vendors import connections
 from b2b_pipelines.vendors.google_sheets import GoogleSheets
-from b2b_pipelines.vendors.http import Patience
+from b2b_pipelines.vendors.http.client import Patience
 from b2b_pipelines.vendors.studio import Studio
 
 OF_A_PERSON = Patience(attempts=2)

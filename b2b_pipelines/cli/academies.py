@@ -9,8 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from b2b_pipelines.academies.notes import NOTHING_IS_PRICED
 from b2b_pipelines.cli import console, files
 from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
+from b2b_pipelines.reports import listings
 
 commands = console.app("Academies: the published list, the refused ones, overrides and history.")
 
@@ -18,26 +20,8 @@ commands = console.app("Academies: the published list, the refused ones, overrid
 @commands.command("list", epilog="Example: b2b academies list --csv")
 def list_academies(as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """List the academies that the public endpoint shows."""
-    from b2b_pipelines.academies import service
-
-    with console.surroundings() as here, here.session() as session:
-        rows = [
-            {
-                "uuid": product.uuid,
-                "slug": product.slug,
-                "name": product.name,
-                "product_key": product.product_key,
-                "stripe_product_id": product.stripe_product_id,
-                "price": f"{product.price['unit_amount_decimal']} {product.price['currency']}"
-                if product.price
-                else None,
-                "price_state": product.price_state,
-                "stale": product.stale,
-                "catalog_query_id": product.catalog_query_id,
-                "display_order": product.display_order,
-            }
-            for product in service.shown_products(session)
-        ]
+    with console.surroundings() as here, here.reading() as reading:
+        rows = [_without(row, "lookup_key") for row in reading.rows(listings.ACADEMIES)]
     columns = {"slug": "Slug", "name": "Name", "price": "Price", "price_state": "Price state", "stale": "Stale"}
     console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)
 
@@ -45,11 +29,11 @@ def list_academies(as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verb
 @commands.command("refused", epilog="Example: b2b academies refused")
 def refused(as_json: AsJson = False, verbose: Verbose = False) -> None:
     """List the academies that were not published, with reasons, and settings that match no academy."""
-    from b2b_pipelines.academies import service
-
-    with console.surroundings() as here, here.session() as session:
-        items, unmatched = service.left_out(session)
-        notes = service.notes_on(service.shown_products(session))
+    with console.surroundings() as here, here.reading() as reading:
+        found = reading.rows(listings.LEFT_OUT)
+        shown = reading.rows(listings.ACADEMIES)
+    items, unmatched = (found[0]["refused"], found[0]["unmatched"]) if found else ([], [])
+    notes = [NOTHING_IS_PRICED] if shown and not any(row["lookup_key"] for row in shown) else []
     if as_json:
         console.print_json({"refused": items, "unmatched": unmatched, "notes": notes})
         return
@@ -62,8 +46,7 @@ def refused(as_json: AsJson = False, verbose: Verbose = False) -> None:
         (unmatched, {"setting": "Setting", "entry": "Entry"}, "Settings that match no academy"),
     ):
         if rows:
-            shown: list[dict[str, Any]] = list(rows)
-            console.print_rows(shown, columns, as_json=False, title=title)
+            console.print_rows(rows, columns, as_json=False, title=title)
 
 
 @commands.command("overrides", epilog="Example: b2b academies overrides --template > academies.yaml")
@@ -112,19 +95,12 @@ def _as_line(row: Mapping[str, Any]) -> dict[str, str]:
 @commands.command("history", epilog="Example: b2b academies history --csv")
 def history(as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """List the latest hundred changes of the published academies."""
-    from b2b_pipelines.academies import service
-
-    with console.surroundings() as here, here.session() as session:
-        rows = [
-            {
-                "changed_at": line.changed_at,
-                "uuid": line.uuid,
-                "kind": line.kind,
-                "changes": line.changes,
-                "run_id": line.run_id,
-                "fields": ", ".join(sorted(line.changes)) if line.kind == "changed" else "",
-            }
-            for line in service.history(session)
-        ]
+    with console.surroundings() as here, here.reading() as reading:
+        found = reading.rows(listings.ACADEMY_CHANGES)
+    rows = [row | {"fields": ", ".join(sorted(row["changes"])) if row["kind"] == "changed" else ""} for row in found]
     columns = {"changed_at": "When", "uuid": "Academy", "kind": "Change", "fields": "Fields"}
     console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)
+
+
+def _without(row: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != name}

@@ -86,7 +86,7 @@ def output(
     chosen = Format.JSON if as_json else Format.CSV if as_csv else output_format
     with console.surroundings() as here, here.reading() as reading:
         statement = statements.ALL_CODES if every else statements.TO_HAND_OUT
-        rows = reading.rows(statement, contracts=contract_ids(here, contract))
+        rows = reading.rows(statement, contracts=contract_ids(reading, contract))
     if filename is None:
         _print(rows, chosen)
         return
@@ -104,7 +104,7 @@ def stats(
 ) -> None:
     """Count seats, learners, runs, codes and redemptions of each contract."""
     with console.surroundings() as here, here.reading() as reading:
-        rows = reading.rows(statements.STATS, contracts=contract_ids(here, contract))
+        rows = reading.rows(statements.STATS, contracts=contract_ids(reading, contract))
     if not as_json and not as_csv:
         rows = [row | {"seats": row["seats"] or "no limit"} for row in rows]
     columns = {
@@ -125,7 +125,7 @@ def usage(
 ) -> None:
     """List the redemptions: who redeemed which code, for what and when."""
     with console.surroundings() as here, here.reading() as reading:
-        rows = reading.rows(statements.USAGE, contracts=contract_ids(here, contract))
+        rows = reading.rows(statements.USAGE, contracts=contract_ids(reading, contract))
     columns = {
         "contract": "Contract",
         "code": "Code",

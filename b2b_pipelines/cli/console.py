@@ -53,6 +53,8 @@ LITTLE_SPACE = 256 * 1024
 # Printed text holds names that people chose: Rich must not interpret `[bold]` or `:rocket:` in them.
 AS_IT_IS: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
 
+PLAIN_SIGNS = str.maketrans({"→": "->", "—": "-", "–": "-", "…": "...", "“": '"', "”": '"'})
+
 stdout = Console(soft_wrap=True, **AS_IT_IS)
 stderr = Console(stderr=True, soft_wrap=True, **AS_IT_IS)
 
@@ -262,12 +264,17 @@ def _csv_text(value: object) -> object:
 
 def say(line: str) -> None:
     """Print a line of an answer for people, wrapped at spaces to fit a terminal."""
-    stdout.print(_fitted(line, stdout))
+    stdout.print(_fitted(_typeable(line, stdout.encoding), stdout))
 
 
 def warn(line: str) -> None:
     """Print a line to stderr: for people, not for programs."""
-    stderr.print(_fitted(line, stderr))
+    stderr.print(_fitted(_typeable(line, stderr.encoding), stderr))
+
+
+def _typeable(text: str, encoding: str) -> str:
+    """Replace the signs that this program writes, for a terminal without Unicode. Names keep their letters."""
+    return text if encoding.startswith("utf") else text.translate(PLAIN_SIGNS)
 
 
 def _fitted(text: str, console: Console) -> str:
@@ -355,7 +362,7 @@ def _refuse(given: Sequence[str], code: str, message: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         printed = False
     if not printed:
-        stderr.print(f"Error: {message}")
+        stderr.print(_typeable(f"Error: {message}", stderr.encoding))
 
 
 def _with_full_disk(message: str) -> str:

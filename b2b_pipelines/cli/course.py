@@ -8,6 +8,8 @@ import typer
 
 from b2b_pipelines.cli import console, courseware
 from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
+from b2b_pipelines.contracts.rules import SOURCE_TAG
+from b2b_pipelines.reports import listings
 
 commands = console.app("Courses that can be added to contracts: register one, list them.")
 
@@ -37,9 +39,7 @@ def list_courses(
     search: courseware.Search = None, as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = False
 ) -> None:
     """List the registered courses, and whether each has a source run to copy."""
-    from b2b_pipelines.reports import courseware as reports
-
-    with console.surroundings() as here, here.session() as session:
-        _, rows = reports.courses(session, courseware.everything(), search=search)
+    with console.surroundings() as here, here.reading() as reading:
+        rows = reading.rows(listings.COURSES, pattern=courseware.pattern_of(search), source_tag=SOURCE_TAG)
     columns = {"readable_id": "Course", "title": "Title", "has_source_run": "Source run"}
     console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)

@@ -10,11 +10,11 @@ import typer
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
 from b2b_pipelines.errors import InvalidInput
+from b2b_pipelines.inputs.text import containing
 
 if TYPE_CHECKING:
     from b2b_pipelines.contracts.catalog import Catalog
     from b2b_pipelines.contracts.courseware_registry import Registration, Tally
-    from b2b_pipelines.reports.pages import Slice
 
 Search = Annotated[
     str | None, typer.Option("--search", metavar="TEXT", help="Only those whose id or title contains TEXT.")
@@ -44,11 +44,9 @@ def import_courseware(
     show(done, as_json=as_json)
 
 
-def everything() -> Slice:
-    """Return the slice of a listing that has no pages."""
-    from b2b_pipelines.reports.pages import Slice
-
-    return Slice(limit=1_000_000, offset=0)
+def pattern_of(search: str | None) -> str | None:
+    """Return the LIKE pattern of a search; None without one."""
+    return containing(search) if search else None
 
 
 def content_of(file: Path) -> str:

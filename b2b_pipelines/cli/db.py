@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from b2b_pipelines.cli import console
+import typer
+
+from b2b_pipelines.cli import console, files
 from b2b_pipelines.cli.console import AsJson, Verbose
 from b2b_pipelines.errors import Refused
 
 if TYPE_CHECKING:
     from b2b_pipelines.db.engine import Database
 
-commands = console.app("The product's database: upgrade, check, stop.")
+commands = console.app("The product's database: upgrade, check, back up, stop.")
 
 
 @commands.command("upgrade", epilog="Example: b2b db upgrade")
@@ -42,6 +45,24 @@ def check(as_json: AsJson = False, verbose: Verbose = False) -> None:
         console.print_json({"migration": newest_revision()})
     else:
         console.say(f"Database is at migration {newest_revision()} and matches the models.")
+
+
+@commands.command("backup", epilog="Example: b2b db backup b2b.dump")
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False, help="The file to write.")],
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write a dump of the database, for pg_restore. It holds codes and addresses: only you may read the file."""
+    from b2b_pipelines.db.backup import back_up
+
+    with _database() as database, files.writing(file):
+        back_up(database.url, file)
+    size = file.stat().st_size
+    if as_json:
+        console.print_json({"file": str(file), "bytes": size})
+    else:
+        console.say(f"Wrote {size:,} bytes to {file}.")
 
 
 @commands.command("stop", epilog="Example: b2b db stop")

@@ -10,7 +10,7 @@ import typer
 
 from b2b_pipelines.cli import console, live_check
 from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
-from b2b_pipelines.errors import B2BError, InvalidInput
+from b2b_pipelines.errors import B2BError, InvalidInput, NotConfigured
 
 if TYPE_CHECKING:
     from b2b_pipelines.doctor import Reply
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One capability: whether it is on, and a note or what to do."""
+    """One capability: whether it is on, and a note or what to do. A broken one is off, though it is set."""
 
     capability: str
     on: bool
     says: str
+    broken: bool = False
 
 
 def doctor(
@@ -38,7 +39,8 @@ def doctor(
 ) -> None:
     """List the capabilities of this installation, and the settings that are missing for the others.
 
-    With --ask, exit status 1 when a service that is on does not work. The missing role is named.
+    Without --ask no service is asked, and only settings that cannot be used give exit status 1. With --ask, exit status
+    1 when a service that is on does not work. The missing role is named.
     """
     if live is None and (quota or report):
         console.wrong_usage("--quota and --report need --live SPREADSHEET")
@@ -51,20 +53,32 @@ def doctor(
             findings += _purged(here)
         share_with = _share_with(here.settings)
         replies = _asked(here, findings) if ask else []
-    rows = [asdict(finding) for finding in findings]
+    works = {reply.capability: reply.works for reply in replies}
+    rows = [asdict(finding) | {"state": _state(finding, works)} for finding in findings]
     if as_json:
         asked = [asdict(reply) | {"role": reply.role} for reply in replies]
         console.print_json({"capabilities": rows, "share_sheets_with": share_with, **({"asked": asked} if ask else {})})
     else:
-        shown = [row | {"on": "on" if row["on"] else "off"} for row in rows]
-        console.print_rows(shown, {"capability": "Capability", "on": "State", "says": "Note"}, as_json=False)
+        console.print_rows(rows, {"capability": "Capability", "state": "State", "says": "Note"}, as_json=False)
         if not ask:
-            console.say("`b2b doctor --ask` checks that the services that are on work.")
+            console.say("No service was asked. `b2b doctor --ask` checks that the services that are on work.")
         for reply in replies:
             console.say(f"{reply.capability}: {'works' if reply.works else 'DOES NOT WORK'}: {reply.says}")
             if not reply.works:
                 console.say(f"{reply.capability} needs {reply.role}.")
-    raise typer.Exit(0 if findings[0].on and all(reply.works for reply in replies) else 1)
+    broken = not findings[0].on or any(finding.broken for finding in findings)
+    raise typer.Exit(1 if broken or not all(works.values()) else 0)
+
+
+def _state(finding: Finding, works: Mapping[str, bool]) -> str:
+    """Return what is known of a capability: a service that was not asked may be dead."""
+    from b2b_pipelines.doctor.roles import ROLES
+
+    if not finding.on:
+        return "broken" if finding.broken else "off"
+    if finding.capability in works:
+        return "works" if works[finding.capability] else "fails"
+    return "on, not asked" if finding.capability in ROLES else "on"
 
 
 def _asked(here: Surroundings, findings: Sequence[Finding]) -> list[Reply]:
@@ -103,8 +117,10 @@ def _vendors(settings: Settings) -> Iterator[Finding]:
     try:
         account = google_sheets.account(settings)
         yield Finding("google_sheets", True, f"share every customer's sheet, as an editor, with {account.share_with}")
-    except B2BError as error:
+    except NotConfigured as error:
         yield Finding("google_sheets", False, error.message)
+    except B2BError as error:
+        yield Finding("google_sheets", False, error.message, broken=True)
     client: dict[str, object] = {
         "B2B_OAUTH_CLIENT_ID": settings.oauth_client_id,
         "B2B_OAUTH_CLIENT_SECRET": settings.oauth_client_secret,
@@ -127,12 +143,22 @@ def _vendors(settings: Settings) -> Iterator[Finding]:
         },
     )
     yield _needs("stripe_prices", f"from {settings.stripe_api_url}", {"B2B_STRIPE_API_KEY": settings.stripe_api_key})
+    yield from _sign_in(settings)
     yield _needs("stripe_events", "verifies events", {"B2B_STRIPE_WEBHOOK_SECRET": settings.stripe_webhook_secret})
     yield _needs(
         "alerts",
         f"sends {settings.alert_format} messages (`b2b alerts test` sends one now)",
         {"B2B_ALERT_WEBHOOK_URL": settings.alert_webhook_url},
     )
+
+
+def _sign_in(settings: Settings) -> Iterator[Finding]:
+    yield _needs(
+        "openid_connect",
+        "people sign in to the pages through it",
+        {"B2B_OIDC_ISSUER": settings.oidc_issuer, "B2B_OIDC_CLIENT_ID": settings.oidc_client_id},
+    )
+    yield _needs("heartbeat", "calls the URL every minute", {"B2B_HEARTBEAT_URL": settings.heartbeat_url})
 
 
 def _purged(here: Surroundings) -> list[Finding]:
@@ -152,7 +178,7 @@ def _academies(settings: Settings, values: Mapping[str, object]) -> Finding:
     try:
         read_selection(settings)
     except InvalidInput as error:
-        return Finding("enterprise_catalog", False, error.message)
+        return Finding("enterprise_catalog", False, error.message, broken=True)
     return _needs("enterprise_catalog", "reads academies", values)
 
 

@@ -12,6 +12,7 @@ import typer
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
 from b2b_pipelines.intents.rules import ERRORED, IntentState
+from b2b_pipelines.reports import listings
 
 if TYPE_CHECKING:
     from b2b_pipelines.intents.models import CheckoutIntent
@@ -37,11 +38,11 @@ def list_intents(
     verbose: Verbose = False,
 ) -> None:
     """List intents, newest first."""
-    from b2b_pipelines.intents import store
-
-    with console.surroundings() as here, here.session() as session:
-        count, found = store.page(session, learner=learner, state=state, limit=limit)
-        rows = [_row(intent, show_emails=show_emails) for intent in found]
+    with console.surroundings() as here, here.reading() as reading:
+        found = reading.rows(listings.INTENTS, learner=learner, state=state, limit=limit)
+    hidden = ("total",) if show_emails else ("total", "learner")
+    count = found[0]["total"] if found else 0
+    rows = [{key: value for key, value in row.items() if key not in hidden} for row in found]
     columns = {
         "uuid": "Intent",
         "state": "State",
@@ -97,7 +98,7 @@ def error(
 
 def _say(intent: CheckoutIntent, *, as_json: bool) -> None:
     if as_json:
-        console.print_json(_row(intent, show_emails=False))
+        console.print_json(_row(intent))
     else:
         console.say(f"{intent.uuid} is {intent.state}.")
 
@@ -114,8 +115,8 @@ def _returned(money_back: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(f"{entry['type']} {entry['amount']} {entry['currency']}" for entry in money_back)
 
 
-def _row(intent: CheckoutIntent, *, show_emails: bool) -> dict[str, Any]:
-    row: dict[str, Any] = {
+def _row(intent: CheckoutIntent) -> dict[str, Any]:
+    return {
         "uuid": intent.uuid,
         "state": str(intent.state),
         "stripe_product_id": intent.stripe_product_id,
@@ -133,4 +134,3 @@ def _row(intent: CheckoutIntent, *, show_emails: bool) -> dict[str, Any]:
         "created_at": intent.created_at,
         "last_error": intent.last_error,
     }
-    return row | ({"learner": intent.learner.email} if show_emails else {})

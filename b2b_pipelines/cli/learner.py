@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,7 @@ from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
 from b2b_pipelines.cli.who import actor
 from b2b_pipelines.learners.rules import email_address
+from b2b_pipelines.reports import listings
 
 if TYPE_CHECKING:
     from b2b_pipelines.learners.service import Attachment
@@ -92,10 +93,10 @@ def conflicts(
     verbose: Verbose = False,
 ) -> None:
     """List pairs of learners who may be one person: one has the LMS user id, the other the e-mail address."""
-    from b2b_pipelines.learners import store
-
-    with console.surroundings() as here, here.session() as session:
-        rows = [_pair(row, show_emails=show_emails) for row in store.conflicts(session)]
+    hidden = () if show_emails else ("email", "other_email")
+    with console.surroundings() as here, here.reading() as reading:
+        found = reading.rows(listings.LEARNER_CONFLICTS)
+    rows = [{key: value for key, value in row.items() if key not in hidden} for row in found]
     columns = {
         "lms_user_id": "LMS user",
         "learner": "Learner",
@@ -106,19 +107,6 @@ def conflicts(
         "last_seen_at": "Last seen",
     }
     console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)
-
-
-def _pair(row: Any, *, show_emails: bool) -> dict[str, Any]:
-    noted = row.LearnerConflict
-    pair = {
-        "lms_user_id": noted.lms_user_id,
-        "learner": noted.learner_id,
-        "other_learner": noted.other_learner_id,
-        "times": noted.times,
-        "first_seen_at": noted.first_seen_at,
-        "last_seen_at": noted.last_seen_at,
-    }
-    return pair | ({"email": row.email, "other_email": row.other_email} if show_emails else {})
 
 
 def _show(done: Attachment, *, as_json: bool) -> None:

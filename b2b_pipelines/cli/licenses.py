@@ -15,10 +15,11 @@ import typer
 
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsCsv, AsJson, Surroundings, Verbose
-from b2b_pipelines.errors import B2BError, InvalidInput, NotConfigured
+from b2b_pipelines.errors import B2BError, InvalidInput, NotConfigured, NotFound
 from b2b_pipelines.inputs.times import utc
 from b2b_pipelines.licenses.facts import Policy
 from b2b_pipelines.licenses.rules import Decision
+from b2b_pipelines.reports import listings
 
 if TYPE_CHECKING:
     from b2b_pipelines.licenses.brakes import HeldPlan
@@ -104,13 +105,16 @@ def expired(
     verbose: Verbose = False,
 ) -> None:
     """List the expired licenses that have a learner, each with a decision and its reason."""
-    from b2b_pipelines.licenses import service, store, verdicts
+    from b2b_pipelines.licenses import verdicts
+    from b2b_pipelines.licenses.policies import policy as policy_of
 
     moment = datetime.now(UTC) if at is None else _moment(at)
-    with console.surroundings() as here, here.session() as session:
-        policy = service.policy(here.settings, moment, include_internal=include_internal)
-        store.agreements(session, customer)
-        decided = verdicts.decide(session, policy, customer=customer, decision=decision).decided
+    with console.surroundings() as here, here.reading() as reading:
+        policy = policy_of(here.settings, moment, include_internal=include_internal)
+        if customer is not None and not any(row["customer"] == customer for row in reading.rows(listings.CUSTOMERS)):
+            raise NotFound(f"customer {customer} is not known: `b2b licenses customers` lists the known ones")
+        given = verdicts.parameters(policy, customer=customer, decision=decision)
+        decided = verdicts.decided_in(reading.rows(verdicts.statement(), **given))
     rows = [_shown(row, policy, show_emails=show_emails) for row in decided]
     columns = {"license_uuid": "License", "plan_uuid": "Plan", "decision": "Decision", "reason": "Reason"}
     emails = {"user_email": "E-mail"} if show_emails else {}
@@ -188,13 +192,9 @@ def confirm(
 )
 def customers(as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """List the enterprise customers, and whether their learners are unlinked."""
-    from b2b_pipelines.licenses import store
-
-    with console.surroundings() as here, here.session() as session:
-        rows: list[dict[str, Any]] = [
-            {**row._mapping, "unlinking": row.customer in here.settings.unlink_customers}
-            for row in store.customer_counts(session)
-        ]
+    with console.surroundings() as here, here.reading() as reading:
+        found = reading.rows(listings.CUSTOMERS)
+        rows = [{**row, "unlinking": row["customer"] in here.settings.unlink_customers} for row in found]
     columns = {
         "customer": "Customer",
         "name": "Name",

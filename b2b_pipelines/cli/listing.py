@@ -6,13 +6,18 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Annotated, NoReturn
+from typing import IO, TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from b2b_pipelines.cli import console, files
-from b2b_pipelines.cli.console import AsCsv, AsJson, Surroundings, Verbose
+from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
 from b2b_pipelines.enrollment_codes import statements
+from b2b_pipelines.errors import NotFound
+from b2b_pipelines.reports import listings
+
+if TYPE_CHECKING:
+    from b2b_pipelines.db.reading import Reading
 
 commands = console.app("List organizations, contracts, courseware and learners.")
 
@@ -29,7 +34,7 @@ CodesOut = Annotated[
 def organizations(org: Org = None, as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """List the organizations with their numbers of contracts and learners."""
     with console.surroundings() as here, here.reading() as reading:
-        rows = reading.rows(statements.ORGANIZATIONS, organization=_organization_id(here, org))
+        rows = reading.rows(statements.ORGANIZATIONS, organization=_organization_id(reading, org))
     columns = {
         "id": "ID",
         "slug": "Slug",
@@ -57,7 +62,7 @@ def contracts(
     if codes is not None:
         return write_codes(codes, codes_out, as_json=as_json)
     with console.surroundings() as here, here.reading() as reading:
-        organization = _organization_id(here, org)
+        organization = _organization_id(reading, org)
         if as_json:
             return console.print_json_list(reading.texts(statements.OVERVIEW_AS_JSON, organization=organization))
         rows = reading.rows(statements.OVERVIEW, contracts=None, organization=organization)
@@ -97,7 +102,9 @@ def courseware(
         return write_codes(codes, codes_out, as_json=as_json)
     with console.surroundings() as here, here.reading() as reading:
         rows = reading.rows(
-            statements.COURSEWARE, contracts=contract_ids(here, contract), organization=_organization_id(here, org)
+            statements.COURSEWARE,
+            contracts=contract_ids(reading, contract),
+            organization=_organization_id(reading, org),
         )
     columns = {
         "courseware_id": "Courseware id",
@@ -128,20 +135,24 @@ def learners(
     """List the learners who are attached to contracts."""
     with console.surroundings() as here, here.reading() as reading:
         rows = reading.rows(
-            statements.LEARNERS, contracts=contract_ids(here, contract), organization=_organization_id(here, org)
+            statements.LEARNERS, contracts=contract_ids(reading, contract), organization=_organization_id(reading, org)
         )
     columns = {"email": "E-mail", "name": "Name", "contract": "Contract", "how": "How", "attached_at": "Attached"}
     console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)
 
 
-def contract_ids(here: Surroundings, contract: str | None) -> list[int] | None:
+def contract_ids(reading: Reading, contract: str | None) -> list[int] | None:
     """Return the id of the contract that an option names, in a list; None without the option. Raises `NotFound`."""
-    if contract is None:
-        return None
-    from b2b_pipelines.contracts import store
+    return None if contract is None else [contract_id_of(reading, contract)]
 
-    with here.session() as session:
-        return [store.contract(session, contract).id]
+
+def contract_id_of(reading: Reading, reference: str) -> int:
+    """Return the id of the contract with that slug or id. Raises `NotFound`."""
+    number = int(reference) if reference.isascii() and reference.isdecimal() and len(reference) < 19 else None
+    found = reading.rows(listings.CONTRACT, reference=reference, id=number)
+    if not found:
+        raise NotFound(f"no contract {reference}: `b2b_list contracts` lists ids and slugs")
+    return int(found[0]["id"])
 
 
 def write_codes(contract_id: str, out: Path | None, *, as_json: bool) -> None:
@@ -195,10 +206,10 @@ def run() -> NoReturn:
     console.run(commands, "b2b_list")
 
 
-def _organization_id(here: Surroundings, organization: str | None) -> int | None:
+def _organization_id(reading: Reading, organization: str | None) -> int | None:
     if organization is None:
         return None
-    from b2b_pipelines.contracts import service
-
-    with here.session() as session:
-        return service.find_organization(session, organization).id
+    found = reading.rows(listings.ORGANIZATION, reference=organization.strip())
+    if not found:
+        raise NotFound(f"no organization {organization!r}: `b2b_list organizations` lists the organizations")
+    return int(found[0]["id"])

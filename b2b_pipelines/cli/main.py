@@ -27,7 +27,7 @@ GROUPS = {
     "alerts": ("alerts", "Alerts: send a test message."),
     "token": ("token", "Tokens of the HTTP API."),
     "user": ("user", "People who sign in to the pages."),
-    "db": ("db", "The database: upgrade, check, stop."),
+    "db": ("db", "The database: upgrade, check, back up, stop."),
 }
 """Groups of commands: the name, the module that defines them as `commands`, and their line in `b2b --help`."""
 

@@ -9,6 +9,7 @@ import typer
 
 from b2b_pipelines.cli import console, courseware
 from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
+from b2b_pipelines.reports import listings
 
 commands = console.app("Programs that can be added to contracts: register one, list them.")
 
@@ -54,9 +55,7 @@ def list_programs(
     search: courseware.Search = None, as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = False
 ) -> None:
     """List the registered programs. --json includes their requirements."""
-    from b2b_pipelines.reports import courseware as reports
-
-    with console.surroundings() as here, here.session() as session:
-        _, rows = reports.programs(session, courseware.everything(), search=search)
+    with console.surroundings() as here, here.reading() as reading:
+        rows = reading.rows(listings.PROGRAMS, pattern=courseware.pattern_of(search))
     columns = {"readable_id": "Program", "title": "Title"}
     console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)

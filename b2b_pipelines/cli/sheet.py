@@ -12,7 +12,9 @@ import typer
 from b2b_pipelines.cells import tab_name
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsCsv, AsJson, Surroundings, Verbose
+from b2b_pipelines.cli.listing import contract_id_of
 from b2b_pipelines.errors import Refused
+from b2b_pipelines.reports import listings
 from b2b_pipelines.sheets.layout import HEADERS
 
 if TYPE_CHECKING:
@@ -130,12 +132,8 @@ def restore(
 @commands.command("history", epilog="Example: b2b sheet history leadership-2026")
 def history(contract_id: ContractId, as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """List the snapshots of a contract's sheet, newest first."""
-    from b2b_pipelines.contracts import store as contract_store
-    from b2b_pipelines.sheets import store
-
-    with console.surroundings() as here, here.session() as session:
-        contract = contract_store.contract(session, contract_id)
-        rows = [_listed(snapshot) for snapshot in store.snapshots(session, contract.id)]
+    with console.surroundings() as here, here.reading() as reading:
+        rows = reading.rows(listings.SNAPSHOTS, contract=contract_id_of(reading, contract_id))
     columns = {
         "id": "ID",
         "taken_at": "Taken",

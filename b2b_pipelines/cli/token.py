@@ -9,6 +9,7 @@ import typer
 
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
+from b2b_pipelines.reports import listings
 from b2b_pipelines.tokens.rules import Scope
 
 if TYPE_CHECKING:
@@ -53,10 +54,8 @@ def create(
 @commands.command("list", epilog="Example: b2b token list")
 def list_tokens(as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """List all tokens, revoked ones too. The text of a token is never shown."""
-    from b2b_pipelines.tokens import service
-
-    with console.surroundings() as here, here.session() as session:
-        rows = [_shown(listed) for listed in service.every_token(session)]
+    with console.surroundings() as here, here.reading() as reading:
+        rows = reading.rows(listings.TOKENS)
     if not as_json and not as_csv:
         rows = [{**row, "scopes": ", ".join(row["scopes"])} for row in rows]
     console.print_rows(rows, COLUMNS, as_json=as_json, as_csv=as_csv)

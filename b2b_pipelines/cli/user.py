@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
 from b2b_pipelines.people.rules import Role
+from b2b_pipelines.reports import listings
 
 if TYPE_CHECKING:
     from b2b_pipelines.settings import Settings
@@ -59,20 +60,8 @@ def add(
 @commands.command("list", epilog="Example: b2b user list")
 def list_people(as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """List the people who may sign in."""
-    from b2b_pipelines.people import service
-
-    with console.surroundings() as here, here.session() as session:
-        rows: list[dict[str, Any]] = [
-            {
-                "id": listed.person.id,
-                "email": listed.person.email,
-                "role": str(listed.person.role),
-                "signs_in_with": listed.signs_in_with,
-                "signed_in_at": listed.person.signed_in_at,
-                "sessions": listed.sessions,
-            }
-            for listed in service.everybody(session, datetime.now(UTC))
-        ]
+    with console.surroundings() as here, here.reading() as reading:
+        rows = reading.rows(listings.PEOPLE)
     console.print_rows(rows, COLUMNS, as_json=as_json, as_csv=as_csv)
 
 

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
-from psycopg2.extras import RealDictCursor
+from psycopg2.extras import RealDictCursor, register_uuid
 
 from b2b_pipelines.db.embedded import PRODUCT_DATABASE, EmbeddedPostgres
 from b2b_pipelines.db.revisions import VERSION_TABLE, newest_revision
@@ -29,6 +29,7 @@ class Reading:
     """A read-only transaction. Statements name their parameters as in SQLAlchemy: `:name`."""
 
     def __init__(self, connection: Any) -> None:
+        register_uuid(conn_or_curs=connection)  # type: ignore[no-untyped-call]
         self._connection = connection
 
     def rows(self, statement: str, **given: Any) -> list[dict[str, Any]]:

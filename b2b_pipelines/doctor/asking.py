@@ -14,7 +14,7 @@ from b2b_pipelines.settings import Settings
 from b2b_pipelines.sheets.connection import connect_sheets
 from b2b_pipelines.vendors.connections import client_credentials, stripe
 from b2b_pipelines.vendors.google_sheets import Requests, SheetUnshared
-from b2b_pipelines.vendors.http import Patience
+from b2b_pipelines.vendors.http.client import Patience
 
 NO_SUCH_SPREADSHEET = "b2b-doctor-asks-for-a-spreadsheet-that-is-none"
 NO_SUCH_LOOKUP_KEY = "b2b-doctor"
@@ -50,6 +50,8 @@ def ask_services(settings: Settings, engine: Engine, on: Iterable[str]) -> list[
             "google_sheets": lambda: _google(settings, engine),
             "stripe_prices": lambda: _stripe(settings),
             "alerts": lambda: _webhook(settings),
+            "heartbeat": lambda: _heartbeat(settings),
+            "openid_connect": lambda: _issuer(settings),
         }
         for capability, inquire in inquiries.items():
             if capability in wanted:
@@ -83,9 +85,31 @@ def _webhook(settings: Settings) -> str:
 
     `b2b alerts test` sends one.
     """
-    try:
-        httpx.head(str(settings.alert_webhook_url), timeout=WEBHOOK_TIMEOUT)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        message = f"the alert webhook could not be reached ({type(error).__name__}): check B2B_ALERT_WEBHOOK_URL"
-        raise InvalidInput(message) from None
+    _connect(httpx.URL(str(settings.alert_webhook_url)), "the alert webhook", "B2B_ALERT_WEBHOOK_URL")
     return "the webhook's host answers; no message was sent"
+
+
+def _heartbeat(settings: Settings) -> str:
+    """Ask the top of the host, because a request to the URL itself counts as a sign of life."""
+    top = httpx.URL(str(settings.heartbeat_url)).join("/")
+    _connect(top, "the heartbeat's host", "B2B_HEARTBEAT_URL")
+    return "the heartbeat's host answers; the URL was not called"
+
+
+def _connect(url: httpx.URL, what: str, setting: str) -> None:
+    try:
+        httpx.head(url, timeout=WEBHOOK_TIMEOUT)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        message = f"{what} could not be reached ({type(error).__name__}): check {setting}"
+        raise InvalidInput(message) from None
+
+
+def _issuer(settings: Settings) -> str:
+    """Read the provider's public document, as the first sign-in does."""
+    url = f"{str(settings.oidc_issuer).rstrip('/')}/.well-known/openid-configuration"
+    try:
+        httpx.get(url, timeout=WEBHOOK_TIMEOUT).raise_for_status().json()["authorization_endpoint"]
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
+        message = f"{url} is not an OpenID Connect document ({type(error).__name__}): check B2B_OIDC_ISSUER"
+        raise InvalidInput(message) from None
+    return "the issuer publishes its configuration; no person signed in"

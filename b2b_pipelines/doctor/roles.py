@@ -14,6 +14,8 @@ ROLES = MappingProxyType(
         "google_sheets": "the Google Sheets API is enabled for the account's project",
         "stripe_prices": "a key that may read prices and products",
         "alerts": "none",
+        "openid_connect": "a client that may redirect to /sign-in/oidc/callback",
+        "heartbeat": "none",
     }
 )
 """By capability, as `b2b doctor` names it. `docs/operators.md` has the same table."""

@@ -36,3 +36,8 @@ def as_slug(text: str, longest: int) -> str:
     """
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:longest].strip("-")
+
+
+def containing(value: str) -> str:
+    """Return the LIKE pattern (escape character `\\`) for texts that contain this value."""
+    return "%" + value.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"

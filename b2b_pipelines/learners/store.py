@@ -6,10 +6,10 @@ from datetime import datetime
 from decimal import Decimal
 
 from psycopg2.errors import UniqueViolation
-from sqlalchemy import Row, and_, delete, exists, false, func, literal, or_, select
+from sqlalchemy import and_, delete, exists, false, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from b2b_pipelines.contracts.models import Contract, ContractLearner, Learner, LearnerConflict, Organization
 from b2b_pipelines.contracts.rules import IntegrationType
@@ -99,17 +99,6 @@ def note_conflict(session: Session, learner_id: int, other_id: int, lms_user_id:
         set_={"times": LearnerConflict.times + 1, "last_seen_at": now},
     )
     return session.scalar(again.returning(LearnerConflict.times)) == 1
-
-
-def conflicts(session: Session) -> Sequence[Row[LearnerConflict, str, str]]:
-    """Return the learners who may be one person, latest first, with their addresses."""
-    one, other = aliased(Learner), aliased(Learner)
-    return session.execute(
-        select(LearnerConflict, one.email.label("email"), other.email.label("other_email"))
-        .join(one, one.id == LearnerConflict.learner_id)
-        .join(other, other.id == LearnerConflict.other_learner_id)
-        .order_by(LearnerConflict.last_seen_at.desc(), LearnerConflict.learner_id, LearnerConflict.other_learner_id)
-    ).all()
 
 
 def ensure_by_address(session: Session, email: str, name: str = "", lms_user_id: int | None = None) -> Learner:

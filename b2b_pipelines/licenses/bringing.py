@@ -20,7 +20,7 @@ from b2b_pipelines.licenses.listed import RenewalRow
 from b2b_pipelines.licenses.renewals import in_cycles
 from b2b_pipelines.licenses.staging import COUNTED, Merged
 from b2b_pipelines.licenses.work import LOCK, PATIENCE, customer_lock
-from b2b_pipelines.vendors.http import tallied_requests
+from b2b_pipelines.vendors.http.counting import tallied_requests
 from b2b_pipelines.vendors.license_manager import (
     Agreement,
     LicenseCounts,

@@ -5,19 +5,18 @@ confirmed step at once: a process that is killed in between repeats one request.
 customer exclude each other (see `work`).
 """
 
-from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.db.locks import transaction_lock
-from b2b_pipelines.errors import InvalidInput
 from b2b_pipelines.licenses import brakes, store, verdicts
 from b2b_pipelines.licenses.brakes import HeldPlan
 from b2b_pipelines.licenses.bringing import Imported, NoAgreement, import_files, read_license_manager
 from b2b_pipelines.licenses.confirming import SAMPLE, Confirmation, confirm_unlinked
 from b2b_pipelines.licenses.facts import Policy
 from b2b_pipelines.licenses.outcome import Forgotten, LicensesFailed, LicensesFailedForNow, Outcome
+from b2b_pipelines.licenses.policies import policy
 from b2b_pipelines.licenses.rules import Verdict
 from b2b_pipelines.licenses.terminating import terminate
 from b2b_pipelines.licenses.unlinking import RefusesEverything, UnlinkedTooEarly, unlink
@@ -47,26 +46,6 @@ __all__ = [
     "terminate",
     "unlink",
 ]
-
-EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-
-
-def policy(settings: Settings, now: datetime, *, include_internal: bool = False) -> Policy:
-    """Return the policy that the settings describe, as of `now` (UTC).
-
-    Raises `InvalidInput` at the ends of the calendar.
-    """
-    made = Policy(
-        now=now,
-        grace=timedelta(days=settings.unlink_after_days),
-        unlinking=settings.unlink_customers,
-        include_internal=include_internal,
-        hold=timedelta(hours=settings.license_hold_hours),
-        internal_plan_types=frozenset(kind.lower() for kind in settings.internal_plan_types),
-    )
-    if now - EARLIEST < made.margin or LATEST - now < made.margin:
-        raise InvalidInput(f"the time of decision {now.isoformat()} is out of range")
-    return made
 
 
 def decide(session: Session, customer: UUID, policy: Policy) -> list[Verdict]:

@@ -20,14 +20,9 @@ from b2b_pipelines.licenses.outcome import Outcome
 from b2b_pipelines.licenses.renewals import oldest_first
 from b2b_pipelines.licenses.rules import Decision, Verdict
 from b2b_pipelines.licenses.work import CUSTOMER_LOST, Work, decide_all, required, run_lock
-from b2b_pipelines.vendors.http import (
-    VENDOR_ERRORS,
-    Patience,
-    SignInUnavailable,
-    VendorRefused,
-    VendorUnavailable,
-    tallied_requests,
-)
+from b2b_pipelines.vendors.http.client import Patience
+from b2b_pipelines.vendors.http.counting import tallied_requests
+from b2b_pipelines.vendors.http.errors import VENDOR_ERRORS, SignInUnavailable, VendorRefused, VendorUnavailable
 from b2b_pipelines.vendors.open_edx import EnrollmentsNotEnded, EnterpriseLms
 
 GATEWAY = frozenset({502, 503, 504})

@@ -20,7 +20,8 @@ from b2b_pipelines.licenses.outcome import Forgotten, Outcome, named
 from b2b_pipelines.licenses.rules import Decision, Verdict
 from b2b_pipelines.licenses.verdicts import Decided
 from b2b_pipelines.licenses.work import CUSTOMER_LOST, Work, decide_all, required, run_lock
-from b2b_pipelines.vendors.http import VENDOR_ERRORS, VendorRefused, tallied_requests
+from b2b_pipelines.vendors.http.counting import tallied_requests
+from b2b_pipelines.vendors.http.errors import VENDOR_ERRORS, VendorRefused
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
 
 MALFORMED = 400

@@ -5,17 +5,19 @@ license. `trusted` are plans with their `Plan.trusted_end`. `holder` looks peopl
 separately, so that an index serves each.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
-
-from sqlalchemy import text
-from sqlalchemy.orm import Session
 
 from b2b_pipelines.licenses.facts import OVERDUE, Policy
 from b2b_pipelines.licenses.rules import Decision, Verdict
+
+if TYPE_CHECKING:  # a command that lists decisions needs none of it, and it takes a third of a second to import
+    from sqlalchemy.orm import Session
 
 # The given licenses, and all others of the same people: the closure over addresses and LMS users.
 PEOPLE = """
@@ -191,43 +193,48 @@ def decide(
 
     Narrowed down to a customer, a plan, `licenses` with all others of the same people, or a decision; and to a page.
     """
-    statement = VERDICTS.format(
-        people="" if licenses is None else PEOPLE,
-        narrowed="" if licenses is None else "AND license.uuid IN (SELECT uuid FROM person)",
-    )
-    parameters = _parameters(policy) | {
-        "customer": customer,
-        "plan": plan,
-        "decision": decision,
-        "limit": limit,
-        "offset": offset,
-    }
+    from sqlalchemy import text
+
+    given = parameters(policy, customer=customer, plan=plan, decision=decision, limit=limit, offset=offset)
     narrowing = {} if licenses is None else {"licenses": list(licenses)}
-    rows = session.execute(text(statement), parameters | narrowing).all()
-    decided = [
+    rows = session.execute(text(statement(of_people=licenses is not None)), given | narrowing).mappings().all()
+    decided = decided_in(rows)
+    if not rows and offset:
+        return Page([], decide(session, policy, customer=customer, plan=plan, decision=decision, limit=1).total)
+    return Page(decided, rows[0]["total"] if rows else 0)
+
+
+def statement(*, of_people: bool = False) -> str:
+    """Return the statement that decides; `of_people` narrows it to `:licenses` and all others of the same people."""
+    return VERDICTS.format(
+        people=PEOPLE if of_people else "",
+        narrowed="AND license.uuid IN (SELECT uuid FROM person)" if of_people else "",
+    )
+
+
+def decided_in(rows: Iterable[Mapping[Any, Any]]) -> list[Decided]:
+    """Return the decisions in the rows of the statement."""
+    return [
         Decided(
             Verdict(
-                license_uuid=row.license_uuid,
-                plan_uuid=row.plan_uuid,
-                customer=row.customer,
-                expiration_date=row.expiration_date,
-                decision=Decision(row.decision),
-                witness=row.witness,
-                moment=row.moment,
-                since=row.since,
-                retired=row.retired,
-                missing_since=row.missing_since,
+                license_uuid=row["license_uuid"],
+                plan_uuid=row["plan_uuid"],
+                customer=row["customer"],
+                expiration_date=row["expiration_date"],
+                decision=Decision(row["decision"]),
+                witness=row["witness"],
+                moment=row["moment"],
+                since=row["since"],
+                retired=row["retired"],
+                missing_since=row["missing_since"],
             ),
-            row.user_email,
-            row.email_key,
-            row.lms_user_id,
-            row.unseen_since,
+            row["user_email"],
+            row["email_key"],
+            row["lms_user_id"],
+            row["unseen_since"],
         )
         for row in rows
     ]
-    if not rows and offset:
-        return Page([], decide(session, policy, customer=customer, plan=plan, decision=decision, limit=1).total)
-    return Page(decided, rows[0].total if rows else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,15 +266,18 @@ GROUP BY 1, 2, 3, 4 ORDER BY 1, 3, 2
 
 def tallies(session: Session, policy: Policy) -> Sequence[Tally]:
     """Return the decisions about every expired license, counted. One query."""
-    statement = text(TALLIES.format(verdicts=VERDICTS.format(people="", narrowed="")))
-    rows = session.execute(statement, _parameters(policy)).all()
+    from sqlalchemy import text
+
+    counting = text(TALLIES.format(verdicts=statement()))
+    rows = session.execute(counting, parameters(policy)).all()
     return [
         Tally(row.customer, Decision(row.decision), row.expiration_date, row.since, row.licenses, row.people)
         for row in rows
     ]
 
 
-def _parameters(policy: Policy) -> dict[str, Any]:
+def parameters(policy: Policy, **narrowing: Any) -> dict[str, Any]:
+    """Return the parameters of the statement: the policy's, and those of `customer, plan, decision, limit, offset`."""
     return {
         "now": policy.now,
         "cutoff": policy.cutoff,
@@ -281,4 +291,5 @@ def _parameters(policy: Policy) -> dict[str, Any]:
         "decision": None,
         "limit": None,
         "offset": 0,
+        **narrowing,
     }

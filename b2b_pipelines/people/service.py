@@ -5,8 +5,6 @@ Secrets of links and sessions have 256 random bits, so their plain SHA-256 is st
 
 import hashlib
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from argon2 import PasswordHasher
@@ -31,20 +29,6 @@ SCOPES: dict[Role, frozenset[str]] = {
 HASHER = PasswordHasher()
 _NO_PASSWORD = HASHER.hash(secrets.token_urlsafe(32))
 """Verified for unknown addresses, so that the response time does not reveal which addresses are known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A person in a listing: how they sign in, and their number of open browser sessions."""
-
-    person: Person
-    sessions: int
-
-    @property
-    def signs_in_with(self) -> str:
-        if self.person.oidc_subject is not None:
-            return "OpenID Connect"
-        return "password" if self.person.password_hash is not None else "nothing yet"
 
 
 def add(session: Session, email: str, role: Role, now: datetime) -> tuple[Person, str]:
@@ -74,17 +58,6 @@ def remove(session: Session, email: str) -> Person:
     session.delete(person)
     session.flush()
     return person
-
-
-def everybody(session: Session, now: datetime) -> Sequence[Listed]:
-    """Return all people in the order in which they were added."""
-    open_sessions = (
-        select(func.count())
-        .select_from(PersonSession)
-        .where(PersonSession.person_id == Person.id, PersonSession.expires_at > now)
-    )
-    query = select(Person, open_sessions.scalar_subquery()).order_by(Person.id)
-    return [Listed(person, sessions) for person, sessions in session.execute(query)]
 
 
 def find(session: Session, email: str) -> Person | None:

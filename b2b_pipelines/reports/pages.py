@@ -23,8 +23,3 @@ def page(session: Session, query: Select[*tuple[Any, ...]], asked: Slice) -> tup
     count = session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
     rows = session.execute(query.limit(asked.limit).offset(asked.offset)).mappings()
     return count, [dict(row) for row in rows]
-
-
-def containing(value: str) -> str:
-    """Return the LIKE pattern (escape character `\\`) for texts that contain this value."""
-    return "%" + value.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"

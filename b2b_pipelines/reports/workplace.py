@@ -13,7 +13,8 @@ from b2b_pipelines.contracts.rules import IntegrationType, is_open
 from b2b_pipelines.enrollment_codes import pages
 from b2b_pipelines.enrollment_codes.pages import Seats
 from b2b_pipelines.faults.store import SYNCED
-from b2b_pipelines.reports.pages import Slice, containing
+from b2b_pipelines.inputs.text import containing
+from b2b_pipelines.reports.pages import Slice
 from b2b_pipelines.sheets.links import link
 from b2b_pipelines.sheets.store import DELIVERED
 

@@ -138,7 +138,8 @@ class _Search:
             pairs = list(zip(wrong, order, strict=True))
             return sum(alike[pair] for pair in pairs), sum(header == other for header, other in pairs)
 
-        over = dict(zip(wrong, max(permutations(wrong), key=likelihood), strict=True))
+        likeliest: tuple[int, ...] = max(permutations(wrong), key=likelihood)
+        over = dict(zip(wrong, likeliest, strict=True))
         circles = {header: _circle(header, over) for header in wrong}
         return tuple(
             HEADERS[header]

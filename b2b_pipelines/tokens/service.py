@@ -5,7 +5,7 @@ A token's text has 256 random bits, so its plain SHA-256 cannot be reversed and 
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -85,12 +85,6 @@ def create(session: Session, name: str, scopes: Iterable[str] = (), org_key: str
     session.add(token)
     session.flush()
     return Listed(token, organization), text
-
-
-def every_token(session: Session) -> Sequence[Listed]:
-    """Return all tokens, revoked ones too, in order of creation."""
-    query = select(Token, Organization).outerjoin(Organization, Organization.id == Token.organization_id)
-    return [Listed(token, organization) for token, organization in session.execute(query.order_by(Token.id))]
 
 
 def revoke(session: Session, token_id: int, now: datetime) -> Listed:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.vendors.enterprise_catalog import EnterpriseCatalog
-from b2b_pipelines.vendors.http import Patience
+from b2b_pipelines.vendors.http.client import Patience
 from b2b_pipelines.vendors.license_manager import LicenseManager
 from b2b_pipelines.vendors.open_edx import ClientCredentials, EnterpriseLms
 from b2b_pipelines.vendors.stripe import Stripe

@@ -14,8 +14,9 @@ from uuid import UUID
 import httpx
 
 from b2b_pipelines.errors import TransientError
-from b2b_pipelines.vendors.http import AnswerMalformed, HttpClient, Patience, VendorClient, VendorRefused
 from b2b_pipelines.vendors.http.bounds import bounded_listing
+from b2b_pipelines.vendors.http.client import HttpClient, Patience, VendorClient
+from b2b_pipelines.vendors.http.errors import AnswerMalformed, VendorRefused
 from b2b_pipelines.vendors.http.listing import page_of, read_until_complete
 
 PAGE_SIZE = 100

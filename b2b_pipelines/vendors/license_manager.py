@@ -15,8 +15,9 @@ from uuid import UUID
 import httpx
 
 from b2b_pipelines.errors import TransientError
-from b2b_pipelines.vendors.http import AnswerMalformed, HttpClient, Patience, VendorClient
 from b2b_pipelines.vendors.http.bounds import bounded_listing
+from b2b_pipelines.vendors.http.client import HttpClient, Patience, VendorClient
+from b2b_pipelines.vendors.http.errors import AnswerMalformed
 from b2b_pipelines.vendors.http.listing import page_of, read_until_complete
 from b2b_pipelines.vendors.http.throttle import Rate, Throttle
 from b2b_pipelines.vendors.license_rows import (

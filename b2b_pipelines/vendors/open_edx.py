@@ -10,17 +10,10 @@ from uuid import UUID
 
 import httpx
 
-from b2b_pipelines.vendors.http import (
-    AnswerMalformed,
-    HttpClient,
-    Patience,
-    SignInUnavailable,
-    VendorClient,
-    VendorRefused,
-    VendorUnavailable,
-    bounds,
-)
+from b2b_pipelines.vendors.http import punctual
 from b2b_pipelines.vendors.http.bounds import bounded_listing
+from b2b_pipelines.vendors.http.client import HttpClient, Patience, VendorClient
+from b2b_pipelines.vendors.http.errors import AnswerMalformed, SignInUnavailable, VendorRefused, VendorUnavailable
 
 SIGN_IN = "/oauth2/access_token"
 ENTERPRISE = "/enterprise/api/v1"
@@ -68,7 +61,7 @@ class ClientCredentials(VendorClient, httpx.Auth):
         request.headers["Authorization"] = stale = self.header()
         response = yield request
         if response.status_code == httpx.codes.UNAUTHORIZED:
-            bounds.drain(response)
+            punctual.drain(response)
             request.headers["Authorization"] = self.renewed(stale)
             yield request
 

@@ -13,7 +13,7 @@ import httpx
 import stripe
 
 from b2b_pipelines.errors import InvalidInput, PermanentError, TransientError
-from b2b_pipelines.vendors.http import bounds
+from b2b_pipelines.vendors.http import bounds, punctual
 from b2b_pipelines.vendors.http.bounds import bounded_listing
 from b2b_pipelines.vendors.http.closing import Closing
 
@@ -60,7 +60,7 @@ class _CountedHttp(stripe.HTTPClient):
 
     def __init__(self, timeout: float) -> None:
         super().__init__()
-        self._client = bounds.client(timeout=timeout, follow_redirects=False)
+        self._client = punctual.client(timeout=timeout, follow_redirects=False)
         self.count = 0
         self._counting = threading.Lock()
 
@@ -71,10 +71,10 @@ class _CountedHttp(stripe.HTTPClient):
             self.count += 1
         try:
             with (
-                bounds.answer("Stripe") as came,
+                bounds.answer("Stripe", httpx.TimeoutException) as came,
                 self._client.stream(method, url, headers=headers, content=post_data) as response,
             ):
-                bounds.read(response, came)
+                punctual.read(response, came)
         except httpx.HTTPError as error:
             failure: Any = stripe.APIConnectionError
             raise failure("Stripe could not be reached", should_retry=True) from error

@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 
 from b2b_pipelines.errors import PermanentError
-from b2b_pipelines.vendors.http import AnswerMalformed, HttpClient, Patience, VendorClient
+from b2b_pipelines.vendors.http.client import HttpClient, Patience, VendorClient
+from b2b_pipelines.vendors.http.errors import AnswerMalformed
 
 CLONE = "/api/v1/course_runs/clone/"
 RUN = "/api/v1/course_runs/{key}/"

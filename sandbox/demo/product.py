@@ -39,6 +39,7 @@ ADD_PARTITION = """
 mutation($set: String!, $key: String!, $repository: RepositorySelector!) {
   addDynamicPartition(partitionsDefName: $set, partitionKey: $key, repositorySelector: $repository) { __typename }
 }"""
+ASSETS = "query { assetNodes { assetKey { path } groupName isExecutable } }"
 REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "b2b_pipelines"}
 
 
@@ -94,14 +95,27 @@ class Product:
         return write_exports(self.home / "env", self.settings | named)
 
     def stop(self) -> None:
-        """End what was started."""
+        """End what was started. The guardian ends what needs longer."""
         self.api.close()
         processes.end(self._running)
-        processes.stop_postgres(self.home)
+        processes.stop_postgres(self.home, patience=0.5)
 
     def add_customer(self, customer: str) -> None:
         """Add a partition for an enterprise customer."""
         self._ask(ADD_PARTITION, {"set": "enterprise_customers", "key": customer, "repository": REPOSITORY})
+
+    def report_vendors(self) -> None:
+        """Report a materialization of every asset that a vendor holds. Dagster shows such assets, and cannot make them."""
+        for node in self._ask(ASSETS, {})["assetNodes"]:
+            if not node["isExecutable"]:
+                key = "/".join(node["assetKey"]["path"])
+                body = {"description": "Held by the stand-in of the demo."}
+                httpx.post(f"{self.ui}/report_asset_materialization/{key}", json=body, timeout=60).raise_for_status()
+
+    def lineage(self) -> str:
+        """Return the page of Dagster's UI that shows every asset, with all groups open."""
+        groups = sorted({node["groupName"] for node in self._ask(ASSETS, {})["assetNodes"]})
+        return f"{self.ui}/asset-groups?expanded=" + ",".join(f"global@global:{group}" for group in groups)
 
     def worker_of(self, run_id: str) -> int:
         """Return the process that works on a run. Raises `DemoRefused` when Dagster names none."""

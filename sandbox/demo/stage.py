@@ -37,6 +37,7 @@ class Stage:
         self.product = Product(home, {}, ui_port=ui_port, api_port=api_port)
         self.lock = threading.Lock()
         self.ready = False
+        self.lineage = f"{self.product.ui}/asset-groups"
         self.contracts: list[SampleContract] = []
         self.licenses = LicenseScene(self.product, sandbox)
         self.academies = AcademyScene(self.product, sandbox)
@@ -72,6 +73,8 @@ class Stage:
         for run in runs:
             if product.finish(run) != "SUCCESS":
                 raise DemoRefused(f"a run failed: {product.run_url(run)}, {product.log('dagster')}", "demo_failed")
+        product.report_vendors()
+        self.lineage = product.lineage()
         tell("4. The customers sort, insert and write notes; learners redeem codes; the sheets are refreshed.")
         self.live_on()
         self._set_scenes()
@@ -114,7 +117,7 @@ class Stage:
     def links(self) -> dict[str, str]:
         """Return where to look."""
         return {
-            "Dagster": f"{self.product.ui}/asset-groups",
+            "Dagster": self.lineage,
             "The API": f"{self.product.api_url}/docs",
             "The sheets": f"{self.sandbox.url}/sandbox/",
             "The vendors": f"{self.sandbox.url}/sandbox/vendors/",

@@ -58,10 +58,61 @@ def test_everything_that_is_on_is_asked_and_works(run: Run, sandbox: Sandbox) ->
     assert sandbox.lms.unlinkings == [] and sandbox.lms.expirations == [] and sandbox.studio.clones == []
 
 
-def test_without_ask_no_service_is_asked(run: Run, sandbox: Sandbox) -> None:
+def test_without_ask_no_service_is_asked_and_none_is_said_to_work(run: Run, sandbox: Sandbox) -> None:
     ran = run("b2b doctor --json")
     assert ran.status == 0 and "asked" not in ran.json
     assert sandbox.log.entries() == []
+    states = {row["capability"]: row["state"] for row in ran.json["capabilities"]}
+    assert {name for name, state in states.items() if state == "on, not asked"} == SERVICES
+    assert states["database"] == "on"
+    assert "No service was asked." in run("b2b doctor").out
+
+
+DEAD = "http://127.0.0.1:9"
+BROKEN = {
+    "google_sheets": ({"GOOGLE_SHEETS_URL": DEAD}, ""),
+    "studio": ({"STUDIO_URL": DEAD}, ""),
+    "lms": ({"LMS_URL": f"{DEAD}/lms"}, ""),
+    "license_manager": ({"LICENSE_MANAGER_URL": DEAD}, ""),
+    "enterprise_catalog": ({"ENTERPRISE_CATALOG_URL": DEAD}, ""),
+    "stripe_prices": ({"STRIPE_API_URL": DEAD}, ""),
+    "alerts": ({"ALERT_WEBHOOK_URL": f"{DEAD}/x"}, "check B2B_ALERT_WEBHOOK_URL"),
+    "heartbeat": ({"HEARTBEAT_URL": f"{DEAD}/x"}, "check B2B_HEARTBEAT_URL"),
+    "openid_connect": (
+        {"OIDC_ISSUER": f"{DEAD}/x", "OIDC_CLIENT_ID": "b2b", "OIDC_CLIENT_SECRET": "secret"},
+        "check B2B_OIDC_ISSUER",
+    ),
+}
+
+
+@pytest.mark.parametrize("capability", BROKEN)
+def test_a_dead_service_fails_the_doctor_and_is_named(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capability: str
+) -> None:
+    settings, advice = BROKEN[capability]
+    for name, value in settings.items():
+        monkeypatch.setenv(f"B2B_{name}", value)
+    ran = run("b2b doctor --ask --json")
+    assert ran.status == 1
+    failing = {reply["capability"]: reply["says"] for reply in ran.json["asked"] if not reply["works"]}
+    assert capability in failing
+    assert advice in failing[capability] and len(failing[capability]) > 20
+    assert {row["capability"]: row["state"] for row in ran.json["capabilities"]}[capability] == "fails"
+    assert f"{capability}: DOES NOT WORK: " in run("b2b doctor --ask").out
+
+
+@pytest.mark.parametrize("content", [None, "not JSON", "{}"], ids=["missing", "not-json", "not-a-key"])
+def test_a_key_that_cannot_be_used_is_broken_also_without_ask(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None
+) -> None:
+    key = tmp_path / "broken.json"
+    if content is not None:
+        key.write_text(content)
+    monkeypatch.setenv("B2B_GOOGLE_SERVICE_ACCOUNT_FILE", str(key))
+    ran = run("b2b doctor --json")
+    [row] = [row for row in ran.json["capabilities"] if row["capability"] == "google_sheets"]
+    assert (ran.status, row["state"], row["on"]) == (1, "broken", False)
+    assert "B2B_GOOGLE_SERVICE_ACCOUNT_FILE" in row["says"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,11 @@ import typer
 from b2b_pipelines.cli import codes, contract, listing, main
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.tokens import service as tokens
+from sandbox.server import Sandbox
 from tests.commands import Run
+from tests.sheets.conftest import ACCOUNT, key_file
+
+__all__ = ["key_file"]
 
 WIDTH = 80
 HEAVY = ("sqlalchemy", "psycopg2", "httpx", "pygsheets", "googleapiclient", "pydantic_settings", "pandas", "dagster")
@@ -216,3 +220,98 @@ def test_csv_writes_empty_cells_numbers_and_times_for_programs(run: Run, databas
     assert (row["id"], row["organization"], row["scopes"], row["revoked_at"]) == ("1", "", "read, emails", "")
     assert datetime.fromisoformat(row["created_at"]).tzinfo is not None
     assert datetime.fromisoformat(row["created_at"]) <= datetime.now(UTC)
+
+
+PROGRAM_FILE = '{"courses": [{"readable_id": "course-v1:UAI+DATA", "title": "Data"}], "programs": []}'
+PLAN, LICENSE, CUSTOMER = (f"{digit * 8}-{digit * 4}-4{digit * 3}-8{digit * 3}-{digit * 12}" for digit in "123")
+PLANS_FILE = f"""uuid,enterprise_customer_uuid,title,start_date,expiration_date
+{PLAN},{CUSTOMER},A plan with quite a long title,2024-01-01T00:00:00Z,2025-01-01T00:00:00Z
+"""
+LICENSES_FILE = f"uuid,plan_uuid,status,user_email\n{LICENSE},{PLAN},activated,ben.of.a.long.name@example.com\n"
+SERVERS = {"b2b api", "b2b dev", "b2b sandbox", "b2b demo", "b2b tour"}
+ANSWERS: tuple[tuple[str, ...], ...] = (
+    ("b2b course add course-v1:UAI+OTHER", "Another Course", "--source-run", "SOURCE"),
+    ("b2b program add program-v1:UAI+Q", "Quick", "--course", "course-v1:UAI+OTHER"),
+    ("b2b courseware import {folder}/courses.json",),
+    ("b2b contract create", "Acme Corporation of Everywhere", "Another Contract", "non-sso", "--end", "2020-01-01"),
+    (f"b2b contract modify {SLUG} --max-learners 2 --yes --sheet", "{sheet}"),
+    (f"b2b contract show {SLUG}",),
+    (f"b2b contract courseware {SLUG} course-v1:UAI+OTHER",),
+    (f"b2b contract courseware {SLUG} course-v1:UAI+OTHER --remove --dry-run",),
+    (f"b2b contract export {SLUG} --output", "{folder}/contract.json"),
+    ("b2b contract import {folder}/contract.json --dry-run",),
+    ("b2b sheet plan {slug}",),
+    ("b2b sheet sync {slug}",),
+    ("b2b sheet show {slug}",),
+    ("b2b sheet rebuild {slug} --yes",),
+    ("b2b sheet restore {slug} --snapshot 1 --dry-run",),
+    ("b2b codes validate --fix",),
+    ("b2b learner add ben.of.a.long.name@example.com {slug}",),
+    ("b2b learner remove ben.of.a.long.name@example.com {slug}",),
+    ("b2b learner attach {code} kim@example.com",),
+    ("b2b licenses import --plans {folder}/plans.csv --licenses {folder}/licenses.csv",),
+    ("b2b licenses expired --show-emails",),
+    ("b2b licenses terminate --dry-run",),
+    ("b2b licenses unlink --dry-run",),
+    (f"b2b licenses confirm {PLAN}",),
+    ("b2b academies refused",),
+    (f"b2b intents fulfill {PLAN}",),
+    (f"b2b intents error {PLAN} --state errored_provisioning --reason none",),
+    ("b2b alerts test",),
+    ("b2b token create --name", "A token with a name"),
+    ("b2b token revoke 1",),
+    ("b2b user add ben.of.a.long.name@example.com --role viewer",),
+    ("b2b user remove ben.of.a.long.name@example.com",),
+    ("b2b doctor",),
+    ("b2b doctor --ask",),
+    ("b2b db upgrade",),
+    ("b2b db check",),
+    ("b2b db backup {folder}/b2b.dump",),
+    ("b2b db stop",),
+)
+"""A call of every command that is not a listing; `{…}` is filled in by the test."""
+
+
+def test_every_command_is_among_the_listings_and_answers() -> None:
+    ends = {" ".join(path) for path in COMMANDS if path[0] == "b2b" and path not in {other[:-1] for other in COMMANDS}}
+    called = [line.split() for line in (*LISTINGS, *(words[0] for words in ANSWERS))]
+    assert {
+        end for end in ends - SERVERS if not any(words[: len(end.split())] == end.split() for words in called)
+    } == set()
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("filled")
+def test_every_answer_is_plain_and_breaks_no_code_on_an_ascii_terminal_of_80_columns(
+    run: Run, sandbox: Sandbox, key_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "courses.json").write_text(PROGRAM_FILE)
+    (tmp_path / "plans.csv").write_text(PLANS_FILE)
+    (tmp_path / "licenses.csv").write_text(LICENSES_FILE)
+    for name, value in {"SERVICE_ACCOUNT_FILE": str(key_file), "SHEETS_URL": sandbox.url}.items():
+        monkeypatch.setenv(f"B2B_GOOGLE_{name}", value)
+    sheet = sandbox.google.spreadsheet_url(sandbox.google.create_spreadsheet("Codes", [ACCOUNT]))
+    code = run("b2b codes output --json").json[0]["code"]
+    fill = {"folder": tmp_path, "sheet": sheet, "slug": SLUG, "code": code}
+    whole = [SLUG, code, sheet, PLAN, CUSTOMER, LICENSE, "ben.of.a.long.name@example.com"]
+    monkeypatch.setenv("COLUMNS", str(WIDTH))
+    monkeypatch.setenv("NO_COLOR", "1")
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="ascii")  # type: ignore[union-attr]
+    for words in (*ANSWERS, *((line,) for line in LISTINGS)):
+        line, *more = [word.format(**fill) for word in words]
+        done = run(line, *more)
+        assert done.status in (0, 1), (line, done.err)
+        assert done.status == 0 or done.out or len(done.err.splitlines()) == 1, (line, done.err)
+        text = done.out + done.err
+        assert "\x1b" not in text and "\\u" not in text and text.isascii(), (line, text)
+        for row in text.splitlines():
+            is_one_word = len(row.split()) <= 1 or row.startswith("Error: ")
+            assert len(row) <= WIDTH or is_one_word or longest(row) > WIDTH - 10, (line, row)
+            for word in row.split():
+                pieces = (each for each in whole if word != each and len(word) > 8 and each.startswith(word))
+                assert not list(pieces), (line, word)
+
+
+def longest(row: str) -> int:
+    return max(map(len, row.split()))

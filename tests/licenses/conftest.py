@@ -17,7 +17,7 @@ from b2b_pipelines.licenses.models import (
     RefusedAddress,
     SubscriptionPlan,
 )
-from b2b_pipelines.vendors.http import Patience
+from b2b_pipelines.vendors.http.client import Patience
 from b2b_pipelines.vendors.license_manager import LicenseManager
 from b2b_pipelines.vendors.open_edx import ClientCredentials, EnterpriseLms
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET

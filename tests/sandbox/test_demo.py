@@ -85,6 +85,19 @@ def test_every_button_shows_what_it_should(demo: Demo) -> None:
     assert missed == []
 
 
+def test_every_asset_is_green_in_open_groups_of_dagsters_page(demo: Demo) -> None:
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": 1800, "height": 1800})
+        page.set_default_timeout(60_000)
+        page.goto(demo.document()["links"]["Dagster"])
+        for asset in ("academy_products", "checkout_intents", "enrollment_codes", "unlinked_learners", "code_columns"):
+            page.get_by_text(asset, exact=True).first.wait_for()
+    query = "{ assetNodes { assetKey { path } assetMaterializations(limit: 1) { timestamp } } }"
+    ui = str(httpx.URL(demo.document()["links"]["Dagster"]).join("/graphql"))
+    nodes = httpx.post(ui, json={"query": query}, timeout=60).json()["data"]["assetNodes"]
+    assert [node["assetKey"]["path"] for node in nodes if not node["assetMaterializations"]] == []
+
+
 def test_a_button_signs_maria_in_to_her_contract(demo: Demo) -> None:
     with chromium() as browser:
         page = browser.new_page()

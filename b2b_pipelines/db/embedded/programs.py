@@ -35,7 +35,7 @@ class Programs:
 def choose_programs(directory: Path, data: Path, account: pwd.struct_passwd | None) -> Programs:
     """Return the first available programs, or the first whose version matches the existing data."""
     found = []
-    for folder in _program_folders(account):
+    for folder in program_folders(account):
         if (major := _major_version(folder, account)) is not None:
             found.append(Programs(folder, major))
     chosen = os.environ.get("PG_BINDIR")
@@ -61,7 +61,7 @@ def choose_programs(directory: Path, data: Path, account: pwd.struct_passwd | No
     )
 
 
-def _program_folders(account: pwd.struct_passwd | None) -> Iterator[Path]:
+def program_folders(account: pwd.struct_passwd | None = None) -> Iterator[Path]:
     """Yield `$PG_BINDIR` alone if set.
 
     Else the system's folders, newest first, then the wheel's.

@@ -37,8 +37,8 @@ from b2b_pipelines.vendors.google_sheets.reading import content as content_of
 from b2b_pipelines.vendors.google_sheets.requests import quoted
 from b2b_pipelines.vendors.google_sheets.tabs import Kind, Pace, Requests, SpreadsheetInfo, TabContent, TabInfo
 from b2b_pipelines.vendors.google_sheets.transport import DRIVE, SHEETS, Connection, SharedToken, spreadsheets
-from b2b_pipelines.vendors.http import retry_after
 from b2b_pipelines.vendors.http.closing import Closing
+from b2b_pipelines.vendors.http.retrying import retry_after
 
 TIMEOUT_SECONDS = 60.0
 TRIES = 5

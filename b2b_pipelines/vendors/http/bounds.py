@@ -17,9 +17,6 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-import httpcore
-import httpx
-
 from b2b_pipelines.errors import PermanentError
 
 ANSWER_BYTES = 64 * 2**20
@@ -84,10 +81,11 @@ def bounded_listing(method: Callable[P, T]) -> Callable[P, T]:
 
 
 @contextmanager
-def answer(vendor: str) -> Iterator[Callable[[int], None]]:
+def answer(vendor: str, *timeouts: type[Exception]) -> Iterator[Callable[[int], None]]:
     """Hold one answer to its bounds, and to those of the listing that it belongs to.
 
-    Gives a function to report the bytes that came. Raises `BoundExceeded`.
+    Gives a function to report the bytes that came. `timeouts` are the errors of the client when a wait is over, besides
+    `OSError`. Raises `BoundExceeded`.
     """
     budget, began, received = _listing.get(), time.monotonic(), 0
     until = min(began + ANSWER_SECONDS, budget.until if budget else began + ANSWER_SECONDS)
@@ -110,10 +108,11 @@ def answer(vendor: str) -> Iterator[Callable[[int], None]]:
         if time.monotonic() > until:
             raise _too_slow(vendor, budget)
 
+    overdue: tuple[type[Exception], ...] = (OSError, *timeouts)
     token, reported = _until.set(until), _came.set(came)
     try:
         yield came
-    except (httpx.TimeoutException, OSError):
+    except overdue:
         if time.monotonic() >= until:
             raise _too_slow(vendor, budget) from None
         raise
@@ -127,62 +126,15 @@ def _too_slow(vendor: str, budget: _Budget | None) -> BoundExceeded:
     return BoundExceeded(f"{vendor} did not complete a {what} within {seconds:.0f} s")
 
 
-class _PunctualStream(httpcore.NetworkStream):
-    """A connection on which no read outlasts the answer's time, however the bytes trickle."""
-
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
-        self._stream = stream
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        until = _until.get()
-        if until is not None:
-            left = until - time.monotonic()
-            if left <= 0:
-                raise httpcore.ReadTimeout("the time for this answer is over")
-            timeout = left if timeout is None else min(timeout, left)
-        return self._stream.read(max_bytes, timeout)
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, timeout)
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def start_tls(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
-        return _PunctualStream(self._stream.start_tls(*args, **kwargs))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
+def seconds_left() -> float | None:
+    """Return the seconds until the answer that this thread reads must be complete; None without a bound."""
+    until = _until.get()
+    return None if until is None else until - time.monotonic()
 
 
-class _PunctualBackend(httpcore.SyncBackend):
-    def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
-        return _PunctualStream(super().connect_tcp(*args, **kwargs))
-
-
-def client(**arguments: Any) -> httpx.Client:
-    """Return an httpx client whose reads keep to the time of `answer`.
-
-    Arguments as of `httpx.Client`.
-    """
-    transport = httpx.HTTPTransport(verify=arguments.pop("verify", True))
-    transport._pool._network_backend = _PunctualBackend()  # httpx hands no backend on
-    return httpx.Client(transport=transport, **arguments)
-
-
-def read(response: httpx.Response, came: Callable[[int], None]) -> None:
-    """Read a streamed response to its end, within the bounds; afterwards it has its content."""
-    chunks = []
-    for chunk in response.iter_bytes(CHUNK):
-        came(len(chunk))
-        chunks.append(chunk)
-    response._content = b"".join(chunks)  # as httpx.Response.read does, which has no bound
-
-
-def drain(response: httpx.Response) -> None:
-    """Read a response that httpx would read without a bound, before a sign-in repeats its request."""
-    if came := _came.get():
-        read(response, came)
+def reporter() -> Callable[[int], None] | None:
+    """Return the function to which this thread reports the bytes of its answer; None without a bound."""
+    return _came.get()
 
 
 @contextmanager

@@ -8,8 +8,6 @@ import ssl
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any
 
@@ -22,11 +20,12 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
-from b2b_pipelines.vendors.http import bounds
+from b2b_pipelines.vendors.http import bounds, punctual
 from b2b_pipelines.vendors.http.closing import Closing
 from b2b_pipelines.vendors.http.counting import RequestTally, count
 from b2b_pipelines.vendors.http.errors import AnswerMalformed, SignInUnavailable, VendorRefused, VendorUnavailable
 from b2b_pipelines.vendors.http.redaction import message_of, without
+from b2b_pipelines.vendors.http.retrying import retry_after
 from b2b_pipelines.vendors.http.throttle import Throttle
 
 
@@ -66,7 +65,7 @@ class HttpClient(Closing):
         self.patience = patience or Patience()
         self.tally = RequestTally()
         self._throttle = throttle or Throttle()
-        self._client = bounds.client(
+        self._client = punctual.client(
             base_url=base_url,
             timeout=float(timeout),
             verify=_trusted(),
@@ -145,10 +144,10 @@ class HttpClient(Closing):
     def _send(self, call: "_Call") -> httpx.Response:
         try:
             with (
-                bounds.answer(self.vendor) as came,
+                bounds.answer(self.vendor, httpx.TimeoutException) as came,
                 self._client.stream(call.method, call.path, headers=call.headers, **call.arguments) as response,
             ):
-                bounds.read(response, came)
+                punctual.read(response, came)
                 return response
         except httpx.TimeoutException:
             raise VendorUnavailable(f"{self.vendor} did not answer {call} in time") from None
@@ -212,19 +211,3 @@ def _trusted() -> ssl.SSLContext:
     All clients share them, because reading them takes longer than a request.
     """
     return httpx.create_ssl_context()
-
-
-def retry_after(header: str | None) -> float | None:
-    """Return the seconds of a `Retry-After`, a number or an HTTP date.
-
-    None when absent or invalid.
-    """
-    answer = (header or "").strip()
-    if answer.isascii() and answer.replace(".", "", 1).isdecimal():
-        return float(answer)
-    try:
-        moment = parsedate_to_datetime(answer)
-    except ValueError:
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max((moment - datetime.now(UTC)).total_seconds(), 0.0)

@@ -1,0 +1,91 @@
+"""SQL of the listings of commands. The module imports nothing, so that a listing starts fast.
+
+Columns have the names that JSON and CSV show. `tests/cli` compares them with the services, which API and pages call.
+"""
+
+CONTRACT = """
+SELECT id FROM contract WHERE slug = :reference OR id = CAST(:id AS bigint) ORDER BY (slug = :reference) DESC LIMIT 1
+"""
+ORGANIZATION = """
+SELECT id FROM organization WHERE lower(name) = lower(:reference) OR lower(org_key) = lower(:reference)
+ORDER BY (name = :reference) DESC, (org_key = :reference) DESC, id LIMIT 1
+"""
+
+COURSES = """
+SELECT id, readable_id, title, EXISTS (
+    SELECT FROM course_run run WHERE run.course_id = course.id AND run.source_run_id IS NULL
+      AND (run.contract_id IS NULL OR run.is_source OR run.run_tag = :source_tag)
+) AS has_source_run
+FROM course
+WHERE CAST(:pattern AS text) IS NULL OR readable_id ILIKE :pattern OR title ILIKE :pattern
+ORDER BY readable_id
+"""
+PROGRAMS = """
+SELECT id, readable_id, title, requirements FROM program
+WHERE CAST(:pattern AS text) IS NULL OR readable_id ILIKE :pattern OR title ILIKE :pattern
+ORDER BY readable_id
+"""
+
+TOKENS = """
+SELECT token.id, token.name, organization.org_key AS organization, token.scopes, token.created_at, token.revoked_at
+FROM token LEFT JOIN organization ON organization.id = token.organization_id ORDER BY token.id
+"""
+PEOPLE = """
+SELECT person.id, email, role, CASE WHEN oidc_subject IS NOT NULL THEN 'OpenID Connect'
+    WHEN password_hash IS NOT NULL THEN 'password' ELSE 'nothing yet' END AS signs_in_with, signed_in_at,
+    (SELECT count(*) FROM person_session opened WHERE opened.person_id = person.id AND opened.expires_at > now()) AS sessions
+FROM person ORDER BY person.id
+"""
+
+LEARNER_CONFLICTS = """
+SELECT noted.lms_user_id, noted.learner_id AS learner, noted.other_learner_id AS other_learner, noted.times,
+       noted.first_seen_at, noted.last_seen_at, one.email, other.email AS other_email
+FROM learner_conflict noted
+JOIN learner one ON one.id = noted.learner_id
+JOIN learner other ON other.id = noted.other_learner_id
+ORDER BY noted.last_seen_at DESC, noted.learner_id, noted.other_learner_id
+"""
+
+INTENTS = """
+SELECT uuid, state, stripe_product_id, enterprise_name, enterprise_slug, quantity, country, terms_metadata,
+       stripe_checkout_session_id, expires_at, pending_since, payment, money_back, state_changed_at, created_at, last_error,
+       learner.email AS learner, count(*) OVER () AS total
+FROM checkout_intent intent JOIN learner ON learner.id = intent.learner_id
+WHERE (CAST(:learner AS text) IS NULL OR lower(learner.email) = lower(:learner))
+  AND (CAST(:state AS text) IS NULL OR state = :state)
+ORDER BY created_at DESC, uuid LIMIT :limit
+"""
+
+CUSTOMERS = """
+SELECT agreement.enterprise_customer_uuid AS customer, coalesce(nullif(agreement.name, ''), agreement.slug, '') AS name,
+       agreement.slug, coalesce(plans.plans, 0) AS plans, coalesce(plans.expired_plans, 0) AS expired_plans,
+       coalesce(licenses.licenses, 0) AS licenses, coalesce(licenses.unseen, 0) AS unseen
+FROM customer_agreement agreement
+LEFT JOIN (
+    SELECT customer_agreement_id, count(*) AS plans, count(*) FILTER (WHERE expiration_date <= now()) AS expired_plans
+    FROM subscription_plan GROUP BY customer_agreement_id
+) AS plans ON plans.customer_agreement_id = agreement.id
+LEFT JOIN (
+    SELECT plan.customer_agreement_id, count(*) AS licenses, count(license.unseen_since) AS unseen
+    FROM subscription_plan plan JOIN license ON license.plan_uuid = plan.uuid GROUP BY plan.customer_agreement_id
+) AS licenses ON licenses.customer_agreement_id = agreement.id
+ORDER BY agreement.name, agreement.enterprise_customer_uuid
+"""
+
+ACADEMIES = """
+SELECT uuid, slug, name, product_key, stripe_product_id,
+       (price ->> 'unit_amount_decimal') || ' ' || (price ->> 'currency') AS price, price_state, stale, catalog_query_id,
+       display_order, lookup_key
+FROM academy_product WHERE active AND EXISTS (SELECT FROM academy_publication)
+ORDER BY display_order NULLS LAST, name, uuid
+"""
+LEFT_OUT = "SELECT refused, unmatched FROM academy_publication"
+ACADEMY_CHANGES = """
+SELECT changed_at, uuid, kind, changes, run_id FROM academy_product_change ORDER BY id DESC LIMIT 100
+"""
+
+SNAPSHOTS = """
+SELECT id, taken_at, verified_at, title AS tab, row_count AS rows, updated, appended, unchanged,
+       jsonb_array_length(conflicts) AS conflicts, reads, writes, run_id, cause
+FROM sheet_snapshot WHERE contract_id = :contract AND kind = 'after' ORDER BY id DESC
+"""
