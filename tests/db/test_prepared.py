@@ -10,6 +10,12 @@ from tests.statements import statements
 SUM = Prepared("SELECT :left + :right AS sum, '100 %' AS share, :left % 2 AS odd", left="bigint", right="bigint")
 
 
+@pytest.fixture(autouse=True)
+def one_connection(database: Database):
+    """Close the connections that other tests left: one at a time then opens one, and gets it back."""
+    database.dispose()
+
+
 def kinds(sent: list[str]) -> list[str]:
     return [statement.partition(" ")[0] for statement in sent]
 
