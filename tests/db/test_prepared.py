@@ -21,10 +21,20 @@ def kinds(sent: list[str]) -> list[str]:
 
 
 def test_a_connection_prepares_a_statement_once(database: Database):
+    database.engine.dispose()
     with statements(database) as sent:
         rows = [database.first(SUM, {"left": left, "right": 2}) for left in (1, 2, 3)]
     assert [tuple(row or ()) for row in rows] == [(3, "100 %", 1), (4, "100 %", 0), (5, "100 %", 1)]
     assert kinds(sent) == ["PREPARE", "EXECUTE", "EXECUTE", "EXECUTE"]
+
+
+def test_a_statement_is_planned_once(database: Database):
+    for number in range(7):
+        database.first(SUM, {"left": number, "right": 2})
+    with database.session() as session:
+        rows = session.execute(text("SELECT generic_plans, custom_plans FROM pg_prepared_statements")).all()
+    assert rows
+    assert all(generic and not custom for generic, custom in rows)
 
 
 def test_a_new_connection_prepares_it_again(database: Database):
