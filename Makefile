@@ -73,6 +73,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --all-extras --group build --python
 lock: setup ## Pin what pyproject.toml asks for: for this machine, and without what only development needs for images
 	$(LOCK) --group dev --group bench -o requirements.lock
 	$(LOCK) --constraint requirements.lock -o deploy/requirements.lock
+	$(subst pyproject.toml --all-extras --group build,tests/api/generated/requirements.in,$(LOCK)) -o tests/api/generated/requirements.lock
 
 clean: ## Stop the embedded database and remove everything that was installed or kept
 	-@test ! -x $(BIN)/b2b || $(BIN)/b2b db stop

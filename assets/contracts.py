@@ -17,7 +17,7 @@ once those issues are closed; links and checks are plain functions and would sta
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -29,6 +29,7 @@ from assets import contract_checks, plots
 from assets.metadata import table, version_of
 from assets.partitioned import CHAIN_RETRIES, RESUMED, Event, config_schema, work_through
 from assets.partitions import contracts
+from b2b_pipelines.contracts import store as contract_store
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.delivery.deliver import NOT_SYNCED, Delivery, Prepared
@@ -163,12 +164,18 @@ def contract_delivery(
         state_checks=contract_checks.STATE_CHECKS,
         is_customers=is_customers,
         later_retries=CHAIN_RETRIES,
+        names=partial(_organizations, database),
     )
 
 
 def is_customers(error: Exception) -> bool:
     """Return whether the customer has to act on the error: their sheet is not as it has to be."""
     return isinstance(error, B2BError) and error.code in CUSTOMERS_STATES
+
+
+def _organizations(database: Database, slugs: Sequence[str]) -> Sequence[str]:
+    with database.session() as session:
+        return contract_store.organizations_of(session, slugs)
 
 
 class _Deliveries:
@@ -199,6 +206,7 @@ def _runs(delivery: Delivery) -> dg.MaterializeResult[None]:
     return dg.MaterializeResult(
         metadata={
             "dagster/partition_row_count": len(made.runs),
+            **_named(made.contract),
             "created in edX": len(made.asked.created),
             "failed in edX": dg.MetadataValue.json(made.asked.failed),
             "pending in edX": len(made.asked.pending),

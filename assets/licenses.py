@@ -160,7 +160,14 @@ def license_chain(
         "unlinked_learners": partial(run.act, service.unlink, EventName.UNLINKED),
     }
     checks = {} if dry_run else license_checks.checks(database, lms, license_manager, run.forgotten)
-    yield from work_through(context, links, checks, concurrency=config.concurrency, dry_run=dry_run)
+    yield from work_through(
+        context, links, checks, concurrency=config.concurrency, dry_run=dry_run, names=partial(_names, database)
+    )
+
+
+def _names(database: Database, customers: Sequence[str]) -> Sequence[str]:
+    with database.session() as session:
+        return sorted(store.names(session, [UUID(customer) for customer in customers]).values())
 
 
 class UnknownConfig(Refused):
@@ -224,7 +231,7 @@ class _Run:
                 "plans": content.plans,
                 **found,
                 **({"purged too early": "; ".join(purged)} if purged else {}),
-                **self._manner(began),
+                **self._manner(key, began),
             },
             data_version=version_of(content),
         )
@@ -240,7 +247,7 @@ class _Run:
                 **_by_decision(Counter(verdict.decision for verdict in verdicts)),
                 "licenses": table([_row(verdict, policy) for verdict in verdicts]),
                 "decided as of": policy.now.isoformat(),
-                **self._manner(began),
+                **self._manner(key, began),
             },
             data_version=version_of([(verdict.license_uuid, verdict.decision) for verdict in verdicts]),
         )
@@ -265,7 +272,7 @@ class _Run:
                 "notes": "; ".join(f"{would}kept: {note}" if would else note for note in outcome.notes) or "none",
                 "requests": outcome.requests,
                 **_by_decision(outcome.decisions),
-                **self._manner(began),
+                **self._manner(key, began),
             },
             data_version=version_of([event, recorded]),
         )
@@ -281,8 +288,11 @@ class _Run:
             alert = error.message
         return {"plans held": "; ".join(map(str, imported.held)), "alert": alert}
 
-    def _manner(self, began: float) -> dict[str, Any]:
-        return {"dry run": self.dry_run, "seconds": round(time.monotonic() - began, 3)}
+    def _manner(self, key: str, began: float) -> dict[str, Any]:
+        """Return the customer's name, because a partition's key is a UUID, and how the asset was made."""
+        with self.database.session() as session:
+            name = store.names(session, [UUID(key)]).get(UUID(key), key)
+        return {"customer": name, "dry run": self.dry_run, "seconds": round(time.monotonic() - began, 3)}
 
 
 def _read(read: Imported) -> dict[str, Any]:

@@ -26,12 +26,16 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
 
-from b2b_pipelines.contracts import service as contracts
 from b2b_pipelines.contracts import store as contract_store
 from b2b_pipelines.contracts.models import Course, CourseRun
-from b2b_pipelines.contracts.rules import IntegrationType
-from b2b_pipelines.contracts.service import Changes
-from b2b_pipelines.enrollment_codes import service as codes
+from b2b_pipelines.delivery import (
+    Actor,
+    ContractPatch,
+    IntegrationType,
+    change_contract,
+    create_contract,
+    give_courseware,
+)
 from b2b_pipelines.settings import PROJECT
 from benchmarks.orchestration import dagster_environment
 from benchmarks.sync import ADDRESS, Bench, bench
@@ -46,6 +50,7 @@ PATIENCE = 120.0
 """Seconds after the last change in which the last sheets must be verified, and a small backfill made."""
 BAR = 45.0
 COURSE = "course-v1:UAI+LEAD101"
+BY = Actor.system("benchmark")
 RIGHT = text("""
 SELECT contract.slug FROM contract JOIN sheet_target ON sheet_target.contract_id = contract.id
 WHERE contract.slug = ANY(:slugs) AND sheet_target.synced_revision >= contract.revision
@@ -102,12 +107,11 @@ def contract(app: Bench, number: int) -> str:
             source = f"{COURSE}+SOURCE"
             session.add(CourseRun(courseware_id=source, course_id=course.id, run_tag="SOURCE", title="Source"))
             session.flush()
-        terms = Changes({"max_learners": 5, "sheet_url": app.sandbox.google.spreadsheet_url(sheet)})
-        made = contracts.create_contract(
-            session, f"Org {number}", f"C{number:05}", IntegrationType.NON_SSO, terms, create_organization=True
-        )
-        contracts.give_courseware(session, made.slug, COURSE, contract_store.transaction_time(session))
-        codes.ensure_codes(session, made.slug)
+        terms = ContractPatch(max_learners=5, sheet_url=app.sandbox.google.spreadsheet_url(sheet))
+        made = create_contract(
+            session, f"Org {number}", f"C{number:05}", IntegrationType.NON_SSO, terms, by=BY, create_organization=True
+        ).contract
+        give_courseware(session, made.slug, COURSE, by=BY)
         contract_store.mark_materialized(session, made)  # or the sensor would deliver every one of them first
         return str(made.slug)
 
@@ -130,8 +134,7 @@ def change(app: Bench, slugs: Sequence[str]) -> list[Change]:
         if waiting and time.time() >= begin + EVERY * len(changed_at):
             slug = waiting.pop(0)
             with app.database.session() as session:
-                contracts.modify_contract(session, slug, Changes({"max_learners": 7}))
-                codes.ensure_codes(session, slug)
+                change_contract(session, slug, ContractPatch(max_learners=7), by=BY)
             changed_at[slug] = time.time()
         open_ones = [slug for slug in changed_at if slug not in done]
         with app.database.session() as session:

@@ -13,10 +13,12 @@ from dagster._core.storage.dagster_run import DagsterRun
 from dagster._core.storage.tags import ASSET_RESUME_RETRY_TAG, RESUME_RETRY_TAG
 
 from assets.partitioned.retry import Earlier, Note, earlier
-from assets.partitioned.tags import ATTEMPT, PERMANENT, RETRY_FOLLOWS
+from assets.partitioned.tags import ATTEMPT, CUSTOMERS, PERMANENT, RETRY_FOLLOWS
 
 Type = dg.DagsterEventType
 PAGE = 5000
+NAMED = 10
+"""Names of customers in the tag of a run."""
 
 
 def latest_target(instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str) -> Target | None:
@@ -44,6 +46,12 @@ def shown_results(
     }
 
 
+def partitions_worked_on(instance: dg.DagsterInstance, run_id: str, asset: dg.AssetKey) -> set[str]:
+    """Return the partitions of an asset that a run has made, or has given a reason for not making."""
+    events = _events(instance, run_id, {Type.ASSET_MATERIALIZATION, Type.ASSET_OBSERVATION})
+    return {event.partition for event in events if event.partition and event.asset_key == asset}
+
+
 def left_by_earlier_attempts(context: dg.AssetExecutionContext) -> Earlier:
     """Return the results of earlier attempts.
 
@@ -63,6 +71,13 @@ def left_by_earlier_attempts(context: dg.AssetExecutionContext) -> Earlier:
 def attempt_of(run: DagsterRun) -> int:
     """Return which attempt the run is at partitions that failed before, from 1."""
     return int(run.tags.get(ATTEMPT, "1"))
+
+
+def tag_customers(instance: dg.DagsterInstance, run_id: str, names: Sequence[str]) -> None:
+    """Tag a run with the names of its customers, so that its page shows them and a filter finds it."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    if names:
+        instance.add_run_tags(run_id, {CUSTOMERS: ", ".join(names[:NAMED]) + more})
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query, Response
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.api.auth import InstallationManager, Manager
+from b2b_pipelines.api.catalog import author
 from b2b_pipelines.api.contracts import Slug, seen_contract, shown_contract
 from b2b_pipelines.api.database import Connection, Db
 from b2b_pipelines.api.errors import Problem, answers
@@ -122,7 +123,12 @@ def update_contract(
         return once(db, caller, asked, None, work, contract=contract_id)
     except ContractWasChanged as error:
         between = [
-            {"revision": change.revision, "at": change.at.isoformat(), "who": change.who, "fields": change.fields}
+            {
+                "revision": change.revision,
+                "at": change.at.isoformat(),
+                "who": author(change.kind, change.who, caller),
+                "fields": change.fields,
+            }
             for change in error.changes
         ]
         headers = {"ETag": f'"{error.revision}"'}
@@ -218,7 +224,7 @@ def remove_learner(
     contract_id = _own_contract(db, caller, slug)
 
     def work(session: Session) -> dict[str, Any]:
-        email = learner_store.email_of(session, learner_id)
+        email = learner_store.attached_email(session, contract_id, learner_id)
         if email is None:
             raise NotFound("no such learner of this contract")
         slug_of = delivery.remove_learner(session, contract_id, email, by=actor(caller))

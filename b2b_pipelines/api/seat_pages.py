@@ -135,7 +135,7 @@ def remove_learner_page(request: Request, db: Db, caller: Managing, slug: str, l
     with db.session() as session:
         contract = seen_contract(session, caller, slug)
         card = card_of(session, contract)
-        email = learner_store.email_of(session, learner) if 0 < learner < 2**53 else None
+        email = learner_store.attached_email(session, contract.id, learner) if 0 < learner < 2**53 else None
     if email is None:
         raise NotFound("no such learner of this contract")
     return confirmation(
@@ -158,7 +158,7 @@ def remove_learner_page(request: Request, db: Db, caller: Managing, slug: str, l
 def remove_learner_form(request: Request, db: Db, caller: Managing, slug: str, learner: int) -> Response:
     with db.session() as session:
         contract = seen_contract(session, caller, slug)
-        email = learner_store.email_of(session, learner) if 0 < learner < 2**53 else None
+        email = learner_store.attached_email(session, contract.id, learner) if 0 < learner < 2**53 else None
         if email is None:
             raise NotFound("no such learner of this contract")
         delivery.remove_learner(session, contract.id, email, by=actor(caller))

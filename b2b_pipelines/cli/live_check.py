@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from b2b_pipelines.cells import tab_name
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import Surroundings
 from b2b_pipelines.contracts.rules import spreadsheet_id
@@ -49,7 +50,7 @@ def run(here: Surroundings, spreadsheet: str, *, quota: bool, report_file: Path 
     for finding in report.findings:
         console.say(f"{finding.name}: {finding.line}")
     if report.leftover:
-        console.say(f"The tab {report.leftover!r} could not be deleted: delete it in the spreadsheet.")
+        console.say(f"The tab {tab_name(report.leftover)} could not be deleted: delete it in the spreadsheet.")
     console.say(f"Report: {path}")
 
 

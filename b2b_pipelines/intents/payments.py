@@ -162,12 +162,14 @@ def _pay(session: Session, intent: CheckoutIntent, known: CheckoutSession, now: 
         if not again:  # fulfilled before any money came
             _note_payment(intent, known, now)
         reason = f"the intent is {intent.state} already: a payment may have to be returned"
+        intent.last_error = f"paid again by session {known.id}"
         outbox.keep(session, [session_alert(Effect.PAID_AGAIN, reason, known)])
         return Effect.PAID_AGAIN
     taken = _take_place(session, intent, IntentState.PAID, now)
     _note_payment(intent, known, now)
     if again:
         reason = "another session paid for it before: a payment may have to be returned"
+        intent.last_error = f"paid again by session {known.id}"
         outbox.keep(session, [session_alert(Effect.PAID_AGAIN, reason, known)])
     if taken is None:
         return Effect.PAID
@@ -184,6 +186,7 @@ def _hold(session: Session, intent: CheckoutIntent, known: CheckoutSession, now:
         return Effect.PENDING
     if taken := _take_place(session, intent, IntentState.CREATED, now):
         reason = f"{taken}: cancel the payment in Stripe, or expect it without a place"
+        intent.last_error = f"session {known.id} is being paid when its place is taken: {taken}"
         outbox.keep(session, [session_alert(Effect.PENDING_PLACE_TAKEN, reason, known)])
         return Effect.PENDING_PLACE_TAKEN
     intent.pending_since = intent.pending_since or now

@@ -157,6 +157,12 @@ class _Reading:
     licenses: Sequence[ListedLicense]
 
     @property
+    def not_asked(self) -> list[UUID]:
+        """Return the plans whose revoked licenses were not read, because none of their licenses is held."""
+        plans = [plan for agreement in self.agreements for plan in agreement.plans]
+        return [plan.uuid for plan in plans if plan.uuid not in self.asked and plan.counts and plan.counts.revoked]
+
+    @property
     def incomplete(self) -> list[UUID]:
         """Return the plans with fewer licenses read than license-manager counts.
 
@@ -202,7 +208,8 @@ def _import_reading(session: Session, reading: _Reading, now: datetime, hold: ti
     if all(agreement.lists_renewals for agreement in agreements):
         listed.merge_renewals(session, customer, _renewal_rows(agreements, now))
     brakes.mark_lost_renewals(session, now)
-    unseen = listed.mark_seen(session, customer, [plan.uuid for plan in refused] + reading.incomplete, now)
+    unread = [plan.uuid for plan in refused] + reading.incomplete
+    unseen = listed.mark_seen(session, customer, unread, reading.not_asked, now)
     brakes.forget_retired(session, customer)
     return replace(imported, unseen=unseen, refused=refused)
 

@@ -272,6 +272,13 @@ def _to_unlink(session: Session, customer: UUID, policy: Policy) -> tuple[Outcom
             "not ended or were ended just now, so these are kept: if it is to be terminated, materialize "
             f"enrollment_terminations or run `b2b licenses terminate` [{named(due.kept_for_others)}]"
         )
+    if due.recipients and (unknown := store.with_unknown_holders(session, customer, policy)):
+        outcome.notes.append(
+            "license-manager counts more licenses than it lists in these plans, so any learner may hold one, and no "
+            f"learner is unlinked before the next complete reading [{', '.join(map(str, unknown[:20]))}]"
+        )
+        outcome.skipped += sum(len(each.rows) for each in due.recipients.values())
+        due = replace(due, recipients={})
     return outcome, due
 
 

@@ -178,7 +178,8 @@ def test_the_second_of_two_managers_is_shown_what_the_first_one_changed_and_noth
     assert acme.patch("/contracts/leadership/", json={"max_learners": 9}, headers={"If-Match": seen}).status_code == 200
     refused = second.patch("/contracts/leadership/", json={"max_learners": 4}, headers={"If-Match": seen})
     assert (refused.status_code, refused.json()["error_code"]) == (412, "contract_changed")
-    assert [change["fields"] for change in refused.json()["changes"]] == [{"max_learners": [3, 9]}]
+    (change,) = refused.json()["changes"]
+    assert (change["fields"], change["who"]) == ({"max_learners": [3, 9]}, "a test")
     now = refused.headers["ETag"]
     assert second.get("/contracts/leadership/").json()["max_learners"] == 9
     again = second.patch("/contracts/leadership/", json={"max_learners": 4}, headers={"If-Match": now})

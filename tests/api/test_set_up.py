@@ -55,7 +55,7 @@ def test_what_studio_refuses_is_named_and_trying_again_works_when_it_no_longer_d
     sandbox.faults.answer(400, {"non_field_errors": ["Enter a valid value."]}, vendor="studio", times=100)
     failed = api.post(path)
     assert states(failed) == ("failed", "done", "done")
-    assert "1 of 1 runs failed: " in failed.json()["runs"]["message"]
+    assert "1 of 1 run failed: " in failed.json()["runs"]["message"]
     sandbox.faults.clear()
     assert states(api.post(path)) == ("done", "done", "done")
 

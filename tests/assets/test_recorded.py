@@ -131,6 +131,17 @@ def test_the_log_has_one_info_line_for_each_contract(deliver: Deliver, instance:
         assert lines[0].startswith(f"{slug}: made contract_runs, enrollment_codes, sheet_snapshots")
 
 
+def test_a_run_and_its_partitions_show_the_customers_by_name(deliver: Deliver, instance: DagsterInstance) -> None:
+    slugs = [deliver(name=f"Acme-{n}").slug for n in range(2)]
+    result = run(instance, slugs)
+    done = instance.get_run_by_id(result.run_id)
+    assert done is not None
+    assert done.tags["b2b/customers"] == "Acme-0, Acme-1"
+    for event in events(instance, result.run_id, Type.ASSET_MATERIALIZATION):
+        metadata = event.step_materialization_data.materialization.metadata
+        assert str(metadata["customer"].value).startswith("Acme-")
+
+
 def test_a_quiet_run_records_only_what_changed(deliver: Deliver, instance: DagsterInstance) -> None:
     first, still, changed = (deliver(name=name) for name in ("First", "Still", "Changed"))
     slugs = [first.slug, still.slug, changed.slug]

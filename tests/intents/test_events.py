@@ -123,6 +123,29 @@ def test_what_comes_before_completed_leads_to_the_same(intents, stripe, last):
     assert shown == [(TYPES[last][2], None, True)] * 2
 
 
+@pytest.mark.parametrize("name", [name for name in TYPES if name not in ("completed-unpaid", "other")])
+def test_each_type_before_and_after_the_completion_of_its_session_adds_up_to_the_same(intents, stripe, seen, name):
+    """A session, and what follows it, in both orders: the same state, money and alerts."""
+    shown, alerted = [], []
+    for number, order in enumerate(permutations(["completed-unpaid", name])):
+        made = intents.make(f"l{number}@example.com")
+        links = {"payment_intent": f"pi_{number}"}
+        before = len(seen())
+        for each in order:
+            event = event_of(each, made, f"evt_{number}_{each}")
+            event["data"]["object"] |= links | ({"id": f"cs_{number}"} if each in OF_SESSION else {})
+            assert stripe.tell(event) not in ("replayed", "other_type")
+        got = intents.get(made)
+        amounts = [entry["amount"] for entry in got["money_back"]]
+        shown.append((got["state"], got["pending_since"] is None, amounts))
+        expected = before + (TYPES[name][3] is not None)
+        eventually(lambda expected=expected: len(seen()) == expected)
+        alerted.append(len(seen()) - before)
+    assert shown[0] == shown[1]
+    assert alerted[0] == alerted[1]
+    assert amounts == ([9900] if name in MONEY_BACK else [])
+
+
 @pytest.mark.parametrize("order", list(permutations(["completed-unpaid", "succeeded", "refunded"])), ids="-".join)
 def test_facts_in_any_order_add_up_to_the_same(intents, stripe, seen, order):
     made = intents.make()
@@ -225,7 +248,9 @@ class TestExpiry:
         clean_up(database)
         rival = intents.make("rival@example.com", **ACME)
         assert stripe.session("completed", made, **UNPAID) == "pending_place_taken"
-        assert intents.get(made)["state"] == "expired"
+        lost = intents.get(made)
+        assert lost["state"] == "expired"
+        assert lost["last_error"].startswith("session cs_1 is being paid when its place is taken: the enterprise ")
         assert stripe.session("async_payment_succeeded", made) == "place_taken"
         assert intents.get(made)["state"] == "errored_provisioning"
         assert intents.get(rival)["state"] == "created"
@@ -274,7 +299,7 @@ class TestAttacks:
             stripe.session("completed", made, f"cs_{number}", **UNPAID)
             with ThreadPoolExecutor(2) as pool:
                 last = [
-                    pool.submit(stripe.session, f"async_payment_{word}", made, f"cs_{number}", mode="payment")
+                    pool.submit(stripe.session, f"async_payment_{word}", made, f"cs_{number}", **UNPAID)
                     for word in ("failed", "succeeded")
                 ]
             assert {each.result() for each in last} <= {"payment_failed", "paid", "already_paid"}

@@ -34,7 +34,7 @@ WRONG_ENDS = [-400, -100, -89, -81, -1, 1, 50, 500]
 LIES = ["date", "vanished", "gone", "stranger", "empty", "no renewals", "false renewal", "none", "none"]
 """`vanished`: fewer licenses than are counted; `gone`: neither listed nor counted."""
 BELIEVED = ("date", "gone", "no renewals")
-"""Lies that are believed when a second reading, a day later, repeats them."""
+"""Lies that are believed when a second reading, a day later, repeats them or does not read the plan."""
 
 
 @dataclass
@@ -186,7 +186,7 @@ def live(
         now = START + day * DAY
         lie = told[day] if day < DAYS else ("none", 0, 0)
         about = (lie[0], lie[1] % len(truth.ends) if lie[0] != "no renewals" else 0)
-        if lie[0] in BELIEVED and about == lied:
+        if (lie[0] in BELIEVED and about == lied) or (lie[0] == "vanished" and lied == ("gone", about[1])):
             lie = about = ("none", 0, 0)
         if lie[0] not in ("empty", "stranger"):  # these readings fail, so the one before stays
             lied = about[:2]

@@ -329,6 +329,36 @@ def test_no_learner_is_unlinked_within_a_day_after_the_license_that_protected_th
     assert sandbox.lms.linked(ONE) == set()
 
 
+@pytest.mark.parametrize(
+    ("new_end", "kept"), [(CURRENT, True), (PAST, False)], ids=["a-current-plan", "a-plan-past-its-grace"]
+)
+def test_no_learner_is_unlinked_while_licenses_are_counted_that_were_never_listed(
+    listings: Listings, sandbox: Sandbox, new_end: datetime, kept: bool
+) -> None:
+    """The license that protects the learner is missing from the very first reading, though it is counted."""
+
+    def read(now: datetime, second: bool) -> None:
+        listings.read(now, second=second, new_end=new_end)
+        if not second:
+            plans = sandbox.license_manager.agreements[str(ONE)]["subscriptions"]
+            numbers = {"activated": 1, "assigned": 0, "unassigned": 0, "revoked": 0, "total": 1, "allocated": 1}
+            plans[1]["licenses"] = numbers
+            service.read_license_manager(listings.database, listings.license_manager, ONE, now)
+
+    read(NOW, second=False)
+    assert listings.chain(NOW) == 0
+    day = timedelta(days=1)
+    read(NOW + 2 * day, second=False)
+    for dry_run in (True, False):
+        now = policy(NOW + 2 * day)
+        outcome = service.unlink(listings.database, listings.lms, ONE, now, run_id="test", dry_run=dry_run)
+        assert (outcome.done, outcome.skipped) == ((0, 1) if kept else (1, 0))
+        assert ("more licenses than it lists" in "".join(outcome.notes)) is kept
+    if kept:
+        read(NOW + 3 * day, second=True)
+        assert listings.reason(NOW + 3 * day)[0] is Decision.PROTECTED
+
+
 @pytest.mark.parametrize("skew", [timedelta(minutes=6), timedelta(days=-400)])
 def test_a_wrong_clock_stops_terminating_and_unlinking(
     files: Files, lms: EnterpriseLms, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, skew: timedelta

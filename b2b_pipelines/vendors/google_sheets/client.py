@@ -249,10 +249,17 @@ class CountedSheets:
 
         return self._read(spreadsheet_id, by_number, text_columns)
 
-    def update(self, spreadsheet_id: str, changes: Sequence[Mapping[str, Any]], tab: TabInfo) -> TabContent | None:
+    def update(
+        self,
+        spreadsheet_id: str,
+        changes: Sequence[Mapping[str, Any]],
+        tab: TabInfo,
+        before: Sequence[Sequence[Cell]] = (),
+    ) -> TabContent | None:
         """Apply changes at once, all or none.
 
-        Return the tab after them, or None if the answer omits it. One write, tried once.
+        Return the tab after them, or None if the answer omits it; it shares its texts with the tab `before`. One write,
+        tried once.
         """
         body = {
             "requests": list(changes),
@@ -262,7 +269,7 @@ class CountedSheets:
         }
 
         def content(answer: Updated) -> TabContent | None:
-            found = content_of(answer.updated_spreadsheet)
+            found = content_of(answer.updated_spreadsheet, before=before)
             return found if found is not None and found.info.sheet_id == tab.sheet_id else None
 
         held: TabContent | None = self._write(
