@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from b2b_pipelines.db.reading import PARAMETER
+from b2b_pipelines.db.parameters import PARAMETER
 
 _PREPARED = "prepared"
 

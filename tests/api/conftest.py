@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import httpx
@@ -57,16 +58,16 @@ def api_url(served: tuple[str, Current], database: Database) -> Iterator[str]:
     current.database = idle
 
 
-@pytest.fixture
-def connect(api_url: str, database: Database) -> Iterator[Connect]:
-    """`connect("read", "attach", organization="ACME")`: a client with a token of those scopes."""
+@contextmanager
+def connecting(base_url: str, database: Database) -> Iterator[Connect]:
+    """Give a function that makes clients with a token of some scopes, and close them."""
     clients: list[httpx.Client] = []
 
     def connected(*scopes: str, organization: str | None = None) -> httpx.Client:
         with database.session() as session:
             _, text = tokens.create(session, "a test", scopes, organization)
         client = httpx.Client(
-            base_url=f"{api_url}/api/v1",
+            base_url=base_url,
             headers={"Authorization": f"Bearer {text}"},
             timeout=60,
             limits=httpx.Limits(max_keepalive_connections=100),  # none is closed while a crowd uses the client
@@ -77,6 +78,13 @@ def connect(api_url: str, database: Database) -> Iterator[Connect]:
     yield connected
     for client in clients:
         client.close()
+
+
+@pytest.fixture
+def connect(api_url: str, database: Database) -> Iterator[Connect]:
+    """`connect("read", "attach", organization="ACME")`: a client with a token of those scopes."""
+    with connecting(f"{api_url}/api/v1", database) as connect:
+        yield connect
 
 
 @pytest.fixture

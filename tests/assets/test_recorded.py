@@ -178,6 +178,7 @@ def test_a_run_over_a_list_fails_exactly_the_partitions_that_failed(
     }
 
 
+@pytest.mark.long
 def test_a_re_execution_from_failure_tries_what_the_run_before_did_not_make(
     deliver: Deliver, instance: DagsterInstance
 ) -> None:

@@ -97,6 +97,7 @@ def test_first_come_first_served(engine: Engine) -> None:
     assert served == list(range(8))
 
 
+@pytest.mark.long
 def test_a_process_killed_while_it_waits_has_wasted_one_permit(engine: Engine, database_url: str) -> None:
     paced = limiter(engine, 1, window=1.0)
     began = time.monotonic()

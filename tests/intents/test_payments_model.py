@@ -291,8 +291,8 @@ def explore(database: Database, sequences: int, number: int) -> None:
     )
 
 
-def test_money_is_never_without_a_trace_in_50_sequences(database):
-    explore(database, 50, 1)
+def test_money_is_never_without_a_trace_in_20_sequences(database):
+    explore(database, 20, 1)
 
 
 @pytest.mark.long

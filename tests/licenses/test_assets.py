@@ -321,6 +321,7 @@ def test_no_address_gets_into_metadata(
     )
 
 
+@pytest.mark.long
 def test_a_run_of_many_customers_makes_each_a_partition(
     definitions: dg.Definitions, instance: DagsterInstance, sandbox: Sandbox
 ) -> None:

@@ -70,7 +70,9 @@ def test_fifty_thousand_licenses_come_in_complete_whatever_the_order_of_pages(
     assert counted(database) == 50_000
 
 
-@pytest.mark.parametrize("fault", ["answer", "malformed", "cut"])
+@pytest.mark.parametrize(
+    "fault", ["answer", *(pytest.param(fault, marks=pytest.mark.long) for fault in ("malformed", "cut"))]
+)
 def test_one_failing_page_and_nothing_comes_in(
     database: Database, license_manager: LicenseManager, sandbox: Sandbox, fault: str
 ) -> None:

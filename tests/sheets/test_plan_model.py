@@ -550,7 +550,7 @@ edits = st.lists(st.tuples(st.sampled_from(EDITS), numbers, numbers), max_size=4
 events = st.lists(st.tuples(st.sampled_from(EVENTS), numbers), max_size=3)
 cuts = st.one_of(st.none(), st.none(), st.integers(0, 5))
 rounds = st.lists(st.tuples(edits, events, cuts), min_size=5, max_size=5)
-REPEATABLE = settings(derandomize=True, deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
+REPEATABLE = settings(derandomize=True, deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
 
 
 def live(sheet: Sheet, contract: Contract, edits: list[tuple[Edit, int, int]], events: list, texts: count) -> None:  # type: ignore[type-arg]
