@@ -1,4 +1,4 @@
-"""What customers do to a sheet, and what `b2b sheet` then writes and prints, over HTTP."""
+"""Edits of the customer in a sheet, and the output of `b2b sheet` after them, over HTTP."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def cap(run: Run, seats: int) -> None:
 
 
 def foreign(tab: Tab) -> list[list[object]]:
-    """What was entered from G on."""
+    """Return the entries from column G on."""
     return [[tab.at(row, column) for column in range(6, tab.column_count)] for row in range(tab.row_count)]
 
 
