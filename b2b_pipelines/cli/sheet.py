@@ -244,7 +244,7 @@ def _show_result(result: SyncResult, *, as_json: bool, would: bool) -> None:
             f" (`b2b sheet restore {result.contract} --before` restores them)."
         )
     if result.needs_consent:
-        console.say(f"A sync waits for approval: name the tab, or run `b2b sheet sync {result.contract} --replace`.")
+        console.say(f"A sync waits for approval, which `b2b sheet sync {result.contract} --replace` gives.")
     if result.lands_far_below:
         console.say(f"New codes {'would be' if would else 'are'} in {row_ranges(result.rows_added)}.")
     reads, writes = console.counted(result.requests.reads, "read"), console.counted(result.requests.writes, "write")

@@ -134,12 +134,11 @@ class _Search:
             return tuple(HEADERS[header] for header in sorted({0, *under}))
         alike = {(header, other): self.resemblance(header, columns[other], rows) for header in wrong for other in wrong}
 
-        def likelihood(order: tuple[int, ...]) -> tuple[int, int]:
-            pairs = list(zip(wrong, order, strict=True))
+        def likelihood(exchange: Mapping[int, int]) -> tuple[int, int]:
+            pairs = exchange.items()
             return sum(alike[pair] for pair in pairs), sum(header == other for header, other in pairs)
 
-        likeliest: tuple[int, ...] = max(permutations(wrong), key=likelihood)
-        over = dict(zip(wrong, likeliest, strict=True))
+        over = max((dict(zip(wrong, order, strict=True)) for order in permutations(wrong)), key=likelihood)
         circles = {header: _circle(header, over) for header in wrong}
         return tuple(
             HEADERS[header]

@@ -115,7 +115,7 @@ def tab_missing(address: str, reference: str | None, spreadsheet: SpreadsheetInf
     elif number is not None:
         missing = f"no tab with the number of the address (gid={number})"
     else:
-        missing = f"several tabs and none named {tab_name(USUAL_TITLE)}"
+        missing = f"several tabs, none of them named {tab_name(USUAL_TITLE)}"
     return TabMissing(f"the spreadsheet has {missing}, but {there}: {TAB_HELP}")
 
 

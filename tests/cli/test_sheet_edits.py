@@ -1,4 +1,4 @@
-"""Edits of customers, and what `b2b sheet` then writes and prints, over HTTP."""
+"""Edits of the customer in a sheet, and the output of `b2b sheet` after them, over HTTP."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def cap(run: Run, seats: int) -> None:
 
 
 def foreign(tab: Tab) -> list[list[object]]:
-    """The cells entered from G on."""
+    """Return the entries from column G on."""
     return [[tab.at(row, column) for column in range(6, tab.column_count)] for row in range(tab.row_count)]
 
 

@@ -53,7 +53,7 @@ def hit(rows: Rows, plan: Plan) -> Tab:
 
 
 def mended(before: Tab, plan: Plan, after: Tab) -> Tab:
-    layout = find_layout(after, [row.code for row in plan.written.rows], plan.written)
+    layout = find_layout(after, [row.code for row in plan.written.rows], plan.written, believe_headers=True)
     assert isinstance(layout, Layout)
     return with_cells(after, repairs(before, plan, after, layout))
 
