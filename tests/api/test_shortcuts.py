@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.tokens import service as tokens
+from b2b_pipelines.tokens.models import Token
 from b2b_pipelines.tokens.rules import Scope
 from tests.api.conftest import Connect
 from tests.api.pages_world import furnish
@@ -55,7 +57,7 @@ def test_a_revoked_and_an_unknown_token_are_refused_both_ways(connect: Connect, 
     for path in ("", "codes/"):
         assert [answer.status_code for answer in both_ways(client, f"/contracts/{sold.slug}/{path}")] == [200, 200]
     with database.session() as session:
-        tokens.revoke(session, tokens.every_token(session)[0].token.id, datetime.now(UTC))
+        tokens.revoke(session, session.scalars(select(Token.id)).one(), datetime.now(UTC))
     for path in ("", "codes/"):
         for answer in both_ways(client, f"/contracts/{sold.slug}/{path}"):
             assert (answer.status_code, answer.json()["error_code"]) == (401, "unauthenticated")
