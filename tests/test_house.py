@@ -1,6 +1,7 @@
-"""Sizes that keep files and functions readable: the product and its stand-ins."""
+"""Sizes that keep files and functions readable, and imports without circles: the product and its stand-ins."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,27 @@ def test_nine_functions_in_ten_have_at_most_20_lines():
     assert len(sizes) > 2000
     short = sum(size <= LONGEST_FUNCTION for size in sizes) / len(sizes)
     assert short >= 0.9, f"{short:.1%} of {len(sizes)} functions have at most {LONGEST_FUNCTION} lines"
+
+
+def imports_of(path: Path, modules: set[str]) -> set[str]:
+    """The modules of these that a file imports, at any place: in functions, and for types alone, too."""
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            parts = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= parts & modules if parts <= modules else (parts & modules) | {node.module}
+    return found & modules
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    """Imports in functions and those for types alone count too. `static_order` names a circle that it meets."""
+    modules = {
+        ".".join(path.with_suffix("").parts).removesuffix(".__init__"): path
+        for package in PACKAGES
+        for path in sources(package)
+    }
+    graph = {name: imports_of(path, set(modules)) - {name} for name, path in modules.items()}
+    assert sum(map(len, graph.values())) > 1000
+    assert len(list(TopologicalSorter(graph).static_order())) == len(modules)

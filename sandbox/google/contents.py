@@ -5,15 +5,13 @@ Indexes are zero-based, the end excluded, as in the API.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from sandbox.google.a1 import Area, Box, parse_cell, parse_cells
 from sandbox.google.cells import Cell, Formatted, Matrix, Scalar, Spilled
 from sandbox.google.regions import Kind, Region
 from sandbox.google.results import Values, as_shown
-
-if TYPE_CHECKING:
-    from sandbox.google.model import Spreadsheet
+from sandbox.google.workbook import Workbook
 
 Dimension = Literal["ROWS", "COLUMNS"]
 Line = list[Cell | None]
@@ -37,7 +35,7 @@ class Contents:
     kept until a cell changes.
     """
 
-    def __init__(self, spreadsheet: "Spreadsheet", sheet_id: int, title: str, row_count: int, column_count: int):
+    def __init__(self, spreadsheet: Workbook, sheet_id: int, title: str, row_count: int, column_count: int):
         self.spreadsheet = spreadsheet
         self.sheet_id = sheet_id
         self.title = title

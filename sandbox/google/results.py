@@ -4,7 +4,7 @@ Recorded behaviour: the answer to a write shows formulas with the values that fo
 `spreadsheets.batchUpdate`, `updatedData` of `spreadsheets.values`), because Google recalculates before it answers.
 """
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from sandbox.google.a1 import Box
 from sandbox.google.cells import (
@@ -18,11 +18,8 @@ from sandbox.google.cells import (
     Value,
     shown_number,
 )
-from sandbox.google.formulas import SPILLS, evaluate
+from sandbox.google.formulas import SPILLS, Sheet, evaluate
 from sandbox.google.functions import Block
-
-if TYPE_CHECKING:
-    from sandbox.google.contents import Contents
 
 DEEPEST = 12
 """Formulas that are computed one inside of the other before the innermost is computed first."""
@@ -32,10 +29,21 @@ class _TooDeep(Exception):
     """A chain of formulas that is longer than Python's stack; the argument is the cell to begin with."""
 
 
+class Cells(Sheet, Protocol):
+    """The cells that formulas refer to."""
+
+    rows: list[list[Cell | None]]
+    row_count: int
+    column_count: int
+
+    def at(self, row: int, column: int) -> Cell | None:
+        """Return the content of a cell."""
+
+
 class Values:
     """The values of one grid's formulas."""
 
-    def __init__(self, grid: "Contents") -> None:
+    def __init__(self, grid: Cells) -> None:
         self.grid = grid
         self.has_arrays = False
         """Whether an array formula was ever put into the grid."""
