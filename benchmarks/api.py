@@ -22,7 +22,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from b2b_pipelines.contracts import courseware_registry
+from b2b_pipelines.contracts import catalog, courseware_registry
 from b2b_pipelines.contracts.patch import ContractPatch
 from b2b_pipelines.contracts.rules import IntegrationType
 from b2b_pipelines.db import schema
@@ -60,7 +60,7 @@ def contract_with_codes(database: Database, name: str, cap: int) -> tuple[str, l
         contract = changes.create_contract(
             session, "Acme", name, IntegrationType.NON_SSO, terms, by=bench, create_organization=True
         ).contract
-        courseware_registry.register(session, courseware_registry.course("course-v1:X+1", "One", source_run="SOURCE"))
+        courseware_registry.register(session, catalog.course("course-v1:X+1", "One", source_run="SOURCE"))
         changes.give_courseware(session, contract.slug, "course-v1:X+1", by=bench)
         from sqlalchemy import text
 

@@ -1,6 +1,7 @@
 """Contracts, their codes, and what their sheets held: for reading."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -26,6 +27,7 @@ from b2b_pipelines.reports import contracts as listed
 from b2b_pipelines.reports.contracts import ContractFilter
 from b2b_pipelines.reports.pages import Slice
 from b2b_pipelines.sheets import history
+from b2b_pipelines.sheets.explained import explained
 from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.sheets.models import SheetSnapshot
 from b2b_pipelines.tokens.rules import Scope
@@ -170,9 +172,18 @@ class SnapshotRow(BaseModel):
 
 
 class ConflictOut(BaseModel):
+    """A cell that a sync left alone: its address, its content, the meaning and the remedy. `url` opens the cell."""
+
+    model_config = ConfigDict(from_attributes=True)
+
     kind: str
     row: int | None
     code: str | None
+    cell: str | None
+    holds: str | None
+    means: str
+    do: str
+    url: str | None
 
 
 class SnapshotDetail(BaseModel):
@@ -282,7 +293,9 @@ def snapshot(
 ) -> SnapshotDetail:
     """Our six columns, row by row. E-mail addresses are masked unless the token has the scope `emails`."""
     with db.session() as session:
-        found = seen_snapshot(session, seen_contract(session, caller, slug), snapshot_id)
+        contract = seen_contract(session, caller, slug)
+        found = seen_snapshot(session, contract, snapshot_id)
+    conflicts = [asdict(conflict) for conflict in explained(found, contract.sheet_url)]
     return SnapshotDetail(
         snapshot=_summary(found),
         columns=dict(zip(HEADERS, found.columns, strict=True)),
@@ -290,7 +303,7 @@ def snapshot(
             SnapshotRow(row=row, code=code, cells=dict(zip(HEADERS, cells, strict=True)))
             for row, code, cells in shown_rows(found, caller)
         ],
-        conflicts=[ConflictOut(**conflict) for conflict in shown_conflicts(found.conflicts, caller)],
+        conflicts=[ConflictOut(**conflict) for conflict in shown_conflicts(conflicts, caller)],
     )
 
 
@@ -349,19 +362,6 @@ def masked_cell(cell: Any) -> Any:
 
 
 def _summary(snapshot: SheetSnapshot) -> SnapshotOut:
-    return SnapshotOut(
-        id=snapshot.id,
-        taken_at=snapshot.taken_at,
-        verified_at=snapshot.verified_at,
-        spreadsheet_id=snapshot.spreadsheet_id,
-        sheet_id=snapshot.sheet_id,
-        title=snapshot.title,
-        rows=snapshot.row_count,
-        updated=snapshot.updated,
-        appended=snapshot.appended,
-        unchanged=snapshot.unchanged,
-        conflicts=len(snapshot.conflicts),
-        reads=snapshot.reads,
-        writes=snapshot.writes,
-        run_id=snapshot.run_id,
-    )
+    counts = {"rows": snapshot.row_count, "conflicts": len(snapshot.conflicts)}
+    same = (name for name in SnapshotOut.model_fields if name not in counts)
+    return SnapshotOut(**counts, **{name: getattr(snapshot, name) for name in same})

@@ -10,10 +10,9 @@ from fastapi.responses import StreamingResponse
 
 from b2b_pipelines.api import wording
 from b2b_pipelines.api.catalog import code_shown
-from b2b_pipelines.api.contract_pages import card_of, contract_view
+from b2b_pipelines.api.contract_pages import card_of, confirmation, contract_view, sheet_sentence
 from b2b_pipelines.api.contracts import seen_contract
 from b2b_pipelines.api.database import Db
-from b2b_pipelines.api.edit_pages import sheet_sentence
 from b2b_pipelines.api.notes import answered
 from b2b_pipelines.api.page_routes import Fields, Managing, PageNumber, PageRoute, sentence, slice_of, turning
 from b2b_pipelines.api.rendering import render
@@ -136,12 +135,11 @@ def remove_learner_page(request: Request, db: Db, caller: Managing, slug: str, l
     with db.session() as session:
         contract = seen_contract(session, caller, slug)
         card = card_of(session, contract)
-        email = learner_store.email_of(session, learner) if 0 < learner < 2**53 else None
+        email = learner_store.attached_email(session, contract.id, learner) if 0 < learner < 2**53 else None
     if email is None:
         raise NotFound("no such learner of this contract")
-    return contract_view(
+    return confirmation(
         request,
-        "confirm.html",
         caller,
         contract,
         card,
@@ -160,7 +158,7 @@ def remove_learner_page(request: Request, db: Db, caller: Managing, slug: str, l
 def remove_learner_form(request: Request, db: Db, caller: Managing, slug: str, learner: int) -> Response:
     with db.session() as session:
         contract = seen_contract(session, caller, slug)
-        email = learner_store.email_of(session, learner) if 0 < learner < 2**53 else None
+        email = learner_store.attached_email(session, contract.id, learner) if 0 < learner < 2**53 else None
         if email is None:
             raise NotFound("no such learner of this contract")
         delivery.remove_learner(session, contract.id, email, by=actor(caller))

@@ -106,10 +106,13 @@ class SyncOut(BaseModel):
     contract: str
     target: TargetOut
     header: bool
+    replaced: int = Field(description="Rows of the customer's in A–F that a new target replaces.")
     updated: int
     appended: int
     unchanged: int
     conflicts: list[SheetConflictOut]
+    rows_added: list[int] = Field(description="Row numbers of the codes that were added.")
+    needs_consent: bool = Field(description="A sync without `replace` is refused.")
     reads: int
     writes: int
     dry_run: bool = False

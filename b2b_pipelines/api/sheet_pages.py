@@ -147,7 +147,7 @@ def _restored(request: Request, db: Connection, caller: Caller, slug: str, *, nu
         return answered(request, _contract(request, slug), _refusal(error, caller), good=False)
     _note(db, caller, slug, Action.SHEET_RESTORED)
     cells, rows = wording.counted(done.cells, "cell"), wording.counted(done.rows, "row")
-    after = "Nothing is written to this tab until you sync it again with Preview." if snapshot.kind == "before" else ""
+    after = "Nothing is written to this tab until you sync it again with Preview." if done.pauses else ""
     return answered(request, _contract(request, slug), f"Restored: {cells} in {rows} written.", after)
 
 

@@ -1,14 +1,13 @@
 """The vendors that routes ask: Google Sheets and Studio, connected when first needed."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from threading import Lock
 
 from b2b_pipelines.api.database import Connection
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.sheets.connection import SheetsConnection
+from b2b_pipelines.vendors import connections
 from b2b_pipelines.vendors.google_sheets import GoogleSheets
-from b2b_pipelines.vendors.open_edx import client_credentials
 from b2b_pipelines.vendors.studio import Studio
 
 
@@ -33,15 +32,9 @@ class Vendors:
         """Whether every new target that holds something waits for consent."""
         return self._settings.sheet_replace == "ask"
 
-    @contextmanager
-    def studio(self) -> Iterator[Studio | None]:
+    def studio(self) -> AbstractContextManager[Studio | None]:
         """Open a client of Studio; None when its settings are missing."""
-        with client_credentials(self._settings) as credentials:
-            if credentials is None or self._settings.studio_url is None:
-                yield None
-                return
-            with Studio(self._settings.studio_url, credentials, timeout=self._settings.lms_timeout_seconds) as studio:
-                yield studio
+        return connections.studio(self._settings)
 
     def close(self) -> None:
         """Close the connections that were opened."""

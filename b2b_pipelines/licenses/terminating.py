@@ -14,6 +14,7 @@ from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import B2BError
 from b2b_pipelines.licenses import brakes, store
 from b2b_pipelines.licenses.batches import EverythingRejected, batches, find_rejected_unless_all
+from b2b_pipelines.licenses.expirations import ignore_enrollments_modified_after
 from b2b_pipelines.licenses.outcome import Outcome
 from b2b_pipelines.licenses.renewals import oldest_first
 from b2b_pipelines.licenses.rules import (
@@ -21,7 +22,6 @@ from b2b_pipelines.licenses.rules import (
     EventName,
     Policy,
     Verdict,
-    ignore_enrollments_modified_after,
 )
 from b2b_pipelines.licenses.work import CUSTOMER_LOST, Work, decide_all, required, run_lock
 from b2b_pipelines.vendors.http import (

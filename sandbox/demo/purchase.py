@@ -6,9 +6,10 @@ from typing import Any
 
 from sandbox.demo.academies import AcademyScene
 from sandbox.demo.inbox import Inbox
+from sandbox.demo.processes import DemoRefused
 from sandbox.demo.product import Product
 from sandbox.demo.scene import Action, Outcome, Scene
-from sandbox.stripe import WEBHOOK_SECRET, checkout_event, money_back_event, signed
+from sandbox.stripe.sessions import EventNotTaken, Session, Till
 
 INTENTS = "/api/v1/checkout-intents/"
 EVENTS = "/api/v1/stripe/events/"
@@ -23,15 +24,21 @@ class PurchaseScene:
         self.product, self.academies, self.inbox = product, academies, inbox
         self._late = ""
         self._reserved_at = 0.0
-        self._bank: list[str] = []
-        self._paid: list[str] = []
+        self._bank: list[Session] = []
+        self._paid: list[Session] = []
+
+    @property
+    def till(self) -> Till:
+        """Stripe's checkout sessions; the page of the stand-in has a button for each act on them."""
+        return self.academies.sandbox.stripe.till
 
     @staticmethod
     def settings() -> dict[str, str]:
         return {"B2B_INTENT_RESERVATION_MINUTES": str(RESERVED_SECONDS // 60)}
 
     def make(self) -> None:
-        """Reserve a place whose reservation ends before anybody pays."""
+        """Reserve a place whose reservation ends before anybody pays. Stripe's events go to this product."""
+        self.till.url = f"{self.product.api_url}{EVENTS}"
         self._late = str(self._reserve("slow@example.com", **LATE)["uuid"])
         self._reserved_at = time.time()
 
@@ -43,6 +50,7 @@ class PurchaseScene:
             "days and holds its place meanwhile. Money that comes after the place was taken raises an alert.",
             lambda: {
                 "Purchases": "/demo/purchases",
+                "Stripe's sessions": "/sandbox/vendors/stripe#sessions",
                 "The inbox": "/demo/alerts",
                 "The API": f"{self.product.api_url}/docs",
             },
@@ -51,7 +59,10 @@ class PurchaseScene:
                 Action("bank", "Pay by bank", "The place is held while the debit is on its way.", self._pay_by_bank),
                 Action("bank-arrives", "The bank's money arrives", "The purchase is paid.", self._bank_arrives),
                 Action(
-                    "late", "Pay late", "The place was taken meanwhile: an alert asks for a person.", self._pay_late
+                    "late",
+                    "Pay late",
+                    "Once the reservation of a minute has ended, the place is taken: an alert asks for a person.",
+                    self._pay_late,
                 ),
                 Action("refund", "Refund", "The refund is noted on the purchase, and an alert is sent.", self._refund),
             ],
@@ -65,15 +76,11 @@ class PurchaseScene:
     def _pay(self) -> Outcome:
         made = self._reserve(f"{uuid.uuid4().hex[:6]}@example.com", stripe_product_id=self._product_id())
         price = self.academies.prices[next(iter(self.academies.prices))]
-        effect = self._tell(
-            checkout_event(
-                _event(), client_reference_id=made["uuid"], payment_intent=f"pi_{made['uuid']}",
-                id=f"cs_{made['uuid']}", amount_total=price["unit_amount"],
-            )
-        )  # fmt: skip
+        session = self.till.open(made["uuid"], amount_total=price["unit_amount"])
+        effect = self._act(session, "pay")
         paid = self._intent(made["uuid"])["state"]
         fulfilled = self.product.api.post(f"{INTENTS}{made['uuid']}/fulfilled/").raise_for_status().json()["state"]
-        self._paid.append(made["uuid"])
+        self._paid.append(session)
         return Outcome(
             f"Stripe's signed event had the effect {effect}: {made['state']}, {paid}, {fulfilled}.",
             {"created, paid, fulfilled.": (made["state"], paid, fulfilled) == ("created", "paid", "fulfilled")},
@@ -81,11 +88,9 @@ class PurchaseScene:
 
     def _pay_by_bank(self) -> Outcome:
         made = self._reserve(f"{uuid.uuid4().hex[:6]}@example.com", stripe_product_id=self._product_id())
-        event = checkout_event(
-            _event(), client_reference_id=made["uuid"], id=f"cs_{made['uuid']}", payment_status="unpaid"
-        )
-        effect = self._tell(event)
-        self._bank.append(made["uuid"])
+        session = self.till.open(made["uuid"])
+        effect = self._act(session, "pay-by-bank")
+        self._bank.append(session)
         return Outcome(
             f"The learner chose a bank debit: the event had the effect {effect}.",
             {"The place is held, and nothing is paid yet.": effect == "pending"
@@ -95,12 +100,11 @@ class PurchaseScene:
     def _bank_arrives(self) -> Outcome:
         if not self._bank:
             return Outcome("No debit is on its way: press Pay by bank first.", {"A debit is on its way.": False})
-        intent = self._bank.pop()
-        kind = "checkout.session.async_payment_succeeded"
-        effect = self._tell(checkout_event(_event(), client_reference_id=intent, kind=kind, id=f"cs_{intent}"))
+        session = self._bank.pop()
+        effect = self._act(session, "bank-pays")
         return Outcome(
             f"Days later the bank paid: the event had the effect {effect}.",
-            {"The purchase is paid.": self._intent(intent)["state"] == "paid"},
+            {"The purchase is paid.": self._intent(str(session.client_reference_id))["state"] == "paid"},
         )
 
     def _pay_late(self) -> Outcome:
@@ -109,8 +113,7 @@ class PurchaseScene:
         told = len(self.inbox.messages())
         late = self._late
         rival = self._reserve(f"rival-{uuid.uuid4().hex[:6]}@example.com", **LATE)
-        event = checkout_event(_event(), client_reference_id=late, id=f"cs_{late}", payment_intent=f"pi_{late}")
-        effect = self._tell(event)
+        effect = self._act(self.till.open(late), "pay")
         self._late, self._reserved_at = str(rival["uuid"]), time.time()
         self.product.wait_until(lambda: self.inbox.has("payment_", told), "the alert about the late payment")
         return Outcome(
@@ -124,15 +127,15 @@ class PurchaseScene:
     def _refund(self) -> Outcome:
         if not self._paid:
             return Outcome("Nothing is paid yet: press Pay first.", {"A purchase is paid.": False})
-        intent, told = self._paid.pop(), len(self.inbox.messages())
-        effect = self._tell(
-            money_back_event(_event(), "charge.refunded", payment_intent=f"pi_{intent}", amount_refunded=9900)
-        )
+        session, told = self._paid.pop(), len(self.inbox.messages())
+        effect = self._act(session, "refund")
         self.product.wait_until(lambda: self.inbox.has("payment_", told), "the alert about the refund")
         return Outcome(
             f"Stripe's event about the refund had the effect {effect}.",
             {
-                "The refund is noted on the purchase.": bool(self._intent(intent)["money_back"]),
+                "The refund is noted on the purchase.": bool(
+                    self._intent(str(session.client_reference_id))["money_back"]
+                ),
                 "The inbox has an alert about it.": self.inbox.has("payment_", told),
             },
         )
@@ -149,11 +152,9 @@ class PurchaseScene:
         found: dict[str, Any] = self.product.api.get(f"{INTENTS}{intent}/").raise_for_status().json()
         return found
 
-    def _tell(self, event: dict[str, Any]) -> str:
-        body, headers = signed(event, WEBHOOK_SECRET)
-        answer = self.product.api.post(EVENTS, content=body, headers=headers).raise_for_status()
-        return str(answer.json()["effect"])
-
-
-def _event() -> str:
-    return f"evt_{uuid.uuid4().hex[:16]}"
+    def _act(self, session: Session, act: str) -> str:
+        """Let Stripe post the event of an act; return its effect on the purchase. Raises `DemoRefused`."""
+        try:
+            return str(self.till.act(session.id, act)["effect"])
+        except EventNotTaken as error:
+            raise DemoRefused(str(error), "demo_failed") from None

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
@@ -38,7 +39,7 @@ def form(change: Change, back: str) -> Callable[[Request], Awaitable[Response]]:
         async with request.form() as fields:
             given = {name: str(value) for name, value in fields.items()}
         try:
-            change(given)
+            await run_in_threadpool(change, given)
         except (KeyError, ValueError) as error:
             return PlainTextResponse(f"This cannot be done: {error}", 400)
         return RedirectResponse(back, 303)

@@ -13,6 +13,7 @@ from sandbox.enterprise_catalog import academy
 from sandbox.license_manager import license_row, plan
 from sandbox.open_edx.rest import uuid_of
 from sandbox.pages.rendering import Change, form, render
+from sandbox.stripe.sessions import ACTS
 
 if TYPE_CHECKING:
     from sandbox.server import Sandbox
@@ -96,9 +97,20 @@ def _stripe(sandbox: "Sandbox") -> Sequence[BaseRoute]:
     def add(fields: Fields) -> None:
         stripe.price(fields["lookup_key"], int(fields["amount"]), fields["currency"].lower())
 
+    def open_session(fields: Fields) -> None:
+        intent, amount = str(_uuid(fields["intent"])), int(fields["amount"])
+        stripe.till.open(intent, amount_total=amount, currency=fields["currency"].lower())
+
+    def act(fields: Fields) -> None:
+        stripe.till.act(fields["session"], fields["act"])
+
+    def values() -> dict[str, Any]:
+        sessions = list(stripe.till.sessions.values())[::-1][:SHOWN]
+        return {"prices": list(stripe.prices.values()), "sessions": sessions, "acts": ACTS, "url": stripe.till.url}
+
     return [
-        _page("/stripe", "stripe.html", lambda: {"prices": list(stripe.prices.values())}),
-        *_buttons("/stripe", {"amount": amount, "active": active, "add": add}),
+        _page("/stripe", "stripe.html", values),
+        *_buttons("/stripe", {"amount": amount, "active": active, "add": add, "open": open_session, "act": act}),
     ]
 
 

@@ -1,20 +1,20 @@
 """A stand-in of Stripe: prices by lookup key, in Stripe's pages, and events signed as Stripe signs them."""
 
-import json
 import re
-import time
 from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
-from stripe import WebhookSignature
 
+from sandbox.stripe.doors import doors
+from sandbox.stripe.events import checkout_event, money_back_event, signed, thin_event
+from sandbox.stripe.sessions import WEBHOOK_SECRET, Till
 from sandbox.vendor import Vendor
 
-API_KEY, WEBHOOK_SECRET = "sk_test_sandbox", "whsec_sandbox"
-"""The default API key, and the default secret that signs events."""
+API_KEY = "sk_test_sandbox"
+"""The API key in the sandbox's settings."""
 MOST_KEYS = 10
 MOST_PER_PAGE = 100
 LIST_PARAMETERS = frozenset(
@@ -25,7 +25,7 @@ LIST_PARAMETERS = frozenset(
 class Stripe(Vendor):
     """Prices and products of one account. `keys` are the secret keys it knows; None: whatever begins with `sk_` or `rk_`.
 
-    `asked` holds the parameters of every listing that was let in, in their order.
+    `asked` holds the parameters of every listing that was let in, in their order. `till` has the checkout sessions.
     """
 
     name = "stripe"
@@ -39,13 +39,16 @@ class Stripe(Vendor):
         self.keys: set[str] | None = None
         self.prices: dict[str, dict[str, Any]] = {}
         self.asked: list[dict[str, list[str]]] = []
+        self.till = Till()
         self._made = 0
 
     def dump(self) -> Any:
-        return {"prices": self.prices, "made": self._made}
+        return {"prices": self.prices, "made": self._made, "till": self.till.dump()}
 
     def load(self, state: Any) -> None:
         self.prices, self._made = state["prices"], state["made"]
+        if "till" in state:
+            self.till.load(state["till"])
 
     def owns(self, path: str) -> bool:
         return path.startswith(f"{self.prefix}/")
@@ -85,6 +88,9 @@ class Stripe(Vendor):
 
     def routes(self) -> Sequence[BaseRoute]:
         return [Route("/v1/prices", self._list_prices, methods=["GET"])]
+
+    def admin_routes(self) -> Sequence[BaseRoute]:
+        return doors(self)
 
     async def _list_prices(self, request: Request) -> Response:
         if refusal := self._stranger(request):
@@ -138,70 +144,12 @@ def _error(kind: str, message: str) -> dict[str, Any]:
     return {"error": {"type": kind, "message": message}}
 
 
-def checkout_event(
-    event_id: str, *, client_reference_id: str | None = None, kind: str = "checkout.session.completed", **session: Any
-) -> dict[str, Any]:
-    """Return a webhook event about a checkout session that was paid; `session` replaces or adds to its fields."""
-    return {
-        "id": event_id,
-        "object": "event",
-        "api_version": "2026-10-28.preview",
-        "created": int(time.time()),
-        "livemode": False,
-        "type": kind,
-        "data": {
-            "object": {
-                "id": f"cs_test_{event_id}",
-                "object": "checkout.session",
-                "amount_total": 9900,
-                "client_reference_id": client_reference_id,
-                "currency": "usd",
-                "metadata": {},
-                "mode": "subscription",
-                "payment_status": "paid",
-                "status": "complete",
-                **session,
-            }
-        },
-    }
-
-
-def money_back_event(event_id: str, kind: str, *, created: Any = None, **fields: Any) -> dict[str, Any]:
-    """Return a webhook event of a refund, a dispute or a failed invoice; `fields` replace or add to those of its object."""
-    name = {"charge.refunded": "charge", "charge.dispute.created": "dispute"}.get(kind, "invoice")
-    return {
-        "id": event_id,
-        "object": "event",
-        "api_version": "2026-10-28.preview",
-        "created": int(time.time()) if created is None else created,
-        "livemode": False,
-        "type": kind,
-        "data": {"object": {"id": f"{name}_{event_id}", "object": name, "currency": "usd", **fields}},
-    }
-
-
-def thin_event(event_id: str, kind: str, session_id: str) -> dict[str, Any]:
-    """Return a thin event (`v2`) about a checkout session: it names the session and carries nothing of it."""
-    return {
-        "id": event_id,
-        "object": "v2.core.event",
-        "type": kind,
-        "livemode": False,
-        "created": "2026-11-28T12:00:00.000Z",
-        "related_object": {
-            "id": session_id,
-            "type": "checkout.session",
-            "url": f"/v1/checkout/sessions/{session_id}",
-        },
-    }
-
-
-def signed(event: Any, secret: str, *, at: float | None = None) -> tuple[bytes, dict[str, str]]:
-    """An event as Stripe posts it: the body, and the headers with its signature of that moment (default: now)."""
-    body = event if isinstance(event, str) else json.dumps(event)
-    moment = int(time.time() if at is None else at)
-    header = WebhookSignature.generate_signature_header(body, secret, moment)
-    return body.encode(), {"Stripe-Signature": header, "Content-Type": "application/json"}
-
-
-__all__ = ["Stripe", "checkout_event", "money_back_event", "signed", "thin_event"]
+__all__ = [
+    "API_KEY",
+    "WEBHOOK_SECRET",
+    "Stripe",
+    "checkout_event",
+    "money_back_event",
+    "signed",
+    "thin_event",
+]

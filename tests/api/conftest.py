@@ -4,7 +4,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import httpx
@@ -19,11 +18,6 @@ from b2b_pipelines.tokens import service as tokens
 from tests.shop import Shop
 
 Connect = Callable[..., httpx.Client]
-
-
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """To collect the questions of `test_schema` is to make them all up: only where they are asked."""
-    return True if collection_path.name == "test_schema.py" and config.option.markexpr == "not long" else None
 
 
 @pytest.fixture

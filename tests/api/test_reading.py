@@ -69,7 +69,13 @@ def test_snapshots_are_listed_newest_first_and_shown_in_full(api: httpx.Client, 
     full = api.get(f"/contracts/{sold.slug}/sheet-snapshots/3/").json()
     assert full["snapshot"] == listed[0]
     assert full["columns"]["Enrollment Code"] == 0
-    assert full["conflicts"] == [{"kind": "unknown_code", "row": 9, "code": sold.every_code[7]}]
+    (conflict,) = full["conflicts"]
+    assert (conflict["kind"], conflict["row"], conflict["code"]) == ("unknown_code", 9, sold.every_code[7])
+    assert (conflict["cell"], conflict["url"]) == (
+        "A9",
+        f"https://docs.google.com/spreadsheets/d/{SHEET}/edit#gid=0&range=A9",
+    )
+    assert conflict["do"].startswith("Empty the cells")
     redeemed = next(row for row in full["rows"] if row["code"] == sold.every_code[2])
     assert (redeemed["row"], redeemed["cells"]["Redeemed By"]) == (4, "j•••@example.com")
     shown = connect("emails").get(f"/contracts/{sold.slug}/sheet-snapshots/3/").text

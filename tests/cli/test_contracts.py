@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from b2b_pipelines.db.engine import Database
 from tests.commands import Run
+from tests.shop import Shop
 
 SHEET = "https://docs.google.com/spreadsheets/d/1AbCdEfGhIjKlMnOpQrStUvWxYz0123456789/edit#gid=0"
 pytestmark = pytest.mark.usefixtures("courses")
@@ -109,9 +110,12 @@ def test_a_slug_that_is_taken_gets_a_number_and_names_are_found_by_org_key(run: 
         ("b2b_list nonsense", 2, "No such command"),
     ],
 )
-def test_refusals_are_one_line_and_change_nothing(run: Run, words: str, status: int, says: str) -> None:
-    create(run, "--max-learners", "5")
+def test_refusals_are_one_line_and_change_nothing(
+    run: Run, database: Database, words: str, status: int, says: str
+) -> None:
+    sold = Shop(database).sell("Acme 2026", cap=5)
     before = run("b2b_list contracts --json").out
+    assert sold.slug in before
     refused = run(words)
     assert (refused.status, refused.out) == (status, "")
     assert refused.err.count("\n") == 1

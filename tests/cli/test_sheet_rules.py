@@ -1,6 +1,5 @@
 """Syncs of sheets as customers really make them, through `b2b sheet` over HTTP."""
 
-import json
 import re
 import time
 from contextlib import closing
@@ -17,20 +16,15 @@ from b2b_pipelines.tokens import service as tokens
 from sandbox.google.model import Spreadsheet, Tab
 from sandbox.server import Sandbox
 from tests.api.conftest import serving
+from tests.cli.conftest import ADDRESS
 from tests.commands import Run
 
-ADDRESS = "b2b@sandbox.test"
 NAMES = [[f"name {number}", f"n{number}@example.com"] for number in range(4)]
 
 
 @pytest.fixture
-def sandbox(sandbox: Sandbox, tmp_path, monkeypatch) -> Sandbox:
-    key = tmp_path / "key.json"
-    key.write_text(json.dumps(sandbox.google.make_service_account(ADDRESS)))
-    monkeypatch.setenv("B2B_GOOGLE_SERVICE_ACCOUNT_FILE", str(key))
-    monkeypatch.setenv("B2B_GOOGLE_SHEETS_URL", sandbox.url)
-    monkeypatch.setenv("B2B_GOOGLE_DRIVE_URL", sandbox.url)
-    return sandbox
+def sandbox(google_sandbox: Sandbox) -> Sandbox:
+    return google_sandbox
 
 
 @pytest.fixture

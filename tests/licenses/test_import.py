@@ -519,8 +519,8 @@ def test_csv_is_read_as_excel_and_databases_write_it(files: Files, content: str)
         pytest.param(f"sep=;\n{HEADING}\n{VALUES}".replace(",", ";"), "is separated by semicolons", id="sep-semicolon"),
         pytest.param(f"{HEADING}\n{VALUES}".replace(",", "\t"), "is separated by tabs", id="tabs"),
         pytest.param(
-            f"id,{HEADING.removeprefix('uuid,')}\nx,{VALUES}",
-            "has no uuid: its columns are id, enterprise_customer_uuid, title, start_date, expiration_date",
+            f"Id,{HEADING.removeprefix('uuid,')}\nx,{VALUES}".replace("title", "TITLE"),
+            "has no uuid: its columns are Id, enterprise_customer_uuid, TITLE, start_date, expiration_date",
             id="a-column-is-missing",
         ),
         pytest.param("", "it has no columns", id="empty"),

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from b2b_pipelines.licenses.batches import batches, find_rejected
+from b2b_pipelines.licenses.expirations import ignore_enrollments_modified_after, is_newly_processed
 from b2b_pipelines.licenses.identity import email_key, is_plausible
 from b2b_pipelines.licenses.renewals import in_cycles, oldest_first
 from b2b_pipelines.licenses.rules import (
@@ -23,8 +24,6 @@ from b2b_pipelines.licenses.rules import (
     Policy,
     Renewal,
     decide,
-    ignore_enrollments_modified_after,
-    is_newly_processed,
 )
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)

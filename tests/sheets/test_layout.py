@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from b2b_pipelines.cells import Cell, Formula, Spilled
+from b2b_pipelines.sheets.columns import find_layout, holds_our_codes
 from b2b_pipelines.sheets.layout import (
     HEADERS,
     HeldRow,
@@ -13,8 +14,6 @@ from b2b_pipelines.sheets.layout import (
     Tab,
     Written,
     codes_within,
-    find_layout,
-    holds_our_codes,
     looks_like_code,
     normal,
     present_codes,
@@ -358,3 +357,56 @@ def test_only_a_whole_code_looks_like_one():
     assert not looks_like_code(f"{A} (Ada)")
     assert not looks_like_code(A[:-1])
     assert codes_within(f"{B}, {A}x{A} and {A[:-1]}") == (B, A)
+
+
+FRESH = Written(
+    tuple(range(6)),
+    26,
+    tuple(HeldRow(n, f"{A[:-1]}{n}", (f"{A[:-1]}{n}", "one-time", 0, "", "", "")) for n in range(2, 10)),
+)
+"""Eight codes without a redemption: three of our columns are blank."""
+
+
+def with_headers(*order: int) -> list[list[Cell]]:
+    """The fresh rows below our headers in another order."""
+    return grid(tuple(HEADERS[header] for header in order), *(row.cells for row in FRESH.rows))
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        pytest.param((0, 5, 2, 3, 4, 1), id="one-is-blank"),
+        pytest.param((0, 2, 1, 3, 4, 5), id="both-are-filled"),
+        pytest.param((1, 0, 2, 3, 4, 5), id="the-codes"),
+        pytest.param((0, 5, 1, 3, 4, 2), id="three-in-a-circle"),
+        pytest.param((0, 3, 4, 1, 2, 5), id="two-pairs"),
+    ],
+)
+@pytest.mark.parametrize("edited", [None, (8, 5), (8, 1), (3, 3)])
+def test_headers_that_changed_places_are_not_believed_although_a_cell_was_edited(order, edited):
+    values = with_headers(*order)
+    if edited:
+        values[edited[0]][edited[1]] = "7"
+    moved = [HEADERS[header] for place, header in enumerate(order) if header != place]
+    assert find(values, written=FRESH) == LayoutLost(misplaced=tuple(sorted(moved, key=HEADERS.index)))
+
+
+def test_headers_that_changed_places_are_not_believed_although_another_column_was_edited():
+    values = with_headers(0, 5, 2, 3, 4, 1)
+    for row in values[1:]:
+        row[2] = "seen"
+    assert find(values, written=FRESH) == LayoutLost(misplaced=("Use Type", "Redeemed On"))
+
+
+def test_headers_over_cells_that_were_cleared_or_edited_did_not_change_places():
+    values = with_headers(0, 1, 2, 3, 4, 5)
+    for row in values[1:]:
+        row[1:] = ["", "seen", "x", "one-time of theirs", "0 times"]
+    assert find(values, written=FRESH) == IN_PLACE
+
+
+def test_headers_stay_believed_where_cells_were_deleted_and_the_others_moved_left():
+    values = with_headers(0, 1, 2, 3, 4, 5)
+    for row in values[1:]:
+        row[1:] = [*row[2:], "their note"]
+    assert find(values, written=FRESH) == IN_PLACE

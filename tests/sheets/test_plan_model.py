@@ -14,16 +14,8 @@ from hypothesis import HealthCheck, event, given, note, settings
 from hypothesis import strategies as st
 
 from b2b_pipelines.cells import Cell, Formula
-from b2b_pipelines.sheets.layout import (
-    HEADERS,
-    CodeRow,
-    Layout,
-    Tab,
-    Written,
-    find_layout,
-    holds_our_codes,
-    present_codes,
-)
+from b2b_pipelines.sheets.columns import find_layout, holds_our_codes
+from b2b_pipelines.sheets.layout import HEADERS, CodeRow, Layout, Tab, Written, present_codes
 from b2b_pipelines.sheets.plan import CellRun, Plan, pieces, plan_new_target, plan_update
 
 THEIRS = -1

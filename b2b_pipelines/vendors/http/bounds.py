@@ -53,6 +53,7 @@ class _Budget:
 
 _listing: ContextVar[_Budget | None] = ContextVar("listing", default=None)
 _until: ContextVar[float | None] = ContextVar("until", default=None)
+_came: ContextVar[Callable[[int], None] | None] = ContextVar("came", default=None)
 
 
 @contextmanager
@@ -109,7 +110,7 @@ def answer(vendor: str) -> Iterator[Callable[[int], None]]:
         if time.monotonic() > until:
             raise _too_slow(vendor, budget)
 
-    token = _until.set(until)
+    token, reported = _until.set(until), _came.set(came)
     try:
         yield came
     except (httpx.TimeoutException, OSError):
@@ -118,6 +119,7 @@ def answer(vendor: str) -> Iterator[Callable[[int], None]]:
         raise
     finally:
         _until.reset(token)
+        _came.reset(reported)
 
 
 def _too_slow(vendor: str, budget: _Budget | None) -> BoundExceeded:
@@ -175,6 +177,12 @@ def read(response: httpx.Response, came: Callable[[int], None]) -> None:
         came(len(chunk))
         chunks.append(chunk)
     response._content = b"".join(chunks)  # as httpx.Response.read does, which has no bound
+
+
+def drain(response: httpx.Response) -> None:
+    """Read a response that httpx would read without a bound, before a sign-in repeats its request."""
+    if came := _came.get():
+        read(response, came)
 
 
 @contextmanager
