@@ -53,8 +53,8 @@ def main() -> None:
         app.sandbox.log.reset()
         plain = by_calls(app, slugs)
         counts = app.sandbox.google.counts()
-        runs, together = by_runs(environment, slugs, PARTITIONS_A_RUN)
-        _, apart = by_runs(environment, slugs[:SINGLE_RUNS], 1)
+        runs, together, memory = by_runs(environment, slugs, PARTITIONS_A_RUN)
+        _, apart, _ = by_runs(environment, slugs[:SINGLE_RUNS], 1)
         materialized = made(environment)
     table = Table("refresh of unchanged sheets", "runs", "seconds", "ms a contract")
     table.add_row(
@@ -75,7 +75,9 @@ def main() -> None:
     )
     console.print(table)
     console.print(f"The machine has {os.cpu_count()} cores; {busy:.1f} processes were at work on it before this began.")
-    console.print(f"{materialized:,} of {CONTRACTS:,} partitions are materialized.")
+    console.print(
+        f"{materialized:,} of {CONTRACTS:,} partitions are materialized. A run took up to {memory / 10**6:.0f} MB."
+    )
 
     reads, writes = counts["read"] / CONTRACTS, counts["write"] / CONTRACTS
     table = Table(
@@ -101,19 +103,33 @@ def by_calls(app: Bench, slugs: Sequence[str]) -> float:
     return time.perf_counter() - began
 
 
-def by_runs(environment: Mapping[str, str], slugs: Sequence[str], most: int) -> tuple[int, float]:
-    """Return the number of runs of a refresh, and their seconds.
+RUN = """
+import re, runpy, sys
+from pathlib import Path
+sys.argv = ["dagster", *sys.argv[1:]]
+try:
+    runpy.run_module("dagster", run_name="__main__")
+finally:
+    print("VmHWM", re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+"""
+"""Executes a job, and prints the most memory that the process had, in kB."""
+
+
+def by_runs(environment: Mapping[str, str], slugs: Sequence[str], most: int) -> tuple[int, float, int]:
+    """Return the number of runs of a refresh, their seconds, and the most resident bytes of one.
 
     Each run has at most `most` contracts. The seconds count from the first run's start to the last run's end.
     """
     ranges = consecutive(slugs, slugs, gap=0, most=most)
+    memory = 0
     began = time.perf_counter()
     for first, last in ranges:
         tags = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
         module = ["-m", "b2b_pipelines.definitions", "-j", "sheet_refresh_job", "--tags", json.dumps(tags)]
-        command = [sys.executable, "-m", "dagster", "job", "execute", *module]
-        subprocess.run(command, env=environment, cwd=PROJECT, check=True, capture_output=True)
-    return len(ranges), time.perf_counter() - began
+        command = [sys.executable, "-c", RUN, "job", "execute", *module]
+        done = subprocess.run(command, env=environment, cwd=PROJECT, check=True, capture_output=True, text=True)
+        memory = max(memory, 1024 * int(done.stdout.rpartition("VmHWM ")[2]))
+    return len(ranges), time.perf_counter() - began, memory
 
 
 def dagster_environment(app: Bench, folder: Path) -> dict[str, str]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row
+from sqlalchemy.exc import NotSupportedError
 
 from b2b_pipelines.db.parameters import PARAMETER
 
@@ -26,9 +27,14 @@ class Prepared:
         self._execute = f"EXECUTE {self._name} ({', '.join(f'%({name})s' for name in types)})"
 
     def first(self, connection: Connection, given: Mapping[str, Any]) -> Row[*tuple[Any, ...]] | None:
-        """Execute the statement and return its first row."""
+        """Execute the statement outside a transaction, and return its first row."""
         prepared = connection.info.setdefault(_PREPARED, set())  # emptied with the connection
         if self._name not in prepared:
             connection.exec_driver_sql(self._prepare)
             prepared.add(self._name)
-        return connection.exec_driver_sql(self._execute, given).first()
+        try:
+            return connection.exec_driver_sql(self._execute, given).first()
+        except NotSupportedError:  # "cached plan must not change result type": a migration changed a column
+            connection.exec_driver_sql(f"DEALLOCATE {self._name}")
+            connection.exec_driver_sql(self._prepare)
+            return connection.exec_driver_sql(self._execute, given).first()

@@ -61,7 +61,7 @@ def test_a_table_that_changes_does_not_break_the_statement(database: Database):
     try:
         assert database.first(of_table, {"id": 1}) == ("a",)
         with database.session() as session:
-            session.execute(text("ALTER TABLE changing ADD COLUMN more int, ALTER COLUMN id TYPE numeric"))
+            session.execute(text("ALTER TABLE changing ADD COLUMN more int, ALTER COLUMN code TYPE varchar(9)"))
         assert database.first(of_table, {"id": 1}) == ("a",)
     finally:
         with database.session() as session:

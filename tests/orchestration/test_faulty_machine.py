@@ -58,7 +58,7 @@ class World:
 
     def new_work(self, number: int) -> Callable[[], list[Run]]:
         """Give each chain something to do; return a function that starts a run of each."""
-        one = self.delivery(f"Acme {number}")
+        one = self.delivery(f"Acme-{number}")
         customer, expired = UUID(int=number), UUID(int=number * 10)
         end = datetime.now(UTC) - timedelta(days=200)
         terms = plan(expired, "Plan", (end - timedelta(days=365)).isoformat(), end.isoformat())

@@ -1,6 +1,6 @@
-"""Memory of runs: a process that works on hundreds of contracts, or on tens of thousands of licenses, stays small."""
+"""Memory of a run: a process that reads tens of thousands of licenses stays small (contracts: `benchmarks.orchestration`)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,12 +15,11 @@ from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 from sandbox.server import Sandbox
 from tests.orchestration.processes import Processes
 from tests.orchestration.runs import Run, Runs, wait_for
-from tests.sheets.conftest import Delivery
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("surroundings")]
 
 MOST = 600 * 10**6
-CONTRACTS, LICENSES = 500, 50_000
+LICENSES = 50_000
 
 
 @contextmanager
@@ -37,20 +36,6 @@ def assert_small(run: Run, what: str) -> None:
     assert run.status == 0, run.said()
     print(f"{what}: at most {run.peak / 10**6:.0f} MB")
     assert run.peak < MOST
-
-
-def test_a_run_of_500_contracts_stays_small(
-    processes: Processes, deliver: Callable[..., Delivery], database: Database, tmp_path: Path
-) -> None:
-    made: list[Delivery] = [deliver(name=f"C{number:03}", cap=2) for number in range(CONTRACTS)]
-    slugs = sorted(each.slug for each in made)
-    with processes.instance() as instance:
-        instance.add_dynamic_partitions("contracts", slugs)
-        chain, every = "contract_runs,enrollment_codes,sheet_snapshots", f"{slugs[0]}...{slugs[-1]}"
-        with started(tmp_path, chain, "--partition-range", every) as run:
-            assert_small(run, f"{CONTRACTS} contracts")
-    with database.session() as session:
-        assert session.execute(text("SELECT count(DISTINCT contract_id) FROM sheet_snapshot")).scalar() == CONTRACTS
 
 
 def test_a_run_of_50_000_licenses_stays_small(
