@@ -203,7 +203,7 @@ class Keyboard:
         for _ in range(120):
             stop = self.next()
             names = (stop["label"], stop["text"])
-            if stop["tag"] in tags.split() and any(re.match(rf"{re.escape(name)}\b", each) for each in names):
+            if stop["tag"] in tags.split() and any(re.match(rf"{re.escape(name)}(?!\w)", each) for each in names):
                 return
             seen.append(names)
         raise AssertionError(f"no Tab leads to {name}: {seen}")
