@@ -203,7 +203,7 @@ class Keyboard:
         for _ in range(120):
             stop = self.next()
             names = (stop["label"], stop["text"])
-            if stop["tag"] in tags.split() and any(re.match(rf"{re.escape(name)}\b", each) for each in names):
+            if stop["tag"] in tags.split() and any(re.match(rf"{re.escape(name)}(?!\w)", each) for each in names):
                 return
             seen.append(names)
         raise AssertionError(f"no Tab leads to {name}: {seen}")
@@ -278,7 +278,7 @@ def test_the_hours_forms_work_by_keyboard_alone(browser: Any, url: str, sandbox:
     keys.press("Learners")
     keys.fill("E-mail address", "jane@example.com")
     keys.enter()
-    page.get_by_text("The contract is full").or_(page.get_by_text("The learner has a seat now")).wait_for()
+    page.get_by_text("The learner has a seat now").wait_for()
     keys.press("Find")
     assert keys.focused()["label"].startswith("Code or e-mail address")
     page.keyboard.type("jane@example.com")
