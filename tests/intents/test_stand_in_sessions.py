@@ -1,4 +1,4 @@
-"""Checkout sessions of Stripe's stand-in, opened and paid over its admin API and its page, told to the product's API."""
+"""Checkout sessions of the stand-in of Stripe, opened and paid over its admin API and its page, sent to the real API."""
 
 import httpx
 import pytest
