@@ -23,7 +23,7 @@ demo: setup ## Show the whole mission in six scenes, on stand-ins (DEMO_EXIT=1: 
 	@$(BIN)/b2b demo $(if $(DEMO_EXIT),--exit)
 
 test: setup ## Run the tests, but for the long ones
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not long"
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not long" -p no:schemathesis
 
 test-long: setup ## Run the long ones: hundreds of customers at work, killed processes, guides, the API's schema, a browser, a broker
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m long
@@ -73,6 +73,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --all-extras --group build --python
 lock: setup ## Pin what pyproject.toml asks for: for this machine, and without what only development needs for images
 	$(LOCK) --group dev --group bench -o requirements.lock
 	$(LOCK) --constraint requirements.lock -o deploy/requirements.lock
+	$(subst pyproject.toml --all-extras --group build,tests/api/generated/requirements.in,$(LOCK)) -o tests/api/generated/requirements.lock
 
 clean: ## Stop the embedded database and remove everything that was installed or kept
 	-@test ! -x $(BIN)/b2b || $(BIN)/b2b db stop

@@ -16,7 +16,7 @@ from b2b_pipelines.academies.selection import Selection
 from b2b_pipelines.academies.service import Published
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.vendors.enterprise_catalog import EnterpriseCatalog
-from b2b_pipelines.vendors.http import tallied_requests
+from b2b_pipelines.vendors.http.counting import tallied_requests
 from b2b_pipelines.vendors.stripe import Stripe
 
 OWNERS = ["team:b2b"]

@@ -17,7 +17,7 @@ once those issues are closed; links and checks are plain functions and would sta
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -27,8 +27,9 @@ from pydantic import Field
 
 from assets import contract_checks, plots
 from assets.metadata import table, version_of
-from assets.partitioned import CHAIN_RETRIES, RESUMED, Concurrency, Event, work_through
+from assets.partitioned import CHAIN_RETRIES, RESUMED, Event, config_schema, work_through
 from assets.partitions import contracts
+from b2b_pipelines.contracts import store as contract_store
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.delivery.deliver import NOT_SYNCED, Delivery, Prepared
@@ -119,7 +120,7 @@ code_columns = dg.AssetSpec(
 class ContractDelivery(dg.Config):
     """How a run goes about it."""
 
-    concurrency: Concurrency = Field(default=Concurrency["8"], description="Contracts worked on at the same time.")
+    concurrency: int = Field(default=8, description="Contracts worked on at the same time.")
     contracts: list[str] = Field(
         default=[], description="Contracts (slugs) of a run without partitions of its own, in any place of the order."
     )
@@ -130,6 +131,7 @@ class ContractDelivery(dg.Config):
 
 @dg.multi_asset(
     name="contract_delivery",
+    config_schema=config_schema(ContractDelivery),
     specs=[contract_runs, enrollment_codes, sheet_snapshots.with_io_manager_key("snapshots")],
     check_specs=contract_checks.SPECS,
     can_subset=True,
@@ -140,12 +142,12 @@ class ContractDelivery(dg.Config):
 )
 def contract_delivery(
     context: dg.AssetExecutionContext,
-    config: ContractDelivery,
     database: dg.ResourceParam[Database],
     google_sheets: dg.ResourceParam[SheetsConnection],
     studio: dg.ResourceParam[Studio | None],
 ) -> Iterator[Event]:
     """Make the selected assets of every contract of the run."""
+    config = ContractDelivery(**context.op_execution_context.op_config)
     of = _Deliveries(database, google_sheets, studio, context.run.run_id).of
     links = {
         "contract_runs": lambda slug: _runs(of(slug)),
@@ -156,18 +158,24 @@ def contract_delivery(
         context,
         links,
         contract_checks.checks(of),
-        concurrency=config.concurrency.value,
+        concurrency=config.concurrency,
         quiet=config.quiet,
         keys=config.contracts,
         state_checks=contract_checks.STATE_CHECKS,
         is_customers=is_customers,
         later_retries=CHAIN_RETRIES,
+        names=partial(_organizations, database),
     )
 
 
 def is_customers(error: Exception) -> bool:
     """Return whether the customer has to act on the error: their sheet is not as it has to be."""
     return isinstance(error, B2BError) and error.code in CUSTOMERS_STATES
+
+
+def _organizations(database: Database, slugs: Sequence[str]) -> Sequence[str]:
+    with database.session() as session:
+        return contract_store.organizations_of(session, slugs)
 
 
 class _Deliveries:
@@ -198,6 +206,7 @@ def _runs(delivery: Delivery) -> dg.MaterializeResult[None]:
     return dg.MaterializeResult(
         metadata={
             "dagster/partition_row_count": len(made.runs),
+            **_named(made.contract),
             "created in edX": len(made.asked.created),
             "failed in edX": dg.MetadataValue.json(made.asked.failed),
             "pending in edX": len(made.asked.pending),

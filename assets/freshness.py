@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from assets.failures import as_dagster_failure
-from assets.partitioned.recorder import latest_target, shown_results
+from assets.partitioned.history import latest_target, partitions_worked_on, shown_results
 from assets.partitions import contracts
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.settings import Settings, read_settings
@@ -35,13 +35,14 @@ def sheet_is_fresh(
     """Check the sheets of the run's contracts, or of all contracts if the run names none.
 
     All are those that have a sheet. A result is recorded when it differs from the one that the UI shows, or when
-    the run names the contract: an unchanged sheet adds no event.
+    the run names the contract or has synced its sheet: an unchanged sheet adds no event.
     """
     op = context.op_execution_context
     period = timedelta(seconds=read_settings().gsheets_update_frequency)
     with as_dagster_failure(), database.session() as session:
         found = of_delivered(session, datetime.now(UTC), period)
     named = set(op.partition_keys) if op.has_partition_key or op.has_partition_key_range else set()
+    named |= partitions_worked_on(op.instance, op.run_id, SHEET)
     shown = shown_results(op.instance, [SHEET_IS_FRESH], sorted(found))
     for slug in sorted(found.keys() & named if named else found):
         sheet = found[slug]

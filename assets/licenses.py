@@ -19,7 +19,7 @@ from pydantic import Field
 from assets import license_checks, license_plots
 from assets.failures import as_dagster_failure
 from assets.metadata import table, version_of
-from assets.partitioned import Concurrency, Event, Link, work_through
+from assets.partitioned import Event, Link, config_schema, work_through
 from assets.partitions import enterprise_customers
 from b2b_pipelines.alerts import outbox
 from b2b_pipelines.alerts.outbox import AlertNotTaken
@@ -27,7 +27,8 @@ from b2b_pipelines.alerts.webhook import style_of
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import Refused
 from b2b_pipelines.licenses import service, store
-from b2b_pipelines.licenses.rules import Decision, EventName, Policy, Verdict
+from b2b_pipelines.licenses.facts import EventName, Policy
+from b2b_pipelines.licenses.rules import Decision, Verdict
 from b2b_pipelines.licenses.service import Forgotten, Imported, Outcome
 from b2b_pipelines.settings import Settings, read_settings
 from b2b_pipelines.vendors.license_manager import LicenseManager
@@ -126,11 +127,12 @@ class LicenseExpiry(dg.Config):
         description="Show what would happen; change nothing and send no request: assets are only observed.",
     )
     include_internal: bool = Field(default=False, description="Include plans for internal use.")
-    concurrency: Concurrency = Field(default=Concurrency["4"], description="Customers worked on at the same time.")
+    concurrency: int = Field(default=4, description="Customers worked on at the same time.")
 
 
 @dg.multi_asset(
     name=STEP,
+    config_schema=config_schema(LicenseExpiry),
     specs=[subscription_licenses, expired_licenses, enrollment_terminations, unlinked_learners],
     check_specs=license_checks.SPECS,
     can_subset=True,
@@ -141,12 +143,12 @@ class LicenseExpiry(dg.Config):
 )
 def license_chain(
     context: dg.AssetExecutionContext,
-    config: LicenseExpiry,
     database: dg.ResourceParam[Database],
     lms: dg.ResourceParam[EnterpriseLms | None],
     license_manager: dg.ResourceParam[LicenseManager | None],
 ) -> Iterator[Event]:
     """Make the selected assets of every customer of the run."""
+    config = LicenseExpiry(**context.op_execution_context.op_config)
     with as_dagster_failure():
         require_known_config(context.run.run_config)
     dry_run = config.dry_run or context.run.job_name == DRY_RUN_JOB
@@ -158,7 +160,14 @@ def license_chain(
         "unlinked_learners": partial(run.act, service.unlink, EventName.UNLINKED),
     }
     checks = {} if dry_run else license_checks.checks(database, lms, license_manager, run.forgotten)
-    yield from work_through(context, links, checks, concurrency=config.concurrency.value, dry_run=dry_run)
+    yield from work_through(
+        context, links, checks, concurrency=config.concurrency, dry_run=dry_run, names=partial(_names, database)
+    )
+
+
+def _names(database: Database, customers: Sequence[str]) -> Sequence[str]:
+    with database.session() as session:
+        return sorted(store.names(session, [UUID(customer) for customer in customers]).values())
 
 
 class UnknownConfig(Refused):
@@ -222,7 +231,7 @@ class _Run:
                 "plans": content.plans,
                 **found,
                 **({"purged too early": "; ".join(purged)} if purged else {}),
-                **self._manner(began),
+                **self._manner(key, began),
             },
             data_version=version_of(content),
         )
@@ -238,7 +247,7 @@ class _Run:
                 **_by_decision(Counter(verdict.decision for verdict in verdicts)),
                 "licenses": table([_row(verdict, policy) for verdict in verdicts]),
                 "decided as of": policy.now.isoformat(),
-                **self._manner(began),
+                **self._manner(key, began),
             },
             data_version=version_of([(verdict.license_uuid, verdict.decision) for verdict in verdicts]),
         )
@@ -263,7 +272,7 @@ class _Run:
                 "notes": "; ".join(f"{would}kept: {note}" if would else note for note in outcome.notes) or "none",
                 "requests": outcome.requests,
                 **_by_decision(outcome.decisions),
-                **self._manner(began),
+                **self._manner(key, began),
             },
             data_version=version_of([event, recorded]),
         )
@@ -279,8 +288,11 @@ class _Run:
             alert = error.message
         return {"plans held": "; ".join(map(str, imported.held)), "alert": alert}
 
-    def _manner(self, began: float) -> dict[str, Any]:
-        return {"dry run": self.dry_run, "seconds": round(time.monotonic() - began, 3)}
+    def _manner(self, key: str, began: float) -> dict[str, Any]:
+        """Return the customer's name, because a partition's key is a UUID, and how the asset was made."""
+        with self.database.session() as session:
+            name = store.names(session, [UUID(key)]).get(UUID(key), key)
+        return {"customer": name, "dry run": self.dry_run, "seconds": round(time.monotonic() - began, 3)}
 
 
 def _read(read: Imported) -> dict[str, Any]:

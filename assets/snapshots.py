@@ -1,11 +1,19 @@
-"""Loading of `sheet_snapshots`: as a pandas DataFrame, for any consumer of it as an input."""
+"""Loading of `sheet_snapshots`: as a pandas DataFrame, for any consumer of it as an input.
+
+pandas is imported when a snapshot is loaded, because it takes a fifth of the start of a run's process, and few runs
+load one.
+"""
+
+from typing import TYPE_CHECKING
 
 import dagster as dg
-import pandas as pd
 
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.sheets import service
 from b2b_pipelines.sheets.layout import HEADERS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class SnapshotLoader(dg.ConfigurableIOManager):
@@ -20,11 +28,15 @@ class SnapshotLoader(dg.ConfigurableIOManager):
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
         """Do nothing, because the sync has stored its snapshot."""
 
-    def load_input(self, context: dg.InputContext) -> pd.DataFrame:
+    def load_input(self, context: dg.InputContext) -> "pd.DataFrame":
+        import pandas as pd
+
         frames = [self._frame(key) for key in context.asset_partition_keys]
         return pd.concat(frames, ignore_index=True)
 
-    def _frame(self, slug: str) -> pd.DataFrame:
+    def _frame(self, slug: str) -> "pd.DataFrame":
+        import pandas as pd
+
         with self.database.session() as session:
             snapshot = service.find_snapshot(session, slug)
             rows = [[slug, row, *cells] for row, _, cells in snapshot.rows]

@@ -133,3 +133,8 @@ def area_name(area: Area) -> str:
     first = f"{column_letters(area.left + 1)}{area.top + 1}"
     last = f"{column_letters(area.right)}{area.bottom}"
     return first if first == last else f"{first}:{last}"
+
+
+def tab_name(title: str) -> str:
+    """Return a tab's title in quotes for a message: as it is, in one line."""
+    return "'" + "".join(character if character.isprintable() else " " for character in title) + "'"

@@ -11,6 +11,7 @@ from assets import academies, academy_checks, checkout, columns, contracts, fres
 from assets.snapshots import SnapshotLoader  # noqa: E402
 from b2b_pipelines import defs as added_defs  # noqa: E402
 from b2b_pipelines.academies.selection import read_selection  # noqa: E402
+from b2b_pipelines.dagster_processes import fork_runs  # noqa: E402
 from b2b_pipelines.settings import PROJECT, read_settings  # noqa: E402
 from resources.database import DatabaseResource  # noqa: E402
 from resources.enterprise_catalog import AcademySelectionResource, EnterpriseCatalogResource  # noqa: E402
@@ -25,6 +26,7 @@ from schedules import alerts, sweep, upkeep  # noqa: E402
 from schedules import contracts as contract_schedules  # noqa: E402
 from schedules import licenses as license_schedules  # noqa: E402
 
+fork_runs()
 settings = read_settings()
 read_selection(settings)  # an invalid file of overrides is refused at start, not an hour later
 database = from_environment(DatabaseResource)
@@ -50,23 +52,25 @@ def added() -> dg.Definitions:
 defs = dg.Definitions.merge(
     added(),
     dg.Definitions(
-        assets=[
-            contracts.customer_sheet,
-            contracts.studio_runs,
-            contracts.contract_delivery,
-            contracts.code_columns,
-            licenses.listed_subscriptions,
-            licenses.lms_enrollments,
-            licenses.license_chain,
-            licenses.ended_enrollments,
-            licenses.enterprise_learners,
-            academies.catalog_academies,
-            academies.prices_at_stripe,
-            academies.academy_catalogs,
-            academies.stripe_prices,
-            academies.academy_products,
-            checkout.checkout_intents,
-        ],
+        assets=dg.with_source_code_references(
+            [
+                contracts.customer_sheet,
+                contracts.studio_runs,
+                contracts.contract_delivery,
+                contracts.code_columns,
+                licenses.listed_subscriptions,
+                licenses.lms_enrollments,
+                licenses.license_chain,
+                licenses.ended_enrollments,
+                licenses.enterprise_learners,
+                academies.catalog_academies,
+                academies.prices_at_stripe,
+                academies.academy_catalogs,
+                academies.stripe_prices,
+                academies.academy_products,
+                checkout.checkout_intents,
+            ]
+        ),
         asset_checks=[
             freshness.sheet_is_fresh,
             academy_checks.catalog_is_plausible,

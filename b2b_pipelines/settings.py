@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from b2b_pipelines.errors import Refused
-from b2b_pipelines.validation import plain_terms
+from b2b_pipelines.inputs.complaints import plain_terms
 
 PREFIX = "B2B_"
 DRIVER = "postgresql+psycopg2"

@@ -16,11 +16,8 @@ keeps up with the server from one core.
 import asyncio
 import os
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -38,6 +35,7 @@ from b2b_pipelines.academies.selection import Selection
 from b2b_pipelines.db.engine import Database
 from benchmarks.databases import fresh_database
 from benchmarks.host import Theft
+from benchmarks.servers import server
 from sandbox.enterprise_catalog import academy
 
 ACADEMIES = 20
@@ -155,27 +153,6 @@ def answer(port: int) -> bytes:
         while len(held) < start + length:
             held += probe.recv(65536)
     return held
-
-
-@contextmanager
-def server(which: str, database_url: str) -> Iterator[int]:
-    """Start one server process and yield its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {**os.environ, "B2B_DATABASE_URL": database_url, "B2B_ACADEMY_THROTTLE": "1000000000/hour"}
-    command = [sys.executable, "-m", "benchmarks.academies", "serve", which, str(port)]
-    process = subprocess.Popen(command, env=environment)
-    try:
-        for _ in range(300):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def serve(which: str, port: int) -> None:
@@ -301,7 +278,7 @@ def measure(show: Console) -> tuple[dict[str, Load], dict[str, float]]:
         with database.session() as session:
             drf_academies.copy_academies(session)
         for which, name in (("drf", "Django REST framework"), ("ours", "b2b api")):
-            with server(which, database.url) as port:
+            with server("benchmarks.academies", which, database.url, B2B_ACADEMY_THROTTLE="1000000000/hour") as port:
                 answers[which] = httpx.get(f"http://127.0.0.1:{port}{PATH}").raise_for_status().json()
                 load(port, WARMING)
                 loads[name] = load(port, SECONDS)

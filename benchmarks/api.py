@@ -8,12 +8,10 @@ import asyncio
 import json
 import os
 import socket
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +20,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from b2b_pipelines.contracts import courseware_registry
+from b2b_pipelines.contracts import catalog, courseware_registry
 from b2b_pipelines.contracts.patch import ContractPatch
 from b2b_pipelines.contracts.rules import IntegrationType
 from b2b_pipelines.db import schema
@@ -32,6 +30,7 @@ from b2b_pipelines.delivery import Actor, changes
 from b2b_pipelines.learners import service as learners
 from b2b_pipelines.learners.service import Person
 from b2b_pipelines.tokens import service as tokens
+from benchmarks.servers import server
 
 CODES = 1000
 REDEEMED = 300
@@ -60,7 +59,7 @@ def contract_with_codes(database: Database, name: str, cap: int) -> tuple[str, l
         contract = changes.create_contract(
             session, "Acme", name, IntegrationType.NON_SSO, terms, by=bench, create_organization=True
         ).contract
-        courseware_registry.register(session, courseware_registry.course("course-v1:X+1", "One", source_run="SOURCE"))
+        courseware_registry.register(session, catalog.course("course-v1:X+1", "One", source_run="SOURCE"))
         changes.give_courseware(session, contract.slug, "course-v1:X+1", by=bench)
         from sqlalchemy import text
 
@@ -100,26 +99,6 @@ async def load(host: str, port: int, requests: Sequence[bytes], seconds: float) 
     elapsed = time.perf_counter() - began
     took.sort()
     return Load(len(took) / elapsed, took[len(took) // 2], took[int(len(took) * 0.99)], sizes[-1])
-
-
-@contextmanager
-def server(which: str, database_url: str) -> Iterator[int]:
-    """Start one server process and yield its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {**os.environ, "B2B_DATABASE_URL": database_url}
-    process = subprocess.Popen([sys.executable, "-m", "benchmarks.api", "serve", which, str(port)], env=environment)
-    try:
-        for _ in range(300):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def serve(which: str, port: int) -> None:
@@ -162,7 +141,7 @@ def measure(database_url: str, database: Database, show: Console) -> dict[str, L
     listing = [as_request("GET", path, token)]
     found, firsts = {}, {}
     for which, name in (("ours", "b2b api"), ("drf", "Django REST framework")):
-        with server(which, database_url) as port:
+        with server("benchmarks.api", which, database_url) as port:
             show.print(f"{name}: {SECONDS:.0f} s …")
             answer = httpx.get(f"http://127.0.0.1:{port}{path}", headers={"Authorization": f"Bearer {token}"})
             firsts[which] = [
@@ -175,7 +154,7 @@ def measure(database_url: str, database: Database, show: Console) -> dict[str, L
                 found["a contract"] = asyncio.run(load("127.0.0.1", port, one, SECONDS))
     if firsts["ours"] != firsts["drf"]:
         raise RuntimeError("the two servers do not answer the same")
-    with server("ours", database_url) as port:
+    with server("benchmarks.api", "ours", database_url) as port:
         attaching = [
             as_request("POST", f"/api/v1/attach/{code}/", token, {"email": f"new-{number}@example.com"})
             for number, code in enumerate(seats)

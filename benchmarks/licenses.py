@@ -24,11 +24,22 @@ from b2b_pipelines.db import schema
 from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.licenses import service, verdicts
-from b2b_pipelines.licenses.rules import Policy
+from b2b_pipelines.licenses.facts import Policy
+
+# The renewal of plan 1 is gone, plan 2 is held, a tenth of the expired licenses is retired upstream, a hundredth of all
+# licenses is missing since just now, and enrollments were ended ten days ago.
+BRAKES = (
+    "UPDATE license_event SET at = CAST(:now AS timestamptz) - interval '10 days'",
+    "UPDATE subscription_plan SET renewal_gone_at = :now WHERE title = 'Plan 1'",
+    "UPDATE subscription_plan SET held_since = :now, held_from = :later WHERE title = 'Plan 2'",
+    "UPDATE license SET retired_at = :now, status = 'activated' WHERE plan_uuid IN"
+    " (SELECT uuid FROM subscription_plan WHERE expiration_date <= :now) AND lms_user_id % 10 = 0",
+    "UPDATE license SET unseen_since = :now WHERE lms_user_id % 100 = 1",
+)
 
 LICENSES, EXPIRED, SAMPLE = 1_000_000, 10_000, 500
 SMALL = 10_000
-CHAINED = 10
+FIRST_CHAINED, CHAINED = 3, 10
 CUSTOMER = UUID(int=1)
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 BAR_SECONDS = 5.0
@@ -53,7 +64,7 @@ WHERE license.uuid = :license AND EXISTS (
 def write_files(folder: Path, licenses: int) -> tuple[Path, Path]:
     """Write files of a hundred plans and their licenses.
 
-    Ten plans are long expired, nine of them in a chain of renewals. A third of the expired licenses' holders hold
+    Ten plans are long expired, seven of them in a chain of renewals. A third of the expired licenses' holders hold
     another license.
     """
     chance = random.Random(7)
@@ -73,10 +84,10 @@ def write_files(folder: Path, licenses: int) -> tuple[Path, Path]:
             ]
         )
         for number, uuid in enumerate(uuids):
-            # The expired plans are number 0, and a chain of nine that a current plan renews.
+            # The expired plans are the first three, and a chain of seven that a current plan renews.
             end = NOW + timedelta(days=-200 if number == 0 else number - 210 if number < CHAINED else number)
-            renewed = uuids[number + 1] if 0 < number < CHAINED else ""
-            done = str(number == 0).lower()
+            renewed = uuids[number + 1] if FIRST_CHAINED <= number < CHAINED else ""
+            done = str(number < FIRST_CHAINED).lower()
             row = [uuid, CUSTOMER, f"Plan {number}", "2020-01-01T00:00:00Z", end.isoformat(), done, renewed]
             writer.writerow(row)
     with seats.open("w", newline="") as file:
@@ -86,7 +97,7 @@ def write_files(folder: Path, licenses: int) -> tuple[Path, Path]:
         for number in range(licenses):
             person = number if number < expired or number % 3 else chance.randrange(expired * 300) % licenses
             if number < expired:
-                plan = uuids[number % CHAINED if number % 5 == 0 else 0]
+                plan = uuids[number // 5 % CHAINED if number % 5 == 0 else 0]
             else:
                 plan = uuids[CHAINED + number % (100 - CHAINED)]
             writer.writerow(
@@ -131,6 +142,13 @@ def statements(database: Database, work: Callable[[], object]) -> int:
     return len(seen)
 
 
+def brake(database: Database) -> None:
+    """Let some plans be held or lose their renewal, and some licenses be retired or missing."""
+    with database.session() as session:
+        for statement in BRAKES:
+            session.execute(text(statement), {"now": NOW, "later": NOW + timedelta(days=100)})
+
+
 def row_by_row(session: Session, licenses: list[UUID], policy: Policy) -> int:
     """Decide with one query for each license."""
     query = text(ONE_LICENSE)
@@ -160,6 +178,7 @@ def measure(server: EmbeddedPostgres, folder: Path, licenses: int) -> dict[str, 
 
         importing, _ = timed(bring)
         again, _ = timed(bring)
+        brake(database)
         deciding, decided = timed(decide)
         keeping, _ = timed(decide_and_keep)
         with database.session() as session:

@@ -123,7 +123,12 @@ def dagster_environment(app: Bench, folder: Path) -> dict[str, str]:
     with app.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("CREATE DATABASE dagster"))
     shutil.copyfile(PROJECT / "deploy" / "dagster.yaml", folder / "dagster.yaml")
-    mine = {name: value for name, value in os.environ.items() if not name.startswith("B2B_")}
+    # Compiled modules are kept, as an installation does.
+    mine = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("B2B_") and name != "PYTHONDONTWRITEBYTECODE"
+    }
     return mine | {
         "DAGSTER_HOME": str(folder),
         "DAGSTER_POSTGRES_URL": app.database.url.replace("/bench?", "/dagster?"),

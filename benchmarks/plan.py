@@ -12,7 +12,9 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from b2b_pipelines.sheets.layout import Cell, CodeRow, Layout, Tab, Written, find_layout, present_codes
+from b2b_pipelines.cells import Area, Formula
+from b2b_pipelines.sheets.columns import find_layout
+from b2b_pipelines.sheets.layout import Cell, CodeRow, Layout, Tab, Written, present_codes
 from b2b_pipelines.sheets.plan import Plan, plan_new_target, plan_update
 
 CODES = 10_000
@@ -46,6 +48,16 @@ def next_sync(wanted: Sequence[CodeRow], tab: Tab, written: Written | None) -> P
     return plan_update(wanted, tab, layout, written)
 
 
+def beside_formulas(tab: Tab) -> Tab:
+    """Return the tab beside eight columns of formulas, with a merge in every tenth row, and 1,000 prepared rows."""
+    rows = [
+        [*row, *[""] * (6 - len(row)), *(Formula(f'=IF(A{n}="","",{letter}{n})', "x") for letter in "ABCDEFGH")]
+        for n, row in enumerate([*tab.values, *[[]] * 1_000], 1)
+    ]
+    merges = tuple(Area(row, row % 6, row + 2, row % 6 + 1) for row in range(1, len(tab.values), 10))
+    return Tab(rows, len(rows), 26, merges)
+
+
 def timed(plan: Callable[[], Plan]) -> tuple[float, Plan]:
     """Return the best time in milliseconds, and the plan."""
     best = float("inf")
@@ -65,14 +77,21 @@ def measurements() -> list[tuple[str, float, Plan]]:
     tab = Tab([header, *rows], CODES + 1, 26)
     by_code = Tab([header, *sorted(rows, key=str)], CODES + 1, 26)
     header_too = Tab(sorted([header, *rows], key=str), CODES + 1, 26)
+    filled_down, sorted_too = beside_formulas(tab), beside_formulas(by_code)
+    more = [*wanted, *codes(50, random.Random(5))]
     cleared = Tab([header, *([row[0]] for row in rows)], CODES + 1, 26)
     cases: list[tuple[str, Callable[[], Plan]]] = [
         ("first fill", lambda: plan_new_target(wanted, Tab((), 1000, 26))),
         ("nothing changed", lambda: next_sync(wanted, tab, fill.written)),
-        ("50 new codes", lambda: next_sync([*wanted, *codes(50, random.Random(5))], tab, fill.written)),
+        ("50 new codes", lambda: next_sync(more, tab, fill.written)),
         ("all rows sorted", lambda: next_sync(wanted, by_code, fill.written)),
         ("all rows sorted, the header among them", lambda: next_sync(wanted, header_too, fill.written)),
         ("all status cells emptied", lambda: next_sync(wanted, cleared, fill.written)),
+        ("50 new codes, beside formulas and merges", lambda: next_sync(more, filled_down, fill.written)),
+        (
+            "all rows sorted, beside formulas and merges",
+            lambda: next_sync(wanted, sorted_too, fill.written),
+        ),
     ]
     return [(name, *timed(plan)) for name, plan in cases]
 

@@ -7,8 +7,8 @@ import dagster as dg
 from pydantic import Field
 
 from b2b_pipelines.academies.selection import Selection, read_selection
+from b2b_pipelines.vendors.connections import enterprise_catalog
 from b2b_pipelines.vendors.enterprise_catalog import EnterpriseCatalog
-from b2b_pipelines.vendors.open_edx import client_credentials
 from resources.fields import settings_of
 
 
@@ -22,14 +22,8 @@ class EnterpriseCatalogResource(dg.ConfigurableResource[EnterpriseCatalog | None
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[EnterpriseCatalog | None, None, None]:
-        settings = settings_of(self)
-        with client_credentials(settings) as credentials:
-            if credentials is None or settings.enterprise_catalog_url is None:
-                yield None
-                return
-            timeout = settings.lms_timeout_seconds
-            with EnterpriseCatalog(settings.enterprise_catalog_url, credentials, timeout=timeout) as catalog:
-                yield catalog
+        with enterprise_catalog(settings_of(self)) as catalog:
+            yield catalog
 
 
 class AcademySelectionResource(dg.ConfigurableResource[Selection]):

@@ -28,8 +28,5 @@ class GoogleSheetsResource(dg.ConfigurableResource[SheetsConnection]):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[SheetsConnection, None, None]:
         share = ROUTINE_SHARE if is_routine(context.run.tags if context.run else {}) else 1
-        connection = SheetsConnection(settings_of(self), self.database.engine, share=share)
-        try:
+        with SheetsConnection(settings_of(self), self.database.engine, share=share) as connection:
             yield connection
-        finally:
-            connection.close()

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import dagster as dg
 from pydantic import Field
 
-from b2b_pipelines.licenses.connection import license_manager
+from b2b_pipelines.vendors.connections import license_manager
 from b2b_pipelines.vendors.license_manager import LicenseManager
 from resources.fields import settings_of
 

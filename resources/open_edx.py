@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import dagster as dg
 from pydantic import Field
 
-from b2b_pipelines.licenses.connection import enterprise_lms
+from b2b_pipelines.vendors.connections import enterprise_lms
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
 from resources.fields import settings_of
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import dagster as dg
 from pydantic import Field
 
+from b2b_pipelines.vendors.connections import stripe
 from b2b_pipelines.vendors.stripe import Stripe
 from resources.fields import settings_of
 
@@ -18,9 +19,5 @@ class StripeResource(dg.ConfigurableResource[Stripe | None]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[Stripe | None, None, None]:
-        settings = settings_of(self)
-        if settings.stripe_api_key is None:
-            yield None
-            return
-        with Stripe(settings.stripe_api_key.get_secret_value(), base_url=settings.stripe_api_url) as stripe:
-            yield stripe
+        with stripe(settings_of(self)) as client:
+            yield client

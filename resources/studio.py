@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import dagster as dg
 from pydantic import Field
 
-from b2b_pipelines.vendors.open_edx import client_credentials
+from b2b_pipelines.vendors.connections import studio
 from b2b_pipelines.vendors.studio import Studio
 from resources.fields import settings_of
 
@@ -25,10 +25,5 @@ class StudioResource(dg.ConfigurableResource[Studio | None]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[Studio | None, None, None]:
-        settings = settings_of(self)
-        with client_credentials(settings) as credentials:
-            if credentials is None or settings.studio_url is None:
-                yield None
-                return
-            with Studio(settings.studio_url, credentials, timeout=settings.lms_timeout_seconds) as studio:
-                yield studio
+        with studio(settings_of(self)) as client:
+            yield client

@@ -19,10 +19,13 @@ from sandbox.enterprise_catalog import EnterpriseCatalog
 from sandbox.faults import Application, Channel, Message, Receive, Send, befall
 from sandbox.google import Google
 from sandbox.license_manager import LicenseManager
+from sandbox.license_manager.doors import doors as license_doors
 from sandbox.open_edx import Lms, Studio
+from sandbox.open_edx.doors import lms_doors, studio_doors
 from sandbox.pages.vendors import routes as vendor_pages
 from sandbox.requests_log import Exchange
 from sandbox.stripe import Stripe
+from sandbox.stripe.doors import doors as stripe_doors
 from sandbox.vendor import Vendor
 from sandbox.world import StateFile, World
 
@@ -176,6 +179,8 @@ class Sandbox:
     def application(self) -> Application:
         """The ASGI application: all vendors behind the gate, the page and the admin API beside it."""
         routes: list[BaseRoute] = [*self.more_routes, *vendor_pages(self), *admin_routes(self.world)]
+        routes += [*license_doors(self.license_manager), *lms_doors(self.lms), *studio_doors(self.studio)]
+        routes += stripe_doors(self.stripe)
         for vendor in self.vendors:
             routes += vendor.admin_routes()
             routes += [Mount(vendor.prefix, routes=vendor.routes())] if vendor.prefix else vendor.routes()

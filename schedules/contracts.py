@@ -14,7 +14,7 @@ import dagster as dg
 from assets.contracts import PARTITIONS_A_RUN, contract_runs, enrollment_codes, sheet_snapshots
 from assets.freshness import SHEET_IS_FRESH
 from assets.partitioned import ATTEMPT
-from assets.partitioned.recorder import attempt_of, left_to_retry
+from assets.partitioned.history import attempt_of, left_to_retry
 from assets.partitioned.selection import chunks
 from assets.partitions import contracts
 from b2b_pipelines.contracts import store as contract_store
@@ -56,6 +56,15 @@ RUNNING_REFRESHES = dg.RunsFilter(
 )
 
 
+WAITING_DELIVERIES = dg.RunsFilter(
+    job_name=delivery.name,
+    tags=URGENT,
+    statuses=[dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING],
+)
+MOST_WAITING = 3
+"""Urgent runs that wait or start at a time. On a busy machine more of them would only slow each other's start."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The decision of a tick: partitions to add, and lists to run, with the key of each run."""
@@ -94,12 +103,23 @@ def lacking(every: Iterable[str], existing: Iterable[str]) -> tuple[str, ...]:
     description="Adds a partition for each new contract, and updates codes and sheet of changed contracts.",
 )
 def contract_changes(context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]) -> dg.SensorResult:
-    """Request one run for all contracts that changed since the last tick."""
+    """Request one run for all contracts that changed since the last tick.
+
+    While `MOST_WAITING` such runs have not begun, the changes are left to a later tick: the cursor stays.
+    """
     with database.session() as session:
         changes = lag.changes_since(session, int(context.cursor or 0))
         every = contract_store.every_slug(session)
     existing = context.instance.get_dynamic_partitions(str(contracts.name))
     decision = partition_changes(changes.revisions, every, existing)
+    waiting = context.instance.get_runs_count(WAITING_DELIVERIES) if decision.runs else 0
+    if waiting >= MOST_WAITING:
+        return dg.SensorResult(
+            skip_reason=dg.SkipReason(
+                f"{_named('changed', [*changes.revisions])}; requested when one of {waiting} runs has begun"
+            ),
+            cursor=context.cursor,
+        )
     requests = [request_list(slugs, key, URGENT) for slugs, key in decision.runs]
     if requests or decision.added:
         context.log.info(f"{_named('changed', [*changes.revisions])}; {_named('new partitions', decision.added)}")

@@ -1,6 +1,7 @@
 """One PostgreSQL and one sandbox for the tests of a process, both as new for each test that asks for them."""
 
 import gc
+import re
 import ssl
 from collections.abc import Iterator
 from functools import cache
@@ -9,18 +10,22 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from argon2 import PasswordHasher
 from cryptography.hazmat.primitives import serialization
 from hypothesis import HealthCheck, settings
 from sqlalchemy import text
 
-from b2b_pipelines.db import schema
+from b2b_pipelines.db import connect, schema
 from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.models import Base
+from b2b_pipelines.people import service as people
 from sandbox.server import Sandbox
 from tests.commands import run
 
 __all__ = ["run"]
+
+ALL_LONG = re.compile(r"^pytestmark = \[?pytest\.mark\.long\b", re.MULTILINE)
 
 settings.register_profile(
     "repeatable",
@@ -30,6 +35,13 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("repeatable")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import modules of long tests alone when only short ones run: some import slow libraries."""
+    if config.option.markexpr != "not long" or collection_path.suffix != ".py":
+        return None
+    return True if ALL_LONG.search(collection_path.read_text(encoding="utf-8")) else None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -69,14 +81,45 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
     server.stop()
 
 
+class KeptDatabase(Database):
+    """Stays open when the command, resource or server that uses it ends."""
+
+    def dispose(self) -> None:
+        """Leave the connections to the next test."""
+
+
+class KeptDatabases:
+    """Databases by their arguments: with a new engine, every command would compile every statement again."""
+
+    def __init__(self, kept_url: str) -> None:
+        self._url = kept_url
+        self._opened: dict[str, KeptDatabase] = {}
+
+    def open(self, url: str, **pool: Any) -> Database:
+        if url != self._url:
+            return Database(url, **pool)
+        key = repr(sorted(pool.items()))
+        if key not in self._opened:
+            self._opened[key] = KeptDatabase(url, **pool)
+        return self._opened[key]
+
+    def dispose(self) -> None:
+        for database in self._opened.values():
+            database.engine.dispose()
+
+
 @pytest.fixture(scope="session")
 def one_database(postgres: EmbeddedPostgres) -> Iterator[Database]:
     """One migrated database for all tests: to empty it takes milliseconds, to make another a quarter of a second."""
     postgres.ensure_database("b2b_tests")
-    database = Database(postgres.url("b2b_tests"))
+    url = postgres.url("b2b_tests")
+    kept = KeptDatabases(url)
+    database = kept.open(url)
     schema.upgrade(database.engine)
-    yield database
-    database.dispose()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connect, "Database", kept.open)
+        yield database
+    kept.dispose()
 
 
 @pytest.fixture
@@ -127,10 +170,11 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="session", autouse=True)
 def what_is_slow_to_prepare_is_prepared_once() -> Iterator[None]:
-    """A tenth of a second each, in almost every test: to check a private key, to read the machine's certificates."""
+    """A tenth of a second each: to check a private key, to read the machine's certificates, to hash a password."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(serialization, "load_pem_private_key", cache(serialization.load_pem_private_key))
         patch.setattr(ssl, "create_default_context", cache(ssl.create_default_context))
+        patch.setattr(people, "HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         yield
 
 

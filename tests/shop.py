@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select, text
 
-from b2b_pipelines.contracts import courseware_registry
+from b2b_pipelines.contracts import catalog, courseware_registry
 from b2b_pipelines.contracts.models import Contract, ContractLearner, CourseRun, Learner, Product
 from b2b_pipelines.contracts.patch import ContractPatch
 from b2b_pipelines.contracts.rules import IntegrationType
@@ -76,9 +76,7 @@ class Shop:
             ).contract
             for number in range(1, courses + 1):
                 course = f"course-v1:MITx+{number}.00"
-                courseware_registry.register(
-                    session, courseware_registry.course(course, f"Course {number}", source_run="SOURCE")
-                )
+                courseware_registry.register(session, catalog.course(course, f"Course {number}", source_run="SOURCE"))
                 changes.give_courseware(session, contract.slug, course, by=SHOP, now=NOW)
         return self.sold(contract.slug)
 

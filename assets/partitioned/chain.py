@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 from sqlalchemy.exc import OperationalError
 
-from assets.partitioned import recorder as recording
+from assets.partitioned import backfills, history, recorder
 from assets.partitioned.recorder import Failing, Recorder
 from assets.partitioned.retry import Earlier
 from assets.partitioned.runner import Chain, Check, Link, attempts, pool, selected
@@ -26,7 +26,7 @@ CHAIN_RETRIES = 2
 MOST_TAKEN = 500
 """Partitions of a run that takes over queued runs of the same backfill."""
 
-Event = recording.Event | dg.MaterializeResult[Any] | dg.Output[Any]
+Event = recorder.Event | dg.MaterializeResult[Any] | dg.Output[Any]
 """An item that a chain's step yields: the events of each partition, and at the end the outputs."""
 INTERRUPTS = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
 
@@ -51,6 +51,7 @@ def work_through(
     state_checks: Mapping[str, str] | None = None,
     is_customers: Callable[[Exception], bool] = lambda _: False,
     later_retries: int = 0,
+    names: Callable[[Sequence[str]], Sequence[str]] | None = None,
 ) -> Iterator[Event]:
     """Take every partition of the run through the selected assets, several at a time.
 
@@ -63,16 +64,19 @@ def work_through(
     `keys` are the partitions of a run that names them in its configuration; without them the run's own are taken.
     `state_checks` maps an asset to a check that this function evaluates: whether the last attempt succeeded.
     `is_customers` identifies the errors on which the customer must act. They fail that check, and the run only the
-    first time. `later_retries` is the number of later runs that retry a transient failure.
+    first time. `later_retries` is the number of later runs that retry a transient failure. `names` returns the names of
+    the customers of partitions, for a tag of the run.
 
     Yields events, and at the end the outputs for downstream. Raises `dagster.Failure` when a partition failed with a
     new cause or with a defect; retried only for transient failures (`TransientError`, or PostgreSQL did not answer).
     """
     run = _Run(context, links, checks or {}, keys, states=state_checks or {}, dry_run=dry_run, quiet=quiet)
     waiting = run.earlier.left(run.keys, run.assets)
+    if names is not None:
+        history.tag_customers(context.instance, context.run.run_id, names(list(waiting)))
     failed: dict[str, str] = dict(run.earlier.refused)
     alarming, may_pass, known = bool(failed), False, 0
-    retry_follows = recording.attempt_of(context.run) <= later_retries
+    retry_follows = history.attempt_of(context.run) <= later_retries
     try:
         with pool(concurrency, INTERRUPTS) as executor:
             for attempt in attempts(executor, run.chain, waiting):
@@ -131,7 +135,7 @@ class _Run:
             quiet=quiet,
             dry_run=dry_run,
         )
-        self.earlier: Earlier = recording.left_by_earlier_attempts(context)
+        self.earlier: Earlier = history.left_by_earlier_attempts(context)
 
 
 def partitions_of(context: dg.AssetExecutionContext, named: Sequence[str]) -> tuple[list[str], frozenset[str]]:
@@ -142,7 +146,14 @@ def partitions_of(context: dg.AssetExecutionContext, named: Sequence[str]) -> tu
     run over a list names one of them in its tags.
     """
     own = list(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else []
+    others = _others(context)
     if named:
+        if others and set(named) != set(own):
+            raise dg.Failure(
+                f"the run names its partitions in its configuration, and Dagster would make {', '.join(sorted(others))} "
+                "for one of them only: choose a range of partitions instead, or leave these assets out",
+                allow_retries=False,
+            )
         return list(dict.fromkeys(named)), frozenset(own)
     definition = context.assets_def.partitions_def
     every = (
@@ -151,7 +162,7 @@ def partitions_of(context: dg.AssetExecutionContext, named: Sequence[str]) -> tu
         else []
     )
     if own:
-        taken = recording.take_over(context, own, every, MOST_TAKEN)
+        taken = [] if others else backfills.take_over(context, own, every, MOST_TAKEN)
         if taken:
             context.log.info(f"{len(taken)} queued partitions of the same backfill are made by this run")
         return list(dict.fromkeys([*own, *taken])), frozenset(own)
@@ -161,6 +172,12 @@ def partitions_of(context: dg.AssetExecutionContext, named: Sequence[str]) -> tu
             allow_retries=False,
         )
     return every, frozenset()
+
+
+def _others(context: dg.AssetExecutionContext) -> set[str]:
+    """Return the assets of the run that are not in the chain: Dagster gives them the run's own partitions only."""
+    keys = context.job_def.asset_layer.selected_asset_keys - set(context.assets_def.keys)
+    return {key.to_user_string() for key in keys}
 
 
 def _ordered(wanted: Mapping[str, Sequence[str]], links: Mapping[str, Link]) -> Iterator[tuple[str, Sequence[str]]]:

@@ -1,6 +1,6 @@
 """Record the results of partitions as Dagster's events.
 
-Only this file uses its event types and tags. The order of a partition's events matters to the UI: its materialization
+The order of a partition's events matters to the UI: its materialization
 comes first, and its check evaluations name that materialization as their target. Dagster counts an evaluation without
 its target as *Missing*.
 """
@@ -29,37 +29,14 @@ from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_AS
 from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
-from dagster._core.storage.dagster_run import DagsterRun
-from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-    ASSET_RESUME_RETRY_TAG,
-    BACKFILL_ID_TAG,
-    PARTITION_NAME_TAG,
-    RESUME_RETRY_TAG,
-)
 
-from assets.partitioned.retry import Earlier, Note, earlier
+from assets.partitioned.history import PAGE, latest_target, shown_results
 from assets.partitioned.runner import Attempt, Checked, Made
+from assets.partitioned.tags import CAUSE, CUSTOMER, DOWNSTREAM_OF, FOR_THE_CUSTOMER, PERMANENT, RETRY_FOLLOWS
 from b2b_pipelines.errors import B2BError
 
 Type = dg.DagsterEventType
-PERMANENT = "permanent"
-"""Tag of the observation with the reason of a failed partition; "false": the failure is transient."""
-CUSTOMER = "b2b/customer"
-"""Tag of such an observation: "true" when the customer must act, and a failed check shows it."""
-RETRY_FOLLOWS = "b2b/retry"
-"""Tag of such an observation: "true" when a later run tries the partition again by itself."""
-DOWNSTREAM_OF = "b2b/downstream_of"
-"""Tag of such an observation: the asset of the chain that failed, when this one only comes after it."""
-CAUSE = "b2b/cause"
-"""Tag of such an observation: the code of the error, or the class of one that was not expected."""
-ATTEMPT = "b2b/attempt"
-"""Tag of a run: which attempt it is at the partitions that failed before, from 1."""
-FOR_THE_CUSTOMER = "for the customer"
-"""Metadata of a failed state check: false for a failure of the installation, alerted as the partition's."""
 REHEARSED = "dry run: shows what would happen; nothing was changed"
-PAGE = 5000
 
 Event = dg.AssetMaterialization | dg.AssetObservation
 
@@ -357,150 +334,6 @@ class Recorder:
                 **after,
             },
         )
-
-
-def latest_target(instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str) -> Target | None:
-    """Return the target of an evaluation of the latest materialization, if it has one."""
-    only = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[partition])
-    records = instance.fetch_materializations(only, limit=1).records
-    if not records:
-        return None
-    event = records[0].event_log_entry
-    return Target(storage_id=records[0].storage_id, run_id=event.run_id, timestamp=event.timestamp)
-
-
-def shown_results(
-    instance: dg.DagsterInstance, checks: Sequence[dg.AssetCheckKey], partitions: Sequence[str]
-) -> dict[tuple[dg.AssetCheckKey, str], bool]:
-    """Return whether each check and partition shows as passed. One query a check.
-
-    The result is that of the latest materialization.
-    """
-    infos = instance.event_log_storage.get_asset_check_partition_info(list(checks), partition_keys=list(partitions))
-    return {
-        (info.check_key, info.partition_key or ""): info.latest_execution_status is Status.SUCCEEDED
-        for info in infos
-        if info.is_current and info.latest_execution_status in (Status.SUCCEEDED, Status.FAILED)
-    }
-
-
-def left_by_earlier_attempts(context: dg.AssetExecutionContext) -> Earlier:
-    """Return the results of earlier attempts.
-
-    They are attempts of this step, or of the runs that this one resumes. A run resumes another from failure or from
-    asset failure.
-    """
-    notes: list[Note] = []
-    resumed = list(_resumed(context.instance, context.run))
-    for run in resumed:
-        notes.extend(_notes(context.instance, run.run_id))
-    if not resumed and context.retry_number == 0:
-        return Earlier()
-    notes.extend(_notes(context.instance, context.run.run_id))
-    return earlier(notes, keep_refusals=context.retry_number > 0 and not resumed)
-
-
-def attempt_of(run: DagsterRun) -> int:
-    """Return which attempt the run is at partitions that failed before, from 1."""
-    return int(run.tags.get(ATTEMPT, "1"))
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """The work that a failed run left to a later one.
-
-    Partitions, and the assets missing for any of them.
-    """
-
-    partitions: list[str]
-    assets: list[str]
-
-
-def left_to_retry(instance: dg.DagsterInstance, run_id: str, step: str) -> Left:
-    """Return the partitions that a run's step recorded as failed, for a retry by a later run."""
-    partitions: dict[str, None] = {}
-    assets: dict[str, None] = {}
-    for event in _events(instance, run_id, {Type.ASSET_OBSERVATION}):
-        tags = event.asset_observation_data.asset_observation.tags
-        if event.step_key == step and tags.get(RETRY_FOLLOWS) == "true" and event.partition and event.asset_key:
-            partitions[event.partition] = None
-            assets[event.asset_key.to_user_string()] = None
-    return Left(list(partitions), list(assets))
-
-
-def take_over(context: dg.AssetExecutionContext, own: Sequence[str], every: Sequence[str], most: int) -> list[str]:
-    """Move the partitions of queued runs of the same backfill into this run, and return them.
-
-    The queued runs end. Dagster makes a run for each range of a backfill, and scattered partitions are ranges of one
-    each, with a process each. `every` are all partitions in Dagster's order; at most `most` are taken. A backfill
-    counts partitions made by any of its runs.
-    """
-    backfill = context.run.tags.get(BACKFILL_ID_TAG)
-    if backfill is None:
-        return []
-    mine, taken = context.run, list(own)
-    queued = dg.RunsFilter(
-        job_name=mine.job_name, tags={BACKFILL_ID_TAG: backfill}, statuses=[dg.DagsterRunStatus.QUEUED]
-    )
-    for run in context.instance.get_runs(queued):
-        keys = _partitions(run, every)
-        if not keys or len(taken) + len(keys) > most or not _asks_for_the_same(run, mine):
-            continue
-        context.instance.report_run_canceled(run, f"Run {mine.run_id} of the same backfill makes these partitions.")
-        taken.extend(keys)
-    return taken[len(own) :]
-
-
-def _asks_for_the_same(run: DagsterRun, other: DagsterRun) -> bool:
-    return (run.asset_selection, run.asset_check_selection, run.run_config) == (
-        other.asset_selection,
-        other.asset_check_selection,
-        other.run_config,
-    )
-
-
-def _partitions(run: DagsterRun, every: Sequence[str]) -> list[str]:
-    """Return the partitions that a run's tags name; none when one of them is deleted."""
-    first = run.tags.get(ASSET_PARTITION_RANGE_START_TAG, run.tags.get(PARTITION_NAME_TAG))
-    last = run.tags.get(ASSET_PARTITION_RANGE_END_TAG, first)
-    if first not in every or last not in every:
-        return []
-    return list(every[every.index(first) : every.index(last) + 1])
-
-
-def _resumed(instance: dg.DagsterInstance, run: DagsterRun) -> Iterator[DagsterRun]:
-    """Yield the runs that a run resumes, oldest first.
-
-    They are its parent, and those that the parent resumed.
-    """
-    if run.tags.get(RESUME_RETRY_TAG) != "true" and run.tags.get(ASSET_RESUME_RETRY_TAG) != "true":
-        return
-    parent = instance.get_run_by_id(run.parent_run_id) if run.parent_run_id else None
-    if parent is not None:
-        yield from _resumed(instance, parent)
-        yield parent
-
-
-def _notes(instance: dg.DagsterInstance, run_id: str) -> Iterator[Note]:
-    for event in _events(instance, run_id, {Type.ASSET_MATERIALIZATION, Type.ASSET_OBSERVATION}):
-        if event.partition is None or event.asset_key is None:
-            continue
-        asset = event.asset_key.to_user_string()
-        if event.event_type is Type.ASSET_MATERIALIZATION:
-            yield Note(asset, event.partition, made=True)
-            continue
-        observation = event.asset_observation_data.asset_observation
-        if PERMANENT in observation.tags:
-            permanent = observation.tags[PERMANENT] == "true"
-            yield Note(asset, event.partition, made=False, permanent=permanent, reason=observation.description or "")
-
-
-def _events(instance: dg.DagsterInstance, run_id: str, kinds: set[Type]) -> Iterator[DagsterEvent]:
-    cursor, more = None, True
-    while more:
-        page = instance.get_records_for_run(run_id, cursor=cursor, of_type=kinds, limit=PAGE, ascending=True)
-        yield from (event for record in page.records if (event := record.event_log_entry.dagster_event) is not None)
-        cursor, more = page.cursor, page.has_more
 
 
 def _is_partitioned(context: dg.AssetExecutionContext) -> bool:

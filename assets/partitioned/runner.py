@@ -80,17 +80,22 @@ class Chain:
             try:
                 if asset in self.links and asset not in done:
                     attempt.steps.append(Made(asset, self.links[asset](key)))
-                for name, check in self.checks.get(asset, {}).items():
-                    result = check(key)
-                    attempt.steps.append(Checked(asset, name, result))
-                    if (reason := self.blocks(asset, name, result)) is not None:
-                        raise CheckFailed(reason)  # noqa: TRY301  the same end as that of a link that fails
+                attempt.steps.extend(
+                    Checked(asset, name, check(key)) for name, check in self.checks.get(asset, {}).items()
+                )
+                self._stop_if_blocked(attempt, asset)
             except Exception as error:  # noqa: BLE001  one partition's error, whatever it is, must not end the others
                 attempt.failed_at, attempt.error = asset, error
                 attempt.skipped = tuple(after for after in order[place + 1 :] if after in self.links)
                 break
         attempt.seconds = time.monotonic() - began
         return attempt
+
+    def _stop_if_blocked(self, attempt: Attempt, asset: str) -> None:
+        """Raise `CheckFailed` for the first check of the asset that blocks. All of its checks are evaluated before."""
+        for step in attempt.checked:
+            if step.asset == asset and (reason := self.blocks(asset, step.check, step.result)) is not None:
+                raise CheckFailed(reason)
 
 
 def attempts(executor: ThreadPoolExecutor, chain: Chain, waiting: Mapping[str, Collection[str]]) -> Iterator[Attempt]:

@@ -1,10 +1,6 @@
-"""The partitions of a run, and the number worked on at a time."""
+"""The partitions of a run."""
 
 from collections.abc import Sequence
-from enum import Enum
-
-Concurrency = Enum("Concurrency", {str(number): number for number in (1, 2, 4, 8, 16, 32)})  # type: ignore[misc]
-"""Partitions worked on at a time. A choice, because Dagster checks choices before the run, ranges within it."""
 
 
 def consecutive(keys: Sequence[str], every: Sequence[str], *, gap: int, most: int) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from b2b_pipelines.academies.rules import Academy
+from b2b_pipelines.academies.catalog import Academy
 from b2b_pipelines.academies.selection import Override, Selection, folded
 
 TO_FILL_IN = ("stripe_product_id", "stripe_price_lookup_key")

@@ -13,10 +13,11 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.academies import store
+from b2b_pipelines.academies.catalog import Reading, read_catalog
 from b2b_pipelines.academies.models import AcademyCatalog, AcademyPublication
 from b2b_pipelines.academies.notes import NOTHING_IS_PRICED
 from b2b_pipelines.academies.prices import PriceOutcome, outcome_of, unknown_fields
-from b2b_pipelines.academies.rules import Change, Plan, Prices, Product, Reading, plan_publication, read_catalog
+from b2b_pipelines.academies.rules import Change, Plan, Prices, Product, plan_publication
 from b2b_pipelines.academies.selection import Selection
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.locks import transaction_lock

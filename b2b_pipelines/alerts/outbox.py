@@ -42,14 +42,15 @@ def waiting(session: Session) -> tuple[datetime | None, int]:
 def send(database: Database, url: str | None, style: Style = PLAIN) -> int:
     """Send the pending messages, oldest first. Return the number taken.
 
-    Without a URL they are dropped. A message is sent while its row is locked, so that two senders never send the same
+    Without a URL they are logged and dropped. A message is sent while its row is locked, so that two senders never send the same
     one. It is sent again when its sender dies between the webhook's answer and the commit. A message that the webhook
     rejects as invalid (too large, not understood) is logged and dropped, because it would block the others. Raises
     `AlertNotTaken` when the webhook takes no message now.
     """
     if url is None:
         with database.session() as session:
-            session.execute(delete(UnsentAlert))
+            for message in session.scalars(delete(UnsentAlert).returning(UnsentAlert.message)):
+                log.warning("B2B_ALERT_WEBHOOK_URL is not set, so this alert is not sent: %s", message.get("text"))
         return 0
     sent = 0
     while (outcome := _send_next(database, url, style)) is not None:

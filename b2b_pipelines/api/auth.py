@@ -11,16 +11,12 @@ from typing import Annotated
 from anyio import to_thread
 from fastapi import Depends, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from sqlalchemy.orm import Session
 
 from b2b_pipelines.api.database import Connection, Db
 from b2b_pipelines.api.errors import Problem
 from b2b_pipelines.tokens import service as tokens
 from b2b_pipelines.tokens.rules import Scope
 from b2b_pipelines.tokens.service import Caller
-
-Recognize = Callable[[Session], Caller]
-"""Says who calls, given a session. Raises 401, and 403 without the scope."""
 
 bearer = HTTPBearer(auto_error=False, scheme_name="token", description="A token made with `b2b token create`.")
 
@@ -30,26 +26,6 @@ async def identified(db: Db, credentials: Annotated[HTTPAuthorizationCredentials
     if credentials is None:
         raise _unknown("Authorization: Bearer <token> is missing.")
     return await to_thread.run_sync(caller_of, db, credentials.credentials)
-
-
-def token_for(scope: Scope) -> Callable[..., Awaitable["Recognize"]]:
-    """A dependency for busy routes: the token is looked up by the endpoint, in the session in which it works."""
-
-    async def given(
-        credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
-    ) -> Recognize:
-        if credentials is None:
-            raise _unknown("Authorization: Bearer <token> is missing.")
-        text = credentials.credentials
-
-        def recognize(session: Session) -> Caller:
-            caller = _recognized(session, text)
-            require(caller, scope)
-            return caller
-
-        return recognize
-
-    return given
 
 
 async def bearer_text(credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]) -> str:
@@ -69,11 +45,7 @@ def known(caller: Caller | None) -> Caller:
 def caller_of(db: Connection, text: str) -> Caller:
     """Return the caller that this token stands for. Raises 401."""
     with db.reading() as session:
-        return _recognized(session, text)
-
-
-def _recognized(session: Session, text: str) -> Caller:
-    return known(tokens.recognize(session, text))
+        return known(tokens.recognize(session, text))
 
 
 def allowed(scope: Scope, *, whole_installation: bool = False) -> Callable[[Caller], Awaitable[Caller]]:
@@ -98,7 +70,6 @@ def _unknown(detail: str) -> Problem:
     return Problem(401, detail, "unauthenticated", {"WWW-Authenticate": "Bearer"})
 
 
-ReadingToken = Annotated[Recognize, Depends(token_for(Scope.READ))]
 BearerText = Annotated[str, Depends(bearer_text)]
 Reader = Annotated[Caller, Depends(allowed(Scope.READ))]
 Manager = Annotated[Caller, Depends(allowed(Scope.MANAGE))]

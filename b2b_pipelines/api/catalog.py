@@ -279,12 +279,15 @@ def _address(email: str, caller: Caller) -> str | None:
     return email if caller.sees_emails else masked(email)
 
 
+def author(kind: str, name: str, caller: Caller) -> str | None:
+    """Return the name of an actor as the caller may see it: a person's name is an address."""
+    return masked(name) if kind == ActorKind.PERSON and not caller.sees_emails else name
+
+
 def change_shown(row: Row, caller: Caller) -> dict[str, Any]:
     """Return a change as the caller may see it."""
     details = row["details"]
-    name = row["actor_name"]
-    if row["actor_kind"] == ActorKind.PERSON and not caller.sees_emails:
-        name = masked(name)
+    name = author(row["actor_kind"], row["actor_name"], caller)
     email = row["learner_email"]
     return {
         "id": row["id"],

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi import Body as InBody
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -17,6 +17,7 @@ from b2b_pipelines.api.database import Connection, Db, in_thread, takes_its_own_
 from b2b_pipelines.api.errors import Problem, answers
 from b2b_pipelines.api.fields import API, Body, Id, LearnerIn, Text
 from b2b_pipelines.api.learners import person
+from b2b_pipelines.api.writing import idempotency_key
 from b2b_pipelines.checkout import service
 from b2b_pipelines.checkout.rules import Reason
 from b2b_pipelines.checkout.service import Basket, Checkout, KeyReused
@@ -117,12 +118,8 @@ Wanted = Annotated[
 ]
 Key = Annotated[
     str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=255,
-        pattern="^[!-~]+$",
-        description="A key of the client's for this one checkout. When it completed, the same key gets the same answer.",
+    idempotency_key(
+        "A key of the client's for this one checkout. When it completed, the same key gets the same answer."
     ),
 ]
 

@@ -1,6 +1,7 @@
 """Pages to read: the contracts, one contract, its history, and what differs between two snapshots."""
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -14,9 +15,11 @@ from b2b_pipelines.api.database import Db
 from b2b_pipelines.api.page_routes import Number, PageNumber, PageRoute, manages, slice_of, turning
 from b2b_pipelines.api.rendering import render
 from b2b_pipelines.api.sign_in import SignedIn
+from b2b_pipelines.contracts import store as contract_store
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.contracts.rules import IntegrationType
 from b2b_pipelines.delivery import set_up
+from b2b_pipelines.delivery.deliver import is_delivered
 from b2b_pipelines.faults import store as fault_store
 from b2b_pipelines.privacy import masked_anywhere
 from b2b_pipelines.reports import contracts as listed
@@ -184,6 +187,40 @@ def contract_view(
         words=wording,
         **values,
     )
+
+
+def confirmation(
+    request: Request,
+    caller: Caller,
+    contract: Contract,
+    card: Card,
+    *,
+    title: str,
+    lines: list[str],
+    action: str,
+    hidden: Mapping[str, str],
+    button: str,
+) -> Response:
+    """Return the page that asks before a change, with its effects as `lines` and a form with `hidden` fields."""
+    return contract_view(
+        request,
+        "confirm.html",
+        caller,
+        contract,
+        card,
+        title=title,
+        lines=lines,
+        action=action,
+        hidden=hidden,
+        button=button,
+    )
+
+
+def sheet_sentence(session: Session, contract: Contract) -> str:
+    """Return when the sheet shows the change that was just made."""
+    session.flush()
+    current = contract_store.contract(session, contract.slug)
+    return wording.sheet_follows(delivered=is_delivered(session, current), has_sheet=current.sheet_url is not None)
 
 
 def _last_snapshot(session: Session, contract: Contract, card: Card) -> Any:

@@ -1,34 +1,39 @@
 """Contracts, their codes, and what their sheets held: for reading."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from b2b_pipelines.api.auth import Reader, ReadingToken
+from b2b_pipelines.api.auth import Reader
 from b2b_pipelines.api.database import Db
 from b2b_pipelines.api.errors import answers
 from b2b_pipelines.api.fields import API, LARGEST_ID, Text
 from b2b_pipelines.api.pagination import Page, Paging
+from b2b_pipelines.api.shortcuts import CALLER_TYPES, Quick, look_up, plain_slug, plain_window, with_shortcut
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.contracts.rules import IntegrationType
-from b2b_pipelines.enrollment_codes import pages, reports
+from b2b_pipelines.db.prepared import Prepared
+from b2b_pipelines.enrollment_codes import pages, reports, statements
 from b2b_pipelines.errors import NotFound
 from b2b_pipelines.privacy import masked, masked_anywhere, masked_text
 from b2b_pipelines.reports import contracts as listed
 from b2b_pipelines.reports.contracts import ContractFilter
 from b2b_pipelines.reports.pages import Slice
 from b2b_pipelines.sheets import history
+from b2b_pipelines.sheets.explained import explained
 from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.sheets.models import SheetSnapshot
-from b2b_pipelines.tokens.service import Caller
+from b2b_pipelines.tokens.rules import Scope
+from b2b_pipelines.tokens.service import CALLER, Caller
 
-router = APIRouter(prefix=API, tags=["contracts"])
+router = APIRouter(prefix=API, tags=["contracts"], route_class=Quick)
 
 Money = Annotated[
     Decimal,
@@ -38,6 +43,9 @@ Money = Annotated[
 Slug = Annotated[Text, Path(description="The contract's slug.", examples=["acme-2026"], max_length=255)]
 
 REDEEMED_BY = HEADERS.index("Redeemed By")
+
+CONTRACT_OF_CALLER = Prepared(statements.overview_for(CALLER), **CALLER_TYPES, slug="text")
+PAGE_OF_CALLER = Prepared(pages.page_for(CALLER), **CALLER_TYPES, slug="text", limit="bigint", offset="bigint")
 
 
 class ContractOut(BaseModel):
@@ -164,9 +172,18 @@ class SnapshotRow(BaseModel):
 
 
 class ConflictOut(BaseModel):
+    """A cell that a sync left alone: its address, its content, the meaning and the remedy. `url` opens the cell."""
+
+    model_config = ConfigDict(from_attributes=True)
+
     kind: str
     row: int | None
     code: str | None
+    cell: str | None
+    holds: str | None
+    means: str
+    do: str
+    url: str | None
 
 
 class SnapshotDetail(BaseModel):
@@ -196,19 +213,42 @@ def list_contracts(
     return paging.envelope(count, [shown_contract(dict(row), caller) for row in found])
 
 
+async def contract_at_once(request: Request) -> Response | None:
+    """The shortcut of `contract`."""
+    slug = plain_slug(request)
+    if slug is None or request.scope["query_string"]:
+        return None
+    row = await look_up(request, CONTRACT_OF_CALLER, Scope.READ, slug=slug)
+    return None if row is None else _shown_alone(dict(row._mapping))
+
+
 @router.get("/contracts/{slug}/", summary="A contract", response_model=ContractOut, responses=answers(401, 403, 404))
-def contract(db: Db, token: ReadingToken, slug: Slug) -> Response:
+@with_shortcut(contract_at_once)
+def contract(db: Db, caller: Reader, slug: Slug) -> Response:
     """The `ETag` is its revision, for the `If-Match` of a change."""
     with db.reading() as session:
-        caller = token(session)
-        found = reports.contract_of_slug(session, slug, caller.organization_id)
+        found = reports.contract_of_slug(session, slug, caller.organization_id, emails=caller.sees_emails)
     if found is None:
         raise NotFound("no such contract")
+    return _shown_alone(found)
+
+
+def _shown_alone(row: dict[str, Any]) -> Response:
+    shown = _without_account(row, emails=row.pop("emails"))
     return Response(
-        ContractOut.model_construct(**shown_contract(found, caller)).model_dump_json(),
+        ContractOut.model_construct(**shown).model_dump_json(),
         media_type="application/json",
-        headers={"ETag": f'"{found["revision"]}"'},
+        headers={"ETag": f'"{row["revision"]}"'},
     )
+
+
+async def codes_at_once(request: Request) -> Response | None:
+    """The shortcut of `list_codes`."""
+    slug, asked = plain_slug(request), plain_window(request)
+    if slug is None or asked is None:
+        return None
+    row = await look_up(request, PAGE_OF_CALLER, Scope.READ, slug=slug, limit=asked.limit, offset=asked.offset)
+    return None if row is None else asked.json(*row)
 
 
 @router.get(
@@ -217,10 +257,10 @@ def contract(db: Db, token: ReadingToken, slug: Slug) -> Response:
     response_model=Page[CodeOut],
     responses=answers(401, 403, 404),
 )
-def list_codes(db: Db, token: ReadingToken, slug: Slug, paging: Paging) -> Response:
+@with_shortcut(codes_at_once)
+def list_codes(db: Db, caller: Reader, slug: Slug, paging: Paging) -> Response:
     """Every code, in the order of their ids, with its redemptions and where the customer's sheet holds it."""
     with db.reading() as session:
-        caller = token(session)
         page = pages.codes(
             session, slug, caller.organization_id, paging.limit, paging.offset, emails=caller.sees_emails
         )
@@ -253,7 +293,9 @@ def snapshot(
 ) -> SnapshotDetail:
     """Our six columns, row by row. E-mail addresses are masked unless the token has the scope `emails`."""
     with db.session() as session:
-        found = seen_snapshot(session, seen_contract(session, caller, slug), snapshot_id)
+        contract = seen_contract(session, caller, slug)
+        found = seen_snapshot(session, contract, snapshot_id)
+    conflicts = [asdict(conflict) for conflict in explained(found, contract.sheet_url)]
     return SnapshotDetail(
         snapshot=_summary(found),
         columns=dict(zip(HEADERS, found.columns, strict=True)),
@@ -261,7 +303,7 @@ def snapshot(
             SnapshotRow(row=row, code=code, cells=dict(zip(HEADERS, cells, strict=True)))
             for row, code, cells in shown_rows(found, caller)
         ],
-        conflicts=[ConflictOut(**conflict) for conflict in shown_conflicts(found.conflicts, caller)],
+        conflicts=[ConflictOut(**conflict) for conflict in shown_conflicts(conflicts, caller)],
     )
 
 
@@ -288,7 +330,11 @@ def seen_snapshot(session: Session, contract: Contract, snapshot_id: int) -> She
 
 def shown_contract(row: dict[str, Any], caller: Caller) -> dict[str, Any]:
     """Return a contract as the caller may see it: the link to its sheet can name an account."""
-    return row if caller.sees_emails or not row["sheet_url"] else row | {"sheet_url": masked_text(row["sheet_url"])}
+    return _without_account(row, emails=caller.sees_emails)
+
+
+def _without_account(row: dict[str, Any], *, emails: bool) -> dict[str, Any]:
+    return row if emails or not row["sheet_url"] else row | {"sheet_url": masked_text(row["sheet_url"])}
 
 
 def shown_conflicts(conflicts: Sequence[dict[str, Any]], caller: Caller) -> Sequence[dict[str, Any]]:
@@ -316,19 +362,6 @@ def masked_cell(cell: Any) -> Any:
 
 
 def _summary(snapshot: SheetSnapshot) -> SnapshotOut:
-    return SnapshotOut(
-        id=snapshot.id,
-        taken_at=snapshot.taken_at,
-        verified_at=snapshot.verified_at,
-        spreadsheet_id=snapshot.spreadsheet_id,
-        sheet_id=snapshot.sheet_id,
-        title=snapshot.title,
-        rows=snapshot.row_count,
-        updated=snapshot.updated,
-        appended=snapshot.appended,
-        unchanged=snapshot.unchanged,
-        conflicts=len(snapshot.conflicts),
-        reads=snapshot.reads,
-        writes=snapshot.writes,
-        run_id=snapshot.run_id,
-    )
+    counts = {"rows": snapshot.row_count, "conflicts": len(snapshot.conflicts)}
+    same = (name for name in SnapshotOut.model_fields if name not in counts)
+    return SnapshotOut(**counts, **{name: getattr(snapshot, name) for name in same})

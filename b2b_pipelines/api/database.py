@@ -5,19 +5,20 @@ that wait for one lock. Health, the public list and Stripe's events have connect
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from threading import Lock
 from typing import Annotated, Any, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, Row, text
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.api.turns import PATIENCE, Turns
 from b2b_pipelines.db.connect import connect
 from b2b_pipelines.db.engine import Database, DatabaseUnavailable
+from b2b_pipelines.db.prepared import Prepared
 from b2b_pipelines.settings import Settings
 
 TRIED_EVERY = 2.0
@@ -94,6 +95,10 @@ class Connection:
         with self.open().reading() as session:
             yield session
 
+    def first(self, statement: Prepared, given: Mapping[str, Any]) -> Row[*tuple[Any, ...]] | None:
+        """The first row of a prepared statement, as `Database.first` has it."""
+        return self.open().first(statement, given)
+
     @property
     def engine(self) -> Engine:
         return self.open().engine
@@ -154,15 +159,21 @@ def takes_its_own_turn(endpoint: T) -> T:
     return endpoint
 
 
+@asynccontextmanager
+async def turn_to_read(request: Request) -> AsyncIterator[Connection]:
+    """Wait for a turn to read; give the database. Raises `Busy`."""
+    lanes: Lanes = request.app.state.lanes
+    async with lanes.reads.take(_caller(request)):
+        yield request.app.state.connection
+
+
 async def connection(request: Request) -> AsyncIterator[Connection]:
     """Wait for the request's turn, and keep it until the endpoint returns."""
-    found: Connection = request.app.state.connection
-    lanes: Lanes = request.app.state.lanes
     if getattr(request.scope.get("endpoint"), "takes_its_own_turn", False):
-        yield found
+        yield request.app.state.connection
     elif request.method in ("GET", "HEAD"):
-        async with lanes.reads.take(_caller(request)):
-            yield found
+        async with turn_to_read(request) as database:
+            yield database
     else:
         async with turn_to_write(request, _about(request)) as database:
             yield database

@@ -1,16 +1,16 @@
-"""Pages that change a contract: new, terms, courseware. Each shows what people lose by it, and asks, before it is done."""
+"""Pages that make a contract and change its terms. A change is confirmed first if people lose something by it."""
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.api import terms, wording
 from b2b_pipelines.api.catalog import change_shown
-from b2b_pipelines.api.contract_pages import card_of, contract_view
+from b2b_pipelines.api.contract_pages import card_of, confirmation, contract_view, sheet_sentence
 from b2b_pipelines.api.contracts import seen_contract
+from b2b_pipelines.api.courseware_pages import MOST_OFFERED, chosen_courseware
 from b2b_pipelines.api.database import Connection, Db, in_thread, takes_its_own_turn
 from b2b_pipelines.api.notes import answered
 from b2b_pipelines.api.page_routes import Chosen, Fields, Managing, PageRoute, manages, sentence, slice_of
@@ -19,31 +19,22 @@ from b2b_pipelines.api.sign_in import OurForm
 from b2b_pipelines.api.vendors import Vendors
 from b2b_pipelines.api.writing import actor
 from b2b_pipelines.contracts import rules
-from b2b_pipelines.contracts import store as contract_store
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.delivery import changes as delivery
 from b2b_pipelines.delivery.changes import ContractChanged, CoursewareChanged
-from b2b_pipelines.delivery.deliver import is_delivered
 from b2b_pipelines.delivery.history import ContractWasChanged, as_json
 from b2b_pipelines.delivery.losses import Losses
 from b2b_pipelines.delivery.rehearsal import rehearsal
-from b2b_pipelines.errors import B2BError, Conflict, InvalidInput, NotFound
+from b2b_pipelines.errors import B2BError, InvalidInput, NotFound
 from b2b_pipelines.reports import contracts as listed
 from b2b_pipelines.reports import courseware
 from b2b_pipelines.sheets import service as sheets
 from b2b_pipelines.tokens.service import Caller
 
-MOST_OFFERED = 200
 NEW = "new"
 """The value of the choice of an organization that is made with the contract."""
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
-
-
-class NumbersChanged(Conflict):
-    """The losses of a change differ from those that the confirmation page listed."""
-
-    code = "numbers_changed"
 
 
 @router.get("/new-contract", name="new_contract_page")
@@ -91,109 +82,20 @@ async def edit_form(request: Request, db: Db, caller: Managing, slug: str, field
                 return _edit(request, session, caller, contract, fields, tried=tried)
         try:
             return _changed(request, db, caller, contract, fields)
-        except ContractWasChanged as error:
+        except ContractWasChanged:
             with db.session() as session:
                 current = seen_contract(session, caller, slug)
                 between = _between(session, current, caller, fields)
                 mine = terms.shown(current) | terms.touched(fields)
-                return _edit(
-                    request, session, caller, current, mine, between=between, problem=sentence(error), status=409
-                )
+                names = sorted({wording.FIELDS.get(name, name) for change in between for name in change["fields"]})
+                problem = f"The terms were changed while you edited them: {', '.join(names)}. Nothing was saved."
+                return _edit(request, session, caller, current, mine, between=between, problem=problem, status=409)
         except B2BError as error:
             with db.session() as session:
                 again = seen_contract(session, caller, slug)
                 return _edit(request, session, caller, again, fields, problem=sentence(error), status=409)
 
     return await in_thread(request, work)
-
-
-@router.get("/contracts/{slug}/courseware", name="courseware_page")
-def courseware_page(request: Request, db: Db, caller: Managing, slug: str) -> Response:
-    with db.session() as session:
-        contract = seen_contract(session, caller, slug)
-        return contract_view(
-            request,
-            "courseware.html",
-            caller,
-            contract,
-            card_of(session, contract),
-            offered=courseware.offered(session, MOST_OFFERED),
-            given=courseware.given(session, contract.id),
-            problem="",
-        )
-
-
-@router.post("/contracts/{slug}/courseware", name="courseware_form", dependencies=[OurForm])
-def courseware_form(
-    *, request: Request, db: Db, caller: Managing, slug: str, fields: Fields, chosen: Chosen
-) -> Response:
-    """Give the contract what was chosen, and what was typed; all or nothing."""
-    page = request.url_for("contract_page", slug=slug).path
-    wanted = _wanted(fields, chosen)
-    try:
-        if not wanted:
-            raise InvalidInput("choose a course or a program, or type its id")
-        with db.session() as session:
-            contract = seen_contract(session, caller, slug)
-            rerun = fields.get("rerun") == "yes"
-            done = [
-                delivery.give_courseware(session, contract.id, each, by=actor(caller), rerun=rerun) for each in wanted
-            ]
-            lines = [*_given(done), sheet_sentence(session, contract)]
-    except B2BError as error:
-        back = request.url_for("courseware_page", slug=slug).path
-        return answered(request, back, sentence(error), "Nothing was added.", good=False)
-    return answered(request, page, *lines)
-
-
-@router.get("/contracts/{slug}/courseware/remove", name="remove_courseware_page")
-def remove_courseware_page(request: Request, db: Db, caller: Managing, slug: str, courseware: str) -> Response:
-    """Show the effects of removing the courseware, in numbers."""
-    with db.session() as session:
-        contract = seen_contract(session, caller, slug)
-        card = card_of(session, contract)
-    with rehearsal(db.open(), slug) as session:
-        would = delivery.take_courseware(session, slug, courseware, by=actor(caller))
-        lines = [
-            *would.losses.sentences(),
-            "Nothing is deleted: adding the course again brings its run and codes back.",
-        ]
-        lost = wording.lost(would.losses)
-    return contract_view(
-        request,
-        "confirm.html",
-        caller,
-        contract,
-        card,
-        title=f"Remove {courseware}?",
-        lines=lines,
-        action=request.url_for("remove_courseware_form", slug=slug).path,
-        hidden={"courseware_id": courseware, "agreed": lost},
-        button="Remove it",
-    )
-
-
-@router.post("/contracts/{slug}/courseware/remove", name="remove_courseware_form", dependencies=[OurForm])
-def remove_courseware_form(request: Request, db: Db, caller: Managing, slug: str, fields: Fields) -> Response:
-    """Remove it, unless the losses differ from those that the confirmation page listed."""
-    courseware_id = fields.get("courseware_id", "")
-    try:
-        with db.session() as session:
-            contract = seen_contract(session, caller, slug)
-            done = delivery.take_courseware(session, contract.id, courseware_id, by=actor(caller))
-            _require_agreed(done.losses, fields)
-            removed = ", ".join(done.courseware.removed) or courseware_id
-            stopped = f"Codes: {wording.counted(done.losses.codes, 'code')} deactivated."
-            lines = [f"Removed {removed}.", stopped, sheet_sentence(session, contract)]
-    except NumbersChanged as error:
-        path = request.url_for("remove_courseware_page", slug=slug).path
-        return answered(request, f"{path}?{urlencode({'courseware': courseware_id})}", sentence(error), good=False)
-    return answered(request, request.url_for("contract_page", slug=slug).path, *lines)
-
-
-def _require_agreed(losses: Losses, fields: Mapping[str, str]) -> None:
-    if wording.lost(losses) != fields.get("agreed"):
-        raise NumbersChanged("the numbers changed meanwhile: look again")
 
 
 def tried_sheet(request: Request, db: Connection, fields: Mapping[str, str]) -> dict[str, Any]:
@@ -262,7 +164,7 @@ def _make(
         raise _SameName(made)
     who = actor(caller)
     slug = made.contract.slug
-    return made, [delivery.give_courseware(session, slug, each, by=who) for each in _wanted(fields, chosen)]
+    return made, [delivery.give_courseware(session, slug, each, by=who) for each in chosen_courseware(fields, chosen)]
 
 
 class _SameName(InvalidInput):
@@ -281,10 +183,6 @@ def _organization(session: Session, caller: Caller, fields: Mapping[str, str]) -
     if known is None or caller.organization_id not in (None, known[0]):
         raise InvalidInput("choose an organization, or type the name of a new one")
     return known[1]
-
-
-def _wanted(fields: Mapping[str, str], chosen: list[str]) -> list[str]:
-    return list(dict.fromkeys([*chosen, *fields.get("more", "").split()]))
 
 
 def _edit(
@@ -363,9 +261,8 @@ def _ask(
     kept = {name: text for name, text in fields.items() if name not in ("form", "agreed", "do")}
     with db.session() as session:
         card = card_of(session, contract)
-    return contract_view(
+    return confirmation(
         request,
-        "confirm.html",
         caller,
         contract,
         card,
@@ -405,28 +302,3 @@ def _made(session: Session, made: ContractChanged, given: list[CoursewareChanged
     if runs:
         lines.append(f"{wording.counted(runs, 'course run')} made; Set up now asks edX for them and fills the sheet.")
     return [*lines, sheet_sentence(session, made.contract)]
-
-
-def _given(done: list[CoursewareChanged]) -> list[str]:
-    created = [run for change in done for run in change.courseware.created]
-    skipped = [course for change in done for course in change.courseware.skipped]
-    lines = [
-        f"Added {', '.join(created[:5])}{' and more' if len(created) > 5 else ''}." if created else "No run was added."
-    ]
-    if skipped:
-        lines.append(f"The contract has {', '.join(skipped[:5])} already.")
-    missing = [course for change in done for course in change.courseware.without_source]
-    if missing:
-        lines.append(f"Without a run to copy: {', '.join(missing[:5])}.")
-    back = [run for change in done for run in change.courseware.restored]
-    if back:
-        lines.append(f"{wording.counted(len(back), 'course run')} came back with the codes that were deactivated then.")
-    totals = {name: sum(getattr(change.codes, name) for change in done) for name in wording.CODE_VERBS}
-    return [*lines, wording.codes_followed(totals)]
-
-
-def sheet_sentence(session: Session, contract: Contract) -> str:
-    """Return when the sheet shows the change that was just made."""
-    session.flush()
-    current = contract_store.contract(session, contract.slug)
-    return wording.sheet_follows(delivered=is_delivered(session, current), has_sheet=current.sheet_url is not None)

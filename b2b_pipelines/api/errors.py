@@ -5,6 +5,7 @@ e-mail addresses or codes, and answers are logged by others.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -93,6 +94,22 @@ class ValidationProblemBody(ProblemBody):
     )
 
 
+class SeenTooLate(BaseModel):
+    """A change of terms that the client did not see. `fields` are `[before, after]` by name."""
+
+    revision: int
+    at: datetime
+    who: str = Field(description="A person's address is masked unless the token has the scope `emails`.")
+    fields: dict[str, list[Any]]
+
+
+class ContractChangedBody(ProblemBody):
+    """The contract has changes that the client did not see, the oldest first. `revision` is the present one."""
+
+    revision: int
+    changes: list[SeenTooLate]
+
+
 DESCRIPTIONS = {
     400: ("A parameter or the body cannot be understood.", ValidationProblemBody),
     401: ("No token, or one that is wrong or revoked.", ProblemBody),
@@ -100,7 +117,7 @@ DESCRIPTIONS = {
     403: ("The token may not do this.", ProblemBody),
     404: ("There is no such thing, or it is not the token's to see.", ProblemBody),
     409: ("A rule refuses it.", ProblemBody),
-    412: ("The contract was changed since the revision of `If-Match`.", ProblemBody),
+    412: ("The contract was changed since the revision of `If-Match`.", ContractChangedBody),
     413: ("The body is larger than 1 MB.", ProblemBody),
     422: ("What is asked for does not go together with what is there.", ProblemBody),
     429: ("Too many requests.", ProblemBody),

@@ -6,8 +6,8 @@ from email_validator import SPECIAL_USE_DOMAIN_NAMES
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from b2b_pipelines.errors import InvalidInput
+from b2b_pipelines.inputs.text import is_storable
 from b2b_pipelines.learners.rules import email_address
-from b2b_pipelines.values import is_storable
 
 API = "/api/v1"
 """The prefix of every feature's router."""

@@ -13,7 +13,8 @@ from b2b_pipelines.api.errors import answers
 from b2b_pipelines.api.fields import API
 from b2b_pipelines.api.pagination import Page, Paging
 from b2b_pipelines.licenses import service, verdicts
-from b2b_pipelines.licenses.rules import Decision, Policy
+from b2b_pipelines.licenses.facts import Policy
+from b2b_pipelines.licenses.rules import Decision
 from b2b_pipelines.licenses.verdicts import Decided
 from b2b_pipelines.privacy import masked
 from b2b_pipelines.tokens.rules import Scope

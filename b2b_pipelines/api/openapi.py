@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from b2b_pipelines.api.errors import DESCRIPTIONS, ProblemBody, ValidationProblemBody
+from b2b_pipelines.api.errors import DESCRIPTIONS, ContractChangedBody, ProblemBody, ValidationProblemBody
 
 DESCRIPTION = """Contracts, their enrollment codes and sheets, learners and checkout.
 
@@ -35,7 +35,7 @@ OPERATION_IDS = {
 }
 """The names under which clients call operations, where an endpoint's own name says too little outside its file."""
 
-REFUSALS = {ProblemBody.__name__, ValidationProblemBody.__name__}
+REFUSALS = {ProblemBody.__name__, ValidationProblemBody.__name__, ContractChangedBody.__name__}
 
 
 def operation_id(route: APIRoute) -> str:

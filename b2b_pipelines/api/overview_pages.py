@@ -21,7 +21,8 @@ from b2b_pipelines.api.sign_in import OurForm
 from b2b_pipelines.errors import NotFound
 from b2b_pipelines.faults.status import lines as what_is_wrong
 from b2b_pipelines.licenses import brakes, service, store, verdicts
-from b2b_pipelines.licenses.rules import Decision, Policy
+from b2b_pipelines.licenses.facts import Policy
+from b2b_pipelines.licenses.rules import Decision
 from b2b_pipelines.licenses.verdicts import Tally
 from b2b_pipelines.privacy import masked
 from b2b_pipelines.reports import operations
@@ -75,6 +76,7 @@ def licenses_page(request: Request, db: Db, caller: Everywhere) -> Response:
         caller,
         customers=cards,
         held=held,
+        held_people=_held_people(tallies),
         names={card.uuid: card.name for card in cards},
         labels=DECISIONS,
         may_manage=manages(caller),
@@ -205,6 +207,15 @@ def _customers(counts: Sequence[Any], tallies: Sequence[Tally], policy: Policy) 
     for customer, days in ahead.items():
         cards[customer].ahead = sorted(days.items())
     return list(cards.values())
+
+
+def _held_people(tallies: Sequence[Tally]) -> dict[tuple[UUID, datetime], int]:
+    """Return how many people a hold keeps, by customer and the moved expiration date."""
+    people: dict[tuple[UUID, datetime], int] = defaultdict(int)
+    for tally in tallies:
+        if tally.decision == Decision.HELD:
+            people[tally.customer, tally.expiration_date] += tally.people
+    return people
 
 
 def _address(address: str | None, *, shown: bool) -> str | None:

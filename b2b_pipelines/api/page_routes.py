@@ -20,10 +20,10 @@ from b2b_pipelines.api.sign_in import SignedIn, SignInNeeded
 from b2b_pipelines.db.engine import DatabaseUnavailable
 from b2b_pipelines.db.schema import SchemaOutdated
 from b2b_pipelines.errors import B2BError, InvalidInput, NotFound, TransientError
+from b2b_pipelines.inputs.text import is_storable
 from b2b_pipelines.reports.pages import Slice
 from b2b_pipelines.tokens.rules import Scope
 from b2b_pipelines.tokens.service import Caller
-from b2b_pipelines.values import is_storable
 
 MISSING = "Page not found. It does not exist, or you may not open it."
 AWAY = "The database does not answer. Please try again in a moment."

@@ -7,19 +7,21 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from sqlalchemy.orm import Session
 
 from b2b_pipelines.api import wording
 from b2b_pipelines.api.catalog import code_shown
-from b2b_pipelines.api.contract_pages import card_of, contract_view
+from b2b_pipelines.api.contract_pages import card_of, confirmation, contract_view, sheet_sentence
 from b2b_pipelines.api.contracts import seen_contract
 from b2b_pipelines.api.database import Db
-from b2b_pipelines.api.edit_pages import sheet_sentence
 from b2b_pipelines.api.notes import answered
 from b2b_pipelines.api.page_routes import Fields, Managing, PageNumber, PageRoute, sentence, slice_of, turning
 from b2b_pipelines.api.rendering import render
 from b2b_pipelines.api.sign_in import OurForm, SignedIn
 from b2b_pipelines.api.writing import actor
+from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.delivery import changes as delivery
+from b2b_pipelines.delivery.rehearsal import rehearsal
 from b2b_pipelines.enrollment_codes import reports
 from b2b_pipelines.errors import B2BError, NotFound
 from b2b_pipelines.learners import store as learner_store
@@ -28,6 +30,7 @@ from b2b_pipelines.learners.service import Person
 from b2b_pipelines.privacy import masked, masked_text
 from b2b_pipelines.reports import people
 from b2b_pipelines.reports.people import CodeSearch
+from b2b_pipelines.tokens.service import Caller
 
 A_PAGE = 100
 IN_MEMORY = 1_000_000
@@ -73,11 +76,15 @@ def codes_page(
 @router.get("/contracts/{slug}/codes.csv", name="codes_csv")
 def codes_csv(request: Request, db: Db, caller: SignedIn, slug: str) -> Response:
     """Every code of the contract as CSV. Cells that a spreadsheet would take for formulas are made texts."""
-    kept: Any = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - the answer closes it when it was sent
     with db.session() as session:
         contract = seen_contract(session, caller, slug)
         base = request.app.state.settings.product_url_base
-        reports.export_codes(session, contract, base, kept, lambda _: None)
+        kept: Any = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - the answer closes it when it was sent
+        try:
+            reports.export_codes(session, contract, base, kept, lambda _: None)
+        except BaseException:
+            kept.close()
+            raise
     kept.seek(0)
 
     def lines() -> Iterator[bytes]:
@@ -117,10 +124,11 @@ def learners_page(
 def learner_form(*, request: Request, db: Db, caller: Managing, slug: str, fields: Fields) -> Response:
     """Attach a learner by hand."""
     page = request.url_for("learners_page", slug=slug).path
+    with db.session() as session:
+        contract = seen_contract(session, caller, slug)
     try:
         person = Person(email_address(fields.get("email", "")), fields.get("name", "").strip()[:255])
         with db.session() as session:
-            contract = seen_contract(session, caller, slug)
             forced = fields.get("force") == "yes"
             done = delivery.add_learner(session, contract.id, person, by=actor(caller), forced=forced)
             follows = sheet_sentence(session, contract)
@@ -136,19 +144,21 @@ def remove_learner_page(request: Request, db: Db, caller: Managing, slug: str, l
     with db.session() as session:
         contract = seen_contract(session, caller, slug)
         card = card_of(session, contract)
-        email = learner_store.email_of(session, learner) if 0 < learner < 2**53 else None
+        email = learner_store.attached_email(session, contract.id, learner) if 0 < learner < 2**53 else None
     if email is None:
         raise NotFound("no such learner of this contract")
-    return contract_view(
+    with rehearsal(db.open(), contract.id) as session:
+        codes = _removed(session, contract, email, caller)
+    return confirmation(
         request,
-        "confirm.html",
         caller,
         contract,
         card,
         title=f"Remove {email if caller.sees_emails else masked(email)}?",
         lines=[
             "The learner loses the seat and can no longer enroll in the contract's courses.",
-            "The seat is free again and gets a new code. The code that the learner came with stays spent for others.",
+            "The seat is free again. A code that the learner came with stays spent for others.",
+            codes,
         ],
         action=request.url_for("remove_learner_form", slug=slug, learner=learner).path,
         hidden={},
@@ -160,13 +170,21 @@ def remove_learner_page(request: Request, db: Db, caller: Managing, slug: str, l
 def remove_learner_form(request: Request, db: Db, caller: Managing, slug: str, learner: int) -> Response:
     with db.session() as session:
         contract = seen_contract(session, caller, slug)
-        email = learner_store.email_of(session, learner) if 0 < learner < 2**53 else None
+        email = learner_store.attached_email(session, contract.id, learner) if 0 < learner < 2**53 else None
         if email is None:
             raise NotFound("no such learner of this contract")
-        delivery.remove_learner(session, contract.id, email, by=actor(caller))
+        codes = _removed(session, contract, email, caller)
         follows = sheet_sentence(session, contract)
     page = request.url_for("learners_page", slug=slug).path
-    return answered(request, page, "The learner was removed. The seat is free and has a new code.", follows)
+    return answered(request, page, "The learner was removed. The seat is free.", codes, follows)
+
+
+def _removed(session: Session, contract: Contract, email: str, caller: Caller) -> str:
+    """Remove a learner and return what becomes of the codes, as a sentence."""
+    before = reports.contract_overview(session, [contract.id])[0]["codes"]
+    delivery.remove_learner(session, contract.id, email, by=actor(caller))
+    new = reports.contract_overview(session, [contract.id])[0]["codes"] - before
+    return wording.codes_followed({"created": max(new, 0)})
 
 
 @router.get("/find", name="find_page")

@@ -16,6 +16,10 @@ from b2b_pipelines.errors import Refused
 
 LARGEST_HEAD = 64 * 1024
 """Bytes of a request line and its headers."""
+LARGEST_UNREAD = 2**20
+"""Bytes of a body that are read although its request is answered, so that the connection can serve the next one."""
+MOST_PIPELINED = 16
+"""Requests that may wait on a connection for the one before them."""
 HEAD_SECONDS = 10.0
 """How long a client may take to send them."""
 BODY_SECONDS = 60.0
@@ -37,7 +41,11 @@ _REFUSAL = (
 
 
 class HeadLimits(HttpToolsProtocol):
-    """A connection whose request heads are bounded in size (431) and time (closed)."""
+    """A connection whose request heads are bounded in size (431) and time (closed).
+
+    It is closed too for a chunked body with more framing than content, for many pipelined requests, and for a body that
+    goes on long after the answer. Trailers do not reach the app.
+    """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -45,6 +53,8 @@ class HeadLimits(HttpToolsProtocol):
         self._refused = False
         self._completed = False
         self._head_bytes = 0
+        self._body_bytes = 0
+        self._content_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         """Cuts the connection when the head, or the body, does not arrive in time."""
 
@@ -58,13 +68,16 @@ class HeadLimits(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         while data and not self._refused and not self.transport.is_closing():
-            room = len(data) if self._in_body else LARGEST_HEAD - self._head_bytes
+            room = LARGEST_HEAD if self._in_body else LARGEST_HEAD - self._head_bytes
             piece, data = (data, b"") if len(data) <= room else (data[:room], data[room:])
             self._completed = False
             super().data_received(piece)
-            if not self._in_body:
+            if self._in_body:
+                self._bound_body(len(piece))
+            else:
                 self._head_bytes = 0 if self._completed else self._head_bytes + len(piece)
                 if self._head_bytes >= LARGEST_HEAD:
+                    self.transport.write(_REFUSAL)
                     self._refuse()
         if self._timer is None and not self._refused and not self.transport.is_closing():
             if self._in_body:
@@ -77,17 +90,40 @@ class HeadLimits(HttpToolsProtocol):
         if self._timer is None:
             self._expect_within(HEAD_SECONDS)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_body:  # a trailer would join the headers that the app has been given
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        self._content_bytes += len(body)
+        if not self._refused:
+            super().on_body(body)
+
+    def _bound_body(self, received: int) -> None:
+        """Close the connection when a body has too much framing, or goes on long after its request was answered."""
+        self._body_bytes += received
+        framing = self._body_bytes - self._content_bytes  # and the head, if the body came with it
+        if framing > 2 * LARGEST_HEAD + self._content_bytes:
+            self._give_up()
+        elif self._body_bytes > LARGEST_UNREAD and self.cycle.response_complete:
+            self._refuse()
+
     def on_headers_complete(self) -> None:
         self._in_body = True
-        self._head_bytes = 0
+        self._head_bytes = self._body_bytes = self._content_bytes = 0
         self._arrived()
-        super().on_headers_complete()
+        if len(self.pipeline) >= MOST_PIPELINED:
+            self._refused = True
+            self._give_up()
+        if not self._refused:
+            super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._in_body = False
         self._completed = True
         self._arrived()
-        super().on_message_complete()
+        if not self._refused:
+            super().on_message_complete()
 
     def _expect_within(self, seconds: float) -> None:
         self._timer = self.loop.call_later(seconds, self._give_up)
@@ -98,13 +134,13 @@ class HeadLimits(HttpToolsProtocol):
             self._timer = None
 
     def _give_up(self) -> None:
-        self._timer = None
+        self._arrived()
         self.transport.abort()
 
     def _refuse(self) -> None:
+        """Read nothing more, and close once the client could read its answer."""
         self._refused = True
         self._arrived()
-        self.transport.write(_REFUSAL)
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
 

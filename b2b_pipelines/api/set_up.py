@@ -13,7 +13,9 @@ from b2b_pipelines.api.fields import API, LARGEST_ID, Body
 from b2b_pipelines.api.vendors import Vendors
 from b2b_pipelines.api.writing import Asked, Posted, actor, remembered
 from b2b_pipelines.delivery import set_up
+from b2b_pipelines.delivery.attempts import note_sync
 from b2b_pipelines.delivery.history import Action, record
+from b2b_pipelines.errors import B2BError
 from b2b_pipelines.privacy import masked_anywhere
 from b2b_pipelines.sheets import service as sheets
 from b2b_pipelines.tokens.service import Caller
@@ -106,10 +108,13 @@ class SyncOut(BaseModel):
     contract: str
     target: TargetOut
     header: bool
+    replaced: int = Field(description="Rows of the customer's in A–F that a new target replaces.")
     updated: int
     appended: int
     unchanged: int
     conflicts: list[SheetConflictOut]
+    rows_added: list[int] = Field(description="Row numbers of the codes that were added.")
+    needs_consent: bool = Field(description="A sync without `replace` is refused.")
     reads: int
     writes: int
     dry_run: bool = False
@@ -151,7 +156,10 @@ async def retry_set_up(request: Request, db: Db, caller: Manager, slug: Slug, as
             with db.session() as session:
                 return set_up.of(session, seen_contract(session, caller, slug)).as_json()
         with vendors.studio() as studio:
-            return set_up.retry(db.open(), slug, sheets=vendors.sheets, studio=studio, ask=vendors.asks).as_json()
+            reached = set_up.retry(
+                db.open(), slug, sheets=vendors.sheets, studio=studio, ask=vendors.asks, alert=vendors.alerts
+            )
+        return reached.as_json()
 
     return await in_thread(request, lambda: remembered(db, caller, asked, work))
 
@@ -242,7 +250,12 @@ async def _work(request: Request, db: Connection, caller: Caller, slug: str, *, 
         if asked.dry_run:
             planned = sheets.plan(database, client, slug, rebuild=rebuild, ask=vendors.asks)
             return _masked(planned.as_json(), caller) | {"dry_run": True}
-        done = sheets.sync(database, client, slug, rebuild=rebuild, replace=what == "replace", ask=vendors.asks)
+        try:
+            done = sheets.sync(database, client, slug, rebuild=rebuild, replace=what == "replace", ask=vendors.asks)
+        except B2BError as error:
+            note_sync(database, slug, error, alert=vendors.alerts)
+            raise
+        note_sync(database, slug, alert=vendors.alerts)
         if rebuild:
             _note(db, caller, slug, Action.SHEET_REBUILT)
         return _masked(done.as_json(), caller)

@@ -15,6 +15,7 @@ from b2b_pipelines.api.sign_in import OurForm
 from b2b_pipelines.api.vendors import Vendors
 from b2b_pipelines.api.writing import actor
 from b2b_pipelines.delivery import set_up
+from b2b_pipelines.delivery.attempts import NAMES_THE_ACCOUNT, note_sync
 from b2b_pipelines.delivery.history import Action, record
 from b2b_pipelines.errors import B2BError
 from b2b_pipelines.privacy import masked_anywhere
@@ -22,10 +23,6 @@ from b2b_pipelines.sheets import service
 from b2b_pipelines.sheets.refusals import TargetNotEmpty
 from b2b_pipelines.sheets.results import LayoutIsLost
 from b2b_pipelines.tokens.service import Caller
-from b2b_pipelines.vendors.google_sheets import SheetProtected, SheetUnshared, SheetViewOnly
-
-NAMES_THE_ACCOUNT = (SheetUnshared, SheetViewOnly, SheetProtected)
-"""Refusals whose only address is the one of the installation's Google account."""
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -91,7 +88,9 @@ async def retry_form(request: Request, db: Db, caller: Managing, slug: str) -> R
         with db.session() as session:
             seen_contract(session, caller, slug)
         with vendors.studio() as studio:
-            reached = set_up.retry(db.open(), slug, sheets=vendors.sheets, studio=studio, ask=vendors.asks)
+            reached = set_up.retry(
+                db.open(), slug, sheets=vendors.sheets, studio=studio, ask=vendors.asks, alert=vendors.alerts
+            )
         parts = (("Runs in edX", reached.of_runs), ("Codes", reached.codes), ("Sheet", reached.sheet))
         lines = [f"{name}: {part.message}." for name, part in parts]
         good = all(part.state is not set_up.State.FAILED for _, part in parts)
@@ -123,7 +122,9 @@ def _synced(
     except LayoutIsLost as error:
         return answered(request, page, sentence(error), "Rebuild does it, too.", good=False)
     except B2BError as error:
+        note_sync(db.open(), slug, error, alert=vendors.alerts)
         return answered(request, page, _refusal(error, caller), good=False)
+    note_sync(db.open(), slug, alert=vendors.alerts)
     if rebuild:
         _note(db, caller, slug, Action.SHEET_REBUILT)
     return answered(request, page, "Rebuilt." if rebuild else "Synced.", *_seen(wording.synced(done), caller))
@@ -147,7 +148,7 @@ def _restored(request: Request, db: Connection, caller: Caller, slug: str, *, nu
         return answered(request, _contract(request, slug), _refusal(error, caller), good=False)
     _note(db, caller, slug, Action.SHEET_RESTORED)
     cells, rows = wording.counted(done.cells, "cell"), wording.counted(done.rows, "row")
-    after = "Nothing is written to this tab until you sync it again with Preview." if snapshot.kind == "before" else ""
+    after = "Nothing is written to this tab until you sync it again with Preview." if done.pauses else ""
     return answered(request, _contract(request, slug), f"Restored: {cells} in {rows} written.", after)
 
 

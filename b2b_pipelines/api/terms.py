@@ -1,7 +1,6 @@
 """A contract's terms as texts of a form: read, shown again, and compared with what the form was loaded with. Pure."""
 
 from collections.abc import Mapping
-from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -9,6 +8,7 @@ from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.contracts.patch import ContractPatch
 from b2b_pipelines.contracts.rules import integration_type
 from b2b_pipelines.errors import InvalidInput
+from b2b_pipelines.inputs.times import day
 
 COLUMNS = {"start": "starts_on", "end": "ends_on"}
 EDITED = (
@@ -64,13 +64,6 @@ def _value(name: str, text: str) -> Any:
     return _READERS.get(name, str)(text) if text else None
 
 
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(f"{text!r} is not a date: use YYYY-MM-DD") from None
-
-
 def _seats(text: str) -> int:
     if not text.isdecimal() or len(text) > 9:
         raise InvalidInput(f"{text!r} is not a number of seats: use a whole number, or leave it empty for no limit")
@@ -86,4 +79,4 @@ def _price(text: str) -> Decimal:
         ) from None
 
 
-_READERS: Mapping[str, Any] = {"start": _day, "end": _day, "max_learners": _seats, "price": _price}
+_READERS: Mapping[str, Any] = {"start": day, "end": day, "max_learners": _seats, "price": _price}

@@ -1,15 +1,18 @@
 """The vendors that routes ask: Google Sheets and Studio, connected when first needed."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from threading import Lock
 
 from b2b_pipelines.api.database import Connection
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.sheets.connection import SheetsConnection
+from b2b_pipelines.vendors import connections
 from b2b_pipelines.vendors.google_sheets import GoogleSheets
-from b2b_pipelines.vendors.open_edx import client_credentials
+from b2b_pipelines.vendors.http.client import Patience
 from b2b_pipelines.vendors.studio import Studio
+
+OF_A_PERSON = Patience(attempts=2)
+"""Somebody waits for the answer and can press the button again."""
 
 
 class Vendors:
@@ -33,15 +36,14 @@ class Vendors:
         """Whether every new target that holds something waits for consent."""
         return self._settings.sheet_replace == "ask"
 
-    @contextmanager
-    def studio(self) -> Iterator[Studio | None]:
+    @property
+    def alerts(self) -> bool:
+        """Whether messages are made about faults."""
+        return self._settings.alert_webhook_url is not None
+
+    def studio(self) -> AbstractContextManager[Studio | None]:
         """Open a client of Studio; None when its settings are missing."""
-        with client_credentials(self._settings) as credentials:
-            if credentials is None or self._settings.studio_url is None:
-                yield None
-                return
-            with Studio(self._settings.studio_url, credentials, timeout=self._settings.lms_timeout_seconds) as studio:
-                yield studio
+        return connections.studio(self._settings, OF_A_PERSON)
 
     def close(self) -> None:
         """Close the connections that were opened."""

@@ -1,12 +1,12 @@
 """Sentences about the changes to codes and sheet. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from b2b_pipelines.delivery.losses import Losses
 from b2b_pipelines.enrollment_codes.service import CodeChange
 from b2b_pipelines.reports.workplace import SheetState
-from b2b_pipelines.sheets.results import SyncResult
+from b2b_pipelines.sheets.results import SyncResult, row_ranges
 
 FIELDS = {
     "name": "Name",
@@ -53,6 +53,11 @@ CODE_VERBS = {
 def counted(number: int, one: str, many: str | None = None) -> str:
     """Return a number with its noun: `1 code`, `2 codes`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def rows(numbers: Sequence[int]) -> str:
+    """Return row numbers in words, such as `rows 5-7, 9`; of many the first and the last."""
+    return row_ranges(tuple(numbers)) if len(numbers) < 100 else f"rows {min(numbers)} to {max(numbers)}"
 
 
 def codes_followed(change: CodeChange | Mapping[str, int]) -> str:

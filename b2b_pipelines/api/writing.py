@@ -18,14 +18,16 @@ from b2b_pipelines.delivery.history import ActorKind
 from b2b_pipelines.delivery.rehearsal import rehearsal
 from b2b_pipelines.tokens.service import Caller
 
+
+def idempotency_key(description: str) -> Any:
+    """Return the header `Idempotency-Key` as a parameter."""
+    return Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern="^[!-~]+$", description=description)
+
+
 Key = Annotated[
     str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=255,
-        pattern="^[!-~]+$",
-        description="A key of the client's for this one request: when it comes again, the answer is the same. Kept 30 days.",
+    idempotency_key(
+        "A key of the client's for this one request: when it comes again, the answer is the same. Kept 30 days."
     ),
 ]
 DryRun = Annotated[bool, Query(description="Answer what would change, and write nothing.")]

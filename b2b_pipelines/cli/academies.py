@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from b2b_pipelines.academies.notes import NOTHING_IS_PRICED
-from b2b_pipelines.cli import console
+from b2b_pipelines.cli import console, files
 from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
 from b2b_pipelines.reports import listings
 
@@ -81,7 +81,7 @@ def overrides(
     if output is None:
         sys.stdout.write(document)
         return
-    with console.writing(output):
+    with files.writing(output):
         output.write_text(document, encoding="utf-8")
     number = f"{len(entries)} {'academy' if len(entries) == 1 else 'academies'}"
     console.warn(f"Wrote {number} to {output}. Fill it in and name it in B2B_ACADEMY_OVERRIDES.")

@@ -12,12 +12,12 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from b2b_pipelines.cli import console
+from b2b_pipelines.cli import console, files
 from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
 from b2b_pipelines.cli.listing import contract_ids
+from b2b_pipelines.csv_cells import csv_cell
 from b2b_pipelines.enrollment_codes import statements
 from b2b_pipelines.errors import NotFound
-from b2b_pipelines.values import csv_cell
 
 if TYPE_CHECKING:
     from b2b_pipelines.enrollment_codes.reports import Records
@@ -90,7 +90,7 @@ def output(
     if filename is None:
         _print(rows, chosen)
         return
-    with console.writing(filename), console.private_file(filename) as file:
+    with files.writing(filename), files.private_file(filename) as file:
         _write(rows, Format.CSV if chosen is Format.TABLE else chosen, file)
     if as_json:
         console.print_json({"file": str(filename), "rows": len(rows)})

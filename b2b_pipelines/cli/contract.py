@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from b2b_pipelines.cli import console, opening
+from b2b_pipelines.cli import console, files, opening
 from b2b_pipelines.cli import contract_answers as answers
 from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
 from b2b_pipelines.cli.courseware import content_of
 from b2b_pipelines.cli.who import actor
 from b2b_pipelines.contracts.patch import UNSET, ContractPatch, Unset, Value
 from b2b_pipelines.contracts.rules import integration_type
+from b2b_pipelines.errors import InvalidInput
+from b2b_pipelines.inputs.times import day
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -33,9 +35,9 @@ commands = console.app("Create contracts, change them, and add courseware to the
 
 def _day(value: str) -> date:
     try:
-        return date.fromisoformat(value)
-    except ValueError:
-        raise typer.BadParameter(f"{value!r} is not a date: use YYYY-MM-DD") from None
+        return day(value)
+    except InvalidInput as error:
+        raise typer.BadParameter(error.message) from None
 
 
 def _amount(value: str) -> Decimal:
@@ -273,7 +275,7 @@ def export_contract(
     if output is None:
         console.print_json(document.model_dump(mode="json"))
         return
-    with console.writing(output):
+    with files.writing(output):
         output.write_text(document.model_dump_json(indent=2) + "\n", encoding="utf-8")
     if as_json:
         console.print_json({"slug": document.contract.slug, "output": str(output)})

@@ -26,11 +26,11 @@ def add(
     verbose: Verbose = False,
 ) -> None:
     """Register a course, or more runs of one. Its title becomes TITLE. Existing runs stay."""
-    from b2b_pipelines.contracts import courseware_registry
+    from b2b_pipelines.contracts import catalog
 
-    catalog = courseware_registry.course(readable_id, title, run or (), source_run)
+    listed = catalog.course(readable_id, title, run or (), source_run)
     with console.surroundings() as here:
-        done = courseware.register(here, catalog)
+        done = courseware.register(here, listed)
     courseware.show(done, as_json=as_json)
 
 

@@ -10,10 +10,11 @@ import typer
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
 from b2b_pipelines.errors import InvalidInput
-from b2b_pipelines.values import containing
+from b2b_pipelines.inputs.text import containing
 
 if TYPE_CHECKING:
-    from b2b_pipelines.contracts.courseware_registry import Catalog, Registration, Tally
+    from b2b_pipelines.contracts.catalog import Catalog
+    from b2b_pipelines.contracts.courseware_registry import Registration, Tally
 
 Search = Annotated[
     str | None, typer.Option("--search", metavar="TEXT", help="Only those whose id or title contains TEXT.")
@@ -35,11 +36,11 @@ def import_courseware(
     verbose: Verbose = False,
 ) -> None:
     """Register every course and program of a JSON file. One invalid entry rejects the whole file."""
-    from b2b_pipelines.contracts import courseware_registry
+    from b2b_pipelines.contracts import catalog
 
-    catalog = courseware_registry.read_catalog(content_of(file))
+    listed = catalog.read_catalog(content_of(file))
     with console.surroundings() as here:
-        done = register(here, catalog)
+        done = register(here, listed)
     show(done, as_json=as_json)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from b2b_pipelines.cli import console
+from b2b_pipelines.cli import console, files
 from b2b_pipelines.cli.console import AsJson, Verbose
 from b2b_pipelines.errors import Refused
 
@@ -56,7 +56,7 @@ def backup(
     """Write a dump of the database, for pg_restore. It holds codes and addresses: only you may read the file."""
     from b2b_pipelines.db.backup import back_up
 
-    with _database() as database, console.writing(file):
+    with _database() as database, files.writing(file):
         back_up(database.url, file)
     size = file.stat().st_size
     if as_json:

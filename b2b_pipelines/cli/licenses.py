@@ -16,9 +16,10 @@ import typer
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsCsv, AsJson, Surroundings, Verbose
 from b2b_pipelines.errors import B2BError, InvalidInput, NotConfigured, NotFound
-from b2b_pipelines.licenses.rules import Decision, Policy
+from b2b_pipelines.inputs.times import utc
+from b2b_pipelines.licenses.facts import Policy
+from b2b_pipelines.licenses.rules import Decision
 from b2b_pipelines.reports import listings
-from b2b_pipelines.values import utc
 
 if TYPE_CHECKING:
     from b2b_pipelines.licenses.brakes import HeldPlan
@@ -231,8 +232,8 @@ def _each_customer(
 def _outcomes(
     here: Surroundings, step: Step, customers: Sequence[UUID], policy: Policy, *, dry_run: bool
 ) -> list[Outcome]:
-    from b2b_pipelines.licenses.connection import enterprise_lms
     from b2b_pipelines.licenses.service import Outcome
+    from b2b_pipelines.vendors.connections import enterprise_lms
 
     outcomes: list[Outcome] = []
     run_id = f"command {os.getpid()} {policy.now:%Y-%m-%dT%H:%M:%S}"

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from b2b_pipelines.cli import console
+from b2b_pipelines.cli import console, files
 from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
 from b2b_pipelines.enrollment_codes import statements
 from b2b_pipelines.errors import NotFound
@@ -187,7 +187,7 @@ def _completed(path: Path) -> Iterator[IO[bytes]]:
     Raises `Refused` when it cannot be written.
     """
     target = path.resolve()
-    with console.writing(path):
+    with files.writing(path):
         if target.exists() and not target.is_file():
             with target.open("wb") as device:
                 yield device

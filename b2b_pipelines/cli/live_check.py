@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from b2b_pipelines.cells import tab_name
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import Surroundings
 from b2b_pipelines.contracts.rules import spreadsheet_id
@@ -41,7 +41,7 @@ def run(here: Surroundings, spreadsheet: str, *, quota: bool, report_file: Path 
     from b2b_pipelines.sheets.live_check import check
 
     path = report_file or Path(f"google-live-check-{datetime.now(UTC):%Y%m%d-%H%M%S}.json")
-    with closing(connect_sheets(here.settings, here.database.engine)) as sheets:
+    with connect_sheets(here.settings, here.database.engine) as sheets:
         report = check(sheets, spreadsheet_id(spreadsheet), quota=quota)
     _write(path, report)
     if as_json:
@@ -50,7 +50,7 @@ def run(here: Surroundings, spreadsheet: str, *, quota: bool, report_file: Path 
     for finding in report.findings:
         console.say(f"{finding.name}: {finding.line}")
     if report.leftover:
-        console.say(f"The tab {report.leftover!r} could not be deleted: delete it in the spreadsheet.")
+        console.say(f"The tab {tab_name(report.leftover)} could not be deleted: delete it in the spreadsheet.")
     console.say(f"Report: {path}")
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import Any
 
+from b2b_pipelines.cells import tab_name
 from b2b_pipelines.cli import console
 from b2b_pipelines.errors import B2BError, NotConfigured
 
@@ -18,7 +18,7 @@ def opened(slug: str, given: str | None, *, as_json: bool) -> dict[str, Any]:
         return {}
     with console.surroundings() as here:
         try:
-            with closing(connect_sheets(here.settings, here.database.engine)) as sheets:
+            with connect_sheets(here.settings, here.database.engine) as sheets:
                 return {"sheet": service.preview(here.database, sheets, slug, ask=here.settings.sheet_replace == "ask")}
         except NotConfigured:
             if not as_json:
@@ -33,8 +33,8 @@ def show(slug: str, sheet: dict[str, Any] | None) -> None:
     if sheet is None:
         return
     if sheet.get("title"):
-        tab = f", tab {sheet['tab']!r}" if sheet.get("tab") else ""
-        console.say(f"The sheet opens: {sheet['title']!r}{tab}.")
+        tab = f", tab {tab_name(sheet['tab'])}" if sheet.get("tab") else ""
+        console.say(f"The sheet opens: {tab_name(sheet['title'])}{tab}.")
     if sheet.get("replaced"):
         rows = console.counted(sheet["replaced"], "row")
         console.say(f"The codes will replace {rows} in A-F. `b2b sheet plan {slug}` shows the first ones.")

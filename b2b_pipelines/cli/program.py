@@ -37,15 +37,16 @@ def add(
     verbose: Verbose = False,
 ) -> None:
     """Register a program, or replace its title and requirements."""
-    from b2b_pipelines.contracts import courseware_registry
+    from b2b_pipelines.contracts import catalog
+    from b2b_pipelines.inputs.json_text import parse
 
     if (requires is None) == (not course):
         console.wrong_usage("use either --requires TREE.json or --course (repeatable)")
     content = "" if requires is None else courseware.content_of(requires)
-    tree = {"all_of": course} if requires is None else courseware_registry.read_json(content)
-    catalog = courseware_registry.program(readable_id, title, tree, content)
+    tree = {"all_of": course} if requires is None else parse(content)
+    listed = catalog.program(readable_id, title, tree, content)
     with console.surroundings() as here:
-        done = courseware.register(here, catalog)
+        done = courseware.register(here, listed)
     courseware.show(done, as_json=as_json)
 
 

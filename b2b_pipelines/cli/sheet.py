@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from b2b_pipelines.cells import tab_name
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsCsv, AsJson, Surroundings, Verbose
 from b2b_pipelines.cli.listing import contract_id_of
@@ -180,8 +181,8 @@ def show(
     console.print_rows(rows, columns, as_json=False, as_csv=as_csv, title=title)
     for older in () if as_csv else kept[1:]:
         console.say(
-            f"Also kept: {console.counted(older['rows'], 'row')} of {older['tab']!r}, {older['taken_at']:%Y-%m-%d %H:%M} UTC:"
-            f" `b2b sheet show {contract_id} --snapshot {older['id']}`"
+            f"Also kept: {console.counted(older['rows'], 'row')} of {tab_name(older['tab'])},"
+            f" {older['taken_at']:%Y-%m-%d %H:%M} UTC: `b2b sheet show {contract_id} --snapshot {older['id']}`"
         )
 
 
@@ -217,12 +218,13 @@ def _show_restored(done: Restored, *, as_json: bool, would: bool) -> None:
     console.say(
         f"{done.result.contract}: {verb} {what} of {done.snapshot.taken_at:%Y-%m-%d %H:%M} UTC: {cells} in {rows}."
     )
-    console.say(f"{done.result.target.url} (tab {done.result.target.tab!r})")
-    if done.snapshot.kind == "before" and not would:
+    console.say(f"{done.result.target.url} (tab {tab_name(done.result.target.tab)})")
+    if done.pauses and not would:
         console.say(f"Syncs of this tab are paused. `b2b sheet sync {done.result.contract} --replace` resumes them.")
 
 
 def _show_result(result: SyncResult, *, as_json: bool, would: bool) -> None:
+    from b2b_pipelines.sheets.explained import MEANING
     from b2b_pipelines.sheets.results import layout_lost_words, row_ranges
 
     if as_json:
@@ -236,22 +238,24 @@ def _show_result(result: SyncResult, *, as_json: bool, would: bool) -> None:
         console.say(f"{result.contract}: Up to date: {console.counted(result.unchanged, 'row')}.")
     if result.replaced:
         rows = console.counted(result.replaced, "row")
-        cells = ", ".join(repr(cell) for cell in result.replaced_cells)
+        cells = ", ".join(tab_name(cell) for cell in result.replaced_cells)
         console.say(
             f"{'Would replace' if would else 'Replaced'} {rows} in A-F, starting with {cells}"
             f" (`b2b sheet restore {result.contract} --before` restores them)."
         )
     if result.needs_consent:
-        console.say(f"A sync waits for approval: name the tab, or run `b2b sheet sync {result.contract} --replace`.")
+        console.say(f"A sync waits for approval, which `b2b sheet sync {result.contract} --replace` gives.")
     if result.lands_far_below:
         console.say(f"New codes {'would be' if would else 'are'} in {row_ranges(result.rows_added)}.")
     reads, writes = console.counted(result.requests.reads, "read"), console.counted(result.requests.writes, "write")
-    console.say(f"{result.target.url} (tab {result.target.tab!r}), {reads}, {writes}")
+    console.say(f"{result.target.url} (tab {tab_name(result.target.tab)}), {reads}, {writes}")
     if result.conflicts:
         number = console.counted(len(result.conflicts), "conflict")
         console.say(f"{number} {'needs' if len(result.conflicts) == 1 else 'need'} attention:")
         rows_in_conflict = [conflict._asdict() for conflict in result.conflicts]
         console.print_rows(rows_in_conflict, {"row": "Row", "kind": "Conflict", "code": "Code"}, as_json=False)
+        for kind in dict.fromkeys(conflict.kind for conflict in result.conflicts if conflict.kind != "layout_lost"):
+            console.say(f"{kind}: {' '.join(MEANING[kind])}")
 
 
 def _changes(result: SyncResult, *, would: bool) -> str:

@@ -1,79 +1,25 @@
 """Register the courses, runs and programs that contracts can be given.
 
-Entries read from JSON keep their line number, so that an error names it. Registering is all or nothing, and
-registering the same catalog again changes nothing.
+Registering is all or nothing, and registering the same catalog again changes nothing.
 """
 
 import json
-import re
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from json.decoder import JSONObject  # type: ignore[attr-defined]
-from json.scanner import py_make_scanner  # type: ignore[attr-defined]
-from typing import Any, NoReturn, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.contracts import rules
+from b2b_pipelines.contracts.catalog import Catalog, CourseEntry, ProgramEntry
 from b2b_pipelines.contracts.models import Course, Program
 from b2b_pipelines.db.locks import transaction_lock
 from b2b_pipelines.errors import B2BError, InvalidInput
-from b2b_pipelines.values import is_storable
 
-RUN_TAG = re.compile(r"[^+\s]{1,100}")
 BATCH = 1000
 
 Entry = TypeVar("Entry")
-
-
-@dataclass(frozen=True, slots=True)
-class RunEntry:
-    """A run to register, with its tag within the course.
-
-    `is_source` marks the run that contract runs are copied from. None keeps the stored mark; for a new run it means no.
-    """
-
-    run_tag: str
-    is_source: bool | None
-    where: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CourseEntry:
-    """A course to register with its runs.
-
-    `where` is its place in the document for errors ("line 7: ").
-    """
-
-    readable_id: str
-    title: str
-    runs: tuple[RunEntry, ...] = ()
-    where: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ProgramEntry:
-    """A program to register with its requirements tree."""
-
-    readable_id: str
-    title: str
-    requirements: dict[str, Any]
-    where: str = ""
-    places: Mapping[str, str] = field(default_factory=dict)
-    """The place of each required id in the document."""
-
-
-@dataclass(frozen=True, slots=True)
-class Catalog:
-    """Courses and programs that are registered together."""
-
-    courses: Sequence[CourseEntry] = ()
-    programs: Sequence[ProgramEntry] = ()
-
-    def __len__(self) -> int:
-        return len(self.courses) + len(self.programs)
 
 
 @dataclass(slots=True)
@@ -94,45 +40,6 @@ class Registration:
     programs: Tally = field(default_factory=Tally)
 
 
-def course(readable_id: str, title: str, runs: Iterable[str] = (), source_run: str | None = None) -> Catalog:
-    """Return one course as a catalog. Raises `InvalidInput`.
-
-    `source_run` is one of the course's runs, whether `runs` lists it or not.
-    """
-    tags = dict.fromkeys([*runs, *([source_run] if source_run else [])])
-    entries = [{"run_tag": tag} | ({"is_source": tag == source_run} if source_run else {}) for tag in tags]
-    return _Reader().catalog({"courses": [{"readable_id": readable_id, "title": title, "runs": entries}]})
-
-
-def program(readable_id: str, title: str, requires: Any, content: str = "") -> Catalog:
-    """Return one program as a catalog. Raises `InvalidInput`.
-
-    `requires` is the requirements tree. Pass the text it was read from as `content` when `read_json` made it.
-    """
-    return _Reader(content).catalog({"programs": [{"readable_id": readable_id, "title": title, "requires": requires}]})
-
-
-def read_catalog(content: str) -> Catalog:
-    """Return the courses and programs of a JSON document.
-
-    Raises `InvalidInput`, which names the offending line.
-    """
-    return _Reader(content).catalog(read_json(content))
-
-
-def read_json(content: str) -> Any:
-    """Return a JSON document whose objects keep their offset in the text.
-
-    Raises `InvalidInput`, which names the offending line.
-    """
-    try:
-        return _Decoder().decode(content)
-    except json.JSONDecodeError as error:
-        raise InvalidInput(f"line {error.lineno}: not JSON: {error.msg}") from None
-    except RecursionError:
-        raise InvalidInput("this JSON is nested too deeply") from None
-
-
 def register(session: Session, catalog: Catalog, tick: Callable[[int], object] = lambda _: None) -> Registration:
     """Create new entries and update those that differ. Nothing is ever deleted.
 
@@ -150,147 +57,6 @@ def register(session: Session, catalog: Catalog, tick: Callable[[int], object] =
         _register_programs(session, programs, done.programs)
         tick(len(programs))
     return done
-
-
-class _Object(dict[str, Any]):
-    """A JSON object with the offset of its first character."""
-
-    offset: int | None = None
-
-
-class _Decoder(json.JSONDecoder):
-    """The standard JSON decoder in its Python form, which reports where an object begins."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.parse_object = self._located
-        self.scan_once = py_make_scanner(self)
-
-    @staticmethod
-    def _located(begin: tuple[str, int], *rest: Any) -> tuple[_Object, int]:
-        value, end = JSONObject(begin, *rest)
-        located = _Object(value)
-        located.offset = begin[1] - 1
-        return located, end
-
-
-class _Reader:
-    """Convert a document into entries and validate every value.
-
-    `content` is the text that the document was parsed from, if any.
-    """
-
-    def __init__(self, content: str = "") -> None:
-        self._content = content
-        self._line_ends = [match.start() for match in re.finditer("\n", content)]
-
-    def catalog(self, document: Any) -> Catalog:
-        top = self._object(document, "the document", {"courses", "programs"}, document)
-        courses = [self._course(item, top) for item in self._list(top, "courses")]
-        programs = [self._program(item, top) for item in self._list(top, "programs")]
-        for entries in (courses, programs):
-            seen: set[str] = set()
-            for entry in entries:
-                if entry.readable_id in seen:
-                    raise InvalidInput(f"{entry.where}{entry.readable_id} is listed twice")
-                seen.add(entry.readable_id)
-        return Catalog(courses, programs)
-
-    def _course(self, item: Any, parent: Any) -> CourseEntry:
-        fields = self._object(item, "a course", {"readable_id", "title", "runs"}, parent)
-        name = self._text(fields, "readable_id")
-        if not rules.COURSE_ID.fullmatch(name) or len(name) > rules.LONGEST_ID:
-            self._refuse(fields, f"{name!r} is not a course id such as course-v1:ORG+NUMBER")
-        runs = tuple(self._run(run, name, fields) for run in self._list(fields, "runs"))
-        tags = [run.run_tag for run in runs]
-        for place, run in enumerate(runs):
-            if run.run_tag in tags[:place]:
-                raise InvalidInput(f"{run.where}{name} has the run {run.run_tag} twice")
-        sources = [run for run in runs if run.is_source]
-        if len(sources) > 1:
-            raise InvalidInput(f"{sources[1].where}{name} has a second source run: mark only one")
-        return CourseEntry(name, self._text(fields, "title"), runs, self._where(fields))
-
-    def _run(self, item: Any, course: str, parent: Any) -> RunEntry:
-        fields = self._object(item, "a run", {"run_tag", "is_source"}, parent)
-        tag = self._text(fields, "run_tag")
-        if not RUN_TAG.fullmatch(tag) or len(course) + len(tag) >= rules.LONGEST_ID:
-            self._refuse(fields, f"{tag!r} is not a run tag: write up to 100 characters without + and blanks")
-        is_source = fields.get("is_source")
-        if is_source is not None and not isinstance(is_source, bool):
-            self._refuse(fields, "is_source must be true or false")
-        return RunEntry(tag, is_source, self._where(fields))
-
-    def _program(self, item: Any, parent: Any) -> ProgramEntry:
-        fields = self._object(item, "a program", {"readable_id", "title", "requires"}, parent)
-        name = self._text(fields, "readable_id")
-        if not rules.PROGRAM_ID.fullmatch(name) or len(name) > rules.LONGEST_ID:
-            self._refuse(fields, f"{name!r} is not a program id such as program-v1:ORG+NAME")
-        if "requires" not in fields:
-            self._refuse(fields, f"{name} lacks requires")
-        tree = fields["requires"]
-        try:
-            leaves = rules.leaves(tree)
-        except InvalidInput as error:
-            self._refuse(self._invalid_node(tree) or fields, error.message)
-        except RecursionError:
-            self._refuse(fields, f"the requirements of {name} are nested too deeply")
-        if not leaves:
-            self._refuse(fields, f"{name} requires nothing")
-        if not all(map(is_storable, leaves)):
-            self._refuse(fields, f"{name} requires an id that is not storable text")
-        requirements = {"all_of": [tree]} if isinstance(tree, str) else tree
-        root = tree if isinstance(tree, _Object) else fields
-        places = {leaf: self._where(root, leaf) for leaf in leaves}
-        return ProgramEntry(name, self._text(fields, "title"), requirements, self._where(fields), places)
-
-    def _invalid_node(self, node: Any) -> Any:
-        """Return the innermost object of a tree that is not a requirement.
-
-        Return None when no object with a known offset is invalid.
-        """
-        if not isinstance(node, dict):
-            return None
-        for children in node.values():
-            for child in children if isinstance(children, list) else ():
-                if (invalid := self._invalid_node(child)) is not None:
-                    return invalid
-        try:
-            rules.leaves(node)
-        except InvalidInput:
-            return node
-        return None
-
-    def _object(self, item: Any, what: str, known: set[str], parent: Any) -> dict[str, Any]:
-        if not isinstance(item, dict):
-            self._refuse(parent, f"{what} must be an object {{…}} with {', '.join(sorted(known))}, not {item!r:.60}")
-        if unknown := item.keys() - known:
-            self._refuse(item, f"{what} has no field {', '.join(sorted(unknown))}: use {', '.join(sorted(known))}")
-        return dict(item) if not isinstance(item, _Object) else item
-
-    def _list(self, fields: dict[str, Any], key: str) -> list[Any]:
-        items = fields.get(key, [])
-        if not isinstance(items, list):
-            self._refuse(fields, f"{key} must be a list")
-        return list(items)
-
-    def _text(self, fields: dict[str, Any], key: str) -> str:
-        value = fields.get(key)
-        if not isinstance(value, str) or not value.strip() or not is_storable(value):
-            self._refuse(fields, f"{key} is missing or is not text")
-        return str(value)
-
-    def _refuse(self, place: Any, reason: str) -> NoReturn:
-        raise InvalidInput(f"{self._where(place)}{reason}")
-
-    def _where(self, place: Any, word: str | None = None) -> str:
-        """Return `line 7: ` for an object of the document, or for a word after its beginning."""
-        offset = getattr(place, "offset", None)
-        if offset is None:
-            return ""
-        if word is not None:
-            offset = max(self._content.find(json.dumps(word), offset), offset)
-        return f"line {bisect_left(self._line_ends, offset) + 1}: "
 
 
 def _register_courses(session: Session, courses: Sequence[CourseEntry], tally: Tally) -> None:

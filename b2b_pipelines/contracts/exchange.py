@@ -17,7 +17,7 @@ from b2b_pipelines.contracts.patch import ContractPatch
 from b2b_pipelines.contracts.rules import IntegrationType
 from b2b_pipelines.contracts.service import CoursewareChange
 from b2b_pipelines.errors import Conflict, InvalidInput
-from b2b_pipelines.values import is_storable
+from b2b_pipelines.inputs.text import is_storable
 
 
 class _Part(BaseModel):

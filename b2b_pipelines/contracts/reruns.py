@@ -16,7 +16,8 @@ from b2b_pipelines.contracts.models import Contract, CourseRun
 from b2b_pipelines.contracts.rules import EdxState
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import B2BError
-from b2b_pipelines.vendors.http import Patience, VendorUnavailable
+from b2b_pipelines.vendors.http.client import Patience
+from b2b_pipelines.vendors.http.errors import VendorUnavailable
 from b2b_pipelines.vendors.studio import RunRequest, Studio
 
 ONCE = Patience(attempts=1)

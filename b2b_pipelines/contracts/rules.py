@@ -13,11 +13,13 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from b2b_pipelines.errors import InvalidInput, Refused
+from b2b_pipelines.inputs.text import as_slug
 
 ORG_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,29}")
 COURSE_ID = re.compile(r"course-v1:(?P<org>[^+\s]+)\+(?P<number>[^+\s]+)")
 RUN_ID = re.compile(r"course-v1:(?P<org>[^+\s]+)\+(?P<number>[^+\s]+)\+(?P<run>[^+\s]+)")
 PROGRAM_ID = re.compile(r"program-v1:[^+\s]+\+\S+")
+SLUG_LENGTH = 240
 LONGEST_ID = 255
 SOURCE_TAG = "SOURCE"
 
@@ -62,9 +64,8 @@ def slug_from(name: str, otherwise: str) -> str:
     `otherwise`, an org key or a slug, is used when the name has no such letter or digit.
     """
     for text in (name, otherwise):
-        plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-        if slug := re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:240].strip("-"):
-            return slug
+        if made := as_slug(text, SLUG_LENGTH):
+            return made
     raise InvalidInput(f"the name {name!r} has no Latin letter or digit to make a slug from: use a name that has")
 
 
@@ -73,8 +74,8 @@ def contract_slug_from(name: str, otherwise: str) -> str:
 
     Contracts are referenced by slug or id, so a number would be taken for the id of another contract.
     """
-    slug = slug_from(name, otherwise)
-    return f"contract-{slug}" if slug.isdecimal() else slug
+    made = slug_from(name, otherwise)
+    return f"contract-{made}" if made.isdecimal() else made
 
 
 def unique_slug(slug: str, taken: Iterable[str]) -> str:

@@ -90,6 +90,12 @@ def every_slug(session: Session) -> Sequence[str]:
     return session.scalars(select(Contract.slug).order_by(Contract.id)).all()
 
 
+def organizations_of(session: Session, slugs: Iterable[str]) -> Sequence[str]:
+    """Return the names of the organizations that own these contracts, in alphabetical order."""
+    names = select(Organization.name).join(Contract, Contract.organization_id == Organization.id)
+    return session.scalars(names.where(Contract.slug.in_(slugs)).distinct().order_by(Organization.name)).all()
+
+
 def slugs_like(session: Session, model: type[Organization] | type[Contract], slug: str) -> Sequence[str]:
     return session.scalars(
         select(model.slug).where(or_(model.slug == slug, model.slug.startswith(f"{slug}-", autoescape=True)))

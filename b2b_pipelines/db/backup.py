@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from b2b_pipelines.db.embedded import program_folders
+from b2b_pipelines.db.embedded.programs import program_folders
 from b2b_pipelines.errors import Refused
 
 

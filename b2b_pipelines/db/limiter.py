@@ -20,10 +20,13 @@ from b2b_pipelines.errors import TransientError
 
 Kind = Literal["read", "write"]
 LOOK_AGAIN_SECONDS = 1.0
+PARTS = 6
+"""Parts of a window over which routine work spreads its share."""
 
 _NEXT = (
     "greatest(clock_timestamp(), permits.paused_until, permits.slots[cardinality(permits.slots)],"
-    " permits.slots[cardinality(permits.slots) + 1 - :most] + :window)"
+    " permits.slots[cardinality(permits.slots) + 1 - :most] + :window,"
+    " permits.slots[cardinality(permits.slots) + 1 - :burst] + :burst_window)"
 )
 _RESERVE = text(f"""
     INSERT INTO request_permits AS permits (account, kind, slots)
@@ -80,7 +83,8 @@ class Limiter:
     `window` is for tests. Thread-safe.
 
     Routine work sets `share` below 1: it takes a permit only while fewer than that share of the window's permits are
-    taken, by any caller, and reserves none in advance. So urgent work never queues behind it.
+    taken, by any caller, and reserves none in advance. It also spreads them: each sixth of a window has a sixth of the
+    share. So urgent work never queues behind it, and the first minute of a refresh does not spend a minute's permits.
     """
 
     def __init__(
@@ -102,6 +106,8 @@ class Limiter:
         self._most = max(round(per_minute * share), 1)
         self._yields = share < 1
         self._window = timedelta(seconds=window + margin)
+        self._burst = max(round(self._most / PARTS), 1) if self._yields else self._most
+        self._burst_window = self._window * self._burst / self._most
         self._max_wait = max_wait
 
     def wait(self, kind: Kind) -> float:
@@ -155,6 +161,8 @@ class Limiter:
             most=self._most,
             kept=self._kept,
             window=self._window,
+            burst=self._burst,
+            burst_window=self._burst_window,
             patience=timedelta(seconds=max(patience, 0)),
         )
         return None if delay is None else float(delay)

@@ -6,7 +6,6 @@ is left to `db.connect`, which solves or reports it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -15,13 +14,13 @@ import psycopg2
 from psycopg2.extras import RealDictCursor, register_uuid
 
 from b2b_pipelines.db.embedded import PRODUCT_DATABASE, EmbeddedPostgres
+from b2b_pipelines.db.parameters import PARAMETER
 from b2b_pipelines.db.revisions import VERSION_TABLE, newest_revision
 
 if TYPE_CHECKING:
     from b2b_pipelines.settings import Settings
 
 ROWS_AT_ONCE = 2_000
-PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
 OPTIONS = "-c timezone=UTC -c jit=off -c default_transaction_read_only=on"
 
 

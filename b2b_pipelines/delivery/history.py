@@ -61,6 +61,7 @@ class Between:
 
     revision: int
     at: datetime
+    kind: str
     who: str
     fields: Mapping[str, list[Any]]
 
@@ -114,7 +115,9 @@ def refuse_if_changed(session: Session, contract: Contract, expected_revision: i
     ).all()
     if changes:
         between = [
-            Between(change.revision, change.made_at, change.actor_kind, change.details.get("fields", {}))
+            Between(
+                change.revision, change.made_at, change.actor_kind, change.actor_name, change.details.get("fields", {})
+            )
             for change in changes
         ]
         raise ContractWasChanged(contract, between)

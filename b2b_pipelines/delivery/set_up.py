@@ -12,6 +12,7 @@ from b2b_pipelines.contracts import store
 from b2b_pipelines.contracts.models import Contract, CourseRun
 from b2b_pipelines.contracts.rules import EdxState
 from b2b_pipelines.db.engine import Database
+from b2b_pipelines.delivery.attempts import note_sync
 from b2b_pipelines.delivery.deliver import Delivery, is_delivered
 from b2b_pipelines.enrollment_codes import reports
 from b2b_pipelines.enrollment_codes import service as codes
@@ -22,7 +23,8 @@ from b2b_pipelines.sheets import store as sheet_store
 from b2b_pipelines.vendors.google_sheets import GoogleSheets
 from b2b_pipelines.vendors.studio import Studio
 
-SHEET_ASSET = "sheet_snapshots"
+SHEET_FAULTS = ("sheet_snapshots", faults.SYNCED)
+"""Beginnings of the names of faults that concern the sheet: a failed partition, and a sheet that its customer must mend."""
 
 
 class State(StrEnum):
@@ -77,19 +79,28 @@ def of(session: Session, contract: Contract) -> SetUp:
 
 
 def retry(
-    database: Database, slug: str, *, sheets: Callable[[], GoogleSheets], studio: Studio | None, ask: bool = False
+    database: Database,
+    slug: str,
+    *,
+    sheets: Callable[[], GoogleSheets],
+    studio: Studio | None,
+    ask: bool = False,
+    alert: bool = False,
 ) -> SetUp:
     """Deliver the contract and return its set-up.
 
-    Errors are part of the result, except `NotFound`, which is raised.
+    Errors are part of the result, except `NotFound`, which is raised. With `alert` messages are made about a fault that
+    begins or ends.
     """
     delivery = Delivery(database, slug, sheets, studio, ask=ask)
     delivery.prepare()
     failed: B2BError | None = None
     try:
-        delivery.sync()
+        synced = delivery.sync()
     except B2BError as error:
-        failed = error
+        failed, synced = error, None
+    if failed is not None or synced is not None:
+        note_sync(database, slug, failed, alert=alert)
     with database.session() as session:
         reached = of(session, store.contract(session, slug))
     return reached if failed is None else replace(reached, sheet=Part(State.FAILED, failed.message, failed.code))
@@ -111,11 +122,12 @@ def _run(run: CourseRun) -> tuple[str, State, str]:
 def _of_runs(runs: Sequence[tuple[str, State, str]]) -> Part:
     failed = [message for _, state, message in runs if state is State.FAILED]
     if failed:
-        return Part(State.FAILED, f"{len(failed)} of {len(runs)} runs failed: {failed[0]}")
+        return Part(State.FAILED, f"{len(failed)} of {_counted(len(runs), 'run')} failed: {failed[0]}")
     pending = sum(state is State.PENDING for _, state, _ in runs)
     if pending:
-        return Part(State.PENDING, f"{pending} of {len(runs)} runs are not in edX yet")
-    return Part(State.DONE, f"{len(runs)} runs in edX" if runs else "the contract has no course run")
+        verb = "is" if pending == 1 else "are"
+        return Part(State.PENDING, f"{pending} of {_counted(len(runs), 'run')} {verb} not in edX yet")
+    return Part(State.DONE, f"{_counted(len(runs), 'run')} in edX" if runs else "the contract has no course run")
 
 
 def _codes(session: Session, contract: Contract) -> Part:
@@ -125,7 +137,7 @@ def _codes(session: Session, contract: Contract) -> Part:
     if not contract.requires_codes:
         return Part(State.DONE, "the contract does not require codes")
     active = reports.contract_overview(session, [contract.id])[0]["codes"]
-    return Part(State.DONE, f"{active} active codes")
+    return Part(State.DONE, _counted(active, "active code"))
 
 
 def _sheet(session: Session, contract: Contract) -> Part:
@@ -134,12 +146,16 @@ def _sheet(session: Session, contract: Contract) -> Part:
         return Part(State.DONE, message)
     sync = history.last_syncs(session, [contract.id]).get(contract.id)
     fault = next(
-        (each for each in faults.of_partition(session, contract.slug) if each.name.startswith(SHEET_ASSET)), None
+        (each for each in faults.of_partition(session, contract.slug) if each.name.startswith(SHEET_FAULTS)), None
     )
     if fault is not None and (sync is None or sync.verified_at <= fault.since):
         return Part(State.FAILED, fault.words)
     target = sheet_store.target_of(session, contract.id)
     if sync is None or target is None or target.synced_revision < contract.revision:
         return Part(State.PENDING, "the sheet was not synced since the last change")
-    conflicts = f", {sync.conflicts} conflicts to look at" if sync.conflicts else ""
-    return Part(State.DONE, f"{sync.rows} rows, verified {sync.verified_at:%Y-%m-%d %H:%M} UTC{conflicts}")
+    conflicts = f", {_counted(sync.conflicts, 'conflict')} to look at" if sync.conflicts else ""
+    return Part(State.DONE, f"{_counted(sync.rows, 'row')}, verified {sync.verified_at:%Y-%m-%d %H:%M} UTC{conflicts}")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

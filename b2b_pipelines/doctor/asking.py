@@ -1,7 +1,7 @@
 """One harmless request to each service that is on, with the role that the product needs."""
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 import httpx
@@ -12,10 +12,9 @@ from b2b_pipelines.doctor.roles import ROLES
 from b2b_pipelines.errors import B2BError, InvalidInput
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.sheets.connection import connect_sheets
+from b2b_pipelines.vendors.connections import client_credentials, stripe
 from b2b_pipelines.vendors.google_sheets import Requests, SheetUnshared
-from b2b_pipelines.vendors.http import Patience
-from b2b_pipelines.vendors.open_edx import client_credentials
-from b2b_pipelines.vendors.stripe import Stripe
+from b2b_pipelines.vendors.http.client import Patience
 
 NO_SUCH_SPREADSHEET = "b2b-doctor-asks-for-a-spreadsheet-that-is-none"
 NO_SUCH_LOOKUP_KEY = "b2b-doctor"
@@ -68,20 +67,16 @@ def _reply(capability: str, inquire: Callable[[], str]) -> Reply:
 
 
 def _google(settings: Settings, engine: Engine) -> str:
-    sheets = connect_sheets(settings, engine)
-    try:
+    # SheetUnshared: signed in, and the API looked for the spreadsheet
+    with connect_sheets(settings, engine) as sheets, suppress(SheetUnshared):
         sheets.counting(Requests()).open(NO_SUCH_SPREADSHEET)
-    except SheetUnshared:
-        pass  # signed in, and the API looked for the spreadsheet
-    finally:
-        sheets.close()
     return "signed in, and the Google Sheets API answers"
 
 
 def _stripe(settings: Settings) -> str:
-    assert settings.stripe_api_key is not None
-    with Stripe(settings.stripe_api_key.get_secret_value(), base_url=settings.stripe_api_url) as stripe:
-        stripe.prices([NO_SUCH_LOOKUP_KEY])
+    with stripe(settings) as client:
+        assert client is not None
+        client.prices([NO_SUCH_LOOKUP_KEY])
     return "the key may read prices"
 
 

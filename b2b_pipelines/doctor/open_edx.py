@@ -13,7 +13,8 @@ from b2b_pipelines.doctor.roles import OPERATOR, STAFF
 from b2b_pipelines.errors import PermanentError
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.vendors.enterprise_catalog import EnterpriseCatalog
-from b2b_pipelines.vendors.http import VENDOR_ERRORS, Patience, VendorRefused
+from b2b_pipelines.vendors.http.client import Patience
+from b2b_pipelines.vendors.http.errors import VENDOR_ERRORS, VendorRefused
 from b2b_pipelines.vendors.license_manager import LicenseManager
 from b2b_pipelines.vendors.open_edx import ClientCredentials, EnterpriseLms
 from b2b_pipelines.vendors.studio import Studio

@@ -79,12 +79,15 @@ def contract_overview(
     return _records(session, OVERVIEW, contracts=contract_ids, organization=organization_id)
 
 
-def contract_of_slug(session: Session, slug: str, organization_id: int | None = None) -> dict[str, Any] | None:
-    """Return the contract with that slug as `contract_overview` returns it. One query.
+def contract_of_slug(
+    session: Session, slug: str, organization_id: int | None = None, *, emails: bool = False
+) -> dict[str, Any] | None:
+    """Return the contract with that slug as `contract_overview` returns it, and `emails`. One query.
 
     Return None if it does not exist or belongs to another organization.
     """
-    row = session.execute(text(OVERVIEW_OF_ONE), {"slug": slug, "organization": organization_id}).mappings().first()
+    given = {"slug": slug, "organization": organization_id, "emails": emails}
+    row = session.execute(text(OVERVIEW_OF_ONE), given).mappings().first()
     return None if row is None else dict(row)
 
 

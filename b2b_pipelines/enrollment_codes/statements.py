@@ -16,11 +16,20 @@ WHERE (CAST(:contracts AS bigint[]) IS NULL OR contract.id = ANY(:contracts))
 ORDER BY contract.id
 """
 
-OVERVIEW_OF_ONE = (
-    OVERVIEW.partition("\nWHERE")[0]
-    + """
-WHERE contract.slug = :slug AND (CAST(:organization AS bigint) IS NULL OR organization.id = :organization)
+
+def overview_for(caller: str) -> str:
+    """Return the statement of one contract, by its slug, given that of its caller: `organization_id` and `emails`."""
+    columns, _, tables = OVERVIEW.partition("\nWHERE")[0].partition("\nFROM ")
+    return f"""
+WITH caller AS ({caller})
+{columns}, caller.emails
+FROM caller CROSS JOIN {tables}
+WHERE contract.slug = :slug AND (caller.organization_id IS NULL OR organization.id = caller.organization_id)
 """
+
+
+OVERVIEW_OF_ONE = overview_for(
+    "SELECT CAST(:organization AS bigint) AS organization_id, CAST(:emails AS boolean) AS emails"
 )
 
 OVERVIEW_AS_JSON = """

@@ -15,6 +15,8 @@ from b2b_pipelines.errors import InvalidInput
 COMPLETED = "checkout.session.completed"
 PAID_WORDS = ("paid", "no_payment_required")
 LONGEST_ID = 255
+LAST_SECOND = 253_402_300_799
+"""The last second of the year 9999."""
 
 
 class SessionStatus(StrEnum):
@@ -46,7 +48,8 @@ class SessionFact:
 
     `names` are the uuids that may be the intent's, the preferred one first. `links` are ids by kind: `payment_intent`,
     `subscription`, `customer`. `terms` hold `amount` (minor units, before discounts and taxes), `amount_total`,
-    `currency` and `products`. `paid_anyway`: the session expired or failed, and is marked as paid.
+    `currency` and `products`. `paid_anyway`: the session expired or failed, and is marked as paid. `opened` is the time
+    when the session was made; None for a value that is not a time.
     """
 
     session_id: str
@@ -55,6 +58,9 @@ class SessionFact:
     links: Mapping[str, str]
     terms: Mapping[str, Any]
     paid_anyway: bool
+    opened: datetime | None = None
+    in_metadata: UUID | None = None
+    """The uuid in `metadata.checkout_intent_uuid`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +185,8 @@ def _session_fact(kind: str, session: object) -> SessionFact | Unusable:
         links=_links(session),
         terms=_terms(session),
         paid_anyway=status in (SessionStatus.EXPIRED, SessionStatus.FAILED) and session.get("payment_status") == "paid",
+        opened=_moment(session.get("created")),
+        in_metadata=_in_metadata(session),
     )
 
 
@@ -275,16 +283,25 @@ def _amount(value: object) -> int | None:
 
 def _time(value: object, now: datetime) -> datetime:
     """Return the time of an event; `now` for a value that is not a time in the past."""
-    if isinstance(value, int) and 0 < value < now.timestamp():
+    moment = _moment(value)
+    return moment if moment is not None and moment < now else now
+
+
+def _moment(value: object) -> datetime | None:
+    """Return a time that Stripe gives in seconds since 1970; None for a value that is not one."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LAST_SECOND:
         return datetime.fromtimestamp(value, UTC)
-    return now
+    return None
 
 
 def _names(subject: Mapping[str, Any]) -> tuple[UUID, ...]:
-    metadata = subject.get("metadata")
-    in_metadata = metadata.get("checkout_intent_uuid") if isinstance(metadata, Mapping) else None
-    named = (_uuid(subject.get("client_reference_id")), _uuid(in_metadata))
+    named = (_uuid(subject.get("client_reference_id")), _in_metadata(subject))
     return tuple(uuid for uuid in named if uuid is not None)
+
+
+def _in_metadata(subject: Mapping[str, Any]) -> UUID | None:
+    metadata = subject.get("metadata")
+    return _uuid(metadata.get("checkout_intent_uuid")) if isinstance(metadata, Mapping) else None
 
 
 def _uuid(value: object) -> UUID | None:

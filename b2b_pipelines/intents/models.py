@@ -22,6 +22,7 @@ class CheckoutIntent(Base):
     `stripe_product_id` is an academy's product, or `""` for the Teams plan. An active intent (created, paid or errored,
     unless it `lost_place`) holds its place: the product for its learner, the slug and the name for everyone.
     `expires_at` ends the reservation of one that is not paid, unless a payment is on its way (`pending_since`).
+    `renewed_at` is the time when the learner came back last, so that the end of an older session ends nothing.
     `payment` holds the checkout session that paid: its id, amount in minor units, currency, products, and how it
     differs from `offered_prices`. `money_back` lists refunds, disputes and failed invoices.
     """
@@ -71,6 +72,7 @@ class CheckoutIntent(Base):
     lost_place: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     last_error: Mapped[str] = mapped_column(default="", server_default="")
     expires_at: Mapped[datetime]
+    renewed_at: Mapped[datetime | None]
     state_changed_at: Mapped[datetime]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 

@@ -6,7 +6,7 @@ each other (advisory locks), then lock the intent's row.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +32,8 @@ from b2b_pipelines.intents.models import CheckoutIntent, CheckoutSession
 from b2b_pipelines.intents.rules import ERRORED, Effect, IntentState, Trigger, differences, step
 
 BY_CUSTOMER = 1
+ROUNDED = timedelta(seconds=5)
+"""How much earlier than the reservation a session of it can seem to be opened: Stripe cuts times to seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ def _receive_session(session: Session, fact: SessionFact, now: datetime) -> Even
     bound = known.intent_uuid is not None
     intent = store.intent(session, known.intent_uuid, lock=True) if known.intent_uuid else _named(session, fact.names)
     if intent is None:
+        _alert_unknown_intent(session, known, fact)
         return EventOutcome(Effect.UNKNOWN_INTENT)
     known.intent_uuid = intent.uuid
     session.flush()
@@ -85,7 +88,7 @@ def _receive_session(session: Session, fact: SessionFact, now: datetime) -> Even
     if bound and known.status == before:
         effect = Effect.ALREADY_PAID if before == SessionStatus.PAID else Effect.ALREADY_KNOWN
     else:
-        effect = _apply(session, intent, known, now)
+        effect = _apply(session, intent, known, fact, now)
     _alert_contradictions(session, intent, known, fact)
     _collect_money_back(session, intent, known)
     return EventOutcome(effect, intent.uuid)
@@ -122,7 +125,9 @@ def _compare(session: Session, intent: CheckoutIntent, known: CheckoutSession) -
     known.differences = found
 
 
-def _apply(session: Session, intent: CheckoutIntent, known: CheckoutSession, now: datetime) -> Effect:
+def _apply(
+    session: Session, intent: CheckoutIntent, known: CheckoutSession, fact: SessionFact, now: datetime
+) -> Effect:
     """Let a session's new status move its intent."""
     match SessionStatus(known.status):
         case SessionStatus.PAID:
@@ -132,11 +137,23 @@ def _apply(session: Session, intent: CheckoutIntent, known: CheckoutSession, now
         case SessionStatus.FAILED:
             return _fail(session, intent, known, now)
         case SessionStatus.EXPIRED:
+            if _is_replaced(intent, fact):
+                return Effect.OLD_SESSION_EXPIRED
             if intent.pending_since is None and (state := step(intent.state, Trigger.SESSION_EXPIRED)):
                 intent.move(state, now)
             return Effect.SESSION_EXPIRED
         case SessionStatus.SETUP:
             return Effect.NOT_PAID
+
+
+def _is_replaced(intent: CheckoutIntent, fact: SessionFact) -> bool:
+    """Return whether the learner has renewed the reservation since the session was opened.
+
+    The shop then opens another session, and only that one can end the reservation.
+    """
+    if intent.renewed_at is None or fact.opened is None:
+        return False
+    return fact.opened < intent.renewed_at - ROUNDED
 
 
 def _pay(session: Session, intent: CheckoutIntent, known: CheckoutSession, now: datetime) -> Effect:
@@ -145,12 +162,14 @@ def _pay(session: Session, intent: CheckoutIntent, known: CheckoutSession, now: 
         if not again:  # fulfilled before any money came
             _note_payment(intent, known, now)
         reason = f"the intent is {intent.state} already: a payment may have to be returned"
+        intent.last_error = f"paid again by session {known.id}"
         outbox.keep(session, [session_alert(Effect.PAID_AGAIN, reason, known)])
         return Effect.PAID_AGAIN
     taken = _take_place(session, intent, IntentState.PAID, now)
     _note_payment(intent, known, now)
     if again:
         reason = "another session paid for it before: a payment may have to be returned"
+        intent.last_error = f"paid again by session {known.id}"
         outbox.keep(session, [session_alert(Effect.PAID_AGAIN, reason, known)])
     if taken is None:
         return Effect.PAID
@@ -167,6 +186,7 @@ def _hold(session: Session, intent: CheckoutIntent, known: CheckoutSession, now:
         return Effect.PENDING
     if taken := _take_place(session, intent, IntentState.CREATED, now):
         reason = f"{taken}: cancel the payment in Stripe, or expect it without a place"
+        intent.last_error = f"session {known.id} is being paid when its place is taken: {taken}"
         outbox.keep(session, [session_alert(Effect.PENDING_PLACE_TAKEN, reason, known)])
         return Effect.PENDING_PLACE_TAKEN
     intent.pending_since = intent.pending_since or now
@@ -219,6 +239,17 @@ def _note_payment(intent: CheckoutIntent, known: CheckoutSession, now: datetime)
         "differences": known.differences,
         "at": now.isoformat(),
     }
+
+
+def _alert_unknown_intent(session: Session, known: CheckoutSession, fact: SessionFact) -> None:
+    """Alert about money for an intent that does not exist.
+
+    Only `metadata.checkout_intent_uuid` is certainly meant for an intent: other shops of the account set
+    `client_reference_id` too.
+    """
+    if fact.in_metadata is not None and fact.status in (SessionStatus.PAID, SessionStatus.PENDING):
+        reason = f"its session names the intent {fact.in_metadata}, which does not exist: look at it in Stripe"
+        outbox.keep(session, [session_alert(Effect.UNUSABLE, reason, known)])
 
 
 def _alert_contradictions(session: Session, intent: CheckoutIntent, known: CheckoutSession, fact: SessionFact) -> None:

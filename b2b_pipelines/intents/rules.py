@@ -93,6 +93,7 @@ class Effect(StrEnum):
     PENDING_PLACE_TAKEN = "pending_place_taken"
     PAYMENT_FAILED = "payment_failed"
     SESSION_EXPIRED = "session_expired"
+    OLD_SESSION_EXPIRED = "old_session_expired"
     MONEY_BACK = "money_back"
     ALREADY_KNOWN = "already_known"
     NOT_PAID = "not_paid"

@@ -36,7 +36,7 @@ class PlaceTaken(Conflict):
 
 
 class IntentErrored(Refused):
-    """The learner's last attempt to buy this product was paid and went wrong.
+    """The learner's last attempt to buy this product was paid, or its debit failed, and went wrong.
 
     A person must settle it first.
     """
@@ -82,7 +82,7 @@ def reserve(session: Session, wish: Wish, now: datetime, reservation: timedelta)
     for _ in range(ATTEMPTS):
         found = store.place_of_learner(session, learner.id, wish.stripe_product_id)
         if found is not None:
-            return _renewed(session, found, wish, now + reservation), False
+            return _renewed(session, found, wish, now, reservation), False
         offered = academy_store.offered_prices(session, wish.stripe_product_id)
         values = _values(wish, learner.id, now, now + reservation)
         made = store.add(session, {**values, "terms_metadata": terms, "offered_prices": offered})
@@ -158,14 +158,16 @@ def clean_up(session: Session, now: datetime, stalled_after: timedelta) -> Upkee
     return Upkeep(expired, store.stall(session, now, now - stalled_after, STALLED), len(overdue))
 
 
-def _renewed(session: Session, intent: CheckoutIntent, wish: Wish, expires_at: datetime) -> CheckoutIntent:
+def _renewed(
+    session: Session, intent: CheckoutIntent, wish: Wish, now: datetime, reservation: timedelta
+) -> CheckoutIntent:
     if intent.state == IntentState.PAID:
         return intent
     if intent.state in ERRORED:
-        raise IntentErrored("The last attempt to buy this was paid and went wrong: it must be settled first.")
+        raise IntentErrored("The last attempt to buy this went wrong: it must be settled first.")
     try:
         with session.begin_nested():
-            intent.expires_at = expires_at
+            intent.expires_at, intent.renewed_at = now + reservation, now
             intent.terms_metadata = _merged_terms(intent.terms_metadata, wish.terms_metadata)
             if wish.country is not None:
                 intent.country = wish.country

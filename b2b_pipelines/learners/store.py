@@ -46,9 +46,10 @@ def learner(session: Session, email: str) -> Learner | None:
     return session.scalars(select(Learner).where(func.lower(Learner.email) == func.lower(email))).first()
 
 
-def email_of(session: Session, learner_id: int) -> str | None:
-    """Return the address of the learner with that id."""
-    return session.scalar(select(Learner.email).where(Learner.id == learner_id))
+def attached_email(session: Session, contract_id: int, learner_id: int) -> str | None:
+    """Return the address of the learner with that id; None for one who is not attached to the contract."""
+    attached = select(ContractLearner.learner_id).where(ContractLearner.contract_id == contract_id)
+    return session.scalar(select(Learner.email).where(Learner.id == learner_id, Learner.id.in_(attached)))
 
 
 def learners(session: Session, email: str, lms_user_id: int | None) -> tuple[Learner | None, Learner | None]:

@@ -13,7 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.errors import NotFound, TransientError
-from b2b_pipelines.licenses.rules import Hold, moved_into_the_past
+from b2b_pipelines.licenses.expirations import moved_into_the_past
+from b2b_pipelines.licenses.facts import Hold
 
 MOST_SKEW = timedelta(minutes=5)
 """How far the clocks of a process and of its database may be apart."""
@@ -197,6 +198,41 @@ def note_expired_plans(session: Session, now: datetime) -> None:
                 AND (staged.uuid IS NOT NULL
                     OR known.uuid IN (SELECT held.plan_uuid FROM license AS held JOIN staged_license AS staged USING (uuid)
                     WHERE staged.status IN ('revoked', 'unassigned') AND staged.email_key IS NULL))
+        """),
+        {"now": now},
+    )
+
+
+def note_renewals(session: Session) -> None:
+    """Record the renewals that are stored, before an import or a reading changes them."""
+    session.execute(
+        text("""
+            CREATE TEMPORARY TABLE renewal_before ON COMMIT DROP AS
+            SELECT known.prior_plan_uuid AS prior, known.renewed_plan_uuid AS renewed, coalesce(plan.is_active, true) AS active
+            FROM plan_renewal AS known LEFT JOIN subscription_plan AS plan ON plan.uuid = known.renewed_plan_uuid
+        """)
+    )
+
+
+def mark_lost_renewals(session: Session, now: datetime) -> None:
+    """Mark the plans whose renewal is gone since `note_renewals`, as of `now`.
+
+    The renewal is deleted, leads to another plan, or leads to a plan that is no longer active. The plans that are renewed
+    through such a plan are marked too. Their learners are not unlinked for a while, because the renewal may come back.
+    """
+    session.execute(
+        text("""
+            WITH RECURSIVE lost AS (
+                SELECT before.prior AS plan FROM renewal_before AS before
+                LEFT JOIN plan_renewal AS known ON known.prior_plan_uuid = before.prior
+                LEFT JOIN subscription_plan AS renewed ON renewed.uuid = known.renewed_plan_uuid
+                WHERE known.prior_plan_uuid IS NULL
+                    OR before.renewed <> coalesce(known.renewed_plan_uuid, before.prior)
+                    OR before.active AND NOT renewed.is_active
+                UNION
+                SELECT before.prior FROM renewal_before AS before JOIN lost ON lost.plan = before.renewed
+            )
+            UPDATE subscription_plan AS plan SET renewal_gone_at = :now FROM lost WHERE plan.uuid = lost.plan
         """),
         {"now": now},
     )

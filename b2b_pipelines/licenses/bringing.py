@@ -20,7 +20,7 @@ from b2b_pipelines.licenses.listed import RenewalRow
 from b2b_pipelines.licenses.renewals import in_cycles
 from b2b_pipelines.licenses.staging import COUNTED, Merged
 from b2b_pipelines.licenses.work import LOCK, PATIENCE, customer_lock
-from b2b_pipelines.vendors.http import tallied_requests
+from b2b_pipelines.vendors.http.counting import tallied_requests
 from b2b_pipelines.vendors.license_manager import (
     Agreement,
     LicenseCounts,
@@ -157,6 +157,12 @@ class _Reading:
     licenses: Sequence[ListedLicense]
 
     @property
+    def not_asked(self) -> list[UUID]:
+        """Return the plans whose revoked licenses were not read, because none of their licenses is held."""
+        plans = [plan for agreement in self.agreements for plan in agreement.plans]
+        return [plan.uuid for plan in plans if plan.uuid not in self.asked and plan.counts and plan.counts.revoked]
+
+    @property
     def incomplete(self) -> list[UUID]:
         """Return the plans with fewer licenses read than license-manager counts.
 
@@ -201,7 +207,9 @@ def _import_reading(session: Session, reading: _Reading, now: datetime, hold: ti
     imported = _merge(session, LISTED_PLAN, LISTED_LICENSE, now, hold)
     if all(agreement.lists_renewals for agreement in agreements):
         listed.merge_renewals(session, customer, _renewal_rows(agreements, now))
-    unseen = listed.mark_seen(session, customer, [plan.uuid for plan in refused] + reading.incomplete, now)
+    brakes.mark_lost_renewals(session, now)
+    unread = [plan.uuid for plan in refused] + reading.incomplete
+    unseen = listed.mark_seen(session, customer, unread, reading.not_asked, now)
     brakes.forget_retired(session, customer)
     return replace(imported, unseen=unseen, refused=refused)
 
@@ -221,11 +229,13 @@ def _merge(
     held = brakes.hold_moved_plans(session, now, hold) if plan_columns else []
     outbox.keep(session, brakes.alert_messages(held))
     brakes.note_expired_plans(session, now)
+    brakes.note_renewals(session)
     plans = staging.merge_plans(session, plan_columns) if plan_columns else Merged()
     if license_columns and "user_email" in license_columns:
         brakes.keep_retired(session, now)
     licenses = staging.merge_licenses(session, license_columns) if license_columns else Merged()
     staging.record_as_processed(session, processed, now)
+    brakes.mark_lost_renewals(session, now)
     return Imported(plans, licenses, held=held)
 
 

@@ -10,7 +10,7 @@ columns without values and lines of empty fields, and reads headings in any case
 import csv
 import json
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from b2b_pipelines.errors import InvalidInput
-from b2b_pipelines.licenses.rules import LicenseStatus
-from b2b_pipelines.values import storable, utc
+from b2b_pipelines.inputs.text import storable
+from b2b_pipelines.inputs.times import utc
+from b2b_pipelines.licenses.facts import LicenseStatus
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -153,6 +154,8 @@ class RecordFile:
     place: str = "line"
     given: frozenset[str] = frozenset()
     ignored: tuple[str, ...] = ()
+    there: tuple[str, ...] = ()
+    """The headings as the file writes them."""
     faults: list[Fault] = field(default_factory=list)
     _records: Iterator[tuple[int, Mapping[str, object]]] = field(default_factory=lambda: iter(()))
 
@@ -173,7 +176,7 @@ class RecordFile:
         opened.ignored = tuple(heading for heading in headings if heading and heading not in known)
         missing = [column.name for column in columns if column.required and column.name not in opened.given]
         if missing and opened.place == "line":
-            raise InvalidInput(f"{path} has no {', '.join(missing)}: {_columns_there(headings)}")
+            raise InvalidInput(f"{path} has no {', '.join(missing)}: {_columns_there(opened.there)}")
         return opened
 
     def __iter__(self) -> Iterator[Record]:
@@ -211,6 +214,7 @@ class RecordFile:
         except csv.Error as error:
             raise InvalidInput(f"{self.path} line {skipped + 1}: {error}") from None
         self._refuse_other_separators(headings)
+        self.there = tuple(heading.strip() for heading in headings)
         headings = self._understood(headings)
         named = [heading for heading in headings if heading]
         if len(set(named)) < len(named):
@@ -303,6 +307,6 @@ class RecordFile:
                 self.fault(number, "is not an object")
 
 
-def _columns_there(headings: list[str]) -> str:
+def _columns_there(headings: Sequence[str]) -> str:
     named = [heading for heading in headings if heading]
     return f"its columns are {', '.join(named)}" if named else "it has no columns"

@@ -86,14 +86,16 @@ def merge_renewals(session: Session, customer: UUID, renewals: Sequence[RenewalR
     return {*gone, *changed}
 
 
-def mark_seen(session: Session, customer: UUID, unread: Collection[UUID], now: datetime) -> int:
+def mark_seen(
+    session: Session, customer: UUID, unread: Collection[UUID], not_asked: Collection[UUID], now: datetime
+) -> int:
     """Mark unlisted records of the customer as unseen since `now`, and listed ones as seen.
 
     The reading must be complete. A license whose listing stopped after its plan expired is retired as well. The
-    `unread` plans were listed, but not all of their licenses were read. Unassigned licenses are never listed, so their
-    absence means nothing. Return the number of unseen licenses.
+    `unread` plans were listed, but not all of their licenses were read; of the plans `not_asked`, the revoked ones were
+    not. Unassigned licenses are never listed, so their absence means nothing. Return the number of unseen licenses.
     """
-    parameters = {"customer": customer, "unread": list(unread), "now": now}
+    parameters = {"customer": customer, "unread": list(unread), "not_asked": list(not_asked), "now": now}
     session.execute(
         text("""
             UPDATE subscription_plan AS known
@@ -122,6 +124,8 @@ def mark_seen(session: Session, customer: UUID, unread: Collection[UUID], now: d
             ) AS seen
             WHERE same.uuid = known.uuid AND agreement.enterprise_customer_uuid = :customer
                 AND known.status <> 'unassigned' AND plan.uuid <> ALL(CAST(:unread AS uuid[]))
+                AND NOT (plan.uuid = ANY(CAST(:not_asked AS uuid[]))
+                    AND (known.status = 'revoked' OR known.retired_at IS NOT NULL))
                 AND (seen.yes = (known.unseen_since IS NOT NULL)
                     OR NOT seen.yes AND known.retired_at IS NULL AND known.status IN ('assigned', 'activated')
                         AND plan.expiration_date <= known.unseen_since)

@@ -7,7 +7,8 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstra
 from sqlalchemy.orm import Mapped, mapped_column
 
 from b2b_pipelines.db.base import Base
-from b2b_pipelines.licenses.rules import Decision, EventName, LicenseStatus
+from b2b_pipelines.licenses.facts import EventName, LicenseStatus
+from b2b_pipelines.licenses.rules import Decision
 
 
 class CustomerAgreement(Base):
@@ -33,7 +34,8 @@ class SubscriptionPlan(Base):
     `imported_as_processed` is the source's last value. `processed_for` is the expiration date for which the enrollments
     of all its licenses were ended, by this product or before the import, and `processed_at` is the time: the plan is
     processed as long as `processed_for` is its expiration date. `held_since` is the time when its date was moved into
-    the past, `held_from` the date before. `licenses_counted` are its assigned, activated and revoked licenses, as
+    the past, `held_from` the date before. `renewal_gone_at` is the last time when its renewal was gone, or led to another
+    plan. `licenses_counted` are its assigned, activated and revoked licenses, as
     license-manager counted them at the last reading.
     """
 
@@ -58,6 +60,7 @@ class SubscriptionPlan(Base):
     plan_type: Mapped[str | None]
     held_since: Mapped[datetime | None]
     held_from: Mapped[datetime | None]
+    renewal_gone_at: Mapped[datetime | None]
     licenses_counted: Mapped[int | None]
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from b2b_pipelines.errors import B2BError, PermanentError, TransientError
 from b2b_pipelines.licenses.rules import Decision, Verdict
-from b2b_pipelines.vendors.http import VendorUnavailable
+from b2b_pipelines.vendors.http.errors import VendorUnavailable
 
 ERROR_SHOWN = 2000
 """Characters of a failure that are shown in one piece."""

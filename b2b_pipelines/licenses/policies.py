@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from b2b_pipelines.errors import InvalidInput
-from b2b_pipelines.licenses.rules import Policy
+from b2b_pipelines.licenses.facts import Policy
 from b2b_pipelines.settings import Settings
 
 EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)

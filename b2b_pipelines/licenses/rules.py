@@ -4,43 +4,15 @@ The database decides the same, set-based, in `verdicts.decide`. `decide` here de
 the table it comes from: a test compares the two on random facts.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from b2b_pipelines.licenses.facts import HELD, EventName, HeldLicense, LicenseFacts, Plan, Policy, Renewal
 from b2b_pipelines.licenses.identity import email_key, person_key
-
-FRESH = timedelta(hours=24)
-"""How long after a plan's end the LMS may end enrollments that were changed since."""
-
-OVERDUE = timedelta(days=30)
-"""How long a renewal may stay unprocessed after it was to take effect; then it holds nothing."""
-
-
-class LicenseStatus(StrEnum):
-    """The status of a license in license-manager."""
-
-    UNASSIGNED = "unassigned"
-    ASSIGNED = "assigned"
-    ACTIVATED = "activated"
-    REVOKED = "revoked"
-
-
-HELD = frozenset({LicenseStatus.ASSIGNED, LicenseStatus.ACTIVATED})
-"""The statuses of a license that a person holds."""
-
-
-class EventName(StrEnum):
-    """An action: the licensed enrollments were ended.
-
-    The learner was unlinked from the customer.
-    """
-
-    TERMINATED = "terminated"
-    UNLINKED = "unlinked"
 
 
 class Decision(StrEnum):
@@ -66,132 +38,14 @@ FIXED_REASONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """The moment of decision and the settings of the installation.
-
-    A plan is past its grace when its expiration date is strictly before `now - grace`. `hold` is how long a plan whose
-    date moved into the past is held, and how long after their termination learners stay linked. `internal_plan_types`
-    are in lower case.
-    """
-
-    now: datetime
-    grace: timedelta = timedelta(days=90)
-    unlinking: frozenset[UUID] = frozenset()
-    include_internal: bool = False
-    hold: timedelta = timedelta(hours=24)
-    internal_plan_types: frozenset[str] = frozenset({"test"})
-
-    @property
-    def cutoff(self) -> datetime:
-        return self.now - self.grace
-
-    @property
-    def hold_cutoff(self) -> datetime:
-        """Return the time after which an event is too recent to act on.
-
-        A date that moved later holds its plan; a termination that happened later keeps its learner linked.
-        """
-        return self.now - self.hold
-
-    @property
-    def margin(self) -> timedelta:
-        """Return the longest of the periods that are added to, or taken from, a time."""
-        return max(self.grace, self.hold, OVERDUE)
-
-
-@dataclass(frozen=True, slots=True)
-class Renewal:
-    """The continuation of a plan by another one, which may not be made yet."""
-
-    renewed_plan: UUID | None
-    processed: bool
-    effective_date: datetime | None = None
-
-    def is_overdue(self, prior: "Plan", now: datetime) -> bool:
-        """Return whether the renewal is still unprocessed 30 days after it was due.
-
-        It is due at its own date or, without one, at the prior plan's expiration.
-        """
-        return not self.processed and (self.effective_date or prior.expiration_date) <= now - OVERDUE
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A move of a plan's expiration date into the past: the former date, and the time noticed."""
-
-    moved_from: datetime
-    since: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The facts about a subscription plan. It is valid before `expiration_date`, and not at it."""
-
-    uuid: UUID
-    customer: UUID
-    expiration_date: datetime
-    is_active: bool = True
-    internal: bool = False
-    renewal: Renewal | None = None
-    plan_type: str | None = None
-    hold: Hold | None = None
-
-    def trusted_end(self, policy: Policy) -> datetime:
-        """Return the expiration date; while it is on hold, the later date from which it was moved."""
-        is_held = self.hold is not None and self.hold.since > policy.hold_cutoff
-        return max(self.expiration_date, self.hold.moved_from) if self.hold and is_held else self.expiration_date
-
-    def is_internal(self, policy: Policy) -> bool:
-        return self.internal or (self.plan_type or "").lower() in policy.internal_plan_types - {""}
-
-
-@dataclass(frozen=True, slots=True)
-class HeldLicense:
-    """The facts about a license of any status. `address` is the stored e-mail address, or None.
-
-    `retired`: license-manager erased the holder after the plan expired; `status` and `address` are the last known ones.
-    `unseen`: the last complete reading does not list the license.
-    """
-
-    uuid: UUID
-    plan: UUID
-    status: LicenseStatus
-    address: str | None = None
-    lms_user_id: int | None = None
-    renewed_to: UUID | None = None
-    retired: bool = False
-    unseen: bool = False
-
-    @property
-    def is_current(self) -> bool:
-        """Return whether a person holds it upstream today.
-
-        Only then does it protect another license.
-        """
-        return self.status in HELD and not self.retired and not self.unseen
-
-
-@dataclass(frozen=True)
-class LicenseFacts:
-    """Every fact that a decision depends on.
-
-    `events` are the times of past actions, by license, name and the plan's expiration then; `refusals` the times at
-    which the LMS refused an address, by customer and `email_key`.
-    """
-
-    plans: Mapping[UUID, Plan]
-    licenses: Mapping[UUID, HeldLicense]
-    events: Mapping[tuple[UUID, EventName, datetime], datetime] = field(default_factory=dict)
-    refusals: Mapping[tuple[UUID, str], datetime] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
     """A decision about one expired license.
 
     `witness` is the license or plan on which the decision rests. `moment` is the time that goes with the decision: the
-    end of the witness's plan, the time of an earlier action, or the date from which a held plan was moved. `since` is
-    the start of the hold, or of the 24 hours after the termination.
+    end of the witness's plan, the time of an earlier action, the date from which a held plan was moved, or the time when
+    the renewal was gone. `since` is the start of the hold, or of the 24 hours without unlinking. `missing_since`, for
+    `unlink` only, is the time since which a license that protected this one is missing upstream, within the last 24
+    hours: the learner is not unlinked yet.
     """
 
     license_uuid: UUID
@@ -203,10 +57,20 @@ class Verdict:
     moment: datetime | None = None
     since: datetime | None = None
     retired: bool = False
+    missing_since: datetime | None = None
 
     def reason(self, policy: Policy) -> str:
         """Return the reason, which names licenses and plans but no person."""
-        return self._cause(policy) + ("; retired upstream" if self.retired else "")
+        return self._cause(policy) + self._missing(policy) + ("; retired upstream" if self.retired else "")
+
+    def _missing(self, policy: Policy) -> str:
+        if self.missing_since is None:
+            return ""
+        until = _iso(self.missing_since + policy.hold)
+        return (
+            f"; another license of the same person is missing upstream since {_iso(self.missing_since)}: "
+            f"not unlinked before {until}"
+        )
 
     def _cause(self, policy: Policy) -> str:
         moment, ended = _iso(self.moment), _iso(self.expiration_date)
@@ -225,10 +89,8 @@ class Verdict:
                 return "the renewal of the plan is not processed yet"
             case Decision.TERMINATE:
                 return f"enrollments are not ended yet for the expiration of {ended}"
-            case Decision.IN_GRACE if self.since and self.expiration_date < policy.cutoff:
-                return f"enrollments ended {_iso(self.since)}; not unlinked before {until}"
             case Decision.IN_GRACE:
-                return f"enrollments ended; in grace through {_iso(self.expiration_date + policy.grace)}"
+                return self._rest(policy)
             case Decision.ALREADY_UNLINKED:
                 return f"unlinked {moment}"
             case Decision.NO_EMAIL | Decision.UNLINK_DISABLED:
@@ -239,6 +101,16 @@ class Verdict:
                 return f"the same person holds license {self.witness}, whose plan ends {moment}"
             case Decision.UNLINK:
                 return f"enrollments ended, and the grace ended {_iso(self.expiration_date + policy.grace)}"
+
+    def _rest(self, policy: Policy) -> str:
+        if self.since is None or self.expiration_date >= policy.cutoff:
+            return f"enrollments ended; in grace through {_iso(self.expiration_date + policy.grace)}"
+        cause = (
+            f"the plan's renewal is no longer listed since {_iso(self.moment)}"
+            if self.moment
+            else f"enrollments ended {_iso(self.since)}"
+        )
+        return f"{cause}; not unlinked before {_iso(self.since + policy.hold)}"
 
     def is_due(self, policy: Policy) -> bool:
         """Return whether the license is past its grace, and neither held, renewed nor unlinked."""
@@ -267,7 +139,13 @@ def decide(expired: HeldLicense, facts: LicenseFacts, policy: Policy) -> Verdict
         return None
     decision, evidence = _first_match(expired, plan, facts, policy)
     return Verdict(
-        expired.uuid, plan.uuid, plan.customer, plan.expiration_date, decision, retired=expired.retired, **evidence
+        expired.uuid,
+        plan.uuid,
+        plan.customer,
+        plan.expiration_date,
+        decision,
+        retired=bool(expired.retired),
+        **evidence,
     )
 
 
@@ -287,9 +165,11 @@ def _first_match(
     terminated_at = facts.events.get((expired.uuid, EventName.TERMINATED, plan.expiration_date))
     if terminated_at is None:
         return Decision.TERMINATE, {}
-    rests = terminated_at > policy.hold_cutoff
+    gone = plan.renewal_gone if plan.renewal_gone and plan.renewal_gone > terminated_at else None
+    rests_since = gone or terminated_at
+    rests = rests_since > policy.hold_cutoff
     if plan.expiration_date >= policy.cutoff or rests:
-        return Decision.IN_GRACE, {"since": terminated_at if rests else None}
+        return Decision.IN_GRACE, {"since": rests_since, "moment": gone} if rests else {}
     if unlinked_at := facts.events.get((expired.uuid, EventName.UNLINKED, plan.expiration_date)):
         return Decision.ALREADY_UNLINKED, {"moment": unlinked_at}
     key = email_key(expired.address)
@@ -302,7 +182,9 @@ def _first_match(
             "witness": protector.uuid,
             "moment": facts.plans[protector.plan].trusted_end(policy),
         }
-    return (Decision.UNLINK if plan.customer in policy.unlinking else Decision.UNLINK_DISABLED), {}
+    if plan.customer not in policy.unlinking:
+        return Decision.UNLINK_DISABLED, {}
+    return Decision.UNLINK, {"missing_since": _missing_since(expired, plan.customer, facts, policy)}
 
 
 def renewals_that_hold(plan: Plan, facts: LicenseFacts, policy: Policy) -> Iterator[tuple[Renewal, Plan | None]]:
@@ -329,19 +211,32 @@ def _protector(expired: HeldLicense, customer: UUID, facts: LicenseFacts, policy
     longest.
     """
 
-    def protects(other: HeldLicense) -> bool:
+    protectors = sorted(
+        (other for other in _of_the_person(expired, customer, facts, policy) if other.is_current),
+        key=lambda other: other.uuid,
+    )
+    return max(protectors, key=lambda other: facts.plans[other.plan].trusted_end(policy), default=None)
+
+
+def _missing_since(expired: HeldLicense, customer: UUID, facts: LicenseFacts, policy: Policy) -> datetime | None:
+    """Return since when a license that would protect the expired one is missing; None beyond the hold's length."""
+    missing = [other.lost for other in _of_the_person(expired, customer, facts, policy) if other.lost]
+    return max((since for since in missing if since > policy.hold_cutoff), default=None)
+
+
+def _of_the_person(expired: HeldLicense, customer: UUID, facts: LicenseFacts, policy: Policy) -> Iterator[HeldLicense]:
+    """Yield the other licenses of the person that protect the expired one as long as they are listed."""
+    for other in facts.licenses.values():
         plan = facts.plans[other.plan]
-        return (
+        if (
             other.uuid != expired.uuid
-            and other.is_current
+            and other.status in HELD
             and plan.customer == customer
             and plan.is_active
             and plan.trusted_end(policy) >= policy.cutoff
             and same_person(expired, other)
-        )
-
-    protectors = sorted(filter(protects, facts.licenses.values()), key=lambda other: other.uuid)
-    return max(protectors, key=lambda other: facts.plans[other.plan].trusted_end(policy), default=None)
+        ):
+            yield other
 
 
 def same_person(one: HeldLicense, other: HeldLicense) -> bool:
@@ -352,52 +247,6 @@ def same_person(one: HeldLicense, other: HeldLicense) -> bool:
     key = person_key(one.address)
     by_address = key is not None and key == person_key(other.address)
     return by_address or (one.lms_user_id is not None and one.lms_user_id == other.lms_user_id)
-
-
-def moved_into_the_past(
-    known: datetime, hold: Hold | None, expiration: datetime, now: datetime, length: timedelta
-) -> Hold | None:
-    """Return the hold of a plan whose expiration date was `known` and is `expiration` now.
-
-    None without a hold. A date counts as trusted once its hold, which lasts `length`, is over. A date earlier than the
-    trusted one, and past, is held from `now`; a date that did not move keeps its hold; any other ends it.
-    """
-    if expiration == known:
-        return hold
-    trusted = hold.moved_from if hold and hold.since > now - length else known
-    return Hold(trusted, now) if length and expiration < trusted and expiration <= now else None
-
-
-def is_newly_processed(
-    expiration: datetime,
-    now: datetime,
-    *,
-    known: datetime | None,
-    processed_for: datetime | None,
-    marked_before: bool,
-) -> bool:
-    """Return whether an imported `expiration_processed` is news.
-
-    News means that the licenses known now are terminated. Nothing is processed for a future date. A plan that was
-    processed and is extended keeps the mark, which then states nothing about a date later than the `known` one (None
-    for an unknown plan), or than the one that it was `processed_for`. A repeated mark states nothing about licenses
-    added since, unless the plan now ends earlier.
-    """
-    if expiration > now:
-        return False
-    if known is None:
-        return True
-    if marked_before:
-        return processed_for is not None and expiration < processed_for
-    return expiration <= min(known, processed_for or known)
-
-
-def ignore_enrollments_modified_after(expiration: datetime, now: datetime) -> datetime | None:
-    """Return the time after which a changed enrollment stays.
-
-    Its learner may have paid after the plan ended.
-    """
-    return expiration if now - expiration > FRESH else None
 
 
 def _iso(moment: datetime | None) -> str:

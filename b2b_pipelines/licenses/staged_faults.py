@@ -18,15 +18,20 @@ def _name(agreement: str, uuid: str, given: str = "NULL") -> str:
     return f"coalesce(coalesce({known}, {given}) || ' ', '') || '(' || {uuid} || ')'"
 
 
+def _repeated(table: str) -> str:
+    """Return SQL that selects the records whose uuid an earlier record has."""
+    return f"""
+        SELECT number FROM (
+            SELECT number, row_number() OVER (PARTITION BY uuid ORDER BY number) AS place FROM {table}
+            WHERE uuid IS NOT NULL
+        ) AS s WHERE place > 1
+    """
+
+
 # Each names the records that may not come in by number, and why unless the key says it. A value that cannot be read is NULL
 # here: its fault is named already.
 PLAN_FAULTS = {
-    "the uuid comes twice": """
-        SELECT number FROM (
-            SELECT number, row_number() OVER (PARTITION BY uuid ORDER BY number) AS place FROM staged_plan
-            WHERE uuid IS NOT NULL
-        ) AS s WHERE place > 1
-    """,
+    "the uuid comes twice": _repeated("staged_plan"),
     "the plan is known under another customer": f"""
         SELECT s.number, 'the plan is known under customer ' || {_name("a", "a.enterprise_customer_uuid")}
             || ': it does not move to customer ' || {_name("n", "s.enterprise_customer_uuid", "s.customer_name")}
@@ -69,12 +74,7 @@ PLAN_FAULTS = {
 }
 
 LICENSE_FAULTS = {
-    "the uuid comes twice": """
-        SELECT number FROM (
-            SELECT number, row_number() OVER (PARTITION BY uuid ORDER BY number) AS place FROM staged_license
-            WHERE uuid IS NOT NULL
-        ) AS s WHERE place > 1
-    """,
+    "the uuid comes twice": _repeated("staged_license"),
     "the license is known under another customer": f"""
         SELECT s.number, 'the license is known under customer ' || {_name("a", "a.enterprise_customer_uuid")}
             || ': it does not move to customer ' || {_name("n", "moved.uuid", "p.customer_name")}

@@ -14,9 +14,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from b2b_pipelines.licenses.expirations import is_newly_processed
 from b2b_pipelines.licenses.files import LICENSE_COLUMNS, PLAN_COLUMNS, Record
 from b2b_pipelines.licenses.identity import address, email_key, person_key
-from b2b_pipelines.licenses.rules import is_newly_processed
 
 MANY = 10_000
 """Changed licenses from which on the table is analyzed at once, instead of by autovacuum later."""

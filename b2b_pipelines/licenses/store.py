@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, exists, func, or_, select, text, update
+from sqlalchemy import Row, and_, delete, exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
 
 from b2b_pipelines.errors import NotFound
+from b2b_pipelines.licenses.facts import HELD, OVERDUE, EventName, LicenseStatus, Policy
 from b2b_pipelines.licenses.models import (
     CustomerAgreement,
     ExpiredLicense,
@@ -23,7 +24,7 @@ from b2b_pipelines.licenses.models import (
     RefusedAddress,
     SubscriptionPlan,
 )
-from b2b_pipelines.licenses.rules import HELD, OVERDUE, EventName, LicenseStatus, Policy, Verdict
+from b2b_pipelines.licenses.rules import Verdict
 
 PURGED_AFTER = 90
 """Days; license-manager's default for an agreement that omits it."""
@@ -43,6 +44,13 @@ def agreements(session: Session, customer: UUID | None = None) -> Sequence[Custo
 def customers(session: Session) -> Sequence[UUID]:
     """Return the enterprise customers."""
     return session.scalars(select(CustomerAgreement.enterprise_customer_uuid)).all()
+
+
+def names(session: Session, customers: Collection[UUID]) -> dict[UUID, str]:
+    """Return the names of known customers; a customer without a name has its UUID for one."""
+    query = select(CustomerAgreement.enterprise_customer_uuid, CustomerAgreement.name)
+    found = session.execute(query.where(CustomerAgreement.enterprise_customer_uuid.in_(customers)))
+    return {row.enterprise_customer_uuid: row.name or str(row.enterprise_customer_uuid) for row in found}
 
 
 def customer_counts(session: Session) -> Sequence[Row[Any]]:
@@ -283,6 +291,23 @@ def counted(session: Session, customer: UUID) -> dict[UUID, tuple[int, int]]:
         .group_by(SubscriptionPlan.uuid)
     )
     return {row.uuid: (row.known, row.counted) for row in rows}
+
+
+def with_unknown_holders(session: Session, customer: UUID, policy: Policy) -> Sequence[UUID]:
+    """Return the customer's plans that can protect a learner, and of which fewer licenses are stored than counted.
+
+    The holders of the others are unknown: any learner may be one of them.
+    """
+    short = [plan for plan, (known, counted_upstream) in counted(session, customer).items() if known < counted_upstream]
+    if not short:
+        return []
+    held = and_(SubscriptionPlan.held_since > policy.hold_cutoff, SubscriptionPlan.held_from >= policy.cutoff)
+    protects = or_(SubscriptionPlan.expiration_date >= policy.cutoff, held)
+    return session.scalars(
+        select(SubscriptionPlan.uuid)
+        .where(SubscriptionPlan.uuid.in_(short), SubscriptionPlan.is_active, protects)
+        .order_by(SubscriptionPlan.uuid)
+    ).all()
 
 
 def overdue_renewals(session: Session, customer: UUID, now: datetime) -> Sequence[UUID]:

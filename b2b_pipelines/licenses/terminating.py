@@ -14,24 +14,15 @@ from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import B2BError
 from b2b_pipelines.licenses import brakes, store
 from b2b_pipelines.licenses.batches import EverythingRejected, batches, find_rejected_unless_all
+from b2b_pipelines.licenses.expirations import ignore_enrollments_modified_after
+from b2b_pipelines.licenses.facts import EventName, Policy
 from b2b_pipelines.licenses.outcome import Outcome
 from b2b_pipelines.licenses.renewals import oldest_first
-from b2b_pipelines.licenses.rules import (
-    Decision,
-    EventName,
-    Policy,
-    Verdict,
-    ignore_enrollments_modified_after,
-)
+from b2b_pipelines.licenses.rules import Decision, Verdict
 from b2b_pipelines.licenses.work import CUSTOMER_LOST, Work, decide_all, required, run_lock
-from b2b_pipelines.vendors.http import (
-    VENDOR_ERRORS,
-    Patience,
-    SignInUnavailable,
-    VendorRefused,
-    VendorUnavailable,
-    tallied_requests,
-)
+from b2b_pipelines.vendors.http.client import Patience
+from b2b_pipelines.vendors.http.counting import tallied_requests
+from b2b_pipelines.vendors.http.errors import VENDOR_ERRORS, SignInUnavailable, VendorRefused, VendorUnavailable
 from b2b_pipelines.vendors.open_edx import EnrollmentsNotEnded, EnterpriseLms
 
 GATEWAY = frozenset({502, 503, 504})

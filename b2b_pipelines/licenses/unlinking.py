@@ -14,12 +14,14 @@ from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import B2BError, PermanentError
 from b2b_pipelines.licenses import brakes, store
 from b2b_pipelines.licenses.batches import batches, find_rejected
+from b2b_pipelines.licenses.facts import EventName, Policy
 from b2b_pipelines.licenses.identity import is_plausible, person_key
 from b2b_pipelines.licenses.outcome import Forgotten, Outcome, named
-from b2b_pipelines.licenses.rules import Decision, EventName, Policy, Verdict
+from b2b_pipelines.licenses.rules import Decision, Verdict
 from b2b_pipelines.licenses.verdicts import Decided
 from b2b_pipelines.licenses.work import CUSTOMER_LOST, Work, decide_all, required, run_lock
-from b2b_pipelines.vendors.http import VENDOR_ERRORS, VendorRefused, tallied_requests
+from b2b_pipelines.vendors.http.counting import tallied_requests
+from b2b_pipelines.vendors.http.errors import VENDOR_ERRORS, VendorRefused
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
 
 MALFORMED = 400
@@ -199,8 +201,8 @@ class _Unlinking:
 def due_to_unlink(decided: Sequence[Decided]) -> Due:
     """Return the learners to unlink.
 
-    A person is kept while another license of the same person is protected, held, renewed, due for termination, or was
-    just terminated, because the LMS knows one person by all their licenses.
+    A person is kept while another license of the same person is protected, held, renewed, due for termination, was just
+    terminated, or is missing upstream since just now, because the LMS knows one person by all their licenses.
     """
     protected = _people([row for row in decided if row.verdict.decision is Decision.PROTECTED])
     keeping = [row for row in decided if _keeps_its_holder(row.verdict)]
@@ -227,6 +229,8 @@ def _keeps_its_holder(verdict: Verdict) -> bool:
             return True
         case Decision.IN_GRACE:
             return verdict.since is not None
+        case Decision.UNLINK:
+            return verdict.missing_since is not None
         case _:
             return False
 
@@ -265,10 +269,17 @@ def _to_unlink(session: Session, customer: UUID, policy: Policy) -> tuple[Outcom
         )
     if due.kept_for_others:
         outcome.notes.append(
-            "another license of the same person is held or renewed, or its enrollments are not ended or were ended just now, "
-            "so these are kept: if it is to be terminated, materialize enrollment_terminations or run `b2b licenses "
-            f"terminate` [{named(due.kept_for_others)}]"
+            "another license of the same person is held, renewed or missing upstream since just now, or its enrollments are "
+            "not ended or were ended just now, so these are kept: if it is to be terminated, materialize "
+            f"enrollment_terminations or run `b2b licenses terminate` [{named(due.kept_for_others)}]"
         )
+    if due.recipients and (unknown := store.with_unknown_holders(session, customer, policy)):
+        outcome.notes.append(
+            "license-manager counts more licenses than it lists in these plans, so any learner may hold one, and no "
+            f"learner is unlinked before the next complete reading [{', '.join(map(str, unknown[:20]))}]"
+        )
+        outcome.skipped += sum(len(each.rows) for each in due.recipients.values())
+        due = replace(due, recipients={})
     return outcome, due
 
 

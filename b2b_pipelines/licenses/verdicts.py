@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from b2b_pipelines.licenses.rules import OVERDUE, Decision, Policy, Verdict
+from b2b_pipelines.licenses.facts import OVERDUE, Policy
+from b2b_pipelines.licenses.rules import Decision, Verdict
 
 if TYPE_CHECKING:  # a command that lists decisions needs none of it, and it takes a third of a second to import
     from sqlalchemy.orm import Session
@@ -37,7 +38,8 @@ WITH RECURSIVE {people}
 expired AS MATERIALIZED (
     SELECT license.uuid AS license_uuid, license.plan_uuid, license.email_key, license.person_key, license.user_email,
         license.lms_user_id, license.renewed_to, license.unseen_since, license.retired_at, plan.expiration_date,
-        plan.held_since, plan.held_from, agreement.id AS agreement_id, agreement.enterprise_customer_uuid AS customer
+        plan.held_since, plan.held_from, plan.renewal_gone_at, agreement.id AS agreement_id,
+        agreement.enterprise_customer_uuid AS customer
     FROM customer_agreement AS agreement
     JOIN subscription_plan AS plan ON plan.customer_agreement_id = agreement.id
     JOIN license ON license.plan_uuid = plan.uuid
@@ -76,41 +78,45 @@ renewing AS (
     FROM chain WHERE pending OR current
 ),
 same_person AS (
-    SELECT expired.license_uuid, expired.agreement_id, other.uuid, other.plan_uuid
+    SELECT expired.license_uuid, expired.agreement_id, other.uuid, other.plan_uuid,
+        least(other.unseen_since, other.retired_at) AS lost_at
     FROM expired JOIN license AS other ON other.person_key = expired.person_key
     WHERE expired.expiration_date < :cutoff
         AND other.uuid <> expired.license_uuid AND other.status IN ('assigned', 'activated')
-        AND other.retired_at IS NULL AND other.unseen_since IS NULL
+        AND coalesce(least(other.unseen_since, other.retired_at) > :hold_cutoff, true)
     UNION ALL
-    SELECT expired.license_uuid, expired.agreement_id, other.uuid, other.plan_uuid
+    SELECT expired.license_uuid, expired.agreement_id, other.uuid, other.plan_uuid,
+        least(other.unseen_since, other.retired_at) AS lost_at
     FROM expired JOIN license AS other ON other.lms_user_id = expired.lms_user_id
     WHERE expired.expiration_date < :cutoff
         AND other.uuid <> expired.license_uuid AND other.status IN ('assigned', 'activated')
-        AND other.retired_at IS NULL AND other.unseen_since IS NULL
+        AND coalesce(least(other.unseen_since, other.retired_at) > :hold_cutoff, true)
 ),
 holder AS (
     SELECT DISTINCT ON (same_person.license_uuid)
-        same_person.license_uuid, same_person.uuid AS protector, plan.until
+        same_person.license_uuid, same_person.uuid AS protector, plan.until, same_person.lost_at AS missing_since
     FROM same_person JOIN trusted AS plan ON plan.uuid = same_person.plan_uuid
     WHERE plan.customer_agreement_id = same_person.agreement_id AND plan.is_active AND plan.until >= :cutoff
-    ORDER BY same_person.license_uuid, plan.until DESC, same_person.uuid
+    ORDER BY same_person.license_uuid, same_person.lost_at DESC NULLS FIRST, plan.until DESC, same_person.uuid
 ),
 verdict AS (
     SELECT expired.*,
         successor.uuid AS successor, successor_plan.until AS successor_until,
         renewing.renewed_plan, renewing.until AS renewed_until,
         terminated.at AS terminated_at, unlinked.at AS unlinked_at, refused.at AS refused_at,
-        holder.protector, holder.until AS protected_until,
+        holder.protector, holder.until AS protected_until, holder.missing_since,
+        CASE WHEN expired.renewal_gone_at > terminated.at THEN expired.renewal_gone_at END AS gone_at,
         CASE
             WHEN expired.held_since > :hold_cutoff THEN 'held'
             WHEN successor.uuid IS NOT NULL THEN 'renewed'
             WHEN renewing.plan_uuid IS NOT NULL THEN 'plan_renewal_pending'
             WHEN terminated.id IS NULL THEN 'terminate'
-            WHEN expired.expiration_date >= :cutoff OR terminated.at > :hold_cutoff THEN 'in_grace'
+            WHEN expired.expiration_date >= :cutoff
+                OR greatest(terminated.at, expired.renewal_gone_at) > :hold_cutoff THEN 'in_grace'
             WHEN unlinked.id IS NOT NULL THEN 'already_unlinked'
             WHEN expired.email_key IS NULL THEN 'no_email'
             WHEN refused.email_key IS NOT NULL THEN 'refused'
-            WHEN holder.protector IS NOT NULL THEN 'protected'
+            WHEN holder.protector IS NOT NULL AND holder.missing_since IS NULL THEN 'protected'
             WHEN NOT expired.customer = ANY(CAST(:unlinking AS uuid[])) THEN 'unlink_disabled'
             ELSE 'unlink'
         END AS decision
@@ -133,9 +139,11 @@ SELECT license_uuid, plan_uuid, customer, expiration_date, decision, email_key, 
         WHEN 'protected' THEN protector END AS witness,
     CASE decision WHEN 'held' THEN held_from WHEN 'renewed' THEN successor_until
         WHEN 'plan_renewal_pending' THEN renewed_until WHEN 'already_unlinked' THEN unlinked_at
-        WHEN 'refused' THEN refused_at WHEN 'protected' THEN protected_until END AS moment,
-    CASE decision WHEN 'held' THEN held_since
-        WHEN 'in_grace' THEN CASE WHEN terminated_at > :hold_cutoff THEN terminated_at END END AS since,
+        WHEN 'refused' THEN refused_at WHEN 'protected' THEN protected_until
+        WHEN 'in_grace' THEN CASE WHEN gone_at > :hold_cutoff THEN gone_at END END AS moment,
+    CASE decision WHEN 'held' THEN held_since WHEN 'in_grace' THEN
+        CASE WHEN coalesce(gone_at, terminated_at) > :hold_cutoff THEN coalesce(gone_at, terminated_at) END END AS since,
+    CASE decision WHEN 'unlink' THEN missing_since END AS missing_since,
     count(*) OVER () AS total
 FROM verdict
 WHERE CAST(:decision AS text) IS NULL OR decision = :decision
@@ -218,6 +226,7 @@ def decided_in(rows: Iterable[Mapping[Any, Any]]) -> list[Decided]:
                 moment=row["moment"],
                 since=row["since"],
                 retired=row["retired"],
+                missing_since=row["missing_since"],
             ),
             row["user_email"],
             row["email_key"],

@@ -15,8 +15,8 @@ from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.locks import Held, exclusive
 from b2b_pipelines.errors import NotConfigured
 from b2b_pipelines.licenses import brakes, store, verdicts
+from b2b_pipelines.licenses.facts import Policy
 from b2b_pipelines.licenses.outcome import Outcome
-from b2b_pipelines.licenses.rules import Policy
 from b2b_pipelines.licenses.verdicts import Decided
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
 

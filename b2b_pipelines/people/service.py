@@ -26,8 +26,8 @@ SCOPES: dict[Role, frozenset[str]] = {
     Role.MANAGER: frozenset({Scope.READ, Scope.EMAILS, Scope.MANAGE}),
 }
 
-_hasher = PasswordHasher()
-_NO_PASSWORD = _hasher.hash(secrets.token_urlsafe(32))
+HASHER = PasswordHasher()
+_NO_PASSWORD = HASHER.hash(secrets.token_urlsafe(32))
 """Verified for unknown addresses, so that the response time does not reveal which addresses are known."""
 
 
@@ -87,7 +87,7 @@ def set_password(session: Session, secret: str, password: str, now: datetime) ->
     if link is None or person is None:
         raise NotFound("this link was used or has expired: ask for a new one")
     rules.check_password(password, person.email)
-    person.password_hash = _hasher.hash(password)
+    person.password_hash = HASHER.hash(password)
     person.failures, person.blocked_until = 0, None
     session.delete(link)
     session.execute(delete(PersonSession).where(PersonSession.person_id == person.id))
@@ -113,8 +113,8 @@ def check_password(session: Session, email: str, password: str, now: datetime) -
         person.blocked_until = rules.blocked_until(person.failures, now)
         return None
     person.failures, person.blocked_until = 0, None
-    if _hasher.check_needs_rehash(person.password_hash):
-        person.password_hash = _hasher.hash(password)
+    if HASHER.check_needs_rehash(person.password_hash):
+        person.password_hash = HASHER.hash(password)
     return person
 
 
@@ -172,7 +172,7 @@ def _fits(password_hash: str, password: str) -> bool:
     if len(password) > rules.LONGEST_PASSWORD:
         return False
     try:
-        return _hasher.verify(password_hash, password)
+        return HASHER.verify(password_hash, password)
     except (Argon2Error, InvalidHashError):
         return False
 

@@ -10,8 +10,8 @@ from b2b_pipelines.contracts.models import Contract, ContractLearner, Learner, O
 from b2b_pipelines.contracts.rules import IntegrationType
 from b2b_pipelines.delivery.models import ContractChange
 from b2b_pipelines.enrollment_codes import reports
+from b2b_pipelines.inputs.text import containing
 from b2b_pipelines.reports.pages import Row, Slice, page
-from b2b_pipelines.values import containing
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session, aliased
 
 from b2b_pipelines.contracts.models import ContractCourseware, Course, CourseRun, Product, Program
 from b2b_pipelines.contracts.rules import SOURCE_TAG, EdxState
+from b2b_pipelines.inputs.text import containing
 from b2b_pipelines.reports.pages import Row, Slice, page
-from b2b_pipelines.values import containing
 
 
 def courses(session: Session, asked: Slice, *, search: str | None = None) -> tuple[int, Sequence[Row]]:

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from b2b_pipelines.contracts import rules
 from b2b_pipelines.contracts.models import ContractLearner, Learner
 from b2b_pipelines.enrollment_codes.statements import LAST_REDEMPTIONS
+from b2b_pipelines.inputs.text import containing
 from b2b_pipelines.reports.pages import Row, Slice, page
-from b2b_pipelines.values import containing
 
 FOUND = f"""
 SELECT code.code, contract.slug AS contract, product.description AS product, code.redemption_type, code.amount, code.active,

@@ -13,10 +13,10 @@ from b2b_pipelines.contracts.rules import IntegrationType, is_open
 from b2b_pipelines.enrollment_codes import pages
 from b2b_pipelines.enrollment_codes.pages import Seats
 from b2b_pipelines.faults.store import SYNCED
+from b2b_pipelines.inputs.text import containing
 from b2b_pipelines.reports.pages import Slice
 from b2b_pipelines.sheets.links import link
 from b2b_pipelines.sheets.store import DELIVERED
-from b2b_pipelines.values import containing
 
 
 class SheetState(StrEnum):
@@ -58,13 +58,13 @@ WITH failing AS (
 ), listed AS (
     SELECT contract.id, contract.slug, contract.name, organization.name AS organization, contract.active,
            contract.starts_on, contract.ends_on, contract.integration_type, contract.sheet_url, contract.change_id,
-           last.taken_at, last.verified_at, coalesce(last.conflicts, 0) AS conflicts,
+           last.taken_at, last.verified_at, last.title AS tab, coalesce(last.conflicts, 0) AS conflicts,
            coalesce(failed_runs.number, 0) AS failed_runs,
            CASE WHEN last.verified_at IS NULL OR failing.since >= last.verified_at THEN failing.since END AS failing_since,
            failing.words, coalesce(target.synced_revision, 0) < contract.revision AS behind, ({DELIVERED}) AS delivered
     FROM contract JOIN organization ON organization.id = contract.organization_id
     LEFT JOIN LATERAL (
-        SELECT taken_at, verified_at, jsonb_array_length(conflicts) AS conflicts FROM sheet_snapshot
+        SELECT taken_at, verified_at, title, jsonb_array_length(conflicts) AS conflicts FROM sheet_snapshot
         WHERE sheet_snapshot.contract_id = contract.id AND kind = 'after'
           AND strpos(contract.sheet_url, spreadsheet_id) > 0
         ORDER BY sheet_snapshot.id DESC LIMIT 1
@@ -110,7 +110,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A contract at a glance. `failing_since` and `failure` are about the sheet; `verified_at` is of the sheet it has."""
+    """A contract at a glance. `failing_since` and `failure` are about the sheet; `verified_at` is of the sheet it has.
+
+    `tab` is the title of the tab that was synced last.
+    """
 
     slug: str
     name: str
@@ -120,6 +123,7 @@ class Card:
     ends_on: date | None
     integration_type: str
     sheet_url: str | None
+    tab: str | None
     state: SheetState
     taken_at: datetime | None
     verified_at: datetime | None
@@ -178,6 +182,7 @@ def _card(row: Any, seats: Seats) -> Card:
         ends_on=row.ends_on,
         integration_type=row.integration_type,
         sheet_url=row.sheet_url,
+        tab=row.tab,
         state=SheetState(row.state),
         taken_at=row.taken_at,
         verified_at=row.verified_at,

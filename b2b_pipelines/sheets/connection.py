@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 from b2b_pipelines.db.limiter import Limiter
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.vendors.google_sheets import GoogleSheets, account
+from b2b_pipelines.vendors.http.closing import Closing
 
 ROUTINE_SHARE = 0.75
 """The share of the pace for refreshes and backfills; the rest is free for a changed contract."""
@@ -22,7 +23,7 @@ def connect_sheets(settings: Settings, engine: Engine, *, share: float = 1) -> G
     return GoogleSheets(who, pace, sheets_url=settings.google_sheets_url, drive_url=settings.google_drive_url)
 
 
-class SheetsConnection:
+class SheetsConnection(Closing):
     """A client that signs in at the first request.
 
     Work without Google therefore needs no credentials.

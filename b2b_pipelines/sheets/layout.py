@@ -1,24 +1,18 @@
-"""The contents of a customer's tab, and the place of our six columns in it.
+"""The contents of a customer's tab, and what its cells say about our six columns.
 
 Pure: nothing here reads, writes or knows the time. Rows and columns are counted from 0, as Google's API does; only
 `HeldRow.row` is the row number people see, counted from 1, because it is stored and shown.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from b2b_pipelines.cells import Area, Cell, Formula, Spilled, Table, entered, is_blank
 
 HEADERS = ("Enrollment Code", "Use Type", "Total Redemptions", "Invalidated On", "Redeemed By", "Redeemed On")
 
-_NAMES = tuple(header.casefold() for header in HEADERS)
-_NAME_SET = frozenset(_NAMES)
-_EXACT = frozenset(HEADERS)
-_TITLE_ROWS = 100
-"""Rows in which a header is recognized in any spelling; below them only in our spelling."""
-_BLANK = {("", ""), ("", None), (None, ""), (None, None)}
 _CODE_LENGTH = 36
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -135,15 +129,13 @@ class Written:
     rows: tuple[HeldRow, ...]
 
 
-_RowThen: TypeAlias = tuple[Sequence[Cell], tuple[Cell, ...]]
-"""A current row of ours, all columns, with the contents of our cells in it after the last sync."""
-
-
 def normal(cell: Cell) -> str:
     """Return the text by which codes compare: the shown text, trimmed and without case.
 
     Blank is `""`. A value that spilled from an array formula is blank, because nothing was entered in its cell.
     """
+    if type(cell) is str:  # nearly always
+        return cell.strip().casefold()
     if isinstance(cell, Formula):
         cell = cell.shown
     return "" if cell is None or isinstance(cell, Spilled) else str(cell).strip().casefold()
@@ -163,6 +155,8 @@ def same(held: Cell, wanted: Cell) -> bool:
     A count that reads back as its text, as in columns of plain text, is the count. A checkbox is not a number, and a
     formula is not its value.
     """
+    if type(held) is str and type(wanted) is str:  # nearly always
+        return held == wanted
     held = entered(held)
     if isinstance(wanted, int) and not isinstance(wanted, bool) and held == str(wanted):
         return True
@@ -190,292 +184,6 @@ def present_codes(tab: Tab, layout: Layout) -> set[str]:
     return _texts((row[layout.code] for row in tab.values if len(row) > layout.code), normal)
 
 
-def holds_our_codes(tab: Tab, known: Collection[str], written: Written | None = None) -> bool:
-    """Return whether a tab that is new to a contract already has its codes under our header.
-
-    Such a tab is updated, not replaced. `known` are codes of the contract, in any spelling.
-    """
-    layout = find_layout(tab, known, written)
-    return (
-        isinstance(layout, Layout)
-        and layout.has_header
-        and not present_codes(tab, layout).isdisjoint(map(normal, known))
-    )
-
-
-def find_layout(
-    tab: Tab, known: Collection[str], written: Written | None, *, believe_headers: bool = False
-) -> Layout | LayoutLost:
-    """Find our columns in a tab, wherever the customer moved them.
-
-    - By the header texts, in row 1 or in the row that has most of them; of two columns with one text, the column that
-      holds our data.
-    - For a missing text: at the old distance from the code column, if the cells there still hold our values.
-    - For the code column without its text: by its codes, which are those of `written` or, before the first write, the
-      `known` ones, in any spelling.
-
-    Texts over the contents of another column are ignored, unless `believe_headers`: just after a write, columns may
-    have moved under it.
-    """
-    search = _Search(tab, known, written)
-    layout = search.by_names() or search.by_data()
-    if isinstance(layout, Layout) and not believe_headers and (misplaced := search.misplaced(layout)):
-        return LayoutLost(misplaced=misplaced, header_row=search.header_row)
-    return layout
-
-
-def find_header(tab: Tab) -> int:
-    """Return the row with most of our header texts, the topmost of several.
-
-    Row 0 if no row has two.
-    """
-    best, row = 1, 0
-    for index, cells in enumerate(tab.values):
-        if not _EXACT.isdisjoint(cells) or (index < _TITLE_ROWS and any(typed(cell) in _NAME_SET for cell in cells)):
-            count = len({typed(cell) for cell in cells} & _NAME_SET)
-            if count > best or (count == best and index == 0):
-                best, row = count, index
-            if best == len(HEADERS):
-                break
-    return row
-
-
-class _Search:
-    """One search for our columns: first by their headers, then by their data."""
-
-    def __init__(self, tab: Tab, known: Collection[str], written: Written | None) -> None:
-        self.header_row = find_header(tab)
-        titles = [typed(cell) for cell in tab.values[self.header_row]] if tab.values else []
-        self.tab = tab
-        self.known = known
-        self.written = written
-        self.named = [[column for column, title in enumerate(titles) if title == name] for name in _NAMES]
-        self.taken = {column for columns in self.named for column in columns}
-        self.offsets = _offsets(written.columns if written else range(len(HEADERS)))
-
-    def by_names(self) -> Layout | None:
-        """Return the layout of the ordinary case, in which each header text occurs once."""
-        if any(len(columns) != 1 for columns in self.named):
-            return None
-        return Layout(tuple(columns[0] for columns in self.named), has_header=True, header_row=self.header_row)
-
-    def by_data(self) -> Layout | LayoutLost:
-        code = self.code_column()
-        if code is None:
-            missing = tuple(HEADERS[i] for i, columns in enumerate(self.named) if i == 0 or not columns)
-            return LayoutLost(missing, header_row=self.header_row)
-        rows = self.rows_of_ours(code)
-        found = [code, *(self.status_column(header, code, rows) for header in range(1, len(HEADERS)))]
-        unmoved = self.unmoved(found)
-        columns = [
-            place if column is None and place in unmoved and self.is_still_ours(header, place, rows) else column
-            for header, (column, place) in enumerate(zip(found, self.places(code), strict=True))
-        ]
-        if None in columns:
-            missing = tuple(HEADERS[i] for i, column in enumerate(columns) if column is None)
-            return LayoutLost(missing, header_row=self.header_row)
-        found_all = tuple(column for column in columns if column is not None)
-        return Layout(found_all, not self.taken.isdisjoint(found_all), self.header_row)
-
-    def misplaced(self, layout: Layout) -> tuple[str, ...]:
-        """Return the headers whose texts changed places.
-
-        The evidence is the last written values, or the codes under another header. Columns whose cells were cleared or
-        edited fit nowhere: their headers did not change places.
-        """
-        rows = self.rows_wherever(layout)
-        fits = [self.fits(header, column, rows) for header, column in enumerate(layout.columns)]
-        wrong = [header for header, columns in enumerate(self.named) if columns and not fits[header]]
-        places = {
-            header: {other for other in wrong if other != header and self.exchanged(header, other, layout, rows)}
-            for header in wrong
-        }
-        if places.get(0):
-            return tuple(HEADERS[header] for header in sorted({0, *places[0]}))
-        exchanged = all(places.values()) and set().union(*places.values()) == set(wrong)
-        return tuple(HEADERS[header] for header in wrong) if exchanged else ()
-
-    def fits(self, header: int, column: int, rows: list[_RowThen], *, surely: bool = False) -> bool:
-        """Return whether a column holds half of the values of a header.
-
-        With `surely`, it must be more than half. The values are those of the last write, or those it should have
-        written.
-        """
-        agreeing, telling = self.agreement(header, column, rows)
-        return 2 * agreeing > telling if surely else 2 * agreeing >= telling
-
-    def exchanged(self, header: int, other: int, layout: Layout, rows: list[_RowThen]) -> bool:
-        """Return whether another header is over a header's contents.
-
-        Blank contents count if the other's contents are under this header.
-        """
-        here, there = layout.columns[header], layout.columns[other]
-        if self.fits(header, there, rows, surely=True):
-            return True
-        return self.fits(header, there, rows) and self.fits(other, here, rows, surely=True)
-
-    def rows_wherever(self, layout: Layout) -> list[_RowThen]:
-        """Return the rows of the last sync, found by their codes in any of our columns.
-
-        Before the first sync, rows with a known code: of those only the code is known.
-        """
-        own = self.rows_of_ours(layout.code)
-        if own or not (texts := self.codes_of_ours() - {_NAMES[0]}):
-            return own
-        for column in layout.columns[1:]:
-            if self.written and (found := self.rows_of_ours(column)):
-                return found
-            codes = [
-                (row, (typed(row[column]), *[""] * (len(HEADERS) - 1)))
-                for row in self.tab.values
-                if len(row) > column and typed(row[column]) in texts
-            ]
-            if codes:
-                return [(row, tuple(row[column] if i == 0 else "" for i in range(len(HEADERS)))) for row, _ in codes]
-        return own
-
-    def code_column(self) -> int | None:
-        """Return the column with the header of the codes, or else the column that holds our codes.
-
-        It holds most of our codes or, in a likely place, they are most of its contents.
-        """
-        codes, places = self.codes_of_ours(), self.likely_places()
-        width = max(map(len, self.tab.values), default=0)
-        columns = self.named[0] or [column for column in range(width) if column not in self.taken]
-        texts = {column: texts_in(self.tab, column) for column in columns}
-        standing = {column: len(codes & texts[column]) for column in columns}
-        if not self.named[0]:
-            ours = len(self.written.rows if self.written and self.written.rows else self.known)
-            of = {column: min(ours, len(texts[column])) if column in places else ours for column in columns}
-            standing = {column: count for column, count in standing.items() if count and 2 * count >= of[column]}
-        if len(standing) < 2:
-            return next(iter(standing), None)
-        evidence = {column: (count, count) for column, count in standing.items()}
-        return self.most_likely(0, evidence, {column: self.agreement_beside(column) for column in standing})
-
-    def most_likely(self, header: int, evidence: Mapping[int, tuple[int, int]], company: Mapping[int, int]) -> int:
-        """Return which of several columns is the product's.
-
-        `evidence` counts the agreeing and the deciding cells of each. The choice is the column that did not move, if half of
-        its deciding cells agree, and half as many as in any other: a copy is truer than a column in which the customer
-        edited cells. Otherwise it is the column with most agreement and least disagreement, then the one in the better
-        company, then the leftmost.
-        """
-        most = max(agreeing for agreeing, _ in evidence.values())
-        then = self.written.columns[header] if self.written else None
-
-        def likelihood(column: int) -> tuple[bool, int, int, int]:
-            agreeing, telling = evidence[column]
-            stayed = column == then and 2 * agreeing >= max(most, telling)
-            return stayed, 2 * agreeing - telling, company[column], -column
-
-        return max(evidence, key=likelihood)
-
-    def agreement_beside(self, code: int) -> int:
-        """Return the number of cells with written values if this is the code column.
-
-        The other columns keep their distance to it.
-        """
-        rows = self.rows_of_ours(code)
-        places = enumerate(self.places(code)[1:], start=1)
-        return sum(self.agreement(header, place, rows)[0] for header, place in places if place >= 0)
-
-    def likely_places(self) -> set[int]:
-        """Return the code column's places at its old distance to another column or the grid's edge."""
-        places = {
-            column - self.offsets[header]
-            for header, columns in enumerate(self.named)
-            for column in columns
-            if column not in self.named[0]
-        }
-        return places | {self.written.columns[0]} if self.written else places
-
-    def codes_of_ours(self) -> set[str]:
-        """Return the normalized texts that identify a column.
-
-        They are codes, and a header that was sorted away.
-        """
-        held = self.written.rows if self.written else ()
-        texts = {text for row in held for text in (row.code, row.cells[0])} if held else set(self.known)
-        return {normal(text) for text in texts} | {_NAMES[0]}
-
-    def rows_of_ours(self, code: int) -> list[_RowThen]:
-        """Return the rows of the last sync that are in the tab, with their old contents.
-
-        They may have moved. A text of several rows with different contents proves nothing.
-        """
-        held: dict[str, tuple[Cell, ...] | None] = {}
-        for row in self.written.rows if self.written else ():
-            text = normal(row.cells[0])
-            first = held.setdefault(text, row.cells)
-            if first is not row.cells and (first is None or first[1:] != row.cells[1:]):
-                held[text] = None
-        return [(row, cells) for row in self.tab.values if len(row) > code and (cells := held.get(typed(row[code])))]
-
-    def places(self, code: int) -> tuple[int, ...]:
-        """Return the places of our columns if none moved relative to the code column."""
-        return tuple(code + offset for offset in self.offsets)
-
-    def status_column(self, header: int, code: int, rows: list[_RowThen]) -> int | None:
-        """Return the column with the header or else, in its old place, with the written values.
-
-        The place counts from the code column. A column has our values if most of its cells with contents, or that
-        should have them, show our values.
-        """
-        place = self.places(code)[header]
-        if self.named[header]:
-            evidence = {column: self.agreement(header, column, rows) for column in self.named[header]}
-            return self.most_likely(header, evidence, {column: column == place for column in evidence})
-        if self.is_free(place):
-            right, telling = self.agreement(header, place, rows)
-            return place if 2 * right > telling else None
-        return None
-
-    def is_free(self, column: int) -> bool:
-        """Return whether the column exists and has none of our headers over it."""
-        return 0 <= column < self.tab.column_count and column not in self.taken
-
-    def unmoved(self, found: list[int | None]) -> set[int]:
-        """Return the columns that did not move.
-
-        No column was inserted or deleted before them, judging by the found ones and by the edges of the grid, and no
-        found column was moved over them.
-        """
-        assert found[0] is not None
-        pairs = [
-            (column, place) for column, place in zip(found, self.places(found[0]), strict=True) if column is not None
-        ]
-        at_place = [place for column, place in pairs if column == place]
-        first, last = min(at_place), max(at_place)
-        if self.written and found[0] == self.written.columns[0]:
-            first = 0
-        if self.written and self.tab.column_count - found[0] == self.written.column_count - self.written.columns[0]:
-            last = self.tab.column_count - 1
-        passed = (range(min(pair), max(pair) + 1) for pair in pairs if pair[0] != pair[1])
-        return set(range(first, last + 1)).difference(*passed)
-
-    def is_still_ours(self, header: int, column: int, rows: list[_RowThen]) -> bool:
-        """Return whether an unmoved column shows its header in another row, or nothing against it.
-
-        A blank column shows nothing against it where we wrote nothing. That is weak evidence, so another of our headers
-        in the column overrules it: the header row was sorted away, and columns changed places.
-        """
-        if not self.is_free(column):
-            return False
-        names = texts_in(self.tab, column).intersection(_NAMES)
-        if names:
-            return names == {_NAMES[header]}
-        agreeing, telling = self.agreement(header, column, rows)
-        nothing_was_written = self.written is not None and not self.written.rows
-        return 2 * agreeing >= telling and (bool(rows) or nothing_was_written)
-
-    def agreement(self, header: int, column: int, rows: list[_RowThen]) -> tuple[int, int]:
-        """Return how many code rows show the written values, and how many show or should show any."""
-        pairs = [(row[column] if column < len(row) else "", then[header]) for row, then in rows]
-        telling = [pair for pair in pairs if pair not in _BLANK]
-        return sum(same(now, then) for now, then in telling), len(telling)
-
-
 def texts_in(tab: Tab, column: int) -> set[str]:
     """Return the texts typed into a column, normalized.
 
@@ -488,8 +196,3 @@ def _texts(cells: Iterable[Cell], text_of: Callable[[Cell], str]) -> set[str]:
     texts = {text_of(cell) for cell in cells}
     texts.discard("")
     return texts.union(*(codes_within(text) for text in texts if len(text) > _CODE_LENGTH))
-
-
-def _offsets(columns: Sequence[int]) -> tuple[int, ...]:
-    """Return the distance of each column to the right of the code column."""
-    return tuple(column - columns[0] for column in columns)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any
 
+from b2b_pipelines.cells import tab_name
 from b2b_pipelines.errors import B2BError, PermanentError
 from b2b_pipelines.sheets.live_attempts import ATTEMPTS, COLUMNS, ROWS, tried
 from b2b_pipelines.sheets.live_probe import ASSUMED, Finding, Probe, Reply, redacted
@@ -74,7 +75,7 @@ def check(
             report.findings = [tried(name, attempt, probe) for name, attempt in ATTEMPTS.items()]
         except B2BError as error:
             if _remove(probe, title):
-                raise type(error)(f"{error.message}. Delete the tab {title!r} in the spreadsheet") from error
+                raise type(error)(f"{error.message}. Delete the tab {tab_name(title)} in the spreadsheet") from error
             raise
         report.leftover = _remove(probe, title)
         untried = "share a spreadsheet for viewing only, and check that one"

@@ -2,12 +2,13 @@
 
 from sqlalchemy.orm import Session
 
-from b2b_pipelines.cells import Area, area_name
+from b2b_pipelines.cells import Area, area_name, tab_name
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.contracts.rules import tab_number
 from b2b_pipelines.errors import PermanentError, Refused
 from b2b_pipelines.sheets import store
-from b2b_pipelines.sheets.layout import Layout, Tab, find_layout, looks_like_code, typed
+from b2b_pipelines.sheets.columns import find_layout
+from b2b_pipelines.sheets.layout import Layout, Tab, looks_like_code, typed
 from b2b_pipelines.sheets.models import SheetSnapshot
 from b2b_pipelines.vendors.google_sheets import TabInfo
 
@@ -62,7 +63,7 @@ def refuse_other_installations(session: Session, contract: Contract, spreadsheet
     codes = {text for text in texts if looks_like_code(text)}
     if codes and not store.knows_any(session, spreadsheet, info.sheet_id, codes):
         raise TargetTaken(
-            f"the tab {info.title!r} holds codes of another installation: give {contract.slug} another tab, or take this"
+            f"the tab {tab_name(info.title)} holds codes of another installation: give {contract.slug} another tab, or take this"
             f" one with `b2b sheet rebuild {contract.slug}`"
         )
 
@@ -74,7 +75,7 @@ def target_not_empty(contract: Contract, tab: str, replaced: int, tabs: str) -> 
     """
     rows = f"{replaced} row" if replaced == 1 else f"{replaced} rows"
     return TargetNotEmpty(
-        f"the tab {tab!r} holds {rows} in A-F that the codes would replace (there are {tabs}): name the tab with"
+        f"the tab {tab_name(tab)} holds {rows} in A-F that the codes would replace (there are {tabs}): name the tab with"
         f" `b2b_contract modify {contract.slug} --tab TITLE`, or agree with `b2b sheet sync {contract.slug} --replace`"
     )
 
@@ -82,7 +83,7 @@ def target_not_empty(contract: Contract, tab: str, replaced: int, tabs: str) -> 
 def target_restored(contract: Contract, tab: str) -> TargetNotEmpty:
     """Make the error for a tab in which the customer's own cells were restored."""
     return TargetNotEmpty(
-        f"the customer's own cells were put back in the tab {tab!r}: give {contract.slug} a sheet again, or replace them"
+        f"the customer's own cells were put back in the tab {tab_name(tab)}: give {contract.slug} a sheet again, or replace them"
         f" with `b2b sheet sync {contract.slug} --replace`"
     )
 
@@ -90,15 +91,15 @@ def target_restored(contract: Contract, tab: str) -> TargetNotEmpty:
 def another_target(contract: Contract, snapshot: SheetSnapshot) -> AnotherTarget:
     """Make the error for a snapshot of another tab than the contract has now."""
     return AnotherTarget(
-        f"the snapshot {snapshot.id} was taken of the tab {snapshot.title!r} of another sheet or tab than {contract.slug} has"
-        " now: give the contract that one again first"
+        f"snapshot {snapshot.id} is of the tab {tab_name(snapshot.title)}, and {contract.slug} has another sheet or tab now:"
+        " give the contract that one again first"
     )
 
 
 def sheet_merged(tab: str, area: Area) -> SheetMerged:
     """Make the error for a merge in the area of a new target."""
     return SheetMerged(
-        f"the cells {area_name(area)} of the tab {tab!r} are merged, and the header and the codes need them:"
+        f"the cells {area_name(area)} of the tab {tab_name(tab)} are merged, and the header and the codes need them:"
         " unmerge them, or name another tab"
     )
 
@@ -109,5 +110,5 @@ def cell_not_kept(cells: list[tuple[int, int]]) -> CellNotKept:
     many = "" if len(cells) <= 5 else f" and {len(cells) - 5} more"
     verb = "does" if len(cells) == 1 else "do"
     return CellNotKept(
-        f"{', '.join(names)}{many} {verb} not keep the written value: remove a merge, a format or a column type there"
+        f"{', '.join(names)}{many} {verb} not keep the written value: remove a merge, a filter, a format or a column type there"
     )

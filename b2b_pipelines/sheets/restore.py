@@ -14,7 +14,8 @@ from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.locks import exclusive
 from b2b_pipelines.sheets import refusals, snapshots, store, targets
-from b2b_pipelines.sheets.layout import HEADERS, CodeRow, Layout, find_layout, normal, present_codes
+from b2b_pipelines.sheets.columns import find_layout, holds_our_codes
+from b2b_pipelines.sheets.layout import HEADERS, CodeRow, Layout, Tab, normal
 from b2b_pipelines.sheets.models import SheetSnapshot
 from b2b_pipelines.sheets.operations import Change, Conflict, Plan, runs_of
 from b2b_pipelines.sheets.results import Contended, SyncResult
@@ -31,13 +32,15 @@ TRIES = 5
 class Restored:
     """The result of a restore or its dry run.
 
-    It has the cells and rows written, and the sync-like result of the tab.
+    It has the cells and rows written, and the sync-like result of the tab. `pauses`: no sync writes to the tab
+    afterwards, because the customer's own cells are in it again.
     """
 
     snapshot: SheetSnapshot
     cells: int
     rows: int
     result: SyncResult
+    pauses: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return the document that `b2b sheet restore` prints."""
@@ -232,25 +235,25 @@ class BeforeRestore(AfterRestore):
 
     def forget_target(self) -> None:
         """Stop further syncs to the tab, unless the restored cells are our own columns."""
-        tab = self.tab
         with self.database.session() as session:
-            known = store.codes_among(session, self.contract, codes_in(tab))
-            layout = find_layout(tab, known, None)
-            ours = (
-                isinstance(layout, Layout)
-                and layout.has_header
-                and bool(present_codes(tab, layout) & set(map(normal, known)))
-            )
-            if ours:
+            if self.is_of_ours(session):
                 store.resume(session, self.contract.id)
             else:
                 store.mark_restored(session, self.contract.id)
                 store.locate(session, self.contract.id, "", {})
 
+    def is_of_ours(self, session: Session) -> bool:
+        """Return whether the snapshot has our own columns: it was kept by an earlier restore."""
+        kept = snapshots.cells_kept(self.source)
+        tab = Tab(kept, len(kept), len(HEADERS))
+        return holds_our_codes(tab, store.codes_among(session, self.contract, codes_in(tab)))
+
     def outcome(self, changes: list[Change]) -> Restored:
         empty = Plan("update", None, None)
         cells = sum(len(columns) for _, columns, _ in changes)
-        return Restored(self.source, cells, len(changes), self.result(empty))
+        with self.database.session() as session:
+            pauses = not self.is_of_ours(session)
+        return Restored(self.source, cells, len(changes), self.result(empty), pauses)
 
 
 def _equal(held: Cell, kept: Cell) -> bool:

@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from b2b_pipelines.cells import tab_name
 from b2b_pipelines.errors import PermanentError, Refused, TransientError
 from b2b_pipelines.privacy import masked_text
 from b2b_pipelines.sheets.layout import HEADERS, LayoutLost, Written
@@ -140,7 +141,7 @@ class LayoutIsLost(PermanentError):
 def layout_lost_words(result: SyncResult) -> str:
     """Return what to do about a tab in which our columns cannot be found."""
     return (
-        f"the columns of the codes cannot be found in the tab {result.target.tab!r}: {_headers_lost(result.lost)},"
+        f"the columns of the codes cannot be found in the tab {tab_name(result.target.tab)}: {_headers_lost(result.lost)},"
         f" or rewrite the tab with `b2b sheet rebuild {result.contract}`"
     )
 

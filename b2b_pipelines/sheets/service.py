@@ -155,13 +155,13 @@ def find_snapshot(
     contract = contract_store.contract(session, reference)
     if before:
         found = next(iter(store.before(session, contract.id)), None)
-        missing = "nothing was replaced in the last 30 days"
+        missing = "in the last 30 days, nothing in its sheet was replaced"
     elif number is not None:
         found = store.snapshot(session, contract.id, number)
-        missing = f"it has no snapshot {number}: `b2b sheet history {contract.slug}` lists them"
+        missing = f"there is no snapshot {number}: `b2b sheet history {contract.slug}` lists them"
     else:
         found = store.last_snapshot(session, contract.id)
         missing = "its sheet was never synced"
     if found is None:
-        raise NotFound(f"nothing to show of {contract.slug}: {missing}")
+        raise NotFound(f"{contract.slug} has no such snapshot: {missing}")
     return found

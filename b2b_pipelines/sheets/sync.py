@@ -15,18 +15,9 @@ from b2b_pipelines.contracts.rules import spreadsheet_id
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.locks import Held
 from b2b_pipelines.sheets import refusals, snapshots, store, targets
+from b2b_pipelines.sheets.columns import find_layout, holds_our_codes
 from b2b_pipelines.sheets.displaced import differing, is_as_meant, repairs, with_cells, withdrawal
-from b2b_pipelines.sheets.layout import (
-    HEADERS,
-    CodeRow,
-    Layout,
-    Tab,
-    Written,
-    find_layout,
-    holds_our_codes,
-    normal,
-    present_codes,
-)
+from b2b_pipelines.sheets.layout import HEADERS, CodeRow, Layout, Tab, Written, normal, present_codes
 from b2b_pipelines.sheets.links import link
 from b2b_pipelines.sheets.models import SheetSnapshot, SheetTarget
 from b2b_pipelines.sheets.operations import CellRun, Plan
@@ -261,7 +252,7 @@ class Sync:
         """
         before, put_back, held, failed = self.tab, self.repairs, None, False
         try:
-            held = write(self.sheets, self.spreadsheet, self.seen.info, plan, self.repairs)
+            held = write(self.sheets, self.spreadsheet, self.seen, plan, self.repairs)
         except (GoogleUnavailable, TabMoved) as error:
             self.unsettled, failed = plan, True
             self.failures += 1
@@ -303,7 +294,14 @@ class Sync:
         with self.database.session() as session:
             known = store.codes_among(session, self.contract, codes_in(self.tab))
         layout = find_layout(self.tab, known, plan.written, believe_headers=True)
-        return repairs(before, plan, self.tab, layout) if isinstance(layout, Layout) else withdrawal(plan, self.tab)
+        if isinstance(layout, Layout):
+            return repairs(before, plan, self.tab, layout)
+        if plan.layout is not None:  # rows were inserted above the header, and the write is over its texts
+            put_back = repairs(before, plan, self.tab, plan.layout)
+            mended = with_cells(self.tab, put_back)
+            if isinstance(find_layout(mended, known, plan.written, believe_headers=True), Layout):
+                return put_back
+        return withdrawal(plan, self.tab)
 
     def settle(self, plan: Plan) -> None:
         """Record an applied write.

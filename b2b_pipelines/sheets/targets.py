@@ -2,6 +2,7 @@
 
 from sqlalchemy.orm import Session
 
+from b2b_pipelines.cells import tab_name
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.contracts.rules import same_tab, spreadsheet_id, tab_number
 from b2b_pipelines.db.engine import Database
@@ -110,17 +111,17 @@ def tab_missing(address: str, reference: str | None, spreadsheet: SpreadsheetInf
     there = titles_of(spreadsheet)
     number = tab_number(address)
     if reference is not None:
-        missing = f"no tab {reference!r}"
+        missing = f"no tab {tab_name(reference)}"
     elif number is not None:
         missing = f"no tab with the number of the address (gid={number})"
     else:
-        missing = f"several tabs and none named {USUAL_TITLE!r}"
+        missing = f"several tabs, none of them named {tab_name(USUAL_TITLE)}"
     return TabMissing(f"the spreadsheet has {missing}, but {there}: {TAB_HELP}")
 
 
 def titles_of(spreadsheet: SpreadsheetInfo) -> str:
     """Return the titles of the tabs for a message."""
-    return ", ".join(repr(tab.title) for tab in spreadsheet.tabs) or "no tab with cells"
+    return ", ".join(tab_name(tab.title) for tab in spreadsheet.tabs) or "no tab with cells"
 
 
 def refuse_if_taken(database: Database, sheets: CountedSheets, contract: Contract, tab: TabInfo) -> None:
@@ -137,7 +138,7 @@ def refuse_if_taken(database: Database, sheets: CountedSheets, contract: Contrac
         named = tab_meant(sheets.open(spreadsheet), other.sheet_url, other.sheet_tab)
         if named is None or named.sheet_id != tab.sheet_id:
             return
-    raise Conflict(f"the tab {tab.title!r} belongs to the contract {other.slug}: {TAB_HELP}")
+    raise Conflict(f"the tab {tab_name(tab.title)} belongs to the contract {other.slug}: {TAB_HELP}")
 
 
 def claim(session: Session, contract: Contract, tab: TabInfo) -> None:

@@ -24,12 +24,13 @@ CELLS_TYPED = 10_000
 
 
 def write(
-    sheets: CountedSheets, spreadsheet: str, tab: TabInfo, plan: Plan, repairs: Sequence[CellRun] = ()
+    sheets: CountedSheets, spreadsheet: str, seen: TabContent, plan: Plan, repairs: Sequence[CellRun] = ()
 ) -> TabContent | None:
-    """Apply a plan; return the tab after the write, or None if it must be read.
+    """Apply a plan to the tab as it was seen; return the tab after the write, or None if it must be read.
 
     Repairs are sent with the growth of the grid, because they concern existing cells.
     """
+    tab = seen.info
     changes = _growth(plan, tab)
     changes += [update_cells(tab.sheet_id, run.row, run.column, run.values) for run in repairs]
     writes = plan.writes
@@ -41,7 +42,7 @@ def write(
             sheets.write_values(spreadsheet, [_range(tab, run) for run in part])
         changes, writes = [], last
     changes += [update_cells(tab.sheet_id, run.row, run.column, run.values) for run in writes]
-    return sheets.update(spreadsheet, changes, tab)
+    return sheets.update(spreadsheet, changes, tab, seen.values)
 
 
 def write_cells(sheets: CountedSheets, spreadsheet: str, tab: TabInfo, runs: Sequence[CellRun]) -> None:

@@ -26,6 +26,12 @@ _OF_TEXT = select(*Token.__table__.c["id", "name", "scopes", "organization_id"])
     Token.__table__.c.text_hash == bindparam("text_hash"), Token.__table__.c.revoked_at.is_(None)
 )
 
+CALLER = """
+SELECT token.organization_id, 'emails' = ANY(token.scopes) AS emails FROM token
+WHERE token.text_hash = :text_hash AND token.revoked_at IS NULL AND :scope = ANY(token.scopes)
+"""
+"""The caller of a token that has the scope, for statements that check the token themselves; no row for any other."""
+
 _OF_TEXTS = select(*Token.__table__.c["text_hash", "id", "name", "scopes", "organization_id"]).where(
     Token.__table__.c.text_hash == func.any(bindparam("text_hashes", type_=ARRAY(String))),
     Token.__table__.c.revoked_at.is_(None),
@@ -72,7 +78,7 @@ def create(session: Session, name: str, scopes: Iterable[str] = (), org_key: str
     text = PREFIX + secrets.token_urlsafe(32)
     token = Token(
         name=name.strip(),
-        text_hash=_hash(text),
+        text_hash=hash_of(text),
         organization_id=organization.id if organization else None,
         scopes=granted,
     )
@@ -98,13 +104,13 @@ def revoke(session: Session, token_id: int, now: datetime) -> Listed:
 
 def recognize(session: Session, text: str) -> Caller | None:
     """Return the caller of a token's text; None for a text that was never issued or is revoked."""
-    row = session.execute(_OF_TEXT, {"text_hash": _hash(text)}).first()
+    row = session.execute(_OF_TEXT, {"text_hash": hash_of(text)}).first()
     return None if row is None else Caller(row.id, row.name, frozenset(row.scopes), row.organization_id)
 
 
 def recognize_each(session: Session, texts: Iterable[str]) -> dict[str, Caller]:
     """Return whom each text stands for, as `recognize` does; unknown and revoked ones are absent. One query."""
-    by_hash = {_hash(text): text for text in texts}
+    by_hash = {hash_of(text): text for text in texts}
     rows = session.execute(_OF_TEXTS, {"text_hashes": list(by_hash)})
     return {
         by_hash[row.text_hash]: Caller(row.id, row.name, frozenset(row.scopes), row.organization_id) for row in rows
@@ -118,7 +124,7 @@ def open_session(session: Session, caller: Caller, now: datetime) -> str:
     """
     session.execute(delete(TokenSession).where(TokenSession.expires_at <= now))
     secret = secrets.token_urlsafe(32)
-    session.add(TokenSession(secret_hash=_hash(secret), token_id=caller.token_id, expires_at=now + SESSION_LIFETIME))
+    session.add(TokenSession(secret_hash=hash_of(secret), token_id=caller.token_id, expires_at=now + SESSION_LIFETIME))
     return secret
 
 
@@ -130,13 +136,13 @@ def recognize_session(session: Session, secret: str, now: datetime) -> Caller | 
     row = session.execute(
         select(Token.id, Token.name, Token.scopes, Token.organization_id)
         .join(TokenSession, TokenSession.token_id == Token.id)
-        .where(TokenSession.secret_hash == _hash(secret), TokenSession.expires_at > now, Token.revoked_at.is_(None))
+        .where(TokenSession.secret_hash == hash_of(secret), TokenSession.expires_at > now, Token.revoked_at.is_(None))
     ).first()
     return None if row is None else Caller(row.id, row.name, frozenset(row.scopes), row.organization_id)
 
 
 def close_session(session: Session, secret: str) -> None:
-    session.execute(delete(TokenSession).where(TokenSession.secret_hash == _hash(secret)))
+    session.execute(delete(TokenSession).where(TokenSession.secret_hash == hash_of(secret)))
 
 
 def _scopes(names: Iterable[str]) -> list[str]:
@@ -160,5 +166,6 @@ def _organization(session: Session, org_key: str) -> Organization:
     return organization
 
 
-def _hash(text: str) -> str:
+def hash_of(text: str) -> str:
+    """Return the hash under which a token or a browser's secret is stored."""
     return hashlib.sha256(text.encode()).hexdigest()

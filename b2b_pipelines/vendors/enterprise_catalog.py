@@ -8,12 +8,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
+import httpx
+
 from b2b_pipelines.errors import TransientError
-from b2b_pipelines.vendors.bounds import bounded_listing
-from b2b_pipelines.vendors.http import AnswerMalformed, Authorization, HttpClient, Patience, VendorRefused
+from b2b_pipelines.vendors.http.bounds import bounded_listing
+from b2b_pipelines.vendors.http.client import HttpClient, Patience, VendorClient
+from b2b_pipelines.vendors.http.errors import AnswerMalformed, VendorRefused
+from b2b_pipelines.vendors.http.listing import page_of, read_until_complete
 
 PAGE_SIZE = 100
 ROLE_FOR_CATALOGS = "catalogs take the role enterprise_openedx_operator; academies take none"
@@ -42,7 +46,7 @@ class CatalogAnswer:
     notes: tuple[str, ...] = ()
 
 
-class EnterpriseCatalog:
+class EnterpriseCatalog(VendorClient):
     """The service at `base_url` (`B2B_ENTERPRISE_CATALOG_URL`). Thread-safe.
 
     Raises `VendorUnavailable` and `VendorRefused` as every client does, and `AnswerMalformed` for a page that is not a
@@ -50,25 +54,11 @@ class EnterpriseCatalog:
     """
 
     def __init__(
-        self, base_url: str, authorization: Authorization, *, timeout: float = 30.0, patience: Patience | None = None
+        self, base_url: str, auth: httpx.Auth, *, timeout: float = 30.0, patience: Patience | None = None
     ) -> None:
-        self._client = HttpClient(
-            base_url, vendor="enterprise-catalog", timeout=timeout, patience=patience, authorization=authorization
+        super().__init__(
+            HttpClient(base_url, vendor="enterprise-catalog", timeout=timeout, patience=patience, auth=auth)
         )
-
-    @property
-    def requests(self) -> int:
-        """Return the number of requests made so far, retries included."""
-        return self._client.tally.total
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._client.close()
 
     @bounded_listing
     def read(self, customer: UUID) -> CatalogAnswer:
@@ -103,18 +93,20 @@ class EnterpriseCatalog:
         read again until the rows reach its count.
         """
         collected = _Collected()
-        quiet = 0
-        while quiet < QUIET_PASSES:
-            known = len(collected)
+
+        def read() -> int:
+            count = 0
             for page in self._pages("/api/v1/academies/", customer):
                 collected.add(page["results"])
                 count = page["count"]
-            if len(collected) >= count:
-                return collected.rows
-            quiet = 0 if len(collected) > known else quiet + 1
-        raise ListUnsettled(
-            f"enterprise-catalog counts {count} academies and lists {len(collected)}, however often it is read"
-        )
+            return count
+
+        if missing := read_until_complete(collected, read, quiet_readings=QUIET_PASSES):
+            raise ListUnsettled(
+                f"enterprise-catalog counts {missing.counted} academies and lists {missing.collected}, however often"
+                " it is read"
+            )
+        return collected.rows
 
     @bounded_listing
     def catalogs(self, customer: UUID) -> list[Any]:
@@ -126,7 +118,7 @@ class EnterpriseCatalog:
         while True:
             asked = {"enterprise_customer": str(customer), "page": number, "page_size": PAGE_SIZE}
             try:
-                page = _envelope(self._client.json("GET", path, params=asked), path)
+                page = page_of(self.http.json("GET", path, params=asked), self.http.vendor, path)
             except VendorRefused as error:
                 if error.status == 404 and number > 1:
                     raise ListUnsettled(f"enterprise-catalog lost page {number} of {path} while it was read") from None
@@ -165,19 +157,6 @@ class _Collected:
             else:
                 here[_canonical(row)] += 1
         self.nameless |= here
-
-
-def _envelope(answer: Any, path: str) -> Mapping[str, Any]:
-    """Return the answer if it is a page of a list: `{count, next, results: […]}`."""
-    if (
-        isinstance(answer, Mapping)
-        and isinstance(answer.get("results"), list)
-        and isinstance(answer.get("count"), int)
-        and "next" in answer
-        and isinstance(answer["next"], str | None)
-    ):
-        return answer
-    raise AnswerMalformed(f"enterprise-catalog answered GET {path} with something that is not a page of a list")
 
 
 def _canonical(row: Any) -> str:

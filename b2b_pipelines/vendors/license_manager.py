@@ -12,9 +12,14 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
+import httpx
+
 from b2b_pipelines.errors import TransientError
-from b2b_pipelines.vendors.bounds import bounded_listing
-from b2b_pipelines.vendors.http import AnswerMalformed, Authorization, HttpClient, Patience
+from b2b_pipelines.vendors.http.bounds import bounded_listing
+from b2b_pipelines.vendors.http.client import HttpClient, Patience, VendorClient
+from b2b_pipelines.vendors.http.errors import AnswerMalformed
+from b2b_pipelines.vendors.http.listing import page_of, read_until_complete
+from b2b_pipelines.vendors.http.throttle import Rate, Throttle
 from b2b_pipelines.vendors.license_rows import (
     Agreement,
     LicenseCounts,
@@ -25,7 +30,6 @@ from b2b_pipelines.vendors.license_rows import (
     read_agreement,
     read_license,
 )
-from b2b_pipelines.vendors.throttle import Rate, Throttle
 
 AGREEMENTS = "/api/v1/customer-agreement/"
 LICENSES = "/api/v1/subscriptions/{plan}/licenses/"
@@ -52,7 +56,7 @@ class ListingIncomplete(TransientError):
 Listed = TypeVar("Listed", Agreement, ListedLicense)
 
 
-class LicenseManager:
+class LicenseManager(VendorClient):
     """Client of one license-manager. Thread-safe.
 
     A listing is returned complete, or raises `VendorUnavailable`, `VendorRefused`, `AnswerMalformed` or
@@ -63,23 +67,18 @@ class LicenseManager:
     def __init__(
         self,
         base_url: str,
-        authorization: Authorization,
+        auth: httpx.Auth,
         *,
         timeout: float = 30.0,
         patience: Patience | None = None,
         rates: tuple[Rate, ...] = RATES,
     ) -> None:
-        self.http = HttpClient(
-            base_url,
-            vendor="license-manager",
-            timeout=timeout,
-            patience=patience,
-            authorization=authorization,
-            throttle=Throttle(rates),
+        throttle = Throttle(rates)
+        super().__init__(
+            HttpClient(
+                base_url, vendor="license-manager", timeout=timeout, patience=patience, auth=auth, throttle=throttle
+            )
         )
-
-    def close(self) -> None:
-        self.http.close()
 
     @bounded_listing
     def agreements(self, customer: UUID) -> list[Agreement]:
@@ -109,35 +108,31 @@ class LicenseManager:
 
     def _complete(self, path: str, params: Mapping[str, object], read: Callable[[Any], Listed]) -> list[Listed]:
         rows: dict[UUID, Listed] = {}
-        count = in_vain = readings = 0
-        while readings < READINGS and in_vain < NOTHING_NEW:
-            readings, known = readings + 1, len(rows)
+
+        def read_once() -> int:
+            count = 0
             for answer in self._pages(path, params):
                 try:
                     count = answer["count"]
-                    rows |= {row.uuid: row for row in map(read, answer["results"])}
+                    rows.update({row.uuid: row for row in map(read, answer["results"])})
                 except (TypeError, KeyError, ValueError, AttributeError) as error:
                     raise AnswerMalformed(
                         f"license-manager answered GET {path} with a malformed row: {_fault(error)}"
                     ) from None
-            if len(rows) >= count:
-                return list(rows.values())
-            in_vain = in_vain + 1 if len(rows) == known else 0
-        raise ListingIncomplete(
-            f"license-manager counts {count} rows in GET {path}, but only {len(rows)} came in {readings} readings"
-        )
+            return count
 
-    def _pages(self, path: str, params: Mapping[str, object]) -> Iterator[dict[str, Any]]:
+        missing = read_until_complete(rows, read_once, quiet_readings=NOTHING_NEW, most_readings=READINGS)
+        if missing:
+            raise ListingIncomplete(
+                f"license-manager counts {missing.counted} rows in GET {path}, but only {missing.collected} came in"
+                f" {missing.readings} readings"
+            )
+        return list(rows.values())
+
+    def _pages(self, path: str, params: Mapping[str, object]) -> Iterator[Mapping[str, Any]]:
         page = 1
         while True:
-            answer = self.http.json("GET", path, params={**params, "page": page})
-            if (
-                not isinstance(answer, dict)
-                or not isinstance(answer.get("results"), list)
-                or not isinstance(answer.get("count"), int)
-                or "next" not in answer
-            ):
-                raise AnswerMalformed(f"license-manager answered GET {path} without a page of results")
+            answer = page_of(self.http.json("GET", path, params={**params, "page": page}), self.http.vendor, path)
             yield answer
             if not answer["next"]:
                 return

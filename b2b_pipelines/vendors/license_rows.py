@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from b2b_pipelines.values import storable, utc
+from b2b_pipelines.inputs.text import storable
+from b2b_pipelines.inputs.times import utc
 
 STATUSES = ("unassigned", "assigned", "activated", "revoked")
 

@@ -2,8 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NoReturn
@@ -11,17 +10,10 @@ from uuid import UUID
 
 import httpx
 
-from b2b_pipelines.settings import Settings
-from b2b_pipelines.vendors.bounds import bounded_listing
-from b2b_pipelines.vendors.http import (
-    AnswerMalformed,
-    Authorization,
-    HttpClient,
-    Patience,
-    SignInUnavailable,
-    VendorRefused,
-    VendorUnavailable,
-)
+from b2b_pipelines.vendors.http import punctual
+from b2b_pipelines.vendors.http.bounds import bounded_listing
+from b2b_pipelines.vendors.http.client import HttpClient, Patience, VendorClient
+from b2b_pipelines.vendors.http.errors import AnswerMalformed, SignInUnavailable, VendorRefused, VendorUnavailable
 
 SIGN_IN = "/oauth2/access_token"
 ENTERPRISE = "/enterprise/api/v1"
@@ -36,8 +28,8 @@ EARLY = 5.0
 """Seconds before its end from which on a token is not used any more."""
 
 
-class ClientCredentials:
-    """`Authorization: JWT …` headers for every Open edX service.
+class ClientCredentials(VendorClient, httpx.Auth):
+    """Signs requests to every Open edX service in, with `Authorization: JWT …`.
 
     The LMS's `/oauth2/access_token` gives the tokens. One token is shared by all threads and kept until 5 s before it
     expires. Raises `VendorRefused` when the LMS does not know the client, `SignInUnavailable` when it cannot answer,
@@ -53,7 +45,7 @@ class ClientCredentials:
         timeout: float = 30.0,
         patience: Patience | None = None,
     ) -> None:
-        self._client = HttpClient(lms_url, vendor="the LMS", timeout=timeout, patience=patience)
+        super().__init__(HttpClient(lms_url, vendor="the LMS", timeout=timeout, patience=patience))
         self._form = {
             "grant_type": "client_credentials",
             "client_id": client_id,
@@ -64,8 +56,14 @@ class ClientCredentials:
         self._token = ""
         self._good_until = 0.0
 
-    def close(self) -> None:
-        self._client.close()
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Send the request with a token, and once more with a new one when the answer is 401."""
+        request.headers["Authorization"] = stale = self.header()
+        response = yield request
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            punctual.drain(response)
+            request.headers["Authorization"] = self.renewed(stale)
+            yield request
 
     def header(self) -> str:
         """Return `JWT <token>`, from the cache while it is valid."""
@@ -87,7 +85,7 @@ class ClientCredentials:
     def _fetch(self) -> None:
         asked_at = time.monotonic()
         try:
-            answer: Any = self._client.json("POST", SIGN_IN, form=self._form, private=[self._form["client_secret"]])
+            answer: Any = self.http.json("POST", SIGN_IN, form=self._form, private=[self._form["client_secret"]])
         except VendorUnavailable as error:
             raise SignInUnavailable(
                 error.message, status=error.status, words=error.words, retry_after=error.retry_after
@@ -103,25 +101,6 @@ class ClientCredentials:
         except (TypeError, KeyError, ValueError):
             raise AnswerMalformed(f"the LMS answered POST {SIGN_IN} without a token and its lifetime") from None
         self._good_until = asked_at + lifetime - EARLY
-
-
-@contextmanager
-def client_credentials(settings: Settings) -> Iterator[ClientCredentials | None]:
-    """Yield the sign-in to every Open edX service; None while one of its settings is missing.
-
-    The settings are `B2B_LMS_URL`, `B2B_OAUTH_CLIENT_ID` and `B2B_OAUTH_CLIENT_SECRET`.
-    """
-    if not (settings.lms_url and settings.oauth_client_id and settings.oauth_client_secret):
-        yield None
-        return
-    secret = settings.oauth_client_secret.get_secret_value()
-    credentials = ClientCredentials(
-        settings.lms_url, settings.oauth_client_id, secret, timeout=settings.lms_timeout_seconds
-    )
-    try:
-        yield credentials
-    finally:
-        credentials.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +137,7 @@ class AddressesRefused(VendorRefused):
         self.places = dict(places)
 
 
-class EnterpriseLms:
+class EnterpriseLms(VendorClient):
     """The LMS's enterprise endpoints.
 
     Every request is harmless to repeat, and is repeated when it may help. Raises `VendorUnavailable`, `VendorRefused`
@@ -166,14 +145,9 @@ class EnterpriseLms:
     """
 
     def __init__(
-        self, lms_url: str, authorization: Authorization, *, timeout: float = 30.0, patience: Patience | None = None
+        self, lms_url: str, auth: httpx.Auth, *, timeout: float = 30.0, patience: Patience | None = None
     ) -> None:
-        self.http = HttpClient(
-            lms_url, vendor="the LMS", timeout=timeout, patience=patience, authorization=authorization
-        )
-
-    def close(self) -> None:
-        self.http.close()
+        super().__init__(HttpClient(lms_url, vendor="the LMS", timeout=timeout, patience=patience, auth=auth))
 
     def expire_enrollments(
         self, licenses: Sequence[UUID], *, ignore_modified_after: datetime | None, patience: Patience | None = None

@@ -7,14 +7,15 @@ import json
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any
 
 import httpx
 import stripe
 
 from b2b_pipelines.errors import InvalidInput, PermanentError, TransientError
-from b2b_pipelines.vendors import bounds, punctual
-from b2b_pipelines.vendors.bounds import bounded_listing
+from b2b_pipelines.vendors.http import bounds, punctual
+from b2b_pipelines.vendors.http.bounds import bounded_listing
+from b2b_pipelines.vendors.http.closing import Closing
 
 KEYS_A_CALL = 10
 PAGE_SIZE = 100
@@ -90,7 +91,7 @@ class _CountedHttp(stripe.HTTPClient):
         return bool(super()._should_retry(response, error, tried, most))
 
 
-class Stripe:
+class Stripe(Closing):
     """Stripe's API at `base_url` (`B2B_STRIPE_API_URL`), with the account's secret key.
 
     Raises `StripeUnavailable` after three tries, `StripeRefused` at once for a key that is refused.
@@ -109,12 +110,6 @@ class Stripe:
     def requests(self) -> int:
         """Return the number of requests made so far, retries included."""
         return self._http.count
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         self._http.close()

@@ -6,12 +6,13 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
 from b2b_pipelines.errors import PermanentError
-from b2b_pipelines.vendors.http import AnswerMalformed, Authorization, HttpClient, Patience
+from b2b_pipelines.vendors.http.client import HttpClient, Patience, VendorClient
+from b2b_pipelines.vendors.http.errors import AnswerMalformed
 
 CLONE = "/api/v1/course_runs/clone/"
 RUN = "/api/v1/course_runs/{key}/"
@@ -56,24 +57,13 @@ class RunRequest:
         return {name: f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" for name, time in times.items() if time is not None}
 
 
-class Studio:
+class Studio(VendorClient):
     """A client of one Studio. Thread-safe. `timeout` is in seconds, for each wait."""
 
     def __init__(
-        self, base_url: str, authorization: Authorization, *, timeout: float = 30.0, patience: Patience | None = None
+        self, base_url: str, auth: httpx.Auth, *, timeout: float = 30.0, patience: Patience | None = None
     ) -> None:
-        self.http = HttpClient(
-            base_url, vendor="Studio", timeout=timeout, patience=patience, authorization=authorization
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self.http.close()
+        super().__init__(HttpClient(base_url, vendor="Studio", timeout=timeout, patience=patience, auth=auth))
 
     def make_run(self, run: RunRequest, *, patience: Patience | None = None) -> None:
         """Clone the source and set title, pacing and times.

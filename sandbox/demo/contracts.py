@@ -8,7 +8,8 @@ from typing import Any
 
 from sandbox.demo.product import Product
 from sandbox.demo.scene import Action, Outcome, Scene
-from sandbox.google.model import Spreadsheet, Tab, dump, load
+from sandbox.google.model import Spreadsheet, Tab
+from sandbox.google.state import dump, load
 from sandbox.google.tokens import SERVICE_ACCOUNT
 from sandbox.server import Sandbox
 

@@ -1,25 +1,19 @@
-"""The grid of one sheet as Google keeps it: its cells, what they come out as, its rows and columns. No HTTP.
+"""The grid of one sheet: how its cells, regions, rows and columns change. No HTTP.
 
 Indexes are zero-based, the end excluded, as in the API.
 """
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 from sandbox.google import cells as content
-from sandbox.google.a1 import Area, Box, parse_cell, parse_cells, range_name
-from sandbox.google.cells import Cell, Formatted, Formula, Matrix, Scalar, Spilled
+from sandbox.google.a1 import Area, Box, range_name
+from sandbox.google.cells import Cell, Formula
+from sandbox.google.contents import Contents, Dimension, Protection
 from sandbox.google.references import following, moved
 from sandbox.google.regions import Kind, Region, follow
-from sandbox.google.results import Values, as_shown
-
-if TYPE_CHECKING:
-    from sandbox.google.model import Spreadsheet
-
-Dimension = Literal["ROWS", "COLUMNS"]
-Line = list[Cell | None]
+from sandbox.google.results import as_shown
 
 MAX_CELLS = 10_000_000
 MAX_COLUMNS = 18_278
@@ -33,129 +27,10 @@ class SheetError(Exception):
     """A request that Google answers with 400 and this message."""
 
 
-@dataclass(slots=True)
-class Protection:
-    """Cells that only its editors, and the owner of the spreadsheet, may change."""
-
-    protection_id: int
-    area: Area
-    description: str = ""
-    editors: frozenset[str] = frozenset()
-
-
-class Grid:
-    """The cells of one sheet.
-
-    `rows` is ragged: a row ends after its last filled cell or later, and the rows after the last filled one may be
-    missing. `row_count` and `column_count` are the grid. What formulas come out as is computed when it is read, and
-    kept until a cell changes.
-    """
-
-    def __init__(self, spreadsheet: "Spreadsheet", sheet_id: int, title: str, row_count: int, column_count: int):
-        self.spreadsheet = spreadsheet
-        self.sheet_id = sheet_id
-        self.title = title
-        self.row_count = row_count
-        self.column_count = column_count
-        self.frozen_rows = 0
-        self.frozen_columns = 0
-        self.hidden = False
-        self.rows: list[Line] = []
-        self.protections: list[Protection] = []
-        self.regions: list[Region] = []
-        self.values = Values(self)
-        self._covered: set[tuple[int, int]] | None = None
-        self._boxes: dict[Kind, list[tuple[Box, Region]]] = {}
-
-    def __repr__(self) -> str:
-        return f"<Tab {self.title!r} {self.row_count}x{self.column_count}>"
-
-    @property
-    def index(self) -> int:
-        return next(place for place, tab in enumerate(self.spreadsheet.tabs) if tab is self)
-
-    @property
-    def box(self) -> Box:
-        """The whole grid."""
-        return Box(0, 0, self.row_count, self.column_count)
-
-    # What is in it
-
-    def cell(self, where: str) -> Cell | None:
-        """Return the content of a cell: text, number, boolean, `Formula`, `Formatted`, or None."""
-        return self.at(*parse_cell(where))
-
-    def at(self, row: int, column: int) -> Cell | None:
-        if row < len(self.rows):
-            line = self.rows[row]
-            if column < len(line):
-                return line[column]
-        return None
-
-    def value(self, where: str) -> Scalar | None:
-        """Return the value of a cell: a formula's result, a date's serial number."""
-        return self.value_at(*parse_cell(where))
-
-    def value_at(self, row: int, column: int) -> Scalar | None:
-        return self.values.at(row, column)
-
-    def block(self, box: Box) -> Matrix:
-        """The values of a box, as a formula sees them."""
-        return self.values.block(box)
-
-    def shown(self, where: str) -> str:
-        """Return the text that a cell shows. Empty cells show nothing, as may formulas, and as do cells that a merge covers."""
-        return self.shown_at(*parse_cell(where))
-
-    def shown_at(self, row: int, column: int) -> str:
-        if self.is_covered(row, column):
-            return ""
-        cell = self.at(row, column)
-        return cell.shown if isinstance(cell, Formatted) else as_shown(self.value_at(row, column))
-
-    def grid(self, cells: str | None = None) -> list[list[str]]:
-        """Return the texts of cells by row, without empty ends of rows and of the range."""
-        box = self._box(cells).clipped(self.row_count, self.column_count)
-        return [
-            [self.shown_at(row, column) for column, _ in enumerate(line, box.left)]
-            for row, line in enumerate(self.lines(box), box.top)
-        ]
-
-    def column(self, letters: str) -> list[str]:
-        """Return the texts that a column shows, from row 1 to its last filled cell."""
-        return [line[0] if line else "" for line in self.grid(f"{letters}:{letters}")]
-
-    def lines(self, box: Box, *, spilled: bool = True) -> list[Line]:
-        """The cells of a box, without empty ones at the ends of rows, and without empty rows at the end.
-
-        With what array formulas spill, unless only what was entered is asked for.
-        """
-        rows = self.rows
-        if spilled and (spills := self.values.spills()):
-            rows = _overlaid(rows, spills)
-        lines: list[Line] = []
-        for line in rows[box.top : box.bottom]:
-            cut = line[box.left : box.right]
-            while cut and cut[-1] is None:
-                cut.pop()
-            lines.append(cut)
-        while lines and not lines[-1]:
-            lines.pop()
-        return lines
-
-    def used(self) -> tuple[int, int]:
-        """Rows and columns up to the last filled ones."""
-        lines = self.lines(self.box, spilled=False)
-        return len(lines), max(map(len, lines), default=0)
-
-    def computed(self, cell: Cell | None) -> Scalar | None:
-        """Return the value of a cell's content, independent of the cell's position."""
-        return self.values.of(cell)
+class Grid(Contents):
+    """The grid of one sheet: how writes and edits change its cells, rows, columns and regions."""
 
     # Regions
-
-    def regions_of(self, *kinds: Kind) -> list[Region]:
-        return [region for region in self.regions if region.kind in kinds]
 
     def add_region(self, kind: Kind, area: Area, **properties: Any) -> Region:
         region = Region(kind, area, properties)
@@ -171,31 +46,6 @@ class Grid:
             if region.kind != kind or (box is not None and not region.box(*self.box[2:]).touches(box))
         ]
         self.changed(regions=True)
-
-    def region_at(self, kind: Kind, row: int, column: int) -> Region | None:
-        for box, region in self._boxes_of(kind):
-            if box.top <= row < box.bottom and box.left <= column < box.right:
-                return region
-        return None
-
-    def _boxes_of(self, kind: Kind) -> list[tuple[Box, Region]]:
-        if kind not in self._boxes:
-            self._boxes[kind] = [(region.box(*self.box[2:]), region) for region in self.regions if region.kind == kind]
-        return self._boxes[kind]
-
-    def is_covered(self, row: int, column: int) -> bool:
-        """Whether the cell is inside of a merge and is not its first one."""
-        if not self.regions:
-            return False
-        if self._covered is None:
-            self._covered = set()
-            for region in self.regions_of("merge"):
-                box = region.box(*self.box[2:])
-                self._covered.update(
-                    (row, column) for row in range(box.top, box.bottom) for column in range(box.left, box.right)
-                )
-                self._covered.discard((box.top, box.left))
-        return (row, column) in self._covered
 
     def merge_box(self, box: Box, how: str = "MERGE_ALL") -> None:
         """Merge cells: the value of the first one stays, the others are emptied.
@@ -239,13 +89,6 @@ class Grid:
         ]
         self.add_region("table", Area(*box), tableId=table_id, name=name, columnProperties=columns)
         return table_id
-
-    def changed(self, *, regions: bool = False) -> None:
-        """Forget what formulas came out as; with `regions` which cells are covered, too."""
-        self.values.forget()
-        if regions:
-            self._covered = None
-            self._boxes = {}
 
     # What the API does to it, and every edit comes down to
 
@@ -294,17 +137,6 @@ class Grid:
             return as_shown(cell)
         return cell
 
-    def typed_column(self, row: int, column: int) -> str | None:
-        """The type of the table's column below whose header the cell is, if it is not text."""
-        table = self.region_at("table", row, column)
-        if table is None or row == (table.area.top or 0):
-            return None
-        for described in table.properties.get("columnProperties", ()):
-            if described.get("columnIndex", 0) == column - (table.area.left or 0):
-                kind = described.get("columnType", "TEXT")
-                return None if kind in ("TEXT", "COLUMN_TYPE_UNSPECIFIED", "DROPDOWN") else str(kind)
-        return None
-
     def empty(self, box: Box) -> None:
         """Empty the cells of a box."""
         recorded = self.spreadsheet.recorded
@@ -340,9 +172,6 @@ class Grid:
             del line[column_count:]
         self.row_count, self.column_count = row_count, column_count
         self.changed(regions=True)
-
-    def size(self, dimension: Dimension) -> int:
-        return self.row_count if dimension == "ROWS" else self.column_count
 
     def append_dimension(self, dimension: Dimension, length: int) -> None:
         rows, columns = (length, 0) if dimension == "ROWS" else (0, length)
@@ -431,9 +260,6 @@ class Grid:
         ]
         self.changed(regions=True)
 
-    def _box(self, cells: str | None) -> Box:
-        return (parse_cells(cells) if cells else Area()).box(self.row_count, self.column_count)
-
     def _inside(self, row: int, column: int) -> None:
         if not (0 <= row < self.row_count and 0 <= column < self.column_count):
             raise SheetError(
@@ -457,22 +283,6 @@ def _moved_along(thing: Protection | Region, area: Area | None) -> bool:
         return False
     thing.area = area
     return True
-
-
-def _overlaid(rows: list[Line], spills: Mapping[tuple[int, int], Scalar | None]) -> list[Line]:
-    """The rows with what array formulas show in empty cells."""
-    overlaid = list(rows)
-    for (row, column), value in spills.items():
-        if value is None:
-            continue
-        while len(overlaid) <= row:
-            overlaid.append([])
-        if row >= len(rows) or overlaid[row] is rows[row]:
-            overlaid[row] = list(overlaid[row])
-        line = overlaid[row]
-        line.extend([None] * (column + 1 - len(line)))
-        line[column] = Spilled(value)
-    return overlaid
 
 
 def _parts(box: Box, how: str) -> list[Box]:

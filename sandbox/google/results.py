@@ -22,7 +22,7 @@ from sandbox.google.formulas import SPILLS, evaluate
 from sandbox.google.functions import Block
 
 if TYPE_CHECKING:
-    from sandbox.google.grid import Grid
+    from sandbox.google.contents import Contents
 
 DEEPEST = 12
 """Formulas that are computed one inside of the other before the innermost is computed first."""
@@ -35,7 +35,7 @@ class _TooDeep(Exception):
 class Values:
     """The values of one grid's formulas."""
 
-    def __init__(self, grid: "Grid") -> None:
+    def __init__(self, grid: "Contents") -> None:
         self.grid = grid
         self.has_arrays = False
         """Whether an array formula was ever put into the grid."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from sandbox.faults import Fault
 from sandbox.google import model
+from sandbox.google import state as state_file
 from sandbox.google.cells import user_entered
 from sandbox.google.errors import REFUSALS, ApiError, error_body, office_file
 from sandbox.google.model import OWNER, Spreadsheet
@@ -172,13 +173,13 @@ class Workspace(Vendor):
 
     def dump(self) -> Any:
         return {
-            "spreadsheets": [model.dump(spreadsheet) for spreadsheet in self.spreadsheets()],
+            "spreadsheets": [state_file.dump(spreadsheet) for spreadsheet in self.spreadsheets()],
             "accounts": self.accounts.dump(),
         }
 
     def load(self, state: Any) -> None:
         for kept in state["spreadsheets"]:
-            spreadsheet = model.load(kept)
+            spreadsheet = state_file.load(kept)
             spreadsheet.lock = self.world.lock
             self.keep(spreadsheet)
         self.accounts.load(state["accounts"])

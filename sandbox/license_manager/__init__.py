@@ -17,7 +17,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
-from sandbox.license_manager.doors import doors
 from sandbox.license_manager.rows import (
     Renewal,
     agreement_row,
@@ -148,9 +147,6 @@ class LicenseManager(Vendor):
             route("/api/v1/customer-agreement/", get=self._list_agreements),
             route("/api/v1/subscriptions/{plan}/licenses/", get=self._list_licenses),
         ]
-
-    def admin_routes(self) -> Sequence[BaseRoute]:
-        return doors(self)
 
     async def _list_agreements(self, request: Request) -> Response:
         # A learner sees the whole agreement (agreement-learner), the provisioning admin nothing of it.

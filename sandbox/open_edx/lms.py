@@ -17,7 +17,6 @@ from starlette.routing import BaseRoute
 
 from sandbox.open_edx.accounts import CLIENT_ID, CLIENT_SECRET, Accounts
 from sandbox.open_edx.callers import ADMIN_ROLE, OPERATOR_ROLE, Caller
-from sandbox.open_edx.doors import lms_doors
 from sandbox.open_edx.learner_rows import Learner, features, learner_row
 from sandbox.open_edx.rest import (
     Page,
@@ -181,9 +180,6 @@ class Lms(Vendor):
             route(PREFIX + "/enterprise-customer/{customer}/unlink_users/", post=self._unlink),
             route(f"{PREFIX}/enterprise-learner/", get=self._list_learners),
         ]
-
-    def admin_routes(self) -> Sequence[BaseRoute]:
-        return lms_doors(self)
 
     async def _expire(self, request: Request) -> Response:
         caller = self._caller(request)

@@ -15,7 +15,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
-from sandbox.open_edx.doors import studio_doors
 from sandbox.open_edx.lms import Lms
 from sandbox.open_edx.rest import Refusal, broken, forbidden, json_object, route
 from sandbox.vendor import Vendor
@@ -86,9 +85,6 @@ class Studio(Vendor):
             route(runs + "/{key}/rerun/", post=self._rerun),
             route(runs + "/{key}/", get=self._show, patch=self._change, put=self._replace),
         ]
-
-    def admin_routes(self) -> Sequence[BaseRoute]:
-        return studio_doors(self)
 
     async def _clone(self, request: Request) -> Response:
         self._admit(request)

@@ -2,21 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from sandbox.enterprise_catalog import academy
-from sandbox.license_manager import license_row, plan
+from sandbox.enterprise_catalog import EnterpriseCatalog, academy
+from sandbox.license_manager import LicenseManager, license_row, plan
+from sandbox.open_edx import Lms
 from sandbox.open_edx.rest import uuid_of
 from sandbox.pages.rendering import Change, form, render
+from sandbox.requests_log import RequestLog
+from sandbox.stripe import Stripe
 from sandbox.stripe.sessions import ACTS
-
-if TYPE_CHECKING:
-    from sandbox.server import Sandbox
 
 TOP = "/sandbox/vendors"
 LMS_REQUESTS = {
@@ -30,7 +30,17 @@ SHOWN = 200
 Fields = dict[str, str]
 
 
-def routes(sandbox: "Sandbox") -> list[BaseRoute]:
+class StandIns(Protocol):
+    """The stand-ins that have a page here, and the log of their requests."""
+
+    enterprise_catalog: EnterpriseCatalog
+    license_manager: LicenseManager
+    lms: Lms
+    stripe: Stripe
+    log: RequestLog
+
+
+def routes(sandbox: StandIns) -> list[BaseRoute]:
     """Return the routes of every vendor's page."""
     return [
         _page("/", "vendors.html", dict),
@@ -53,7 +63,7 @@ def _buttons(path: str, changes: dict[str, Change]) -> Sequence[BaseRoute]:
     return [Route(f"{top}/{name}", form(change, top), methods=["POST"]) for name, change in changes.items()]
 
 
-def _catalog(sandbox: "Sandbox") -> Sequence[BaseRoute]:
+def _catalog(sandbox: StandIns) -> Sequence[BaseRoute]:
     catalog = sandbox.enterprise_catalog
 
     def put(customer: str, rows: list[Any]) -> None:
@@ -84,7 +94,7 @@ def _catalog(sandbox: "Sandbox") -> Sequence[BaseRoute]:
     ]
 
 
-def _stripe(sandbox: "Sandbox") -> Sequence[BaseRoute]:
+def _stripe(sandbox: StandIns) -> Sequence[BaseRoute]:
     stripe = sandbox.stripe
 
     def amount(fields: Fields) -> None:
@@ -114,7 +124,7 @@ def _stripe(sandbox: "Sandbox") -> Sequence[BaseRoute]:
     ]
 
 
-def _license_manager(sandbox: "Sandbox") -> Sequence[BaseRoute]:
+def _license_manager(sandbox: StandIns) -> Sequence[BaseRoute]:
     manager = sandbox.license_manager
 
     def plans() -> dict[str, list[dict[str, Any]]]:
@@ -158,7 +168,7 @@ def _license_manager(sandbox: "Sandbox") -> Sequence[BaseRoute]:
     ]
 
 
-def _lms(sandbox: "Sandbox") -> Sequence[BaseRoute]:
+def _lms(sandbox: StandIns) -> Sequence[BaseRoute]:
     lms = sandbox.lms
 
     def unlink(fields: Fields) -> None:

@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from sandbox.stripe.doors import doors
 from sandbox.stripe.events import checkout_event, money_back_event, signed, thin_event
 from sandbox.stripe.sessions import WEBHOOK_SECRET, Till
 from sandbox.vendor import Vendor
@@ -88,9 +87,6 @@ class Stripe(Vendor):
 
     def routes(self) -> Sequence[BaseRoute]:
         return [Route("/v1/prices", self._list_prices, methods=["GET"])]
-
-    def admin_routes(self) -> Sequence[BaseRoute]:
-        return doors(self)
 
     async def _list_prices(self, request: Request) -> Response:
         if refusal := self._stranger(request):

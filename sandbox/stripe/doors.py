@@ -5,7 +5,7 @@
 | `GET, POST /prices` | the prices; `{"lookup_key", "unit_amount", "currency"?, "product"?}` makes one |
 | `PUT /prices/{id}` | `{"unit_amount"?, "active"?, "lookup_key"?}` changes one |
 | `GET, POST /sessions` | the checkout sessions; `{"client_reference_id"?, "amount_total"?, "currency"?, …}` opens one |
-| `POST /sessions/{id}/{act}` | an act of `sessions.ACTS`: posts its signed event to the product, and returns the answer |
+| `POST /sessions/{id}/{act}` | an act of `sessions.ACTS`: posts its signed event to the product, returns its answer |
 | `GET, PUT /webhook` | `{"url"?, "secret"?}`: where events are posted, and the secret that signs them |
 """
 

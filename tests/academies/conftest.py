@@ -13,7 +13,7 @@ from stripe import HTTPClient
 from assets.academies import academy_catalogs, academy_products, stripe_prices
 from assets.academy_checks import catalog_is_plausible, every_academy_has_a_price
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.vendors import http
+from b2b_pipelines.vendors.http import client as http
 from resources.database import DatabaseResource
 from resources.enterprise_catalog import AcademySelectionResource, EnterpriseCatalogResource
 from resources.stripe import StripeResource

@@ -10,17 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from b2b_pipelines.academies.catalog import Reading, first_catalog_query_id, read_catalog, slug_of, whole_id
 from b2b_pipelines.academies.prices import MISSING, NO_LOOKUP_KEY, PRICED, UNCHECKED, PriceOutcome
-from b2b_pipelines.academies.rules import (
-    CheckedPrice,
-    Prices,
-    Reading,
-    first_catalog_query_id,
-    plan_publication,
-    read_catalog,
-    slug_of,
-    whole_id,
-)
+from b2b_pipelines.academies.rules import CheckedPrice, Prices, plan_publication
 from b2b_pipelines.academies.selection import Selection, folded
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any, cast
 
 import httpx
@@ -19,11 +19,6 @@ from b2b_pipelines.tokens import service as tokens
 from tests.shop import Shop
 
 Connect = Callable[..., httpx.Client]
-
-
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """To collect the questions of `test_schema` is to make them all up: only where they are asked."""
-    return True if collection_path.name == "test_schema.py" and config.option.markexpr == "not long" else None
 
 
 @pytest.fixture
@@ -63,16 +58,16 @@ def api_url(served: tuple[str, Current], database: Database) -> Iterator[str]:
     current.database = idle
 
 
-@pytest.fixture
-def connect(api_url: str, database: Database) -> Iterator[Connect]:
-    """`connect("read", "attach", organization="ACME")`: a client with a token of those scopes."""
+@contextmanager
+def connecting(base_url: str, database: Database) -> Iterator[Connect]:
+    """Give a function that makes clients with a token of some scopes, and close them."""
     clients: list[httpx.Client] = []
 
     def connected(*scopes: str, organization: str | None = None) -> httpx.Client:
         with database.session() as session:
             _, text = tokens.create(session, "a test", scopes, organization)
         client = httpx.Client(
-            base_url=f"{api_url}/api/v1",
+            base_url=base_url,
             headers={"Authorization": f"Bearer {text}"},
             timeout=60,
             limits=httpx.Limits(max_keepalive_connections=100),  # none is closed while a crowd uses the client
@@ -83,6 +78,13 @@ def connect(api_url: str, database: Database) -> Iterator[Connect]:
     yield connected
     for client in clients:
         client.close()
+
+
+@pytest.fixture
+def connect(api_url: str, database: Database) -> Iterator[Connect]:
+    """`connect("read", "attach", organization="ACME")`: a client with a token of those scopes."""
+    with connecting(f"{api_url}/api/v1", database) as connect:
+        yield connect
 
 
 @pytest.fixture

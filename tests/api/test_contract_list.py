@@ -55,9 +55,8 @@ def test_a_run_that_failed_in_edx_makes_its_contract_come_first(desk: Desk, sold
     assert "1 run failed in edX" in page
 
 
-@pytest.mark.parametrize(
-    ("query", "found"),
-    [
+def test_filters_narrow_the_list(desk: Desk, sold: Sold):
+    for query, found in [
         ("search=GLOBEX", ["learning-for-all"]),
         ("search=closed", ["closed"]),
         ("search=100%25", []),
@@ -67,11 +66,8 @@ def test_a_run_that_failed_in_edx_makes_its_contract_come_first(desk: Desk, sold
         ("state=no_sheet&type=sso", ["learning-for-all"]),
         ("active=yes&search=initech", ["pilot-of-a-rather-long-name-which-somebody-thought-would-fit"]),
         ("state=nonsense&type=&organization=&search=closed", ["closed"]),
-    ],
-)
-def test_filters_narrow_the_list(desk: Desk, sold: Sold, query: str, found: list[str]):
-    assert names(desk.open(f"/?{query}")) == found
-    assert desk.status == 200
+    ]:
+        assert (names(desk.open(f"/?{query}")), desk.status) == (found, 200), query
 
 
 def test_the_organization_is_a_filter_and_the_order_can_be_chosen(desk: Desk, sold: Sold, shop: Shop):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from b2b_pipelines.contracts import courseware_registry
+from b2b_pipelines.contracts import catalog, courseware_registry
 from b2b_pipelines.db.engine import Database
 from tests.api.conftest import Connect
 from tests.shop import Shop
@@ -55,8 +55,8 @@ def test_organizations_courses_programs_and_runs_are_listed(api: httpx.Client, s
     sold = shop.sell(courses=2, cap=3)
     with shop.database.session() as session:
         tree = {"all_of": ["course-v1:MITx+1.00"]}
-        courseware_registry.register(session, courseware_registry.program("program-v1:MITx+P", "P", tree))
-        courseware_registry.register(session, courseware_registry.course("course-v1:MITx+9", "Nine"))
+        courseware_registry.register(session, catalog.program("program-v1:MITx+P", "P", tree))
+        courseware_registry.register(session, catalog.course("course-v1:MITx+9", "Nine"))
     [acme] = api.get("/organizations/").json()["results"]
     assert (acme["org_key"], acme["contracts"], acme["learners"]) == ("ACME", 1, 0)
     found = api.get("/courses/", params={"search": "mitx"}).json()["results"]

@@ -2,24 +2,18 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import httpx
 import pytest
 
-from b2b_pipelines.academies import service as academies
-from b2b_pipelines.academies.selection import Selection
 from b2b_pipelines.api.app import create_app
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.settings import Settings
 from tests.api.conftest import serving
 from tests.api.desk import Desk
-from tests.api.pages_world import furnish
+from tests.api.pages_world import NOW, ONE, PLAN, furnish, license_customers, publish_academies
 from tests.shop import Shop
-
-ONE, OTHER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
-PLAN, GRACE, OVER = (f"aaaaaaaa-0000-4000-8000-00000000000{number}" for number in (1, 2, 3))
-NOW = datetime.now(UTC).replace(microsecond=0)
 
 
 @pytest.fixture
@@ -37,37 +31,7 @@ def desk(url: str, database: Database) -> Iterator[Desk]:
 
 @pytest.fixture
 def licensed(shop: Shop) -> Shop:
-    """Two customers: one with a held plan, one plan in grace of three people, and one plan that is over for one."""
-    shop.run(
-        "INSERT INTO customer_agreement (id, enterprise_customer_uuid, name) VALUES (1, :one, 'Acme'), (2, :other, 'Beta')",
-        one=ONE,
-        other=OTHER,
-    )
-    for plan, customer, days, held in ((PLAN, 1, 1, NOW), (GRACE, 1, 10, None), (OVER, 2, 100, None)):
-        shop.run(
-            "INSERT INTO subscription_plan (uuid, customer_agreement_id, title, start_date, expiration_date, is_active, "
-            "held_since, held_from) VALUES (:plan, :customer, 'Plan ' || CAST(:plan AS text), :start, :end, true, :held, :moved)",
-            plan=plan,
-            customer=customer,
-            start=NOW - timedelta(days=400),
-            end=NOW - timedelta(days=days),
-            held=held,
-            moved=NOW + timedelta(days=30) if held else None,
-        )
-    for plan, number in ((PLAN, 1), (GRACE, 3), (OVER, 1)):
-        for each in range(number):
-            shop.run(
-                "INSERT INTO license (uuid, plan_uuid, status, user_email, email_key, person_key) "
-                "VALUES (gen_random_uuid(), :plan, 'activated', :email, :email, :email)",
-                plan=plan,
-                email=f"jane.{plan[-1]}.{each}@example.com",
-            )
-    shop.run(
-        "INSERT INTO license_event (license_uuid, event_name, plan_expiration, at) "
-        "SELECT license.uuid, 'terminated', plan.expiration_date, plan.expiration_date + interval '1 hour' "
-        "FROM license JOIN subscription_plan plan ON plan.uuid = plan_uuid WHERE plan.uuid = :grace",
-        grace=GRACE,
-    )
+    license_customers(shop)
     return shop
 
 
@@ -100,17 +64,9 @@ def test_a_hold_is_confirmed_by_a_manager(desk: Desk, url: str, database: Databa
     assert "Held: confirm" not in page
 
 
-def test_the_academies_are_shown_as_published_with_what_was_refused(desk: Desk, shop: Shop, database: Database):
+def test_the_academies_are_shown_as_published_with_what_was_refused(desk: Desk, shop: Shop):
     assert "Nothing was published yet." in desk.open("/academies/")
-    shop.run(
-        "INSERT INTO academy_catalog (customer, academies, catalogs, content_hash, taken_at, verified_at) VALUES "
-        "(:one, CAST(:academies AS json), '[]', '', now(), now())",
-        one=ONE,
-        academies='[{"uuid": "55555555-5555-4555-8555-555555555555", "title": "Data <Academy>", "active": true}, '
-        '{"uuid": "not one", "title": "Broken"}]',
-    )
-    with database.session() as session:
-        academies.publish(session, Selection(), NOW)
+    publish_academies(shop)
     page = desk.open("/academies/")
     assert "Data &lt;Academy&gt;" in page
     assert "<strong>Broken</strong>: " in page

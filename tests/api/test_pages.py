@@ -232,7 +232,8 @@ def test_a_sheet_that_could_not_be_synced_is_said_to_lag_and_why(visitor, databa
     assert "No conflicts." in visitor.get(f"/contracts/{sold.slug}").text
     shop.run(begin, slug=sold.slug, since=BEGAN + timedelta(days=1))
     page = visitor.get(f"/contracts/{sold.slug}").text
-    assert 'since <time datetime="2026-11-21T09:30:00+00:00">2026-11-21 09:30 UTC</time>: share it with' in page
+    assert 'Sync failing since <time datetime="2026-11-21T09:30:00+00:00">2026-11-21 09:30 UTC</time>' in page
+    assert "share it with" in page
     assert "Sync failing" in visitor.get("/").text
     assert "share it with" in visitor.get("/").text
     assert "No conflicts." not in page

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from b2b_pipelines.contracts import courseware_registry
+from b2b_pipelines.contracts import catalog, courseware_registry
 from b2b_pipelines.db.engine import Database
 from tests.api.conftest import Connect
 from tests.shop import Shop
@@ -25,7 +25,7 @@ def acme(api: httpx.Client, database: Database) -> httpx.Client:
     """An organization, and a course to give."""
     assert api.post("/organizations/", json={"name": "Acme", "org_key": "ACME"}).status_code == 201
     with database.session() as session:
-        courseware_registry.register(session, courseware_registry.course(COURSE, "One", source_run="SOURCE"))
+        courseware_registry.register(session, catalog.course(COURSE, "One", source_run="SOURCE"))
     return api
 
 
@@ -178,7 +178,8 @@ def test_the_second_of_two_managers_is_shown_what_the_first_one_changed_and_noth
     assert acme.patch("/contracts/leadership/", json={"max_learners": 9}, headers={"If-Match": seen}).status_code == 200
     refused = second.patch("/contracts/leadership/", json={"max_learners": 4}, headers={"If-Match": seen})
     assert (refused.status_code, refused.json()["error_code"]) == (412, "contract_changed")
-    assert [change["fields"] for change in refused.json()["changes"]] == [{"max_learners": [3, 9]}]
+    (change,) = refused.json()["changes"]
+    assert (change["fields"], change["who"]) == ({"max_learners": [3, 9]}, "a test")
     now = refused.headers["ETag"]
     assert second.get("/contracts/leadership/").json()["max_learners"] == 9
     again = second.patch("/contracts/leadership/", json={"max_learners": 4}, headers={"If-Match": now})

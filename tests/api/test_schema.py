@@ -35,6 +35,8 @@ BEYOND_THE_DOCUMENT = {
 }
 """Routes that refuse what the document cannot forbid."""
 
+pytestmark = pytest.mark.long
+
 TOKEN = "b2b_of_the_schema_tests"
 schema = schemathesis.openapi.from_dict(create_app(Settings()).openapi())
 schema.config.update(headers={"Authorization": f"Bearer {TOKEN}"})
@@ -56,7 +58,6 @@ def furnished(shop: Shop) -> None:
         made.token.text_hash = hashlib.sha256(TOKEN.encode()).hexdigest()
 
 
-@pytest.mark.long
 @schema.parametrize()
 @settings(
     max_examples=EXAMPLES,

@@ -1,6 +1,5 @@
 """Whether a contract is set up, and its sheet, over HTTP: against stand-ins of Studio and Google."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,14 +7,15 @@ import httpx
 import pytest
 
 from b2b_pipelines.api.app import create_app
-from b2b_pipelines.settings import Settings
+from b2b_pipelines.faults.store import SYNCED
 from b2b_pipelines.tokens import service as tokens
-from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 from sandbox.server import Sandbox
 from tests.api.conftest import serving
+from tests.api.workplace import settings_of
 from tests.sheets.conftest import ACCOUNT, Delivery
 from tests.sheets.conftest import deliver as deliver  # noqa: PLC0414
 from tests.sheets.conftest import sheets as sheets  # noqa: PLC0414
+from tests.shop import Shop
 
 Deliver = Callable[..., Delivery]
 
@@ -23,23 +23,10 @@ Deliver = Callable[..., Delivery]
 @pytest.fixture
 def api(sandbox: Sandbox, database, tmp_path: Path) -> Iterator[httpx.Client]:
     """The API of an installation that is connected to Studio and Google."""
-    key = tmp_path / "key.json"
-    key.write_text(json.dumps(sandbox.google.make_service_account(ACCOUNT)))
-    settings = Settings(
-        home=tmp_path,
-        google_service_account_file=key,
-        google_sheets_url=sandbox.url,
-        google_drive_url=sandbox.url,
-        gsheets_requests_per_minute=10_000,
-        studio_url=sandbox.studio.url,
-        lms_url=sandbox.lms.url,
-        oauth_client_id=CLIENT_ID,
-        oauth_client_secret=CLIENT_SECRET,
-    )
     with database.session() as session:
         _, text = tokens.create(session, "a manager", ["manage"])
     with (
-        serving(create_app(settings, database)) as url,
+        serving(create_app(settings_of(sandbox, tmp_path), database)) as url,
         httpx.Client(base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {text}"}, timeout=60) as client,
     ):
         yield client
@@ -70,7 +57,7 @@ def test_what_studio_refuses_is_named_and_trying_again_works_when_it_no_longer_d
     sandbox.faults.answer(400, {"non_field_errors": ["Enter a valid value."]}, vendor="studio", times=100)
     failed = api.post(path)
     assert states(failed) == ("failed", "done", "done")
-    assert "1 of 1 runs failed: " in failed.json()["runs"]["message"]
+    assert "1 of 1 run failed: " in failed.json()["runs"]["message"]
     sandbox.faults.clear()
     assert states(api.post(path)) == ("done", "done", "done")
 
@@ -81,8 +68,20 @@ def test_a_sheet_that_is_not_shared_is_named_with_whom_to_share_it(api: httpx.Cl
     failed = api.post(path).json()["sheet"]
     assert (failed["state"], failed["error_code"]) == ("failed", "sheet_unshared")
     assert ACCOUNT in failed["message"]
+    assert api.get(path).json()["sheet"]["state"] == "failed", "a failure outlives the answer that reported it"
     delivery.spreadsheet.share(ACCOUNT)
     assert api.post(path).json()["sheet"]["state"] == "done"
+    assert api.get(path).json()["sheet"]["state"] == "done"
+
+
+def test_a_sync_that_the_sheet_refuses_is_a_fault_until_one_succeeds(api: httpx.Client, deliver: Deliver, shop: Shop):
+    delivery = deliver(cap=2, shared=False)
+    for _ in range(2):
+        assert api.post(f"/contracts/{delivery.slug}/sheet/sync/").json()["error_code"] == "sheet_unshared"
+    assert shop.run("SELECT name || ' of ' || partition FROM fault") == [f"{SYNCED} of {delivery.slug}"]
+    delivery.spreadsheet.share(ACCOUNT)
+    assert api.post(f"/contracts/{delivery.slug}/sheet/sync/").json()["appended"] == 2
+    assert shop.run("SELECT name FROM fault") == []
 
 
 def test_a_sheet_is_planned_synced_and_rebuilt(api: httpx.Client, deliver: Deliver):

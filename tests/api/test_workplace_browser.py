@@ -15,7 +15,8 @@ from b2b_pipelines.learners.service import Person
 from b2b_pipelines.people import service as people
 from b2b_pipelines.people.rules import Role
 from sandbox.server import Sandbox
-from tests.api.workplace import connected
+from tests.api.desk import Desk
+from tests.api.workplace import COURSES, connected
 from tests.sheets.conftest import ACCOUNT
 
 PASSWORD = "four words in a row"
@@ -32,6 +33,50 @@ def invited(database: Database) -> str:
     """Return the path of the link with which Maria sets her password."""
     with database.session() as session:
         return f"/welcome/{people.add(session, 'maria@example.com', Role.MANAGER, datetime.now(UTC))[1]}"
+
+
+@pytest.mark.long
+def test_what_is_down_or_not_shared_is_named_with_try_again_which_works_when_it_is_back(
+    browser: Any, url: str, database: Database, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    made = sandbox.google.create_spreadsheet("Acme codes", shared_with=[], tabs={"Codes": []})
+    with Desk(url, database) as desk:
+        desk.sign_in("manage", "emails").open("/new-contract")
+        terms = {"organization": "new", "new_organization": "Acme", "name": "Leadership 2026", "max_learners": "3"}
+        address = sandbox.google.spreadsheet_url(made)
+        desk.send("/new-contract", **terms, courseware=list(COURSES), sheet_url=address, do="create")
+    page = browser.new_page(viewport={"width": 390, "height": 900})
+    page.goto(f"{url}{invited(database)}")
+    page.get_by_label("New password").fill(PASSWORD)
+    page.get_by_label("The same again").fill(PASSWORD)
+    page.get_by_role("button", name="Set password and sign in").click()
+    page.goto(f"{url}{CONTRACT}")
+    steps = page.get_by_role("region", name="Set-up")
+    assert steps.get_by_text("Pending").count() == 2
+    sandbox.faults.answer(503, vendor="studio", times=1000)
+    page.get_by_role("button", name="Set up now").click()
+    again = page.get_by_role("button", name="Try again")
+    again.wait_for()
+    page.reload()
+    assert steps.get_by_text("Failed").count() == 2, "a failure outlives the page that reported it"
+    assert "2 of 2 runs failed" in steps.inner_text()
+    assert "503" in steps.inner_text()
+    assert ACCOUNT in steps.inner_text()
+    page.screenshot(path=tmp_path / "failed.png", full_page=True)
+    page.goto(f"{url}/")
+    assert page.get_by_role("listitem").get_by_text("Sync failing").is_visible()
+    assert page.get_by_text("2 runs failed in edX").is_visible()
+    page.goto(f"{url}{CONTRACT}")
+    sandbox.faults.clear()
+    again.click()
+    page.get_by_text("Runs in edX: 2 runs in edX.").wait_for()
+    assert steps.get_by_text("Failed").count() == 1
+    sandbox.google.spreadsheet(made).share(ACCOUNT)
+    again.click()
+    page.get_by_text(re.compile("Sheet: 3 rows, verified")).wait_for()
+    assert steps.count() == again.count() == 0
+    assert page.get_by_text("Sync failing").count() == 0
+    page.close()
 
 
 @pytest.mark.long

@@ -131,6 +131,17 @@ def test_the_log_has_one_info_line_for_each_contract(deliver: Deliver, instance:
         assert lines[0].startswith(f"{slug}: made contract_runs, enrollment_codes, sheet_snapshots")
 
 
+def test_a_run_and_its_partitions_show_the_customers_by_name(deliver: Deliver, instance: DagsterInstance) -> None:
+    slugs = [deliver(name=f"Acme-{n}").slug for n in range(2)]
+    result = run(instance, slugs)
+    done = instance.get_run_by_id(result.run_id)
+    assert done is not None
+    assert done.tags["b2b/customers"] == "Acme-0, Acme-1"
+    for event in events(instance, result.run_id, Type.ASSET_MATERIALIZATION):
+        metadata = event.step_materialization_data.materialization.metadata
+        assert str(metadata["customer"].value).startswith("Acme-")
+
+
 def test_a_quiet_run_records_only_what_changed(deliver: Deliver, instance: DagsterInstance) -> None:
     first, still, changed = (deliver(name=name) for name in ("First", "Still", "Changed"))
     slugs = [first.slug, still.slug, changed.slug]
@@ -167,6 +178,7 @@ def test_a_run_over_a_list_fails_exactly_the_partitions_that_failed(
     }
 
 
+@pytest.mark.long
 def test_a_re_execution_from_failure_tries_what_the_run_before_did_not_make(
     deliver: Deliver, instance: DagsterInstance
 ) -> None:
@@ -250,8 +262,18 @@ def test_a_strangers_assets_and_checks_downstream_run_with_the_chain(
     assert sorted(event.partition for event in made if event.asset_key == dg.AssetKey("sheet_snapshots")) == slugs
 
 
-def test_a_concurrency_that_is_not_offered_is_refused_before_the_run(instance: DagsterInstance) -> None:
-    job = defs.resolve_job_def("contract_delivery_job")
-    config = {"ops": {"contract_delivery": {"config": {"concurrency": "99"}}}}
-    with pytest.raises(dg.DagsterInvalidConfigError, match="99"):
-        instance.create_run_for_job(job, run_config=config)
+@pytest.mark.parametrize(
+    ("step", "job"), [("contract_delivery", "contract_delivery_job"), ("license_chain", "license_expiry_job")]
+)
+@pytest.mark.parametrize("value", [99, 0, -1, "8", 1.5, True])
+def test_a_concurrency_out_of_range_is_refused_before_the_run(
+    instance: DagsterInstance, step: str, job: str, value: object
+) -> None:
+    config = {"ops": {step: {"config": {"concurrency": value}}}}
+    with pytest.raises(dg.DagsterInvalidConfigError, match="concurrency"):
+        instance.create_run_for_job(defs.resolve_job_def(job), run_config=config)
+    assert instance.get_runs() == []
+
+
+def test_a_concurrency_is_an_integer(deliver: Deliver, instance: DagsterInstance) -> None:
+    assert run(instance, [deliver().slug], config={"concurrency": 3}).success

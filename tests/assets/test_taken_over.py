@@ -6,7 +6,7 @@ from typing import Any, cast
 import dagster as dg
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
-from assets.partitioned.recorder import take_over
+from assets.partitioned.backfills import take_over
 
 ORIGIN = RemoteJobOrigin(
     RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("b2b_pipelines"), "__repository__"), "__ASSET_JOB"

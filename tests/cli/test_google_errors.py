@@ -3,7 +3,6 @@
 The page is made from what the commands print: `UPDATE_DOCS=1 pytest tests/cli/test_google_errors.py` writes it.
 """
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,15 @@ from typing import Any
 import pytest
 
 from sandbox.server import Sandbox
+from tests.cli.conftest import ADDRESS
 
-ADDRESS = "b2b@sandbox.test"
 PAGE = Path(__file__).parents[2] / "docs" / "google-errors.md"
 HEAD = """# Google's refusals and what they mean
 
 Made by `tests/cli/test_google_errors.py`, which sends each body and records the output of `b2b sheet sync`. `ADDRESS` stands for
-the address of the installation's account. `google_refused` concerns the account, so it fails all contracts alike.
+the address of the installation's account. `google_refused` concerns the account, so it fails all contracts alike. Answers that
+may pass (429, 403 rate limits, 408, 409, 499, 5xx) show the message of the fifth try. After a 429 without `Retry-After`, each
+try waits until the minute is over.
 
 | Google answers | to a | error | message |
 |---|---|---|---|
@@ -80,30 +81,46 @@ ANSWERS: list[tuple[str, str, int, Any]] = [
         ),
     ),
     ("400, anything else", "write", 400, body(400, "INVALID_ARGUMENT", "Invalid value at 'requests[0]'")),
+    (
+        "429 RESOURCE_EXHAUSTED",
+        "read",
+        429,
+        body(429, "RESOURCE_EXHAUSTED", "Quota exceeded for quota metric 'Read requests'", "RATE_LIMIT_EXCEEDED"),
+    ),
+    (
+        "403 rate limit",
+        "write",
+        403,
+        body(403, "PERMISSION_DENIED", "Rate Limit Exceeded", "RATE_LIMIT_EXCEEDED"),
+    ),
     ("408", "read", 408, body(408, "DEADLINE_EXCEEDED", "Request timed out.")),
     ("409 ABORTED", "read", 409, body(409, "ABORTED", "The operation was aborted.")),
     ("499 CANCELLED", "read", 499, body(499, "CANCELLED", "The operation was cancelled.")),
     ("503 UNAVAILABLE", "write", 503, body(503, "UNAVAILABLE", "The service is currently unavailable.")),
+    *(
+        (f"400 invalid_grant, {name}", "token", 400, {"error": "invalid_grant", "error_description": words})
+        for name, words in {
+            "a deleted key": "Invalid JWT Signature.",
+            "an unknown account": "Invalid grant: account not found",
+            "a wrong clock": "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe."
+            " Check your iat and exp values in the JWT claim.",
+        }.items()
+    ),
+    ("503, no sign-in", "token", 503, {"error": "backend_error"}),
 ]
 
 
 @pytest.fixture
-def contract(run, courses, sandbox: Sandbox, tmp_path, monkeypatch) -> None:
-    key = tmp_path / "key.json"
-    key.write_text(json.dumps(sandbox.google.make_service_account(ADDRESS)))
-    monkeypatch.setenv("B2B_GOOGLE_SERVICE_ACCOUNT_FILE", str(key))
-    monkeypatch.setenv("B2B_GOOGLE_SHEETS_URL", sandbox.url)
-    monkeypatch.setenv("B2B_GOOGLE_DRIVE_URL", sandbox.url)
-    made = sandbox.google.create_spreadsheet("Acme", [ADDRESS])
-    run("b2b_contract create Acme Acme non-sso --create --max-learners 3 --sheet", sandbox.google.spreadsheet_url(made))
-    run("b2b_contract courseware acme course-v1:UAI+C1")
+def contract(make) -> None:
+    make()
 
 
 def test_each_answer_is_told_as_the_page_says(run, contract, sandbox: Sandbox, monkeypatch):
     monkeypatch.setattr("b2b_pipelines.vendors.google_sheets.client.LONGEST_BACKOFF", 0)
+    monkeypatch.setattr("b2b_pipelines.db.limiter.Limiter.pause_until_minute_ends", lambda *_: None)
     rows = []
     for name, kind, status, answer in ANSWERS:
-        sandbox.faults.answer(status, answer, kind=kind, times=5)
+        sandbox.faults.answer(status, answer, kind=kind, times=50 if kind == "token" else 5)
         done = run("b2b sheet sync acme --json")
         sandbox.faults.clear()
         assert done.status == 1, name

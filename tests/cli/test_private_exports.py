@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from b2b_pipelines.csv_cells import FORMULA_STARTS, csv_cell
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.values import FORMULA_STARTS, csv_cell
 from tests.commands import Run
 from tests.shop import Shop
 

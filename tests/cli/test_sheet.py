@@ -1,27 +1,20 @@
 """`b2b sheet`: what it prints, in words and as JSON, and its exit status."""
 
-import json
 import re
-from pathlib import Path
 
 import pytest
 
 from b2b_pipelines.sheets.layout import HEADERS
 from sandbox.google.model import Spreadsheet
 from sandbox.server import Sandbox
+from tests.cli.conftest import ADDRESS
 
-ADDRESS = "b2b@sandbox.test"
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 
 
 @pytest.fixture
-def sandbox(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    key = tmp_path / "key.json"
-    key.write_text(json.dumps(sandbox.google.make_service_account(ADDRESS)))
-    monkeypatch.setenv("B2B_GOOGLE_SERVICE_ACCOUNT_FILE", str(key))
-    monkeypatch.setenv("B2B_GOOGLE_SHEETS_URL", sandbox.url)
-    monkeypatch.setenv("B2B_GOOGLE_DRIVE_URL", sandbox.url)
-    return sandbox
+def sandbox(google_sandbox: Sandbox) -> Sandbox:
+    return google_sandbox
 
 
 @pytest.fixture
@@ -110,7 +103,7 @@ def test_nothing_to_show_is_one_line(run, sheet, words):
     done = run(f"b2b sheet {words}")
     assert (done.status, done.out) == (1, "")
     assert len(done.err.splitlines()) == 1
-    assert "nothing to show of acme" in done.err
+    assert "acme has no such snapshot" in done.err
 
 
 def test_a_lost_layout_is_status_1_and_rebuild_repairs_it(run, sheet):

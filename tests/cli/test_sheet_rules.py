@@ -1,6 +1,5 @@
 """Syncs of sheets as customers really make them, through `b2b sheet` over HTTP."""
 
-import json
 import re
 import time
 from contextlib import closing
@@ -14,57 +13,11 @@ from b2b_pipelines.db import limiter
 from b2b_pipelines.settings import read_settings
 from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.tokens import service as tokens
-from sandbox.google.model import Spreadsheet, Tab
-from sandbox.server import Sandbox
+from sandbox.google.model import Tab
 from tests.api.conftest import serving
-from tests.commands import Run
+from tests.cli.conftest import ADDRESS, codes, error, sync
 
-ADDRESS = "b2b@sandbox.test"
 NAMES = [[f"name {number}", f"n{number}@example.com"] for number in range(4)]
-
-
-@pytest.fixture
-def sandbox(sandbox: Sandbox, tmp_path, monkeypatch) -> Sandbox:
-    key = tmp_path / "key.json"
-    key.write_text(json.dumps(sandbox.google.make_service_account(ADDRESS)))
-    monkeypatch.setenv("B2B_GOOGLE_SERVICE_ACCOUNT_FILE", str(key))
-    monkeypatch.setenv("B2B_GOOGLE_SHEETS_URL", sandbox.url)
-    monkeypatch.setenv("B2B_GOOGLE_DRIVE_URL", sandbox.url)
-    return sandbox
-
-
-@pytest.fixture
-def make(run: Run, courses, sandbox):
-    """Make a spreadsheet, and the contract `acme` with a cap that delivers to it."""
-
-    def make(*, cap: int = 3, tabs=None, address: str = "{url}", tab: str | None = None, **options) -> Spreadsheet:
-        made = sandbox.google.create_spreadsheet("Acme", [ADDRESS], tabs=tabs, **options)
-        spreadsheet = sandbox.google.spreadsheet(made)
-        url = address.format(id=made, url=f"https://docs.google.com/spreadsheets/d/{made}/edit")
-        named = ["--tab", tab] if tab is not None else []
-        created = run(f"b2b_contract create Acme Acme non-sso --create --max-learners {cap} --sheet", url, *named)
-        assert created.status == 0, created.err
-        assert run("b2b_contract courseware acme course-v1:UAI+C1").status == 0
-        return spreadsheet
-
-    return make
-
-
-def error(run: Run, words: str, *more: str) -> tuple[str, str]:
-    """The code and message of a refusal."""
-    done = run(f"{words} --json", *more)
-    assert done.status == 1, done.out
-    return done.json["error"]["code"], done.json["error"]["message"]
-
-
-def sync(run: Run, *options: str) -> dict:
-    done = run("b2b sheet sync acme --json", *options)
-    assert done.status == 0, done.out
-    return done.json
-
-
-def codes(tab: Tab, letter: str = "A") -> list[str]:
-    return [cell for cell in tab.column(letter) if len(cell) == 36]
 
 
 # Which tab
@@ -128,13 +81,13 @@ def test_a_sheet_is_found_by_what_people_paste(run, make, address):
         "https://docs.google.com/document/d/1AbcdefGHIjkl",
     ],
 )
-def test_another_host_is_refused_when_saved(run, sandbox, address):
+def test_another_host_is_refused_when_saved(run, google_sandbox, address):
     done = run("b2b_contract create Acme Acme non-sso --create --sheet", address)
     assert (done.status, len(done.err.splitlines())) == (1, 1)
     assert "not a Google Sheet's address" in done.err
 
 
-def test_the_address_of_an_excel_file_is_refused_when_saved(run, sandbox):
+def test_the_address_of_an_excel_file_is_refused_when_saved(run, google_sandbox):
     address = "https://docs.google.com/spreadsheets/d/1AbcdefGHIjkl/edit?usp=sharing&ouid=1&rtpof=true&sd=true"
     done = run("b2b_contract create Acme Acme non-sso --create --sheet", address)
     assert done.status == 1
@@ -170,8 +123,8 @@ def test_naming_the_tab_is_the_consent_unless_the_installation_asks(run, make, m
     assert sync(run)["replaced"] == 4
 
 
-def test_giving_a_sheet_opens_it(run, courses, sandbox):
-    made = sandbox.google.create_spreadsheet("Acme's own", [ADDRESS], tabs={"Names": NAMES})
+def test_giving_a_sheet_opens_it(run, courses, google_sandbox):
+    made = google_sandbox.google.create_spreadsheet("Acme's own", [ADDRESS], tabs={"Names": NAMES})
     created = run("b2b_contract create Acme Acme non-sso --create --json --sheet", made).json
     assert created["sheet"] | {"share_with": None} == {
         "shared": True,
@@ -181,7 +134,7 @@ def test_giving_a_sheet_opens_it(run, courses, sandbox):
         "needs_consent": True,
         "share_with": None,
     }
-    other = sandbox.google.create_spreadsheet("Not shared", [])
+    other = google_sandbox.google.create_spreadsheet("Not shared", [])
     done = run("b2b_contract modify acme --json --sheet", other)
     assert (done.status, done.json["sheet"]["shared"], done.json["sheet"]["share_with"]) == (0, False, ADDRESS)
     assert ADDRESS in run("b2b_contract modify acme --sheet", other).out

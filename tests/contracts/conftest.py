@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.vendors.http import Patience
+from b2b_pipelines.vendors.http.client import Patience
 from b2b_pipelines.vendors.open_edx import ClientCredentials
 from b2b_pipelines.vendors.studio import Studio
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET

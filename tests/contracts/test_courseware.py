@@ -2,9 +2,9 @@
 
 import pytest
 
+from b2b_pipelines.contracts import catalog, store
 from b2b_pipelines.contracts import courseware_registry as registry
 from b2b_pipelines.contracts import service as contracts
-from b2b_pipelines.contracts import store
 from b2b_pipelines.contracts.service import CoursewareChange
 from b2b_pipelines.errors import Refused
 from tests.shop import NOW, Shop
@@ -13,8 +13,8 @@ from tests.shop import NOW, Shop
 def register(shop: Shop, *courses: str) -> None:
     with shop.database.session() as session:
         for course in courses:
-            registry.register(session, registry.course(course, "C", source_run="SOURCE"))
-        registry.register(session, registry.program("program-v1:UAI+P", "P", {"all_of": [*courses]}))
+            registry.register(session, catalog.course(course, "C", source_run="SOURCE"))
+        registry.register(session, catalog.program("program-v1:UAI+P", "P", {"all_of": [*courses]}))
 
 
 def give(shop: Shop, slug: str, readable_id: str, **options: bool) -> CoursewareChange:
@@ -54,7 +54,7 @@ def test_a_source_run_that_a_contract_was_given_is_a_source_still(shop: Shop):
 
 def test_what_a_contract_was_given_is_not_guessed_to_be_a_source(shop: Shop):
     with shop.database.session() as session:
-        registry.register(session, registry.course("course-v1:UAI+C1", "C", ["R1", "R2"]))
+        registry.register(session, catalog.course("course-v1:UAI+C1", "C", ["R1", "R2"]))
     one, two = shop.sell("One", courses=0), shop.sell("Two", courses=0)
     give(shop, one.slug, "course-v1:UAI+C1+R1")
     given = give(shop, two.slug, "course-v1:UAI+C1")

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from b2b_pipelines.contracts import catalog
 from b2b_pipelines.contracts import courseware_registry as registry
 from b2b_pipelines.contracts.courseware_registry import Registration, Tally
 from b2b_pipelines.errors import InvalidInput
@@ -30,7 +31,7 @@ FILE = """{
 
 def import_into(shop: Shop, content: str) -> Registration:
     with shop.database.session() as session:
-        return registry.register(session, registry.read_catalog(content))
+        return registry.register(session, catalog.read_catalog(content))
 
 
 def test_a_file_is_registered_and_a_second_time_changes_nothing(shop: Shop):
@@ -53,7 +54,7 @@ def test_what_differs_is_updated(shop: Shop):
 def test_another_source_run_takes_the_mark(shop: Shop):
     import_into(shop, FILE)
     with shop.database.session() as session:
-        done = registry.register(session, registry.course("course-v1:MITx+1", "One", ["A"], source_run="2025"))
+        done = registry.register(session, catalog.course("course-v1:MITx+1", "One", ["A"], source_run="2025"))
     assert done.runs == Tally(created=1, updated=2)
     assert shop.run("SELECT run_tag FROM course_run WHERE is_source") == ["2025"]
 
@@ -61,7 +62,7 @@ def test_another_source_run_takes_the_mark(shop: Shop):
 def test_further_runs_leave_the_mark_where_it_is(shop: Shop):
     import_into(shop, FILE)
     with shop.database.session() as session:
-        registry.register(session, registry.course("course-v1:MITx+1", "One", ["A"]))
+        registry.register(session, catalog.course("course-v1:MITx+1", "One", ["A"]))
     assert shop.run("SELECT run_tag FROM course_run WHERE is_source") == ["SOURCE"]
 
 
@@ -102,18 +103,18 @@ def test_a_wrong_line_is_named_and_nothing_is_registered(shop: Shop, before: str
 
 def test_a_contract_run_of_another_course_is_not_taken_for_a_course_of_that_name(shop: Shop):
     shop.sell()
-    catalog = registry.course("course-v1:UAI_ACME+1.00", "Mine", ["2026_C1"])
+    mine = catalog.course("course-v1:UAI_ACME+1.00", "Mine", ["2026_C1"])
     with (
         pytest.raises(InvalidInput, match=r"belongs to the course course-v1:MITx\+1\.00"),
         shop.database.session() as session,
     ):
-        registry.register(session, catalog)
+        registry.register(session, mine)
 
 
 def test_many_courses_cost_few_statements(shop: Shop):
     courses = [{"readable_id": f"course-v1:X+{n}", "title": "T", "runs": [{"run_tag": "R"}]} for n in range(2500)]
     heard: list[int] = []
     with statements(shop.database) as sent, shop.database.session() as session:
-        registry.register(session, registry.read_catalog(json.dumps({"courses": courses})), heard.append)
+        registry.register(session, catalog.read_catalog(json.dumps({"courses": courses})), heard.append)
     assert len(sent) <= 1 + 3 * 4 + 3
     assert heard == [1000, 1000, 500]

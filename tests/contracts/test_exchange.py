@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from b2b_pipelines.contracts import courseware_registry, exchange
+from b2b_pipelines.contracts import catalog, courseware_registry, exchange
 from b2b_pipelines.delivery import changes
 from b2b_pipelines.enrollment_codes import service as codes
 from b2b_pipelines.errors import Conflict, InvalidInput, NotFound
@@ -45,7 +45,7 @@ def test_a_contract_comes_back_as_it_was_with_runs_and_codes_of_its_own(shop: Sh
     forget_contracts(shop)
     with shop.database.session() as session:
         for number in (1, 2):
-            course = courseware_registry.course(f"course-v1:MITx+{number}.00", "C", source_run="SOURCE")
+            course = catalog.course(f"course-v1:MITx+{number}.00", "C", source_run="SOURCE")
             courseware_registry.register(session, course)
     assert len(imported(shop, content)) == 2
     assert exported(shop, sold.slug) == content
@@ -100,7 +100,7 @@ def test_unknown_courseware_refuses_the_whole_import(shop: Shop):
 def test_what_was_linked_without_runs_is_linked_without_runs_again(shop: Shop):
     sold = shop.sell()
     with shop.database.session() as session:
-        courseware_registry.register(session, courseware_registry.course("course-v1:MITx+7", "Seven"))
+        courseware_registry.register(session, catalog.course("course-v1:MITx+7", "Seven"))
         changes.give_courseware(session, sold.slug, "course-v1:MITx+7", by=SHOP, create_runs=False)
     parts = json.loads(exported(shop, sold.slug))["courseware"]
     assert parts == [
@@ -113,7 +113,7 @@ def test_a_course_that_was_taken_from_a_program_does_not_come_back(shop: Shop):
     sold = shop.sell(courses=2)
     names = [f"course-v1:MITx+{number}.00" for number in (1, 2)]
     with shop.database.session() as session:
-        courseware_registry.register(session, courseware_registry.program("program-v1:MITx+P", "P", {"all_of": names}))
+        courseware_registry.register(session, catalog.program("program-v1:MITx+P", "P", {"all_of": names}))
         changes.take_courseware(session, sold.slug, "program-v1:MITx+P", by=SHOP)
         changes.give_courseware(session, sold.slug, "program-v1:MITx+P", by=SHOP)
     document = json.loads(exported(shop, sold.slug))

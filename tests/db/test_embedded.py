@@ -19,8 +19,8 @@ import pytest
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from b2b_pipelines.db import embedded
 from b2b_pipelines.db.embedded import EmbeddedPostgres, PostgresUnavailable
+from b2b_pipelines.db.embedded import programs as embedded_programs
 
 pytestmark = pytest.mark.long
 
@@ -338,8 +338,8 @@ def test_programs_that_only_root_can_reach_are_copied(
     tmp_path.chmod(0o700)
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.delenv("PG_BINDIR", raising=False)
-    monkeypatch.setattr(embedded, "INSTALLED", tmp_path / "nothing")
-    monkeypatch.setattr(embedded, "PROGRAM_COPIES", public_folder / "programs")
+    monkeypatch.setattr(embedded_programs, "INSTALLED", tmp_path / "nothing")
+    monkeypatch.setattr(embedded_programs, "PROGRAM_COPIES", public_folder / "programs")
     for _ in range(2):
         server = make(first=True)
         server.ensure_running()

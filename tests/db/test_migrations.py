@@ -1,6 +1,7 @@
 """Migrations on a database that version 0001 of the product filled."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,9 @@ from tests.commands import Run
 FILLED = Path(__file__).parent / "filled_0001.sql"
 
 
-@pytest.fixture
-def installation(postgres: EmbeddedPostgres, request: pytest.FixtureRequest) -> Iterator[Database]:
+@contextmanager
+def filled(postgres: EmbeddedPostgres, name: str) -> Iterator[Database]:
     """A database of its own at migration 0001, with the rows that version 0001 left in it."""
-    name = "filled_0001"
     postgres.ensure_database(name)
     database = Database(postgres.url(name))
     with database.session() as session:
@@ -30,6 +30,20 @@ def installation(postgres: EmbeddedPostgres, request: pytest.FixtureRequest) -> 
         connection.exec_driver_sql(FILLED.read_text(encoding="utf-8").replace("%", "%%"))
     yield database
     database.dispose()
+
+
+@pytest.fixture
+def installation(postgres: EmbeddedPostgres) -> Iterator[Database]:
+    with filled(postgres, "filled_0001") as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def upgraded(postgres: EmbeddedPostgres) -> Iterator[Database]:
+    """A database that version 0001 filled, at the newest migration. Tests only read it."""
+    with filled(postgres, "upgraded_0001") as database:
+        schema.upgrade(database.engine)
+        yield database
 
 
 def row_counts(database: Database) -> dict[str, int]:
@@ -70,10 +84,9 @@ def test_a_filled_database_of_the_first_version_is_upgraded_without_losing_a_row
     ],
 )
 def test_the_commands_read_an_upgraded_database(
-    installation: Database, run: Run, monkeypatch: pytest.MonkeyPatch, command: str
+    upgraded: Database, run: Run, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    schema.upgrade(installation.engine)
-    monkeypatch.setenv("B2B_DATABASE_URL", installation.url)
+    monkeypatch.setenv("B2B_DATABASE_URL", upgraded.url)
     answer = run(command, "--json")
     assert answer.status == 0, answer.err
     assert answer.json

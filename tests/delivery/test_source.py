@@ -8,7 +8,7 @@ from sqlalchemy import Connection as Begun
 from sqlalchemy import event
 
 from b2b_pipelines import delivery
-from b2b_pipelines.contracts import courseware_registry
+from b2b_pipelines.contracts import catalog, courseware_registry
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.vendors.google_sheets import GoogleSheets
 from sandbox.server import Sandbox
@@ -46,7 +46,7 @@ def test_contracts_of_another_source_are_made_and_changed_and_their_sheets_follo
     database: Database, sandbox: Sandbox, sheets: GoogleSheets
 ) -> None:
     with database.session() as session:
-        courseware_registry.register(session, courseware_registry.course(COURSE, "Leading", source_run="SOURCE"))
+        courseware_registry.register(session, catalog.course(COURSE, "Leading", source_run="SOURCE"))
     spreadsheet = sandbox.google.create_spreadsheet("Acme", shared_with=[ACCOUNT])
     deal = {"id": "D-1", "account": "Acme", "name": "Leadership", "course": COURSE, "seats": 3}
     known: dict[str, str] = {}

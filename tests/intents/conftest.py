@@ -1,6 +1,6 @@
 """The API with its intents behind a real server, and Stripe's events signed as Stripe signs them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
@@ -11,9 +11,8 @@ from pydantic import SecretStr
 from b2b_pipelines.api.app import create_app
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.settings import Settings
-from b2b_pipelines.tokens import service as tokens
 from sandbox.stripe import checkout_event, signed
-from tests.api.conftest import serving
+from tests.api.conftest import Connect, connecting, serving
 from tests.webhook import Webhook, listening
 
 SECRET = "whsec_test"
@@ -55,24 +54,11 @@ def url(server: str, database: Database) -> str:
     return server
 
 
-Connect = Callable[..., httpx.Client]
-
-
 @pytest.fixture
 def connect(url: str, database: Database) -> Iterator[Connect]:
     """`connect("checkout")`: a client with a token of those scopes."""
-    clients: list[httpx.Client] = []
-
-    def connected(*scopes: str) -> httpx.Client:
-        with database.session() as session:
-            _, text = tokens.create(session, "a test", scopes)
-        client = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {text}"}, timeout=30)
-        clients.append(client)
-        return client
-
-    yield connected
-    for client in clients:
-        client.close()
+    with connecting(url, database) as connect:
+        yield connect
 
 
 @pytest.fixture

@@ -123,6 +123,29 @@ def test_what_comes_before_completed_leads_to_the_same(intents, stripe, last):
     assert shown == [(TYPES[last][2], None, True)] * 2
 
 
+@pytest.mark.parametrize("name", [name for name in TYPES if name not in ("completed-unpaid", "other")])
+def test_each_type_before_and_after_the_completion_of_its_session_adds_up_to_the_same(intents, stripe, seen, name):
+    """A session, and what follows it, in both orders: the same state, money and alerts."""
+    shown, alerted = [], []
+    for number, order in enumerate(permutations(["completed-unpaid", name])):
+        made = intents.make(f"l{number}@example.com")
+        links = {"payment_intent": f"pi_{number}"}
+        before = len(seen())
+        for each in order:
+            event = event_of(each, made, f"evt_{number}_{each}")
+            event["data"]["object"] |= links | ({"id": f"cs_{number}"} if each in OF_SESSION else {})
+            assert stripe.tell(event) not in ("replayed", "other_type")
+        got = intents.get(made)
+        amounts = [entry["amount"] for entry in got["money_back"]]
+        shown.append((got["state"], got["pending_since"] is None, amounts))
+        expected = before + (TYPES[name][3] is not None)
+        eventually(lambda expected=expected: len(seen()) == expected)
+        alerted.append(len(seen()) - before)
+    assert shown[0] == shown[1]
+    assert alerted[0] == alerted[1]
+    assert amounts == ([9900] if name in MONEY_BACK else [])
+
+
 @pytest.mark.parametrize("order", list(permutations(["completed-unpaid", "succeeded", "refunded"])), ids="-".join)
 def test_facts_in_any_order_add_up_to_the_same(intents, stripe, seen, order):
     made = intents.make()
@@ -177,6 +200,29 @@ class TestExpiry:
         assert intents.get(made)["state"] == "expired"
         assert intents.post("rival@example.com", **ACME).status_code == 201
 
+    def test_the_end_of_a_session_from_before_the_learner_came_back_ends_nothing(self, intents, stripe, database):
+        made = intents.make(**ACME)
+        opened = int(time.time())
+        with database.session() as session:
+            session.execute(text("UPDATE checkout_intent SET created_at = created_at - interval '23 hours'"))
+        assert intents.post(**ACME).status_code == 200
+        before = intents.get(made)
+        old = {**UNPAID, "created": opened - 23 * 3600}
+        assert stripe.session("expired", made, "cs_old", **old) == "old_session_expired"
+        assert stripe.session("expired", made, "cs_old", **old) == "already_known"
+        assert intents.get(made) == before
+        assert intents.post("rival@example.com", **ACME).status_code == 422
+        assert stripe.session("expired", made, "cs_new", **UNPAID, created=opened) == "session_expired"
+        assert intents.get(made)["state"] == "expired"
+
+    @pytest.mark.parametrize("created", [1_700_000_000, None, "yesterday", 0, 10**40, True])
+    def test_the_end_of_the_only_session_ends_the_reservation_whenever_it_says_it_was_opened(
+        self, intents, stripe, created
+    ):
+        made = intents.make(**ACME)
+        assert stripe.session("expired", made, **UNPAID, created=created) == "session_expired"
+        assert intents.get(made)["state"] == "expired"
+
     def test_a_pending_payment_of_another_session_holds_the_place(self, intents, stripe):
         made = intents.make(**ACME)
         stripe.session("completed", made, "cs_1", **UNPAID)
@@ -202,11 +248,88 @@ class TestExpiry:
         clean_up(database)
         rival = intents.make("rival@example.com", **ACME)
         assert stripe.session("completed", made, **UNPAID) == "pending_place_taken"
-        assert intents.get(made)["state"] == "expired"
+        lost = intents.get(made)
+        assert lost["state"] == "expired"
+        assert lost["last_error"].startswith("session cs_1 is being paid when its place is taken: the enterprise ")
         assert stripe.session("async_payment_succeeded", made) == "place_taken"
         assert intents.get(made)["state"] == "errored_provisioning"
         assert intents.get(rival)["state"] == "created"
         eventually(lambda: webhook.events() == ["payment_pending_place_taken", "payment_place_taken"])
+
+
+class TestAttacks:
+    """Two sessions, two intents and events at the same moment."""
+
+    def test_an_event_of_a_session_that_belongs_to_another_intent_moves_neither_and_alerts(
+        self, intents, stripe, webhook
+    ):
+        mine, other = intents.make(), intents.make("other@example.com")
+        stripe.session("completed", mine, **UNPAID)
+        assert stripe.session("async_payment_succeeded", other) == "paid"
+        assert (intents.get(mine)["state"], intents.get(other)["state"]) == ("paid", "created")
+        (alert,) = told(webhook)
+        assert (alert["event"], alert["intent"]) == ("payment_unusable", mine["uuid"])
+        assert other["uuid"] in alert["reason"]
+
+    @pytest.mark.parametrize(("session", "status"), [({}, "paid"), (UNPAID, "pending")], ids=["paid", "unpaid"])
+    def test_money_for_an_intent_that_does_not_exist_is_alerted(self, stripe, webhook, session, status):
+        unknown = "00000000-0000-4000-8000-000000000001"
+        named = {"metadata": {"checkout_intent_uuid": unknown}}
+        assert stripe.session("expired", None, "cs_0", **UNPAID, **named) == "unknown_intent"
+        assert stripe.session("completed", None, **session, **named) == "unknown_intent"
+        (alert,) = told(webhook)
+        assert (alert["event"], alert["session"], alert["intent"]) == ("payment_unusable", "cs_1", None)
+        assert unknown in alert["reason"]
+
+    def test_two_sessions_that_pay_at_the_same_moment_are_one_payment_and_one_alert(self, intents, stripe, seen):
+        for number in range(5):
+            made = intents.make(f"l{number}@example.com")
+            with ThreadPoolExecutor(2) as pool:
+                paid = [
+                    pool.submit(stripe.session, "completed", made, f"cs_{number}_{each}", customer="cus_1")
+                    for each in "ab"
+                ]
+            assert sorted(each.result() for each in paid) == ["paid", "paid_again"]
+            assert intents.get(made)["state"] == "paid"
+        eventually(lambda: seen() == ["payment_paid_again"] * 5)
+
+    def test_a_payment_that_fails_and_succeeds_at_the_same_moment_is_paid_and_alerted(self, intents, stripe, seen):
+        for number in range(5):
+            made = intents.make(f"l{number}@example.com")
+            stripe.session("completed", made, f"cs_{number}", **UNPAID)
+            with ThreadPoolExecutor(2) as pool:
+                last = [
+                    pool.submit(stripe.session, f"async_payment_{word}", made, f"cs_{number}", **UNPAID)
+                    for word in ("failed", "succeeded")
+                ]
+            assert {each.result() for each in last} <= {"payment_failed", "paid", "already_paid"}
+            assert intents.get(made)["state"] == "paid"
+        eventually(lambda: len(seen()) == 5)
+        assert set(seen()) <= {"payment_payment_failed", "payment_unusable"}
+
+    def test_a_client_and_the_upkeep_cannot_end_a_debit_that_is_on_its_way(self, intents, stripe, database):
+        made = intents.make(**ACME)
+        stripe.session("completed", made, **UNPAID)
+        end_reservation(database, made)
+        path = f"{PATH}{made['uuid']}/"
+        assert intents.client.delete(path).status_code == 405
+        for body in ({"state": "expired"}, {"expires_at": "2020-01-01T00:00:00Z"}, {"pending_since": None}):
+            assert intents.client.patch(path, json=body).status_code == 400
+        assert intents.post(enterprise_name="Other", enterprise_slug="other").status_code == 200
+        assert clean_up(database).expired == 0
+        held = intents.get(made)
+        assert (held["state"], held["enterprise_slug"]) == ("created", "acme")
+        assert stripe.session("async_payment_succeeded", made) == "paid"
+
+    def test_a_failed_debit_holds_its_place_until_the_intent_is_paid_by_another_session(self, intents, stripe):
+        made = intents.make(**ACME)
+        stripe.session("completed", made, **UNPAID)
+        stripe.session("async_payment_failed", made, **UNPAID)
+        refused = intents.post(**ACME)
+        assert (refused.status_code, refused.json()["error_code"]) == (422, "intent_errored")
+        assert intents.post("rival@example.com", **ACME).status_code == 422
+        assert stripe.session("completed", made, "cs_2") == "paid"
+        assert intents.get(made)["payment"]["session"] == "cs_2"
 
 
 class TestMoneyBack:

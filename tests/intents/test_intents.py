@@ -467,7 +467,8 @@ class TestEvents:
         stripe.pays(made, id="cs_1")
         assert stripe.pays(made, id="cs_1") == "already_paid"
         assert stripe.pays(made, id="cs_2") == "paid_again"
-        assert intents.get(made)["stripe_checkout_session_id"] == "cs_1"
+        paid = intents.get(made)
+        assert (paid["stripe_checkout_session_id"], paid["last_error"]) == ("cs_1", "paid again by session cs_2")
         (alert,) = told(webhook)
         assert (alert["event"], alert["session"]) == ("payment_paid_again", "cs_2")
 

@@ -1,4 +1,4 @@
-"""Checkout sessions of the stand-in of Stripe, opened and paid over its admin API and its page, sent to the real API."""
+"""Checkout sessions of Stripe's stand-in, opened and paid over its admin API and its page; the API takes their events."""
 
 import httpx
 import pytest

@@ -1,13 +1,13 @@
 """Worlds of plans and licenses, put into the database as they are."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
 from sqlalchemy import insert, text
 
 from b2b_pipelines.db.engine import Database
+from b2b_pipelines.licenses.facts import LicenseFacts
 from b2b_pipelines.licenses.identity import email_key, person_key
 from b2b_pipelines.licenses.models import (
     CustomerAgreement,
@@ -17,15 +17,13 @@ from b2b_pipelines.licenses.models import (
     RefusedAddress,
     SubscriptionPlan,
 )
-from b2b_pipelines.licenses.rules import LicenseFacts
-from b2b_pipelines.vendors.http import Patience
+from b2b_pipelines.vendors.http.client import Patience
 from b2b_pipelines.vendors.license_manager import LicenseManager
 from b2b_pipelines.vendors.open_edx import ClientCredentials, EnterpriseLms
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 from sandbox.open_edx.rest import Throttles
 from sandbox.server import Sandbox
 
-SOME_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 TABLES = (
     "license_event",
     "refused_address",
@@ -65,6 +63,7 @@ def put(database: Database) -> Put:
                     "plan_type": plan.plan_type,
                     "held_since": plan.hold.since if plan.hold else None,
                     "held_from": plan.hold.moved_from if plan.hold else None,
+                    "renewal_gone_at": plan.renewal_gone,
                 }
                 for plan in world.plans.values()
             ],
@@ -88,8 +87,8 @@ def put(database: Database) -> Put:
                     "person_key": person_key(held.address),
                     "lms_user_id": held.lms_user_id,
                     "renewed_to": held.renewed_to,
-                    "retired_at": SOME_TIME if held.retired else None,
-                    "unseen_since": SOME_TIME if held.unseen else None,
+                    "retired_at": held.retired,
+                    "unseen_since": held.unseen,
                 }
                 for held in world.licenses.values()
             ],

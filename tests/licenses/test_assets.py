@@ -8,14 +8,14 @@ from uuid import UUID
 import dagster as dg
 import pytest
 from dagster import AssetKey, DagsterEventType, DagsterInstance, ExecuteInProcessResult
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from assets.licenses import license_chain, listed_subscriptions, lms_enrollments
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.faults.rules import Subject
 from b2b_pipelines.faults.store import known
-from b2b_pipelines.licenses.models import ExpiredLicense, License, LicenseEvent
-from b2b_pipelines.licenses.rules import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan
+from b2b_pipelines.licenses.facts import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan
+from b2b_pipelines.licenses.models import CustomerAgreement, ExpiredLicense, License, LicenseEvent
 from resources.database import DatabaseResource
 from resources.license_manager import LicenseManagerResource
 from resources.open_edx import EnterpriseLmsResource
@@ -321,6 +321,7 @@ def test_no_address_gets_into_metadata(
     )
 
 
+@pytest.mark.long
 def test_a_run_of_many_customers_makes_each_a_partition(
     definitions: dg.Definitions, instance: DagsterInstance, sandbox: Sandbox
 ) -> None:
@@ -352,3 +353,17 @@ def test_the_schedule_asks_for_one_run_a_hundred_customers() -> None:
     asked = requests([f"c{number:03}" for number in range(250)], "2026-06-01")
     assert [request.run_key for request in asked] == ["2026-06-01 c000", "2026-06-01 c100", "2026-06-01 c200"]
     assert asked[-1].tags["dagster/asset_partition_range_end"] == "c249"
+
+
+def test_customers_are_shown_by_name(
+    definitions: dg.Definitions, instance: DagsterInstance, database: Database, sandbox: Sandbox
+) -> None:
+    list_customer(sandbox, ONE)
+    run(definitions, instance, [ONE], ["subscription_licenses"])
+    with database.session() as session:
+        session.execute(update(CustomerAgreement).values(name="Acme University, Inc."))
+    result = run(definitions, instance, [ONE], CHAIN[1:])
+    assert {str(metadata["customer"].value) for metadata in made(result).values()} == {"Acme University, Inc."}
+    tagged = instance.get_run_by_id(result.run_id)
+    assert tagged is not None
+    assert tagged.tags["b2b/customers"] == "Acme University, Inc."

@@ -16,9 +16,11 @@ from b2b_pipelines.alerts.models import UnsentAlert
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import Conflict, InvalidInput, NotFound
 from b2b_pipelines.licenses import brakes, service, store, verdicts
+from b2b_pipelines.licenses.expirations import moved_into_the_past
+from b2b_pipelines.licenses.facts import EventName, Hold, Policy
 from b2b_pipelines.licenses.identity import address, email_key, person_key
 from b2b_pipelines.licenses.models import License, LicenseEvent, SubscriptionPlan
-from b2b_pipelines.licenses.rules import Decision, EventName, Hold, Policy, moved_into_the_past
+from b2b_pipelines.licenses.rules import Decision
 from b2b_pipelines.licenses.service import Imported
 from b2b_pipelines.settings import read_settings
 from b2b_pipelines.vendors.license_manager import LicenseManager
@@ -223,6 +225,138 @@ def test_no_learner_is_unlinked_within_a_day_of_the_termination(
     assert "not unlinked before 2026-06-02T12:00:0" in reason
     assert service.unlink(files.database, lms, ONE, policy(NOW + 23 * HOUR), run_id="test").done == 0
     assert service.unlink(files.database, lms, ONE, policy(NOW + 25 * HOUR), run_id="test").done == 1
+
+
+class Listings:
+    """License-manager's answers about an old plan, which has ended, and a new one. Jane holds a license of the old one."""
+
+    OLD, NEW, SECOND = UUID(int=11), UUID(int=12), UUID(int=102)
+
+    def __init__(
+        self, database: Database, license_manager: LicenseManager, lms: EnterpriseLms, sandbox: Sandbox
+    ) -> None:
+        self.database, self.license_manager, self.lms, self.sandbox = database, license_manager, lms, sandbox
+        sandbox.lms.link(ONE, ["jane@example.com"])
+
+    def read(
+        self,
+        now: datetime,
+        *,
+        renewed: bool = False,
+        second: bool = False,
+        new_end: datetime = CURRENT,
+        active: bool = True,
+    ) -> None:
+        manager = self.sandbox.license_manager
+        start = "2020-01-01T00:00:00Z"
+        manager.put_agreement(
+            ONE,
+            [
+                plan(self.OLD, "Old", start, PAST.isoformat()),
+                plan(self.NEW, "New", start, new_end.isoformat(), is_active=active),
+            ],
+        )
+        manager.put_licenses(self.OLD, [license_row(SEAT, self.OLD, "jane@example.com")])
+        manager.put_licenses(self.NEW, [license_row(self.SECOND, self.NEW, "jane@example.com")] if second else [])
+        manager.cancel_renewal(self.OLD)
+        if renewed:
+            manager.renew(self.OLD, self.NEW, start)
+        service.read_license_manager(self.database, self.license_manager, ONE, now)
+
+    def chain(self, now: datetime) -> int:
+        """Terminate and unlink; the number of unlinked licenses."""
+        service.terminate(self.database, self.lms, ONE, policy(now), run_id="test")
+        return service.unlink(self.database, self.lms, ONE, policy(now), run_id="test").done
+
+    def reason(self, now: datetime) -> tuple[Decision, str]:
+        with self.database.session() as session:
+            (first, *_) = verdicts.decide(session, policy(now), customer=ONE).decided
+        return first.verdict.decision, first.verdict.reason(policy(now))
+
+
+@pytest.fixture
+def listings(database: Database, license_manager: LicenseManager, lms: EnterpriseLms, sandbox: Sandbox) -> Listings:
+    return Listings(database, license_manager, lms, sandbox)
+
+
+@pytest.mark.parametrize(
+    ("before", "lost"),
+    [
+        pytest.param({"renewed": True}, {"renewed": False}, id="not-listed"),
+        pytest.param({"renewed": True}, {"renewed": True, "active": False}, id="into-a-plan-that-was-cancelled"),
+    ],
+)
+def test_no_learner_is_unlinked_within_a_day_after_the_renewal_of_their_plan_was_gone(
+    listings: Listings, before: dict[str, Any], lost: dict[str, Any]
+) -> None:
+    listings.read(NOW)
+    assert listings.chain(NOW) == 0
+    day = timedelta(days=1)
+    listings.read(NOW + 2 * day, **before)
+    assert listings.reason(NOW + 2 * day)[0] is Decision.PLAN_RENEWAL_PENDING
+    listings.read(NOW + 4 * day, **lost)
+    listings.read(NOW + 4 * day + HOUR, **lost)
+    decision, reason = listings.reason(NOW + 5 * day - HOUR)
+    assert decision is Decision.IN_GRACE
+    assert f"renewal is no longer listed since {(NOW + 4 * day).isoformat()}" in reason
+    assert f"not unlinked before {(NOW + 5 * day).isoformat()}" in reason
+    assert listings.chain(NOW + 5 * day - HOUR) == 0
+    listings.read(NOW + 5 * day - HOUR, **before)
+    assert listings.chain(NOW + 5 * day) == 0, "the renewal came back"
+    listings.read(NOW + 6 * day, **lost)
+    assert listings.chain(NOW + 7 * day) == 1
+
+
+def test_no_learner_is_unlinked_within_a_day_after_the_license_that_protected_them_was_missing(
+    listings: Listings, sandbox: Sandbox
+) -> None:
+    listings.read(NOW, second=True)
+    assert listings.chain(NOW) == 0
+    day = timedelta(days=1)
+    assert listings.reason(NOW + 2 * day)[0] is Decision.PROTECTED
+    listings.read(NOW + 4 * day, second=False)
+    decision, reason = listings.reason(NOW + 5 * day - HOUR)
+    assert decision is Decision.UNLINK, "a license that is not listed protects no other"
+    assert f"missing upstream since {(NOW + 4 * day).isoformat()}" in reason
+    assert f"not unlinked before {(NOW + 5 * day).isoformat()}" in reason
+    kept = service.unlink(listings.database, listings.lms, ONE, policy(NOW + 5 * day - HOUR), run_id="test")
+    assert (kept.done, kept.skipped, kept.requests) == (0, 1, 0)
+    assert "missing upstream" in kept.notes[0]
+    listings.read(NOW + 5 * day - HOUR, second=True)
+    assert listings.reason(NOW + 5 * day)[0] is Decision.PROTECTED
+    listings.read(NOW + 6 * day, second=False)
+    assert listings.chain(NOW + 7 * day) == 1
+    assert sandbox.lms.linked(ONE) == set()
+
+
+@pytest.mark.parametrize(
+    ("new_end", "kept"), [(CURRENT, True), (PAST, False)], ids=["a-current-plan", "a-plan-past-its-grace"]
+)
+def test_no_learner_is_unlinked_while_licenses_are_counted_that_were_never_listed(
+    listings: Listings, sandbox: Sandbox, new_end: datetime, kept: bool
+) -> None:
+    """The license that protects the learner is missing from the very first reading, though it is counted."""
+
+    def read(now: datetime, second: bool) -> None:
+        listings.read(now, second=second, new_end=new_end)
+        if not second:
+            plans = sandbox.license_manager.agreements[str(ONE)]["subscriptions"]
+            numbers = {"activated": 1, "assigned": 0, "unassigned": 0, "revoked": 0, "total": 1, "allocated": 1}
+            plans[1]["licenses"] = numbers
+            service.read_license_manager(listings.database, listings.license_manager, ONE, now)
+
+    read(NOW, second=False)
+    assert listings.chain(NOW) == 0
+    day = timedelta(days=1)
+    read(NOW + 2 * day, second=False)
+    for dry_run in (True, False):
+        now = policy(NOW + 2 * day)
+        outcome = service.unlink(listings.database, listings.lms, ONE, now, run_id="test", dry_run=dry_run)
+        assert (outcome.done, outcome.skipped) == ((0, 1) if kept else (1, 0))
+        assert ("more licenses than it lists" in "".join(outcome.notes)) is kept
+    if kept:
+        read(NOW + 3 * day, second=True)
+        assert listings.reason(NOW + 3 * day)[0] is Decision.PROTECTED
 
 
 @pytest.mark.parametrize("skew", [timedelta(minutes=6), timedelta(days=-400)])

@@ -12,10 +12,7 @@ from hypothesis import strategies as st
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import NotFound
 from b2b_pipelines.licenses import service, verdicts
-from b2b_pipelines.licenses.identity import email_key
-from b2b_pipelines.licenses.models import ExpiredLicense
-from b2b_pipelines.licenses.rules import (
-    Decision,
+from b2b_pipelines.licenses.facts import (
     EventName,
     HeldLicense,
     Hold,
@@ -24,9 +21,10 @@ from b2b_pipelines.licenses.rules import (
     Plan,
     Policy,
     Renewal,
-    Verdict,
-    decide,
 )
+from b2b_pipelines.licenses.identity import email_key
+from b2b_pipelines.licenses.models import ExpiredLicense
+from b2b_pipelines.licenses.rules import Decision, Verdict, decide
 from tests.statements import statements
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -69,6 +67,8 @@ HOLDS = [
         for since in (NOW - HOLD, NOW - HOLD + INSTANT, NOW)
     ),
 ]
+GONE = [*[None] * 6, NOW - timedelta(days=20), NOW - HOLD, NOW - HOLD + INSTANT, NOW]
+UNSEEN = [*[None] * 8, NOW - timedelta(days=20), NOW - HOLD, NOW - HOLD + INSTANT, NOW - HOLD / 2, NOW]
 TERMINATED_AT = [*[NOW - timedelta(days=10)] * 4, NOW - HOLD, NOW - HOLD + INSTANT, NOW]
 
 
@@ -97,6 +97,7 @@ def worlds(draw: st.DrawFn) -> LicenseFacts:
             renewal=renewal,
             plan_type=draw(st.sampled_from(["Standard", None, "", "test", "TEST", "Trial"])),
             hold=draw(st.sampled_from(HOLDS)),
+            renewal_gone=draw(st.sampled_from(GONE)),
         )
     seats = [UUID(int=1000 + number) for number in range(draw(st.integers(1, 14)))]
     licenses = {
@@ -107,8 +108,8 @@ def worlds(draw: st.DrawFn) -> LicenseFacts:
             draw(st.sampled_from(ADDRESSES)),
             draw(st.sampled_from([None, None, 1, 2])),
             draw(st.sampled_from([None] * 15 + [*(seat for seat in seats if seat != uuid)])),
-            retired=draw(st.integers(0, 5)) == 0,
-            unseen=draw(st.integers(0, 5)) == 0,
+            retired=draw(st.sampled_from([None, None, *UNSEEN])),
+            unseen=draw(st.sampled_from(UNSEEN)),
         )
         for uuid in seats
     }
@@ -140,10 +141,14 @@ def by_statement(database: Database, policy: Policy, customer: UUID | None = Non
         }
 
 
-def test_the_statement_decides_as_the_rules_do(database: Database, put) -> None:
-    seen: Counter[Decision] = Counter()
+EXAMPLES_THAT_MEET_EVERY_DECISION = 600
 
-    @settings(max_examples=600)
+
+@pytest.mark.parametrize("examples", [100, pytest.param(EXAMPLES_THAT_MEET_EVERY_DECISION, marks=pytest.mark.long)])
+def test_the_statement_decides_as_the_rules_do(database: Database, put, examples: int) -> None:
+    seen: Counter[str] = Counter()
+
+    @settings(max_examples=examples)
     @given(
         world=worlds(),
         unlinking=st.sampled_from([CUSTOMERS, CUSTOMERS, CUSTOMERS[:1], []]),
@@ -156,9 +161,57 @@ def test_the_statement_decides_as_the_rules_do(database: Database, put) -> None:
         expected = by_rules(world, policy, customer)
         assert by_statement(database, policy, customer) == expected
         seen.update(verdict.decision for verdict in expected.values())
+        seen.update(
+            "renewal gone" for verdict in expected.values() if verdict.decision == "in_grace" and verdict.moment
+        )
 
     compare()
-    assert set(seen) == set(Decision), "a decision was never compared"
+    if examples >= EXAMPLES_THAT_MEET_EVERY_DECISION:
+        assert set(seen) == {*Decision, "renewal gone"}, "a decision was never compared"
+    assert len(seen) > 6
+
+
+@st.composite
+def couples(draw: st.DrawFn) -> LicenseFacts:
+    """A license that is due to be unlinked, and a second license that may protect it, or did until just now."""
+    plans = [
+        Plan(UUID(int=10), CUSTOMERS[0], NOW - GRACE - INSTANT),
+        Plan(
+            UUID(int=11),
+            draw(st.sampled_from([CUSTOMERS[0]] * 3 + [CUSTOMERS[1]])),
+            draw(st.sampled_from(MOMENTS)),
+            is_active=draw(st.integers(0, 4)) > 0,
+        ),
+    ]
+    expired = HeldLicense(UUID(int=100), plans[0].uuid, LicenseStatus.ACTIVATED, "straße@example.com", 1)
+    second = HeldLicense(
+        UUID(int=101),
+        plans[1].uuid,
+        draw(st.sampled_from([*LicenseStatus, LicenseStatus.ACTIVATED])),
+        draw(st.sampled_from(["STRASSE@EXAMPLE.COM", "b@example.com"])),
+        draw(st.sampled_from([None, 1, 2])),
+        retired=draw(st.sampled_from([None, *UNSEEN])),
+        unseen=draw(st.sampled_from([None, *UNSEEN])),
+    )
+    events = {(expired.uuid, EventName.TERMINATED, plans[0].expiration_date): NOW - timedelta(days=10)}
+    return LicenseFacts({each.uuid: each for each in plans}, {each.uuid: each for each in (expired, second)}, events)
+
+
+def test_the_statement_protects_and_misses_as_the_rules_do(database: Database, put) -> None:
+    seen: Counter[tuple[str, bool]] = Counter()
+
+    @settings(max_examples=100)
+    @given(world=couples())
+    def compare(world: LicenseFacts) -> None:
+        put(world)
+        policy = Policy(NOW, GRACE, frozenset(CUSTOMERS[:1]))
+        expected = by_rules(world, policy)
+        assert by_statement(database, policy) == expected
+        verdict = expected[UUID(int=100)]
+        seen[verdict.decision, verdict.missing_since is not None] += 1
+
+    compare()
+    assert set(seen) == {(Decision.PROTECTED, False), (Decision.UNLINK, True), (Decision.UNLINK, False)}
 
 
 def small_world(expiration: datetime = NOW - timedelta(days=100)) -> LicenseFacts:

@@ -17,8 +17,8 @@ import pytest
 from sqlalchemy import func, select
 
 from b2b_pipelines.db.engine import Database
+from b2b_pipelines.licenses.facts import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan
 from b2b_pipelines.licenses.models import LicenseEvent
-from b2b_pipelines.licenses.rules import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 from sandbox.server import Sandbox
 

@@ -11,7 +11,7 @@ import pytest
 
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.licenses import service
-from b2b_pipelines.licenses.rules import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan, Policy
+from b2b_pipelines.licenses.facts import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan, Policy
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
 from sandbox.open_edx.lms import Unlinking
 from sandbox.server import Sandbox

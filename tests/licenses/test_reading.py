@@ -12,17 +12,9 @@ from sqlalchemy import func, select
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import B2BError, Conflict
 from b2b_pipelines.licenses import service, store, verdicts
+from b2b_pipelines.licenses.facts import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan, Policy, Renewal
 from b2b_pipelines.licenses.models import CustomerAgreement, License, SubscriptionPlan
-from b2b_pipelines.licenses.rules import (
-    Decision,
-    EventName,
-    HeldLicense,
-    LicenseFacts,
-    LicenseStatus,
-    Plan,
-    Policy,
-    Renewal,
-)
+from b2b_pipelines.licenses.rules import Decision
 from b2b_pipelines.licenses.staging import Merged
 from b2b_pipelines.vendors.license_manager import LicenseManager
 from sandbox.license_manager import license_row, plan
@@ -78,7 +70,9 @@ def test_fifty_thousand_licenses_come_in_complete_whatever_the_order_of_pages(
     assert counted(database) == 50_000
 
 
-@pytest.mark.parametrize("fault", ["answer", "malformed", "cut"])
+@pytest.mark.parametrize(
+    "fault", ["answer", *(pytest.param(fault, marks=pytest.mark.long) for fault in ("malformed", "cut"))]
+)
 def test_one_failing_page_and_nothing_comes_in(
     database: Database, license_manager: LicenseManager, sandbox: Sandbox, fault: str
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 from b2b_pipelines.api.app import create_app
 from b2b_pipelines.contracts.models import Organization
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.licenses.rules import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan
+from b2b_pipelines.licenses.facts import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan
 from b2b_pipelines.settings import read_settings
 from b2b_pipelines.tokens import service as tokens
 from tests.api.conftest import serving

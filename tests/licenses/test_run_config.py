@@ -9,7 +9,7 @@ from dagster import DagsterInstance
 
 from assets.licenses import UnknownConfig, require_known_config
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.licenses.rules import EventName
+from b2b_pipelines.licenses.facts import EventName
 from sandbox.server import Sandbox
 from schedules.alerts import is_dry
 from schedules.licenses import dry_run
@@ -75,7 +75,7 @@ def test_a_dry_run_that_names_an_asset_asks_nothing_of_anybody(
     assert len(sandbox.lms.linked(ONE)) == 3
 
 
-@pytest.mark.parametrize("config", [None, {"ops": {"license_chain": {"config": {"concurrency": "1"}}}}])
+@pytest.mark.parametrize("config", [None, {"ops": {"license_chain": {"config": {"concurrency": 1}}}}])
 def test_the_dry_run_job_is_dry_whatever_its_config_is(
     definitions: dg.Definitions,  # noqa: F811
     instance: DagsterInstance,

@@ -11,17 +11,9 @@ from sqlalchemy import func, select
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import NotConfigured, NotFound
 from b2b_pipelines.licenses import service, verdicts
+from b2b_pipelines.licenses.facts import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan, Policy, Renewal
 from b2b_pipelines.licenses.models import LicenseEvent, SubscriptionPlan
-from b2b_pipelines.licenses.rules import (
-    Decision,
-    EventName,
-    HeldLicense,
-    LicenseFacts,
-    LicenseStatus,
-    Plan,
-    Policy,
-    Renewal,
-)
+from b2b_pipelines.licenses.rules import Decision
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
 from sandbox.server import Sandbox
 

@@ -1,7 +1,8 @@
 """Dagster's daemon with other habits, for tests; sensors, schedules, backfills and runs are those of the product.
 
 `--quick-backfills` looks at backfills every two seconds instead of every thirty, `--quick-sensors` looks every three
-seconds where a sensor asks for ten or fifteen, and `--dies-after-adding` ends it by SIGKILL once it has added partitions.
+seconds where a sensor asks for ten or fifteen, `--no-sensors` evaluates none, and `--dies-after-adding` ends it by
+SIGKILL once it has added partitions.
 """
 
 import os
@@ -29,6 +30,10 @@ def let_sensors_wait_little() -> None:
     sensor.is_under_min_interval = waits_a_little
 
 
+def let_sensors_rest() -> None:
+    sensor.is_under_min_interval = lambda *_, **__: True
+
+
 def die_after_adding() -> None:
     add = dg.DagsterInstance.add_dynamic_partitions
 
@@ -42,6 +47,7 @@ def die_after_adding() -> None:
 HABITS = {
     "--quick-backfills": look_at_backfills_every_two_seconds,
     "--quick-sensors": let_sensors_wait_little,
+    "--no-sensors": let_sensors_rest,
     "--dies-after-adding": die_after_adding,
 }
 

@@ -238,9 +238,13 @@ def test_a_message_is_small_however_much_there_is_to_tell() -> None:
     assert {len(failure["reason"]) for failure in message["failures"]} == {REASON_LENGTH}
 
 
-def test_without_a_webhook_nothing_waits_for_one(database: Database) -> None:
+def test_without_a_webhook_nothing_waits_for_one_and_the_log_has_it(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
     service.record_run(database, run_that_showed(FAULT))
     assert outbox.send(database, None) == 0
+    assert "B2B_ALERT_WEBHOOK_URL is not set, so this alert is not sent: " in caplog.text
+    assert FAULT.subject.name in caplog.text
     with database.session() as session:
         assert waiting(session) == []
         assert set(store.known(session)) == {FAULT.subject}

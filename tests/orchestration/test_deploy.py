@@ -146,8 +146,11 @@ def test_the_values_for_kubernetes_use_keys_that_the_chart_has_and_say_what_dags
     assert values["dagsterDaemon"]["runRetries"]["enabled"] is False
     pools = instance["concurrency"]["pools"]
     assert values["concurrency"]["pools"] == {"defaultLimit": pools["default_limit"], "granularity": "run"}
-    runs = instance["concurrency"]["runs"]["max_concurrent_runs"]
-    assert values["concurrency"]["runs"]["maxConcurrentRuns"] == runs
+    runs = instance["concurrency"]["runs"]
+    assert values["concurrency"]["runs"] == {
+        "maxConcurrentRuns": runs["max_concurrent_runs"],
+        "tagConcurrencyLimits": runs["tag_concurrency_limits"],
+    }
     monitoring = instance["run_monitoring"]
     assert values["dagsterDaemon"]["runMonitoring"]["startTimeoutSeconds"] == monitoring["start_timeout_seconds"]
     [deployment] = values["dagster-user-deployments"]["deployments"]

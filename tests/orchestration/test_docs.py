@@ -15,7 +15,7 @@ from typing import get_args
 import pytest
 
 from b2b_pipelines.academies.selection import Override, read_overrides
-from b2b_pipelines.contracts.courseware_registry import read_catalog
+from b2b_pipelines.contracts.catalog import read_catalog
 from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.licenses.files import LICENSE_COLUMNS, PLAN_COLUMNS, RecordFile

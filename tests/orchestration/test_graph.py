@@ -1,7 +1,11 @@
 """The graph is what was reviewed; `.venv/bin/python -m tests.orchestration.graph` takes a change of it over."""
 
+from pathlib import Path
+
 import yaml
 
+from b2b_pipelines.definitions import defs
+from b2b_pipelines.settings import PROJECT
 from tests.orchestration.graph import SNAPSHOT, graph
 
 
@@ -19,6 +23,13 @@ def test_every_asset_says_what_it_is_whose_it_is_and_what_it_holds() -> None:
             if asset["group"] not in ("contracts", "sheets"):  # which `passing_failures` tries again
                 missing += [] if asset["retries"] else ["retries"]
         assert not missing, name
+
+
+def test_every_asset_refers_to_its_code() -> None:
+    nodes = defs.get_repository_def().asset_graph
+    for key in nodes.executable_asset_keys:
+        [reference] = nodes.get(key).metadata["dagster/code_references"].code_references
+        assert Path(reference.file_path).is_relative_to(PROJECT / "assets"), key
 
 
 def test_every_check_says_what_it_claims() -> None:

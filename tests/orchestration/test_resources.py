@@ -30,6 +30,7 @@ def test_a_field_wins_and_without_it_the_environment_does(monkeypatch: pytest.Mo
     assert chosen.stripe_api_url == "https://stripe.example.test"
 
 
+@pytest.mark.long
 def test_what_the_ui_is_given_names_the_variable_and_not_the_secret() -> None:
     environment = {**os.environ, "B2B_STRIPE_API_KEY": "sk_test_very_secret"}
     shown = subprocess.run(

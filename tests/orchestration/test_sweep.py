@@ -55,6 +55,7 @@ def run(instance: dg.DagsterInstance, job: str, slug: str | None = None) -> dg.E
     return defs.resolve_job_def(job).execute_in_process(instance=instance, tags=tags, raise_on_error=False)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("surroundings")
 def test_the_sweep_finds_what_a_crash_left_and_nothing_when_all_is_right(
     deliver: Deliver, database: Database, instance: dg.DagsterInstance

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sandbox.google import Formatted, Formula, SheetError
 from sandbox.google.a1 import Area, Box, Unparsable, box_name, parse_cells, quoted, split_range
 from sandbox.google.cells import typed
-from sandbox.google.model import dump, load, new_spreadsheet
+from sandbox.google.model import new_spreadsheet
+from sandbox.google.state import dump, load
 
 
 @pytest.fixture

@@ -402,13 +402,29 @@ class Customer:
             spreadsheet.move_tab(copy.index, 0)
 
     def add_tab_of_another_installation(self, a: int, b: int) -> None:
-        """A tab with our header over codes that this installation does not know."""
+        """Our header over codes that this installation does not know, sometimes with a title, notes or moved columns."""
         spreadsheet = self.tab.spreadsheet
         tab = spreadsheet.add_tab(self.text())
-        codes = [[str(uuid.UUID(int=0xF0E1 + number)), "one-time", "0"] for number in range(3)]
+        codes = [[str(uuid.UUID(int=0xF0E1 + number)), "one-time", "0"] for number in range(1 + a % 4)]
         tab.paste("A1", [list(HEADERS), *codes])
+        if a % 2:
+            tab.type("G2", self.text())
+        if a % 3 == 0:
+            tab.insert_rows(1)
+            tab.type("B1", self.text())
+        if a % 5 == 0:
+            tab.insert_columns("A")
         if b % 2:
             spreadsheet.move_tab(tab.index, 0)
+
+    def tabs_of_other_installations(self) -> list[Tab]:
+        """The tabs that `add_tab_of_another_installation` made, and that are still as they were."""
+        return [
+            tab
+            for tab in self.tab.spreadsheet.tabs
+            if tab is not self.tab
+            and any(str(cell).startswith("00000000-0000-0000") for row in tab.grid() for cell in row)
+        ]
 
     def rename_tab(self, a: int, b: int) -> None:
         self.tab.spreadsheet.rename_tab(self.tab.index, self.text())

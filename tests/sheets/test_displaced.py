@@ -6,8 +6,9 @@ import pytest
 from hypothesis import event, given, note, settings
 from hypothesis import strategies as st
 
+from b2b_pipelines.sheets.columns import find_layout
 from b2b_pipelines.sheets.displaced import is_as_meant, repairs, with_cells, withdrawal
-from b2b_pipelines.sheets.layout import HEADERS, Cell, CodeRow, Layout, Tab, find_layout
+from b2b_pipelines.sheets.layout import HEADERS, Cell, CodeRow, Layout, Tab
 from b2b_pipelines.sheets.plan import Plan, plan_update
 
 DAY = "2026-11-01 10:00:00 UTC"
@@ -52,7 +53,7 @@ def hit(rows: Rows, plan: Plan) -> Tab:
 
 
 def mended(before: Tab, plan: Plan, after: Tab) -> Tab:
-    layout = find_layout(after, [row.code for row in plan.written.rows], plan.written)
+    layout = find_layout(after, [row.code for row in plan.written.rows], plan.written, believe_headers=True)
     assert isinstance(layout, Layout)
     return with_cells(after, repairs(before, plan, after, layout))
 

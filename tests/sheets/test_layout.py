@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from b2b_pipelines.cells import Cell, Formula, Spilled
+from b2b_pipelines.sheets.columns import find_layout, holds_our_codes
 from b2b_pipelines.sheets.layout import (
     HEADERS,
     HeldRow,
@@ -13,8 +14,6 @@ from b2b_pipelines.sheets.layout import (
     Tab,
     Written,
     codes_within,
-    find_layout,
-    holds_our_codes,
     looks_like_code,
     normal,
     present_codes,
@@ -358,3 +357,74 @@ def test_only_a_whole_code_looks_like_one():
     assert not looks_like_code(f"{A} (Ada)")
     assert not looks_like_code(A[:-1])
     assert codes_within(f"{B}, {A}x{A} and {A[:-1]}") == (B, A)
+
+
+FRESH = Written(
+    tuple(range(6)),
+    26,
+    tuple(HeldRow(n, f"{A[:-1]}{n}", (f"{A[:-1]}{n}", "one-time", 0, "", "", "")) for n in range(2, 10)),
+)
+"""Eight codes without a redemption: three of our columns are blank."""
+
+
+def with_headers(*order: int) -> list[list[Cell]]:
+    """The fresh rows below our headers in another order."""
+    return grid(tuple(HEADERS[header] for header in order), *(row.cells for row in FRESH.rows))
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        pytest.param((0, 5, 2, 3, 4, 1), id="one-is-blank"),
+        pytest.param((0, 2, 1, 3, 4, 5), id="both-are-filled"),
+        pytest.param((1, 0, 2, 3, 4, 5), id="the-codes"),
+        pytest.param((0, 5, 1, 3, 4, 2), id="three-in-a-circle"),
+        pytest.param((0, 3, 4, 1, 2, 5), id="two-pairs"),
+    ],
+)
+@pytest.mark.parametrize("edited", [None, (8, 5), (8, 1), (3, 3)])
+def test_headers_that_changed_places_are_not_believed_although_a_cell_was_edited(order, edited):
+    values = with_headers(*order)
+    if edited:
+        values[edited[0]][edited[1]] = "7"
+    moved = [HEADERS[header] for place, header in enumerate(order) if header != place]
+    assert find(values, written=FRESH) == LayoutLost(misplaced=tuple(sorted(moved, key=HEADERS.index)))
+
+
+def test_headers_that_changed_places_are_not_believed_although_another_column_was_edited():
+    values = with_headers(0, 5, 2, 3, 4, 1)
+    for row in values[1:]:
+        row[2] = "seen"
+    assert find(values, written=FRESH) == LayoutLost(misplaced=("Use Type", "Redeemed On"))
+
+
+def test_headers_over_cells_that_were_cleared_or_edited_did_not_change_places():
+    values = with_headers(0, 1, 2, 3, 4, 5)
+    for row in values[1:]:
+        row[1:] = ["", "seen", "x", "one-time of theirs", "0 times"]
+    assert find(values, written=FRESH) == IN_PLACE
+
+
+def test_headers_over_cells_that_were_deleted_so_that_the_others_moved_left_are_not_believed():
+    values = with_headers(0, 1, 2, 3, 4, 5)
+    for row in values[1:]:
+        row[1:] = [*row[2:], "their note"]
+    assert find(values, written=FRESH) == LayoutLost(misplaced=("Use Type", "Total Redemptions", "Redeemed On"))
+
+
+@pytest.mark.parametrize("edit", ["7", Formula("=1+1", 2), ""])
+@pytest.mark.parametrize("place", [1, 4])
+def test_two_rows_of_which_one_was_edited_are_enough_to_see_that_headers_changed_places(edit, place):
+    fresh = replace(FRESH, rows=FRESH.rows[:2])
+    values = grid(tuple(HEADERS[header] for header in (0, 4, 2, 3, 1, 5)), *(row.cells for row in fresh.rows))
+    values[2][place] = edit
+    assert find(values, written=fresh) == LayoutLost(misplaced=("Use Type", "Redeemed By"))
+
+
+def test_one_row_with_two_edited_cells_is_not_taken_for_an_exchange():
+    fresh = replace(FRESH, rows=FRESH.rows[:1])
+    for edits in ({2: "7", 5: 0}, {1: "", 5: "a note"}, {1: "", 2: "", 4: "a note", 5: "a note"}):
+        values = grid(HEADERS, *(row.cells for row in fresh.rows))
+        for place, cell in edits.items():
+            values[1][place] = cell
+        assert find(values, written=fresh) == IN_PLACE

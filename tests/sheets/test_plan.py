@@ -9,16 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from b2b_pipelines.cells import Area, Cell, Formula, Spilled, Table
-from b2b_pipelines.sheets.layout import (
-    HEADERS,
-    CodeRow,
-    HeldRow,
-    Layout,
-    LayoutLost,
-    Tab,
-    Written,
-    find_layout,
-)
+from b2b_pipelines.sheets.columns import find_layout
+from b2b_pipelines.sheets.layout import HEADERS, CodeRow, HeldRow, Layout, LayoutLost, Tab, Written
 from b2b_pipelines.sheets.plan import (
     CellRange,
     CellRun,

@@ -46,6 +46,7 @@ def test_50_new_codes_beside_300_are_one_read_and_one_write(deliver):
     assert acme.shown() == acme.codes()
 
 
+@pytest.mark.long
 def test_a_first_fill_of_10_000_codes_is_one_read_and_at_most_three_writes(deliver):
     acme = deliver(cap=10_000)
     done = acme.sync()

@@ -363,6 +363,27 @@ def test_what_moves_while_it_is_written_loses_nothing(deliver, sandbox, move):
     assert not acme.plan().changed
 
 
+@pytest.mark.parametrize("redeemed", [range(1), range(4), range(1, 6), range(6)])
+@pytest.mark.parametrize("inserted", [1, 2, 3])
+@pytest.mark.parametrize("beside", [noted, lambda acme: None], ids=["beside-notes", "alone"])
+def test_a_header_that_is_pushed_down_under_the_write_gets_its_texts_back(deliver, sandbox, inserted, redeemed, beside):
+    acme = deliver(cap=6)
+    acme.sync()
+    beside(acme)
+    for number in redeemed:
+        acme.redeem(acme.codes()[number], f"{number}@example.com")
+    below = [row[6:] for row in acme.tab.grid()]
+    sandbox.faults.call(lambda: acme.tab.insert_rows(1, inserted), when="before", kind="write")
+    acme.sync()
+    rows = acme.tab.grid()
+    assert rows[:inserted] == [[]] * inserted
+    assert rows[inserted][:6] == list(HEADERS)
+    assert [row[0] for row in rows[inserted + 1 : inserted + 7]] == acme.codes()
+    assert [bool(row[4:] and row[4]) for row in rows[inserted + 1 : inserted + 7]] == [n in redeemed for n in range(6)]
+    assert [row[6:] for row in rows[inserted:]] == below
+    assert not acme.plan().changed
+
+
 def test_who_edits_without_end_makes_it_contended_and_it_converges_when_they_stop(deliver, sandbox):
     acme = deliver(cap=9)
     acme.sync()

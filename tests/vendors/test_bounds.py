@@ -14,11 +14,12 @@ from stripe import HTTPClient
 
 from b2b_pipelines.errors import B2BError
 from b2b_pipelines.settings import read_settings
-from b2b_pipelines.vendors import bounds
-from b2b_pipelines.vendors.bounds import BoundExceeded
 from b2b_pipelines.vendors.enterprise_catalog import EnterpriseCatalog
 from b2b_pipelines.vendors.google_sheets import GoogleSheets, Requests, account
-from b2b_pipelines.vendors.http import HttpClient, Patience, VendorRefused
+from b2b_pipelines.vendors.http import bounds
+from b2b_pipelines.vendors.http.bounds import BoundExceeded
+from b2b_pipelines.vendors.http.client import HttpClient, Patience
+from b2b_pipelines.vendors.http.errors import VendorRefused
 from b2b_pipelines.vendors.license_manager import LicenseManager
 from b2b_pipelines.vendors.open_edx import ClientCredentials, EnterpriseLms
 from b2b_pipelines.vendors.stripe import Stripe
@@ -179,8 +180,8 @@ def test_a_cut_answer_is_refused_in_words(sandbox: Sandbox, ask: dict[str, Ask],
 PEAK = """
 import re, sys
 from pathlib import Path
-from b2b_pipelines.vendors.bounds import BoundExceeded
-from b2b_pipelines.vendors.http import HttpClient
+from b2b_pipelines.vendors.http.bounds import BoundExceeded
+from b2b_pipelines.vendors.http.client import HttpClient
 try:
     HttpClient(sys.argv[1], vendor="the vendor").json("GET", "/x")
 except BoundExceeded as error:

@@ -12,14 +12,9 @@ from typing import Any
 
 import pytest
 
-from b2b_pipelines.vendors.http import (
-    AnswerMalformed,
-    HttpClient,
-    Patience,
-    VendorRefused,
-    VendorUnavailable,
-    tallied_requests,
-)
+from b2b_pipelines.vendors.http.client import HttpClient, Patience
+from b2b_pipelines.vendors.http.counting import tallied_requests
+from b2b_pipelines.vendors.http.errors import AnswerMalformed, VendorRefused, VendorUnavailable
 
 QUICK = Patience(attempts=5, total_wait=3, first_wait=0.01)
 

@@ -7,7 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from b2b_pipelines.vendors.http import AnswerMalformed, Patience, VendorRefused, VendorUnavailable
+from b2b_pipelines.vendors.http.client import Patience
+from b2b_pipelines.vendors.http.errors import AnswerMalformed, VendorRefused, VendorUnavailable
 from b2b_pipelines.vendors.license_manager import LicenseManager, ListedRenewal, ListingIncomplete
 from b2b_pipelines.vendors.open_edx import ClientCredentials
 from sandbox.license_manager import license_row, plan

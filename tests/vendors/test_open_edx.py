@@ -7,7 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from b2b_pipelines.vendors.http import AnswerMalformed, Patience, SignInUnavailable, VendorRefused, VendorUnavailable
+from b2b_pipelines.vendors.http.client import Patience
+from b2b_pipelines.vendors.http.errors import AnswerMalformed, SignInUnavailable, VendorRefused, VendorUnavailable
 from b2b_pipelines.vendors.open_edx import AddressesRefused, ClientCredentials, EnrollmentsNotEnded, EnterpriseLms
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET, callers
 from sandbox.server import Sandbox

@@ -8,7 +8,8 @@ from uuid import UUID
 import pytest
 
 from b2b_pipelines.vendors.enterprise_catalog import EnterpriseCatalog, ListUnsettled
-from b2b_pipelines.vendors.http import AnswerMalformed, Patience, VendorRefused, VendorUnavailable
+from b2b_pipelines.vendors.http.client import Patience
+from b2b_pipelines.vendors.http.errors import AnswerMalformed, VendorRefused, VendorUnavailable
 from b2b_pipelines.vendors.license_manager import LicenseManager, ListingIncomplete
 from b2b_pipelines.vendors.open_edx import (
     AddressesRefused,
@@ -352,7 +353,7 @@ def test_after_a_429_it_waits_as_long_as_it_is_asked_to_and_gets_the_answer(
     sandbox: Sandbox, clients: Clients, exchange: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waited: list[float] = []
-    monkeypatch.setattr("b2b_pipelines.vendors.http.time.sleep", waited.append)
+    monkeypatch.setattr("b2b_pipelines.vendors.http.client.time.sleep", waited.append)
     serve(sandbox, exchange)
     assert clients.ask(exchange) in ([], False)
     assert waited == [float(exchange.headers["retry-after"])]

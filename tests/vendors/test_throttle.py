@@ -2,7 +2,7 @@
 
 import threading
 
-from b2b_pipelines.vendors.throttle import Rate, Throttle
+from b2b_pipelines.vendors.http.throttle import Rate, Throttle
 
 
 class Clock:

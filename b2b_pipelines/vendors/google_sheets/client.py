@@ -37,7 +37,8 @@ from b2b_pipelines.vendors.google_sheets.reading import content as content_of
 from b2b_pipelines.vendors.google_sheets.requests import quoted
 from b2b_pipelines.vendors.google_sheets.tabs import Kind, Pace, Requests, SpreadsheetInfo, TabContent, TabInfo
 from b2b_pipelines.vendors.google_sheets.transport import DRIVE, SHEETS, Connection, SharedToken, spreadsheets
-from b2b_pipelines.vendors.retrying import retry_after
+from b2b_pipelines.vendors.http.closing import Closing
+from b2b_pipelines.vendors.http.retrying import retry_after
 
 TIMEOUT_SECONDS = 60.0
 TRIES = 5
@@ -50,7 +51,7 @@ Call = Callable[[Any], Any]
 log = logging.getLogger(__name__)
 
 
-class GoogleSheets:
+class GoogleSheets(Closing):
     """A signed-in client. It may be shared: every thread works over a connection of its own."""
 
     def __init__(
@@ -248,10 +249,17 @@ class CountedSheets:
 
         return self._read(spreadsheet_id, by_number, text_columns)
 
-    def update(self, spreadsheet_id: str, changes: Sequence[Mapping[str, Any]], tab: TabInfo) -> TabContent | None:
+    def update(
+        self,
+        spreadsheet_id: str,
+        changes: Sequence[Mapping[str, Any]],
+        tab: TabInfo,
+        before: Sequence[Sequence[Cell]] = (),
+    ) -> TabContent | None:
         """Apply changes at once, all or none.
 
-        Return the tab after them, or None if the answer omits it. One write, tried once.
+        Return the tab after them, or None if the answer omits it; it shares its texts with the tab `before`. One write,
+        tried once.
         """
         body = {
             "requests": list(changes),
@@ -261,7 +269,7 @@ class CountedSheets:
         }
 
         def content(answer: Updated) -> TabContent | None:
-            found = content_of(answer.updated_spreadsheet)
+            found = content_of(answer.updated_spreadsheet, before=before)
             return found if found is not None and found.info.sheet_id == tab.sheet_id else None
 
         held: TabContent | None = self._write(

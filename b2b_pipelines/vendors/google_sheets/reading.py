@@ -116,16 +116,16 @@ read_spreadsheet = msgspec.json.Decoder(Answer).decode
 read_update = msgspec.json.Decoder(Updated).decode
 
 
-def content(answer: Answer, text_columns: int = 0) -> TabContent | None:
+def content(answer: Answer, text_columns: int = 0, before: Sequence[Sequence[Cell]] = ()) -> TabContent | None:
     """Return the one tab that came with its cells.
 
     None if it came without, or not from the first cell on. With `text_columns` the content has the texts that so many
-    columns show.
+    columns show. Texts that stand in their place in `before` already are shared with it, to save memory.
     """
     for sheet in answer.sheets:
         info, data = sheet.info, sheet.data or []
         if info is not None and len(data) == 1 and not data[0].start_row and not data[0].start_column:
-            values, texts = _rows(data[0].row_data, text_columns)
+            values, texts = _rows(data[0].row_data, text_columns, before)
             while values and not values[-1]:  # Google lists rows to the end of the grid when they are formatted
                 values.pop()
             return TabContent(
@@ -173,19 +173,28 @@ def _value(value: _Value) -> Value:
     return "" if value.error_value is None else value.error_value.message or "#ERROR!"
 
 
-def _rows(rows: Sequence[msgspec.Raw], text_columns: int) -> tuple[list[list[Cell]], list[list[str]] | None]:
+def _rows(
+    rows: Sequence[msgspec.Raw], text_columns: int, before: Sequence[Sequence[Cell]]
+) -> tuple[list[list[Cell]], list[list[str]] | None]:
     """Return the entered cells of each row, and the texts of its first columns.
 
     Rows are decoded one by one, to save memory.
     """
     values: list[list[Cell]] = []
     texts: list[list[str]] = []
-    for raw in rows:
+    for index, raw in enumerate(rows):
         row = _read_row(raw)
-        values.append(without_trailing_blanks([_cell(cell) for cell in row.values]))
+        cells = without_trailing_blanks([_cell(cell) for cell in row.values])
+        values.append(_shared(cells, before[index]) if index < len(before) else cells)
         if text_columns:
             texts.append([cell.formatted_value or "" for cell in row.values[:text_columns]])
     return values, texts if text_columns else None
+
+
+def _shared(row: list[Cell], before: Sequence[Cell]) -> list[Cell]:
+    """Return the row with the equal texts of the earlier one in place of its own."""
+    same = [then if type(then) is str and then == now else now for now, then in zip(row, before, strict=False)]
+    return same + row[len(same) :]
 
 
 def _area(area: _Range, info: TabInfo) -> Area:

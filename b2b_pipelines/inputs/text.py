@@ -1,36 +1,11 @@
-"""Values from outside: times with a zone, and texts that the database can store."""
+"""Texts that PostgreSQL can store, and slugs made of texts."""
 
 import re
-from datetime import UTC, datetime
+import unicodedata
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 LONGEST_TEXT = 1500
 """Bytes of a text in an index. A row of an index takes at most 2,700, and lower case may add half as much again."""
-
-
-def utc(value: str) -> datetime:
-    """Return the time of an ISO 8601 text with a zone, in UTC. Raises `ValueError`."""
-    try:
-        moment = datetime.fromisoformat(value.strip())
-        if moment.tzinfo is not None:
-            return moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise ValueError("is not an ISO 8601 time with a zone, such as 2025-01-31T00:00:00Z")
-
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""First characters with which a spreadsheet reads a CSV text as a formula."""
-
-
-def csv_cell(value: object) -> object:
-    """Return a value for a cell of a CSV file.
-
-    An apostrophe precedes text that a spreadsheet would execute.
-
-    See https://owasp.org/www-community/attacks/CSV_Injection. Numbers stay unchanged.
-    """
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
 
 def is_storable(text: str) -> bool:
@@ -52,6 +27,15 @@ def storable(text: str) -> str:
     if len(text.encode()) > LONGEST_TEXT:
         raise ValueError(f"is longer than {LONGEST_TEXT} bytes")
     return text
+
+
+def as_slug(text: str, longest: int) -> str:
+    """Return lower-case ASCII letters (accents folded) and digits of a text, with hyphens between them.
+
+    The slug has at most `longest` characters; it is `""` when nothing is left.
+    """
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:longest].strip("-")
 
 
 def containing(value: str) -> str:

@@ -50,6 +50,7 @@ class _Budget:
 
 _listing: ContextVar[_Budget | None] = ContextVar("listing", default=None)
 _until: ContextVar[float | None] = ContextVar("until", default=None)
+_came: ContextVar[Callable[[int], None] | None] = ContextVar("came", default=None)
 
 
 @contextmanager
@@ -108,7 +109,7 @@ def answer(vendor: str, *timeouts: type[Exception]) -> Iterator[Callable[[int], 
             raise _too_slow(vendor, budget)
 
     overdue: tuple[type[Exception], ...] = (OSError, *timeouts)
-    token = _until.set(until)
+    token, reported = _until.set(until), _came.set(came)
     try:
         yield came
     except overdue:
@@ -117,6 +118,7 @@ def answer(vendor: str, *timeouts: type[Exception]) -> Iterator[Callable[[int], 
         raise
     finally:
         _until.reset(token)
+        _came.reset(reported)
 
 
 def _too_slow(vendor: str, budget: _Budget | None) -> BoundExceeded:
@@ -128,6 +130,11 @@ def seconds_left() -> float | None:
     """Return the seconds until the answer that this thread reads must be complete; None without a bound."""
     until = _until.get()
     return None if until is None else until - time.monotonic()
+
+
+def reporter() -> Callable[[int], None] | None:
+    """Return the function to which this thread reports the bytes of its answer; None without a bound."""
+    return _came.get()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from b2b_pipelines.vendors.bounds import CHUNK, seconds_left
+from b2b_pipelines.vendors.http.bounds import CHUNK, reporter, seconds_left
 
 
 class _PunctualStream(httpcore.NetworkStream):
@@ -61,3 +61,9 @@ def read(response: httpx.Response, came: Callable[[int], None]) -> None:
         came(len(chunk))
         chunks.append(chunk)
     response._content = b"".join(chunks)  # as httpx.Response.read does, which has no bound
+
+
+def drain(response: httpx.Response) -> None:
+    """Read a response that httpx would read without a bound, before a sign-in repeats its request."""
+    if came := reporter():
+        read(response, came)

@@ -1,0 +1,41 @@
+"""Sizes that keep files and functions readable: the product and its stand-ins."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("b2b_pipelines", "assets", "resources", "schedules", "sandbox")
+LONGEST_FILE = 400
+LONGEST_FUNCTION = 20
+"""Lines of nine functions in ten, signature and docstring included."""
+FROZEN = {Path("b2b_pipelines/db/migrations/versions/0001_initial_tables.py")}
+"""A released migration is never edited."""
+
+
+def sources(package: str) -> list[Path]:
+    return [path.relative_to(ROOT) for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def function_sizes(path: Path) -> list[int]:
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return [(node.end_lineno or node.lineno) - node.lineno + 1 for node in functions]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_file_is_longer_than_400_lines(package: str):
+    sizes = {path: len((ROOT / path).read_text(encoding="utf-8").splitlines()) for path in sources(package)}
+    assert len(sizes) > 5
+    long = {path: size for path, size in sizes.items() if size > LONGEST_FILE}
+    assert long.keys() - FROZEN == set()
+
+
+def test_nine_functions_in_ten_have_at_most_20_lines():
+    migrations = Path("b2b_pipelines/db/migrations")
+    paths = [path for package in PACKAGES for path in sources(package) if not path.is_relative_to(migrations)]
+    sizes = [size for path in paths for size in function_sizes(path)]
+    assert len(sizes) > 2000
+    short = sum(size <= LONGEST_FUNCTION for size in sizes) / len(sizes)
+    assert short >= 0.9, f"{short:.1%} of {len(sizes)} functions have at most {LONGEST_FUNCTION} lines"
