@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from b2b_pipelines.errors import Refused
+from b2b_pipelines.inputs.complaints import plain_terms
 
 PREFIX = "B2B_"
 DRIVER = "postgresql+psycopg2"
@@ -233,5 +234,5 @@ def read_settings() -> Settings:
 
 def _complaint(item: Any) -> str:
     name = f"{PREFIX}{item['loc'][0]}".upper() if item["loc"] else ""
-    reason = str(item["msg"]).removeprefix("Value error, ").rstrip(".")
+    reason = plain_terms(str(item["msg"]))
     return f"{name}: {reason}" if name else reason

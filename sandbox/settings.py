@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
+from sandbox.pages.rendering import PROPOSED_CUSTOMER
 from sandbox.server import Sandbox
 from sandbox.stripe import API_KEY, WEBHOOK_SECRET
 
@@ -17,6 +18,7 @@ def sandbox_settings(running: Sandbox, home: Path) -> dict[str, str]:
         "B2B_ENTERPRISE_CATALOG_URL": running.enterprise_catalog.url,
         "B2B_OAUTH_CLIENT_ID": CLIENT_ID,
         "B2B_OAUTH_CLIENT_SECRET": CLIENT_SECRET,
+        "B2B_ACADEMY_CUSTOMER": PROPOSED_CUSTOMER,
         "B2B_STRIPE_API_URL": running.stripe.url,
         "B2B_STRIPE_API_KEY": API_KEY,
         "B2B_STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,

@@ -27,9 +27,10 @@ import typer
 from rich.console import Console
 from typer.exceptions import TyperException
 
-from b2b_pipelines.cli.tables import print_table, width_of
+from b2b_pipelines.cli.tables import print_table, typeable, width_of
 from b2b_pipelines.csv_cells import csv_cell
 from b2b_pipelines.errors import B2BError, InvalidInput, Refused
+from b2b_pipelines.inputs.complaints import plain_terms
 from b2b_pipelines.inputs.text import is_storable
 
 if TYPE_CHECKING:  # a help text needs none of these, and they take half a second to import
@@ -52,8 +53,6 @@ LITTLE_SPACE = 256 * 1024
 
 # Printed text holds names that people chose: Rich must not interpret `[bold]` or `:rocket:` in them.
 AS_IT_IS: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
-
-PLAIN_SIGNS = str.maketrans({"→": "->", "—": "-", "–": "-", "…": "...", "“": '"', "”": '"'})
 
 stdout = Console(soft_wrap=True, **AS_IT_IS)
 stderr = Console(stderr=True, soft_wrap=True, **AS_IT_IS)
@@ -108,7 +107,7 @@ def run(commands: typer.Typer, name: str, arguments: Sequence[str] | None = None
             stdout.print(error.format_message())
         else:
             path = _path_of(commands, name, given)
-            _refuse(given, "usage", f"{' '.join(error.format_message().split())} (see `{path} --help`)")
+            _refuse(given, "usage", f"{plain_terms(error.format_message())} (see `{path} --help`)")
         raise SystemExit(error.exit_code) from None
     except (KeyboardInterrupt, typer.Abort):
         outcome = INTERRUPTED
@@ -264,17 +263,12 @@ def _csv_text(value: object) -> object:
 
 def say(line: str) -> None:
     """Print a line of an answer for people, wrapped at spaces to fit a terminal."""
-    stdout.print(_fitted(_typeable(line, stdout.encoding), stdout))
+    stdout.print(_fitted(typeable(line, stdout.encoding), stdout))
 
 
 def warn(line: str) -> None:
     """Print a line to stderr: for people, not for programs."""
-    stderr.print(_fitted(_typeable(line, stderr.encoding), stderr))
-
-
-def _typeable(text: str, encoding: str) -> str:
-    """Replace the signs that this program writes, for a terminal without Unicode. Names keep their letters."""
-    return text if encoding.startswith("utf") else text.translate(PLAIN_SIGNS)
+    stderr.print(_fitted(typeable(line, stderr.encoding), stderr))
 
 
 def _fitted(text: str, console: Console) -> str:
@@ -362,7 +356,7 @@ def _refuse(given: Sequence[str], code: str, message: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         printed = False
     if not printed:
-        stderr.print(_typeable(f"Error: {message}", stderr.encoding))
+        stderr.print(typeable(f"Error: {message}", stderr.encoding))
 
 
 def _with_full_disk(message: str) -> str:

@@ -24,6 +24,7 @@ PROSE = frozenset(
 NARROWEST_PROSE = 12
 GAP = 2
 UNLIMITED = 100_000
+PLAIN_SIGNS = str.maketrans({"→": "->", "—": "-", "–": "-", "…": "...", "“": '"', "”": '"'})
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,11 @@ def _padded(value: str, column: Column) -> str:
 def width_of(console: Console) -> int | None:
     """Return the width to keep: the terminal's, or COLUMNS when somebody set it; None when nothing limits it."""
     return console.width if console.is_terminal or os.environ.get("COLUMNS", "").isdigit() else None
+
+
+def typeable(text: str, encoding: str) -> str:
+    """Replace the signs that this program writes, for a terminal without Unicode. Names keep their letters."""
+    return text if encoding.startswith("utf") else text.translate(PLAIN_SIGNS)
 
 
 def shown(value: object, encoding: str = "utf-8") -> str:

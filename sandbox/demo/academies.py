@@ -7,9 +7,9 @@ from typing import Any
 from sandbox.demo.product import POLLED_EVERY, Product
 from sandbox.demo.scene import Action, Outcome, Scene
 from sandbox.enterprise_catalog import academy, catalog
+from sandbox.pages.rendering import PROPOSED_CUSTOMER as CUSTOMER
 from sandbox.server import Sandbox
 
-CUSTOMER = "378d5bf0-f67d-4bf7-8b2a-cbbc53d0f772"
 JOB = "academy_refresh_job"
 NAMES = ("Data Academy", "Leadership Academy", "Sales Academy", "Finance Academy")
 RENAMED = "Data and AI Academy"
@@ -33,7 +33,7 @@ class AcademyScene:
 
     @staticmethod
     def settings() -> dict[str, str]:
-        return {"B2B_ACADEMY_CUSTOMER": CUSTOMER, "B2B_ACADEMY_THROTTLE": THROTTLE}
+        return {"B2B_ACADEMY_THROTTLE": THROTTLE}
 
     def make(self) -> None:
         """Put the academies into the catalog, and their prices into Stripe."""

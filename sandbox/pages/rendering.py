@@ -11,9 +11,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
+PROPOSED_CUSTOMER = "378d5bf0-f67d-4bf7-8b2a-cbbc53d0f772"
+"""The enterprise customer that forms propose, and that the sandbox's settings name."""
+
 Change = Callable[[dict[str, str]], object]
 
 _templates = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
+_templates.globals["proposed"] = PROPOSED_CUSTOMER
 _templates.filters["clock"] = lambda seconds: datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S")
 
 

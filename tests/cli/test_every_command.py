@@ -246,8 +246,8 @@ ANSWERS: tuple[tuple[str, ...], ...] = (
     ("b2b sheet rebuild {slug} --yes",),
     ("b2b sheet restore {slug} --snapshot 1 --dry-run",),
     ("b2b codes validate --fix",),
-    ("b2b learner add ben.of.a.long.name@example.com {slug}",),
-    ("b2b learner remove ben.of.a.long.name@example.com {slug}",),
+    ("b2b learner add {slug} ben.of.a.long.name@example.com",),
+    ("b2b learner remove {slug} ben.of.a.long.name@example.com",),
     ("b2b learner attach {code} kim@example.com",),
     ("b2b licenses import --plans {folder}/plans.csv --licenses {folder}/licenses.csv",),
     ("b2b licenses expired --show-emails",),
@@ -315,3 +315,20 @@ def test_every_answer_is_plain_and_breaks_no_code_on_an_ascii_terminal_of_80_col
 
 def longest(row: str) -> int:
     return max(map(len, row.split()))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("b2b contract modify x --max-learners many", "'--max-learners': must be a whole number"),
+        ("b2b api --port 99999", "'--port': must be at most 65535"),
+        ("b2b intents list --limit 0", "'--limit': must be at least 1"),
+        ("b2b intents list --state bought", "'--state': 'bought' is not one of 'created', 'paid'"),
+        ("b2b intents fulfill x", "must be a UUID"),
+    ],
+)
+def test_a_wrong_value_is_refused_without_the_terms_of_a_library(run: Run, line: str, words: str) -> None:
+    refused = run(line)
+    assert refused.status == 2
+    assert words in refused.err
+    assert "nput should" not in refused.err and "alue error" not in refused.err

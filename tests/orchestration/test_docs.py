@@ -85,12 +85,24 @@ def shell(
 Shell = Callable[[str], "subprocess.CompletedProcess[str]"]
 
 
+TIME = re.compile(r"\d\d:\d\d:\d\d UTC")
+
+
+def results(guide: str) -> list[str]:
+    """Return the lines that a guide shows as results of its commands."""
+    text = (PROJECT / "docs" / f"{guide}.md").read_text(encoding="utf-8")
+    return [line for block in re.findall(r"```text\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+
+
 @pytest.mark.long
 def test_the_guide_for_contract_managers(shell: Shell, tmp_path: Path) -> None:
     done = shell("".join(blocks("contract-managers", engine=False)))
     assert done.returncode == 0, done.stderr[-2000:]
     assert "leadership-2026" in done.stdout
     assert "b2b@sandbox.test" in done.stdout
+    printed = " ".join(done.stdout.split())
+    for line in results("contract-managers"):
+        assert " ".join(line.split()) in printed or TIME.search(line) or "…" in line or SHEET in line, line
     assert (tmp_path / "codes.csv").read_text(encoding="utf-8").count("\n") == 1 + 25
 
 

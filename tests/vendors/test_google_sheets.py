@@ -1,6 +1,8 @@
 """The client of Google Sheets: signing in, requests and what becomes of them, over HTTP."""
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -310,3 +312,16 @@ def test_text_is_written_as_text_and_numbers_as_numbers(sandbox, sheets, spreads
     assert held.values == [[], ["", "=1+1", 7], ["", "'x"], ["", "2026-01-01", "TRUE"]]
     sheets.counting(Requests()).write_values(spreadsheet, [{"range": "Codes!A1:B1", "values": [["=2+2", 3]]}])
     assert sheets.counting(Requests()).read(spreadsheet, "Codes").values[0] == ["=2+2", 3]
+
+
+def test_google_is_asked_without_a_second_http_client_and_without_pandas():
+    script = """
+import sys
+from b2b_pipelines.vendors.google_sheets.transport import spreadsheets
+spreadsheets()
+print([name for name in ("pandas", "requests", "httpx", "oauthlib") if name in sys.modules])
+from google.auth.transport.requests import Request
+print(Request.__module__)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", "google.auth.transport.requests"]
