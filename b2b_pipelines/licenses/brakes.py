@@ -186,10 +186,17 @@ def end_hold(session: Session, plan: UUID, now: datetime, length: timedelta) -> 
 
 
 def note_expired_plans(session: Session, now: datetime) -> None:
-    """Record the plans that have expired at `now`, by their stored date or the staged one.
+    """Record the plans that have expired at `now`, by their stored date or the staged one, and those whose date moves.
 
     Call it before the staged plans are merged.
     """
+    session.execute(
+        text("""
+            CREATE TEMPORARY TABLE plan_moved ON COMMIT DROP AS
+            SELECT uuid FROM subscription_plan AS known JOIN staged_plan AS staged USING (uuid)
+            WHERE staged.expiration_date <> known.expiration_date
+        """)
+    )
     session.execute(
         text("""
             CREATE TEMPORARY TABLE plan_over ON COMMIT DROP AS
@@ -254,6 +261,20 @@ def keep_retired(session: Session, now: datetime) -> None:
                 AND staged.status IN ('revoked', 'unassigned') AND staged.email_key IS NULL
                 AND (known.retired_at IS NOT NULL OR known.plan_uuid IN (SELECT uuid FROM plan_over))
         """),
+        {"now": now},
+    )
+
+
+def restart_retired(session: Session, now: datetime) -> None:
+    """Let the retired licenses of plans whose date moved count as retired since `now`.
+
+    A date that moves later makes a plan current again. Its retired licenses protect no other, and a wrong date must not
+    cost their holders the accounts at once.
+    """
+    session.execute(
+        text(
+            "UPDATE license SET retired_at = :now WHERE retired_at IS NOT NULL AND plan_uuid IN (SELECT uuid FROM plan_moved)"
+        ),
         {"now": now},
     )
 

@@ -234,6 +234,7 @@ def _merge(
     if license_columns and "user_email" in license_columns:
         brakes.keep_retired(session, now)
     licenses = staging.merge_licenses(session, license_columns) if license_columns else Merged()
+    brakes.restart_retired(session, now)
     staging.record_as_processed(session, processed, now)
     brakes.mark_lost_renewals(session, now)
     return Imported(plans, licenses, held=held)

@@ -119,8 +119,8 @@ class Plan:
 class HeldLicense:
     """The facts about a license of any status. `address` is the stored e-mail address, or None.
 
-    `retired`: the time since which license-manager has erased the holder, after the plan expired; `status` and `address`
-    are the last known ones. `unseen`: the time since which complete readings do not list the license.
+    `retired`: the time when license-manager was found to have erased the holder, after the plan expired, or when the date
+    of that plan moved last; `status` and `address` are the last known ones. `unseen`: the time since which complete readings do not list the license.
     """
 
     uuid: UUID
@@ -135,7 +135,7 @@ class HeldLicense:
     @property
     def lost(self) -> datetime | None:
         """Return the time since which no person holds it upstream, though one did before."""
-        return min((time for time in (self.retired, self.unseen) if time), default=None)
+        return self.retired or self.unseen
 
     @property
     def is_current(self) -> bool:

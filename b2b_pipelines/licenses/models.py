@@ -88,9 +88,9 @@ class License(Base):
     """One license of a plan.
 
     `user_email` is stored unchanged. `email_key` is the spelling without case by which the LMS compares, `person_key`
-    identifies the holder (see `identity`). `unseen_since` is the time when license-manager stopped listing it,
-    `retired_at` the time when it was found without its holder after the plan expired: such a license keeps its last
-    status, address and holder until it is unlinked.
+    identifies the holder (see `identity`). `unseen_since` is the time when license-manager stopped listing it.
+    `retired_at` is the time when it was found without its holder after the plan expired, or when that plan's date moved
+    last: such a license keeps its last status, address and holder until it is unlinked.
     """
 
     __tablename__ = "license"

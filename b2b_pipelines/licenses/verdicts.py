@@ -79,18 +79,18 @@ renewing AS (
 ),
 same_person AS (
     SELECT expired.license_uuid, expired.agreement_id, other.uuid, other.plan_uuid,
-        least(other.unseen_since, other.retired_at) AS lost_at
+        coalesce(other.retired_at, other.unseen_since) AS lost_at
     FROM expired JOIN license AS other ON other.person_key = expired.person_key
     WHERE expired.expiration_date < :cutoff
         AND other.uuid <> expired.license_uuid AND other.status IN ('assigned', 'activated')
-        AND coalesce(least(other.unseen_since, other.retired_at) > :hold_cutoff, true)
+        AND coalesce(coalesce(other.retired_at, other.unseen_since) > :hold_cutoff, true)
     UNION ALL
     SELECT expired.license_uuid, expired.agreement_id, other.uuid, other.plan_uuid,
-        least(other.unseen_since, other.retired_at) AS lost_at
+        coalesce(other.retired_at, other.unseen_since) AS lost_at
     FROM expired JOIN license AS other ON other.lms_user_id = expired.lms_user_id
     WHERE expired.expiration_date < :cutoff
         AND other.uuid <> expired.license_uuid AND other.status IN ('assigned', 'activated')
-        AND coalesce(least(other.unseen_since, other.retired_at) > :hold_cutoff, true)
+        AND coalesce(coalesce(other.retired_at, other.unseen_since) > :hold_cutoff, true)
 ),
 holder AS (
     SELECT DISTINCT ON (same_person.license_uuid)

@@ -107,6 +107,7 @@ class Payments(RuleBasedStateMachine):
         self.now = datetime.now(UTC)
         self.intents: list[UUID] = []
         self.renewed: dict[UUID, datetime] = {}
+        self.wishes: dict[UUID, tuple[str, dict[str, str]]] = {}
         self.sessions: list[CheckoutAtStripe] = []
         self.letters: list[Letter] = []
         self.numbers = 0
@@ -129,6 +130,7 @@ class Payments(RuleBasedStateMachine):
     @rule(
         what=st.one_of(
             st.tuples(st.just("reserve"), st.sampled_from(PEOPLE), st.sampled_from(WISHES), NAMING),
+            st.tuples(st.just("come back"), FEW, NAMING),
             st.tuples(st.just("wait"), st.sampled_from([0, 25, 24 * 15])),
             st.tuples(st.just("report"), FEW, st.sampled_from(["fulfilled", *sorted(ERRORED)])),
             st.tuples(st.just("thin"), FEW),
@@ -144,6 +146,14 @@ class Payments(RuleBasedStateMachine):
         match what:
             case ("reserve", who, wish, names_intent):
                 self._reserve(who, wish, names_intent)
+            case ("come back", which, names_intent):
+                uuid = self.intents[which % len(self.intents)]
+                before = [each for each in self.sessions if each.intent == uuid and each.status == "open"]
+                self.now += timedelta(minutes=6)
+                self._reserve(*self.wishes[uuid], names_intent)
+                for old in before[-1:]:
+                    self._advance(old, "expired", well=True)
+                    self._deliver([(0, "once")])
             case ("wait", hours):
                 self.now += timedelta(hours=hours, minutes=5)
                 service.clean_up(self.session, self.now, STALLED_AFTER)
@@ -165,6 +175,7 @@ class Payments(RuleBasedStateMachine):
             uuid = intent.uuid
             if made:
                 self.intents.append(uuid)
+                self.wishes[uuid] = who, what
             elif intent.state == IntentState.CREATED:
                 self.renewed[uuid] = self.now
         assert uuid is not None
@@ -286,6 +297,7 @@ def explore(database: Database, sequences: int, number: int) -> None:
     DELIVERED.clear()
     chosen = settings(max_examples=sequences, stateful_step_count=4, derandomize=False)
     run_state_machine_as_test(seed(number)(Explored), settings=chosen)
+    assert sequences < 1000 or DELIVERED["old"], "no learner came back before an old session ended"
     assert min(DELIVERED[tells] for tells in ("paid", "pending", "failed", "expired", "refund")) > sequences / 20, (
         DELIVERED
     )

@@ -329,6 +329,31 @@ def test_no_learner_is_unlinked_within_a_day_after_the_license_that_protected_th
     assert sandbox.lms.linked(ONE) == set()
 
 
+def test_a_wrong_later_date_of_a_renewed_plan_does_not_cost_the_holder_of_a_retired_license_the_account(
+    listings: Listings, sandbox: Sandbox
+) -> None:
+    """Jane holds a license of a plan past its grace, and one of a renewed plan, which is retired upstream."""
+
+    manager, start = sandbox.license_manager, "2020-01-01T00:00:00Z"
+    manager.renew(Listings.OLD, Listings.NEW, start)
+
+    def read(now: datetime, end: datetime) -> None:
+        ends = {"Older": (PLAN, LONG_PAST), "Old": (Listings.OLD, end), "New": (Listings.NEW, CURRENT)}
+        manager.put_agreement(ONE, [plan(uuid, title, start, to.isoformat()) for title, (uuid, to) in ends.items()])
+        manager.put_licenses(PLAN, [license_row(UUID(int=103), PLAN, "jane@example.com")])
+        retired = {"status": "revoked", "revoked_date": NOW.isoformat()} if now > NOW else {}
+        manager.put_licenses(
+            Listings.OLD, [license_row(SEAT, Listings.OLD, None if retired else "jane@example.com", **retired)]
+        )
+        service.read_license_manager(listings.database, listings.license_manager, ONE, now)
+
+    day = timedelta(days=1)
+    for number, end in enumerate([PAST, PAST, PAST, CURRENT, PAST, PAST]):
+        read(NOW + number * day, end)
+        assert listings.chain(NOW + number * day) == 0, f"day {number}"
+    assert sandbox.lms.linked(ONE) == {"jane@example.com"}
+
+
 @pytest.mark.parametrize(
     ("new_end", "kept"), [(CURRENT, True), (PAST, False)], ids=["a-current-plan", "a-plan-past-its-grace"]
 )
