@@ -140,6 +140,8 @@ def change(app: Bench, slugs: Sequence[str]) -> list[Change]:
         with app.database.session() as session:
             for slug in session.execute(RIGHT, {"slugs": open_ones}).scalars():
                 done[slug] = Change(slug, changed_at[slug], time.time())
+                waited = done[slug].right - done[slug].changed
+                print(f"{len(done)} of {len(slugs)}: {waited:.1f} s", file=sys.stderr, flush=True)
         time.sleep(0.25)
     return list(done.values())
 
