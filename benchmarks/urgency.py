@@ -229,6 +229,7 @@ class daemon:  # noqa: N801  reads as what it starts
         self.environment, self.log = dict(environment), folder / "daemon.log"
 
     def __enter__(self) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # or `timeout` would leave the daemon at work
         command = [str(Path(sys.executable).parent / "dagster-daemon"), "run", "-w", str(PROJECT / "workspace.yaml")]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
