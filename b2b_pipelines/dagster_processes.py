@@ -18,7 +18,7 @@ from typing import Any
 
 SERVER = "dagster._grpc.server"
 ATTRIBUTE = "_mp_ctx"
-PRELOADED = ["dagster._cli", "dagster._grpc.impl", "b2b_pipelines.dagster_storage", "b2b_pipelines.definitions"]
+PRELOADED = ["dagster._cli", "dagster._grpc.impl", "b2b_pipelines.dagster_preloaded"]
 
 
 def fork_runs() -> bool:

@@ -140,6 +140,8 @@ def change(app: Bench, slugs: Sequence[str]) -> list[Change]:
         with app.database.session() as session:
             for slug in session.execute(RIGHT, {"slugs": open_ones}).scalars():
                 done[slug] = Change(slug, changed_at[slug], time.time())
+                waited = done[slug].right - done[slug].changed
+                print(f"{len(done)} of {len(slugs)}: {waited:.1f} s", file=sys.stderr, flush=True)
         time.sleep(0.25)
     return list(done.values())
 
@@ -227,6 +229,7 @@ class daemon:  # noqa: N801  reads as what it starts
         self.environment, self.log = dict(environment), folder / "daemon.log"
 
     def __enter__(self) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # or `timeout` would leave the daemon at work
         command = [str(Path(sys.executable).parent / "dagster-daemon"), "run", "-w", str(PROJECT / "workspace.yaml")]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(

@@ -18,7 +18,7 @@ from b2b_pipelines.dagster_processes import fork_runs
 
 
 def report(queue):
-    modules = [name for name in ("b2b_pipelines.definitions", "dagster._grpc.impl") if name in sys.modules]
+    modules = [name for name in ("b2b_pipelines.definitions", "dagster._grpc.impl", "pygsheets") if name in sys.modules]
     parent = Path(f"/proc/{os.getppid()}")
     sockets = [link for each in (parent / "fd").iterdir() if "socket" in (link := os.readlink(each))]
     threads = len(list((parent / "task").iterdir()))
@@ -47,7 +47,7 @@ def test_a_run_has_the_code_when_it_starts_and_its_parent_has_one_thread_and_no_
     )
     first, second = shown.stdout.splitlines()
     assert first == second
-    modules = "b2b_pipelines.definitions dagster._grpc.impl"
+    modules = "b2b_pipelines.definitions dagster._grpc.impl pygsheets"
     assert first.startswith(f"{modules} 1 ")
     assert first.endswith("False 0")
 
