@@ -121,6 +121,14 @@ class Customer:
             titles.count(name) == 1 and self.marks[titles.index(name)] == ours for ours, name in enumerate(HEADER_NAMES)
         )
 
+    def forget_columns_without_codes(self) -> None:
+        """Where no code is left, nothing but the headers' texts says which column is which, for them as for us."""
+        row = self.header_row()
+        titles = [normal(self.shows(row, column)) for column in range(self.tab.column_count)]
+        has_codes = any(len(str(cell).strip()) >= 36 for line in self.tab.grid() for cell in line)
+        if not has_codes and all(titles.count(name) == 1 for name in HEADER_NAMES):
+            self.marks = [HEADER_NAMES.index(title) if title in HEADER_NAMES else THEIRS for title in titles]
+
     # What we do to it
 
     def we_wrote_anew(self) -> None:

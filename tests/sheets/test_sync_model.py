@@ -191,6 +191,7 @@ class Scenario:
     def sync(self, *, rebuild: bool = False) -> SyncResult | None:
         """One sync, checked from all sides; None if the layout was lost."""
         customer, world = self.customer, self.world
+        customer.forget_columns_without_codes()
         note(f"sync {customer.marks} " + "\n    ".join(map(str, customer.tab.grid())))
         before, blank = customer.grid(), [customer.is_free(row) for row in range(customer.tab.row_count)]
         tables = self.tables()
@@ -243,6 +244,7 @@ class Scenario:
             left[:] = [(self.foreign_columns(), self.foreign_rows())]
 
         self.look_up()
+        customer.forget_columns_without_codes()
         if customer.is_wholly_empty():
             customer.we_wrote_anew()  # as this sync does, before the edit or after it
         kind, moment = {"read": ("read", "after"), "before": ("write", "before"), "after": ("write", "after")}[when]
