@@ -120,7 +120,8 @@ class HeldLicense:
     """The facts about a license of any status. `address` is the stored e-mail address, or None.
 
     `retired`: the time when license-manager was found to have erased the holder, after the plan expired, or when the date
-    of that plan moved last; `status` and `address` are the last known ones. `unseen`: the time since which complete readings do not list the license.
+    of that plan moved last; `status` and `address` are the last known ones. `unseen`: the time since which complete
+    readings do not list the license.
     """
 
     uuid: UUID
