@@ -128,7 +128,7 @@ def test_a_named_tab_that_holds_something_is_replaced_only_after_the_preview(des
     restore = re.search(r'href="(/contracts/leadership-2026/restore\?snapshot=\d+)"', page)
     assert restore
     page = desk.open(restore[1])
-    assert "What A–F held before our first write" in page
+    assert "What A–F held before they were replaced" in page
     page = desk.send("/contracts/leadership-2026/restore")
     assert "Restored:" in page
     assert column(sandbox, made) == ["Theirs"]
