@@ -15,7 +15,7 @@ from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.locks import exclusive
 from b2b_pipelines.sheets import refusals, snapshots, store, targets
 from b2b_pipelines.sheets.columns import find_layout, holds_our_codes
-from b2b_pipelines.sheets.layout import HEADERS, CodeRow, Layout, Tab, normal
+from b2b_pipelines.sheets.layout import HEADERS, CodeRow, HeldRow, Layout, Tab, normal
 from b2b_pipelines.sheets.models import SheetSnapshot
 from b2b_pipelines.sheets.operations import Change, Conflict, Plan, runs_of
 from b2b_pipelines.sheets.results import Contended, SyncResult
@@ -112,7 +112,12 @@ class AfterRestore(Sync):
         return None
 
     def wanted(self, *_: Any) -> list[CodeRow]:
-        return [as_code_row(row) for row in written_of(self.source).rows if row.is_exact]
+        return [as_code_row(row) for row in self.codes_then()]
+
+    def codes_then(self) -> list[HeldRow]:
+        """Return the rows of the snapshot with codes of ours, without cells that only look like codes."""
+        strangers = {found["row"] for found in self.source.conflicts if found["kind"] == "unknown_code"}
+        return [row for row in written_of(self.source).rows if row.is_exact and row.row not in strangers]
 
     def needs_consent(self, plan: Plan) -> bool:
         return False
@@ -128,7 +133,7 @@ class AfterRestore(Sync):
         layout, tab = plan.layout, self.tab
         with self.database.session() as session:
             known = {normal(code): code for code in store.codes_among(session, self.contract, codes_in(tab))}
-            known |= {normal(row.code): row.code for row in written_of(self.source).rows}
+            known |= {normal(row.code): row.code for row in self.codes_then()}
             rows = snapshots.held_rows(tab, layout, known)
             last = store.last_snapshot(session, self.contract.id)
             if last is None or written_of(last).rows != rows:
@@ -139,6 +144,18 @@ class AfterRestore(Sync):
         return snapshots.Work(
             self.contract.id, self.spreadsheet, self.seen, self.sheets.requests, self.run_id, "restore"
         )
+
+    def remember(self, plan: Plan) -> SyncResult:
+        """Store the state of the tab; codes that the snapshot did not have yet are not conflicts."""
+        tab, layout = self.tab, plan.layout
+        with self.database.session() as session:
+            ours = {normal(code) for code in store.codes_among(session, self.contract, codes_in(tab))}
+        conflicts = tuple(
+            each
+            for each in plan.conflicts
+            if each.kind != "unknown_code" or not layout or normal(tab.cell(each.row - 1, layout.code)) not in ours
+        )
+        return super().remember(replace(plan, conflicts=conflicts))
 
     def planned(self) -> Restored:
         """Return the result that the restore would have."""

@@ -283,3 +283,25 @@ def test_whom_to_share_a_sheet_with_is_named_at_once(run, make, google_sandbox: 
     make()
     other = google_sandbox.google.create_spreadsheet("Not shared", [])
     assert f"share it with {ADDRESS} as an editor" in run("b2b_contract modify acme --sheet", other).out
+
+
+def test_a_restore_leaves_cells_that_only_look_like_codes_to_the_customer(run, make):
+    sheet = make()
+    sync(run)
+    tab = sheet.tabs[0]
+    tab.type("A5", THEIRS[0])
+    tab.type("B5", "theirs")
+    cap(run, 4)
+    sync(run)
+    numbers = [row["id"] for row in run("b2b sheet history acme --json").json]
+    tab.type("B5", "typed later")
+    tab.type("B2", "typed over")
+    for number in numbers:
+        assert run(f"b2b sheet restore acme --yes --snapshot {number}").status == 0
+        assert (tab.shown("B2"), tab.grid("A5:F5")) == ("one-time", [[THEIRS[0], "typed later"]])
+    history = run("b2b sheet history acme --json").json
+    assert history[0]["conflicts"] == 1, "only the row of the customer's"
+    assert sync(run)["writes"] == 0
+    tab.clear("A5:F5")
+    run(f"b2b sheet restore acme --yes --snapshot {numbers[0]}")
+    assert THEIRS[0] not in tab.column("A")
