@@ -75,7 +75,7 @@ def shell(
             env={**os.environ, "B2B_HOME": str(tmp_path / "home")},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 
