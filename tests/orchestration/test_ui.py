@@ -112,7 +112,7 @@ def test_thirty_contracts_of_which_four_are_not_right_show_exactly_that(
             assert reason["latestMaterializationByPartition"] == [None]
         assert {run.status for run in instance.get_runs()} == {dg.DagsterRunStatus.FAILURE}
         if CHROMIUM.exists():
-            look_at(request.getfixturevalue("browser"), url, result.run_id, processes.home)
+            look_at(request.getfixturevalue("browser"), url, processes.home)
 
 
 def health(instance: dg.DagsterInstance, asset: str) -> tuple[str, int, int]:
@@ -125,17 +125,13 @@ def health(instance: dg.DagsterInstance, asset: str) -> tuple[str, int, int]:
     return state.health_status.value, state.materialized_subset.size, state.failed_subset.size
 
 
-def look_at(browser: Any, url: str, run_id: str, folder: Path) -> None:
-    """Open the pages on which an operator would look; each shows the words that help, and is kept as a picture."""
+def look_at(browser: Any, url: str, folder: Path) -> None:
+    """Open the pages on which an operator would look first, and keep them as pictures beside the logs."""
     sheet = f"{url}/assets/sheet_snapshots"
     pages = {
         "graph": (graph(url, *CHAIN), "sheet_snapshots"),
         "overview": (f"{sheet}?view=overview", "The codes' six columns"),
         "checks": (f"{sheet}?view=checks", "sheet_is_synced"),
-        "unshared": (f"{sheet}?view=partitions&partition=acme-03", "share it with b2b@sandbox.test"),
-        "blocked": (f"{sheet}?view=partitions&partition=acme-09", "codes_match_contract did not pass"),
-        "conflict": (f"{sheet}?view=partitions&partition=acme-07", "conflicts in all"),
-        "run": (f"{url}/runs/{run_id}", "3 of 30 partitions failed"),
     }
     page = browser.new_page(viewport={"width": 1500, "height": 950})
     page.set_default_timeout(90_000)

@@ -19,7 +19,7 @@ from tests.sheets.conftest import Delivery
 Deliver = Callable[..., Delivery]
 
 KEEP = Keep()
-WEEKS = 52
+WEEKS = 53
 FAILS_EVERY = 3
 A_WEEK_PASSES = """
 UPDATE event_logs SET timestamp = timestamp - interval '7 days';
@@ -121,8 +121,8 @@ def test_a_thousand_contracts_hourly_for_a_year_stay_below_twenty_gigabytes(
             return (size_of(instance) - before) / refreshes / number
 
         unchanged = grown_by(5)
-        for delivery in deliveries:
-            delivery.redeem(delivery.codes()[0], "jo@example.com")
+        for n, delivery in enumerate(deliveries):
+            delivery.redeem(delivery.codes()[0], f"jo-{n}@example.com")
         changed = grown_by(1)
         for delivery in deliveries:
             delivery.spreadsheet.shared_with.clear()
@@ -130,9 +130,8 @@ def test_a_thousand_contracts_hourly_for_a_year_stay_below_twenty_gigabytes(
     # A bad year: a tenth of the sheets changes each hour, and a tenth fails, besides what is unchanged.
     daily = hours * contracts_then
     whole = KEEP.runs_days * daily * (unchanged + 0.1 * changed) + KEEP.failed_days * daily * 0.1 * failed
-    print(f"{unchanged:.0f} {changed:.0f} {failed:.0f} bytes a contract-hour, {whole / 1e9:.1f} GB")
-    assert unchanged < 2_000
-    assert whole < 20e9
+    assert unchanged < 2_500
+    assert whole < 20e9, (unchanged, changed, failed)
 
 
 @pytest.mark.usefixtures("surroundings")
