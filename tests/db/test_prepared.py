@@ -13,7 +13,7 @@ SUM = Prepared("SELECT :left + :right AS sum, '100 %' AS share, :left % 2 AS odd
 @pytest.fixture(autouse=True)
 def one_connection(database: Database):
     """Close the connections that other tests left: one at a time then opens one, and gets it back."""
-    database.dispose()
+    database.engine.dispose()
 
 
 def kinds(sent: list[str]) -> list[str]:
@@ -21,7 +21,6 @@ def kinds(sent: list[str]) -> list[str]:
 
 
 def test_a_connection_prepares_a_statement_once(database: Database):
-    database.engine.dispose()
     with statements(database) as sent:
         rows = [database.first(SUM, {"left": left, "right": 2}) for left in (1, 2, 3)]
     assert [tuple(row or ()) for row in rows] == [(3, "100 %", 1), (4, "100 %", 0), (5, "100 %", 1)]
