@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,6 +48,39 @@ def refused(as_json: AsJson = False, verbose: Verbose = False) -> None:
     ):
         if rows:
             console.print_rows(rows, columns, as_json=False, title=title)
+
+
+@commands.command("refresh", epilog="Example: b2b academies refresh")
+def refresh(as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """Read catalog and prices, and publish the list, as the assets of the academies do."""
+    from b2b_pipelines.academies import service
+    from b2b_pipelines.academies.selection import read_selection
+    from b2b_pipelines.vendors import connections
+
+    now = datetime.now(UTC)
+    with (
+        console.surroundings() as here,
+        connections.enterprise_catalog(here.settings) as catalog,
+        connections.stripe(here.settings) as stripe,
+    ):
+        selection = read_selection(here.settings)
+        read = service.refresh_catalog(here.database, catalog, selection, now)
+        service.refresh_prices(here.database, stripe, selection, now)
+        with here.session() as session:
+            published = service.publish(session, selection, now)
+    shown = published.shown
+    notes = [*read.notes, *service.notes_on(shown)]
+    counts = {kind: published.count(kind) for kind in ("published", "changed", "deactivated", "reactivated")}
+    refused = len(published.reading.refused)
+    if as_json:
+        console.print_json({"academies": len(shown), **counts, "refused": refused, "notes": notes})
+        return
+    changes = ", ".join(f"{number} {kind}" for kind, number in counts.items() if number) or "nothing changed"
+    console.say(f"Academies on the list: {len(shown)} ({changes}).")
+    if refused:
+        console.say(f"{refused} refused. `b2b academies refused` lists the reasons.")
+    for note in notes:
+        console.say(f"{note}.")
 
 
 @commands.command("overrides", epilog="Example: b2b academies overrides --template > academies.yaml")

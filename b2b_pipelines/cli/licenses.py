@@ -23,6 +23,7 @@ from b2b_pipelines.reports import listings
 
 if TYPE_CHECKING:
     from b2b_pipelines.licenses.brakes import HeldPlan
+    from b2b_pipelines.licenses.bringing import Imported
     from b2b_pipelines.licenses.service import Outcome
     from b2b_pipelines.licenses.verdicts import Decided
 
@@ -43,6 +44,9 @@ class Did(NamedTuple):
 
 
 TERMINATED = Did("end the enrollments of", "Ended the enrollments of")
+LICENSE_MANAGER_IS_OFF = (
+    "license-manager is off: set B2B_LICENSE_MANAGER_URL, B2B_LMS_URL, B2B_OAUTH_CLIENT_ID and B2B_OAUTH_CLIENT_SECRET"
+)
 UNLINKED = Did("unlink the learners of", "Unlinked the learners of")
 
 
@@ -80,6 +84,37 @@ def import_(
         rows = [{"what": what, **numbers} for what, numbers in counts.items()]
         columns = {"what": "", "created": "Created", "updated": "Updated", "unchanged": "Unchanged"}
         console.print_rows(rows, columns, as_json=False)
+
+
+@commands.command(
+    "refresh",
+    short_help="Read plans and licenses from license-manager.",
+    epilog="Example: b2b licenses refresh --customer 6ae013d4-c5c4-474d-8da9-0e559b2448e2",
+)
+def refresh(customer: Customer = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """Read plans and licenses from license-manager, as `subscription_licenses` does, for every known customer or one."""
+    from b2b_pipelines.licenses import service, store
+    from b2b_pipelines.vendors.connections import license_manager
+
+    now = datetime.now(UTC)
+    with console.surroundings() as here, license_manager(here.settings) as client:
+        if client is None:
+            raise NotConfigured(LICENSE_MANAGER_IS_OFF)
+        with here.session() as session:
+            known = {*store.customers(session), *here.settings.unlink_customers}
+        wanted = sorted(known) if customer is None else [customer]
+        hold = timedelta(hours=here.settings.license_hold_hours)
+        rows = []
+        for each in wanted:
+            try:
+                rows.append(_refreshed(each, service.read_license_manager(here.database, client, each, now, hold=hold)))
+            except B2BError as error:
+                rows.append({"customer": each, "error": error.message})
+        if any(row.get("held") for row in rows):
+            _send_alerts(here)
+    _say_refreshed(rows, as_json=as_json)
+    if any("error" in row for row in rows):
+        raise typer.Exit(1)
 
 
 @commands.command(
@@ -207,6 +242,40 @@ def customers(as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose =
     console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)
 
 
+def _refreshed(customer: UUID, read: Imported) -> dict[str, Any]:
+    return {
+        "customer": customer,
+        "plans": asdict(read.plans),
+        "licenses": asdict(read.licenses),
+        "unseen": read.unseen,
+        "held": [_held(each) for each in read.held],
+        "refused": [{"plan": each.uuid, "reason": each.reason} for each in read.refused],
+        "requests": read.requests,
+    }
+
+
+def _say_refreshed(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        console.print_json(rows)
+        return
+    if not rows:
+        console.say("No enterprise customer. Use --customer for the first one.")
+    for row in rows:
+        if "error" in row:
+            console.say(f"{row['customer']}: Failed: {row['error']}")
+            continue
+        read = (f"{what}: {_counts(row[what])}" for what in ("plans", "licenses"))
+        console.say(f"{row['customer']}: {'; '.join(read)}.")
+        for each in row["held"]:
+            console.say(f"  Held until {each['held_until']:%Y-%m-%d %H:%M} UTC: plan {each['plan']}")
+        for each in row["refused"]:
+            console.say(f"  Refused: plan {each['plan']}: {each['reason']}")
+
+
+def _counts(merged: dict[str, int]) -> str:
+    return ", ".join(f"{number} {did}" for did, number in merged.items())
+
+
 def _each_customer(
     step: Step, did: Did, customer: UUID | None, *, dry_run: bool, include_internal: bool, as_json: bool
 ) -> None:
@@ -224,7 +293,7 @@ def _each_customer(
         for outcome in outcomes:
             _say(outcome, did)
         if not outcomes:
-            console.say("No enterprise customer. `b2b licenses import` imports plans and licenses.")
+            console.say("No enterprise customer. `b2b licenses refresh` and `b2b licenses import` bring them in.")
     if any(outcome.is_failure for outcome in outcomes):
         raise typer.Exit(1)
 

@@ -130,3 +130,16 @@ def test_a_file_of_overrides_that_cannot_be_used_is_told_by_the_doctor_and_refus
     refused = run("b2b api --port 0")
     assert (refused.status, refused.out) == (1, "")
     assert said["says"] in refused.err
+
+
+def test_a_refresh_reads_catalog_and_prices_and_publishes(b2b, run, configured, sandbox):
+    sandbox.enterprise_catalog.put(CUSTOMER, [academy("Data"), academy("Art")])
+    first = b2b("refresh", "--json")
+    assert (first["academies"], first["published"], first["refused"]) == (2, 2, 0)
+    assert first["notes"][-1] == service.NOTHING_IS_PRICED
+    assert {row["name"] for row in b2b("list", "--json")} == {"Art", "Data"}
+    assert "Academies on the list: 2 (nothing changed)." in b2b("refresh")
+    sandbox.enterprise_catalog.put(CUSTOMER, [])
+    refused = run("b2b academies", "refresh", "--json")
+    assert (refused.status, refused.json["error"]["code"]) == (1, "implausible_catalog")
+    assert len(b2b("list", "--json")) == 2

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from b2b_pipelines.licenses import service
+from sandbox.license_manager import license_row, plan
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 from sandbox.server import Sandbox
 from tests.commands import Run
@@ -159,6 +160,28 @@ def test_without_customers_it_is_said_that_there_is_nothing_to_do(b2b: Run) -> N
     for arguments in (["terminate"], ["unlink", "--dry-run"]):
         assert "No enterprise customer" in b2b(*arguments).out
         assert b2b(*arguments, "--json").json == []
+
+
+def test_a_refresh_reads_every_known_customer_and_one_failure_keeps_no_other_from_it(
+    b2b: Run, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "set B2B_LICENSE_MANAGER_URL" in b2b("refresh").err
+    monkeypatch.setenv("B2B_LICENSE_MANAGER_URL", sandbox.license_manager.url)
+    monkeypatch.setenv("B2B_UNLINK_CUSTOMERS", f"{ONE},{TWO}")
+    end = datetime.now(UTC) + timedelta(days=100)
+    plan_uuid = UUID(int=10)
+    listed = plan(plan_uuid, "Plan", LONG_AGO.isoformat(), end.isoformat())
+    sandbox.license_manager.put_agreement(ONE, [listed])
+    sandbox.license_manager.put_licenses(plan_uuid, [license_row(UUID(int=1000), plan_uuid, "learner@example.com")])
+    refreshed = b2b("refresh", "--json")
+    assert refreshed.status == 1
+    first, second = refreshed.json
+    assert (first["customer"], first["plans"]["created"], first["licenses"]["created"]) == (str(ONE), 1, 1)
+    assert second["customer"] == str(TWO)
+    assert "enterprise_openedx_operator" in second["error"]
+    again = b2b("refresh", "--customer", ONE)
+    assert again.status == 0
+    assert "1 unchanged" in again.out
 
 
 @pytest.mark.parametrize("verb", ["terminate", "unlink"])
