@@ -83,7 +83,7 @@ def worlds(draw: st.DrawFn) -> LicenseFacts:
     plans = {}
     for uuid in uuids:
         renewal = None
-        if draw(st.integers(0, 2)) == 0:
+        if draw(st.booleans()):
             after = draw(st.sampled_from([None, *(other for other in renewable if other > uuid)]))
             if after:
                 renewable.remove(after)

@@ -56,7 +56,11 @@ def test_a_backfill_runs_on_two_workers_and_they_share_one_pace(
             processes.start(name, *worker, "-n", name, "--", "--concurrency", "1")
         processes.daemon()
         wait_until(lambda: all(finished(instance, *runs) for runs in [(4, asked), (1, DELIVERIES), (5,)]), processes)
-        assert [run.status.value for run in instance.get_runs(asked)] == ["SUCCESS"] * 4
+        # A run that starts while its neighbours are queued makes their partitions, and cancels them (ADR 054).
+        states = {run.status.value for run in instance.get_runs(asked)}
+        assert "SUCCESS" in states <= {"SUCCESS", "CANCELED"}
+        made = instance.get_materialized_partitions(dg.AssetKey("sheet_snapshots"))
+        assert set(slugs[::2]) <= made
     assert all("succeeded" in processes.said(name) for name in ("one", "two"))
     assert [len(delivery.shown()) for delivery in deliveries] == [3] * 8
     counts = deliveries[0].sandbox.google.counts()
