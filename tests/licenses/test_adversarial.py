@@ -26,6 +26,7 @@ DAY = timedelta(days=1)
 GRACE, PURGE = timedelta(days=80), timedelta(days=90)
 CUSTOMER, STRANGER = UUID(int=1), UUID(int=2)
 STRANGERS_PLAN, STRANGERS_SEAT = UUID(int=20), UUID(int=200)
+NEWCOMERS_SEAT = UUID(int=150)
 PEOPLE = [f"learner{number}@example.com" for number in range(5)]
 DAYS, CLEAN_DAYS = 30, 5
 ENDS = [-95, -91, -89, -85, -81, -79, -75, -60, -5, 3, 12, 400]
@@ -181,7 +182,7 @@ def live(
     database, sandbox = world.database, world.sandbox
     begin(database, world.license_manager, sandbox, truth)
     lied: tuple[str, int] = ("none", 0)
-    was_read = False
+    was_read = newcomer_was_read = False
     for day in range(DAYS + CLEAN_DAYS):
         now = START + day * DAY
         lie = told[day] if day < DAYS else ("none", 0, 0)
@@ -192,8 +193,10 @@ def live(
             lied = about[:2]
         current = [each for each, end in truth.ends.items() if end > now]
         if day == newcomer[0] and current:
-            truth.holders[UUID(int=150)] = (current[0], newcomer[1], "activated")
+            truth.holders[NEWCOMERS_SEAT] = (current[0], newcomer[1], "activated")
             sandbox.lms.link(CUSTOMER, [newcomer[1]])
+        if lie[0] == "gone" and NEWCOMERS_SEAT in truth.holders and not newcomer_was_read:
+            lie = ("none", 0, 0)  # a license that no reading ever listed or counted can protect nobody
         if was_read and lie[0] not in ("empty", "stranger", "vanished", "gone"):
             truth.purge(now)  # learners whom no reading saw before cannot be unlinked
         answer(sandbox, truth, lie, now)
@@ -205,6 +208,7 @@ def live(
             seen[error.code] += 1
             continue
         was_read = was_read or lie[0] not in ("vanished", "gone")
+        newcomer_was_read = newcomer_was_read or (NEWCOMERS_SEAT in truth.holders and lie[0] != "vanished")
         service.terminate(database, world.lms, CUSTOMER, policy, run_id=f"day {day}")
         service.unlink(database, world.lms, CUSTOMER, policy, run_id=f"day {day}")
         for unlinking in sandbox.lms.unlinkings[before:]:
