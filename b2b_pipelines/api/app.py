@@ -119,4 +119,5 @@ def prefer_requests() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(700)  # Python's own: the command line starts with a larger one
     sys.setswitchinterval(0.001)
