@@ -196,7 +196,7 @@ def live(
             truth.holders[NEWCOMERS_SEAT] = (current[0], newcomer[1], "activated")
             sandbox.lms.link(CUSTOMER, [newcomer[1]])
         if lie[0] == "gone" and NEWCOMERS_SEAT in truth.holders and not newcomer_was_read:
-            lie = ("none", 0, 0)  # a license that no reading ever listed or counted can protect nobody
+            lie = ("none", 0, 0)  # a license that no reading ever listed or counted protects no person
         if was_read and lie[0] not in ("empty", "stranger", "vanished", "gone"):
             truth.purge(now)  # learners whom no reading saw before cannot be unlinked
         answer(sandbox, truth, lie, now)
