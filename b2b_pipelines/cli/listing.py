@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, NoReturn
+from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -67,7 +68,8 @@ def contracts(
             return console.print_json_list(reading.texts(statements.OVERVIEW_AS_JSON, organization=organization))
         rows = reading.rows(statements.OVERVIEW, contracts=None, organization=organization)
     if not as_csv:
-        rows = [row | {"max_learners": row["max_learners"] or "no limit"} for row in rows]
+        today = datetime.now(UTC).date()
+        rows = [row | {"max_learners": row["max_learners"] or "no limit", "active": _state(row, today)} for row in rows]
     columns = {
         "id": "ID",
         "slug": "Slug",
@@ -170,6 +172,15 @@ def write_codes(contract_id: str, out: Path | None, *, as_json: bool) -> None:
         console.print_json({"contract": contract.slug, "file": str(path), "rows": rows})
     else:
         console.say(f"Wrote {console.counted(rows, 'code')} of {contract.slug} to {path}.")
+
+
+def _state(row: Mapping[str, Any], today: date) -> str:
+    """Return whether learners can join the contract today, in a word; its end day counts."""
+    if not row["active"]:
+        return "no"
+    if row["end"] is not None and row["end"] < today:
+        return "ended"
+    return "not yet" if row["start"] is not None and row["start"] > today else "yes"
 
 
 def _check_options(codes: str | None, codes_out: Path | None, condition: str | None) -> None:

@@ -23,6 +23,18 @@ def create(run: Run, *options: str, name: str = "Acme 2026", kind: str = "non-ss
     return made
 
 
+def test_the_table_shows_which_contracts_are_open_today(run: Run) -> None:
+    create(run, "--end", "2020-01-01", name="Over")
+    create(run, "--start", "2999-01-01", name="Later")
+    create(run, name="Open")
+    table = run("b2b list contracts").out
+    states = {line.split()[1]: line for line in table.splitlines()[1:]}
+    assert " ended " in states["over"]
+    assert " not yet " in states["later"]
+    assert " yes " in states["open"]
+    assert [row["active"] for row in run("b2b list contracts --json").json] == [True] * 3
+
+
 def test_a_contract_is_made_and_listed_with_the_same_keys(run: Run) -> None:
     made = create(run, "--max-learners", "5", "--price", "199", "--start", "2026-01-01", "--sheet", SHEET)
     assert made == {
