@@ -1,10 +1,12 @@
-"""Counting what the code under test asks of the database."""
+"""Statements: those that the code under test sends, and the rows of a listing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import current_thread
+from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, text
+from sqlalchemy.orm import Session
 
 from b2b_pipelines.db.engine import Database
 
@@ -24,3 +26,9 @@ def statements(asked: Database | Engine) -> Iterator[list[str]]:
         yield sent
     finally:
         event.remove(engine, "before_cursor_execute", note)
+
+
+def listed(session: Session, statement: str, contracts: Sequence[int] | None = None) -> list[dict[str, Any]]:
+    """Return the rows of a listing of `enrollment_codes.statements`, for those contracts or all."""
+    given = {"contracts": None if contracts is None else list(contracts)}
+    return [dict(row) for row in session.execute(text(statement), given).mappings()]

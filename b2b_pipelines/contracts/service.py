@@ -44,14 +44,6 @@ class CoursewareChange:
     reinstated: list[int] = field(default_factory=list)
 
 
-def find_organization(session: Session, reference: str) -> Organization:
-    """Return the organization with that name or org key. Raises `NotFound`."""
-    organization = store.organization(session, reference)
-    if organization is None:
-        raise NotFound(f"no organization {reference!r}: `b2b_list organizations` lists the organizations")
-    return organization
-
-
 def create_contract(
     session: Session,
     organization_reference: str,

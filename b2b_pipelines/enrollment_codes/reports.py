@@ -1,6 +1,6 @@
 """Reports on contracts and codes for people and other systems. One query each."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import IO, Any
 
@@ -10,18 +10,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import BigInteger
 
 from b2b_pipelines.contracts.models import Contract
-from b2b_pipelines.enrollment_codes.statements import (
-    ALL_CODES,
-    LEARNERS,
-    OVERVIEW,
-    OVERVIEW_AS_JSON,
-    OVERVIEW_OF_ONE,
-    STATS,
-    TO_HAND_OUT,
-    USAGE,
-)
+from b2b_pipelines.enrollment_codes.statements import OVERVIEW, OVERVIEW_OF_ONE, STATS
 
-ROWS_AT_ONCE = 2_000
 Records = Sequence[dict[str, Any]]
 
 
@@ -91,49 +81,12 @@ def contract_of_slug(
     return None if row is None else dict(row)
 
 
-def contract_overview_as_json(session: Session, organization_id: int | None = None) -> Iterator[str]:
-    """Yield each contract of `contract_overview` as a JSON object.
-
-    The rows are streamed, not held in memory.
-    """
-    connection = session.connection().execution_options(stream_results=True, max_row_buffer=ROWS_AT_ONCE)
-    yield from connection.execute(text(OVERVIEW_AS_JSON), {"organization": organization_id}).scalars()
-
-
 def code_stats(session: Session, contract_ids: Sequence[int] | None = None) -> Records:
     """Return seats, attached learners, runs, codes and redemptions of each contract.
 
     Seats of None mean no cap. Codes count in any state, redemptions by kind.
     """
     return _records(session, STATS, contracts=contract_ids)
-
-
-def code_usage(session: Session, contract_ids: Sequence[int] | None = None) -> Records:
-    """Return each redemption, in chronological order within its contract."""
-    return _records(session, USAGE, contracts=contract_ids)
-
-
-def all_codes(session: Session, contract_ids: Sequence[int] | None = None) -> Records:
-    """Return every code with its redemptions, by contract and id.
-
-    `attached_by` and `enrolled_by` are the last learner.
-    """
-    return _records(session, ALL_CODES, contracts=contract_ids)
-
-
-def codes_to_hand_out(session: Session, contract_ids: Sequence[int] | None = None) -> Records:
-    """Return unredeemed active codes, at most one for each free seat.
-
-    A contract without a cap returns every active code.
-    """
-    return _records(session, TO_HAND_OUT, contracts=contract_ids)
-
-
-def learners(
-    session: Session, contract_ids: Sequence[int] | None = None, organization_id: int | None = None
-) -> Records:
-    """Return the attached learners of those contracts."""
-    return _records(session, LEARNERS, contracts=contract_ids, organization=organization_id)
 
 
 def attached_by_day(session: Session, contract: Contract) -> list[tuple[date, int]]:

@@ -101,11 +101,6 @@ def plan_rebuild(wanted: Sequence[CodeRow], tab: Tab) -> Plan:
     )
 
 
-def foreign_rows(tab: Tab) -> int:
-    """Return the number of rows of A-F that hold anything but our header."""
-    return len(_foreign_rows(tab, {HEADERS}))
-
-
 def _foreign_rows(
     tab: Tab, ours: Collection[tuple[Value, ...]], but: Mapping[int, str] | None = None
 ) -> list[Sequence[Cell]]:

@@ -34,7 +34,7 @@ def test_a_contract_and_its_organization_are_made_together(shop: Shop):
         made = make(session, "  Acme 2026 ", max_learners=5, price=Decimal("199.00"))
         assert (made.name, made.slug, made.active, made.max_learners) == ("Acme 2026", "acme-2026", True, 5)
         assert (made.organization.name, made.organization.slug, made.organization.org_key) == ("Acme", "acme", "ACME")
-        assert service.find_organization(session, "ACME").id == service.find_organization(session, "Acme").id
+        assert {store.organization(session, reference) for reference in ("ACME", "Acme")} == {made.organization}
 
 
 def test_a_second_contract_of_the_name_has_a_number_and_names_the_first(shop: Shop):

@@ -15,9 +15,10 @@ from b2b_pipelines.contracts.patch import ContractPatch
 from b2b_pipelines.contracts.rules import IntegrationType
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.delivery import Actor, CoursewareChanged, changes
-from b2b_pipelines.enrollment_codes import reports, service
+from b2b_pipelines.enrollment_codes import service
+from b2b_pipelines.enrollment_codes.statements import ALL_CODES
 from b2b_pipelines.learners.service import Person, attach, remove
-from tests.statements import statements
+from tests.statements import listed, statements
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
 MANAGER = Actor.system("a contract manager")
@@ -75,7 +76,7 @@ class Customer:
     @property
     def codes(self) -> list[dict[str, object]]:
         with self.database.session() as session:
-            return list(reports.all_codes(session))
+            return listed(session, ALL_CODES)
 
     def free(self) -> list[str]:
         return [str(row["code"]) for row in self.codes if row["active"] and not row["attached"]]

@@ -14,13 +14,13 @@ from b2b_pipelines.checkout import service as checkout
 from b2b_pipelines.checkout.service import Basket
 from b2b_pipelines.contracts import store as contract_store
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.enrollment_codes import reports
 from b2b_pipelines.enrollment_codes import service as codes
+from b2b_pipelines.enrollment_codes.statements import TO_HAND_OUT
 from b2b_pipelines.errors import Refused
 from b2b_pipelines.learners import service as learners
 from b2b_pipelines.learners.service import Person
 from tests.shop import Shop, Sold
-from tests.statements import statements
+from tests.statements import listed, statements
 
 CAP, COURSES, PEOPLE = 2, 2, 3
 
@@ -84,7 +84,7 @@ class Customer:
             redemptions = session.execute(REDEMPTIONS, {"contract": contract.id}).all()
             free = {row.product_id: row.number for row in session.execute(FREE, {"contract": contract.id})}
             taken = len(self.shop.attached(self.slug))
-            handed_out = reports.codes_to_hand_out(session, [contract.id])
+            handed_out = listed(session, TO_HAND_OUT, [contract.id])
         for product in self.shop.sold(self.slug).products:
             of_product = [row for row in redemptions if row.product_id == product]
             owners = {row.code: row.learner for row in sorted(of_product, key=lambda row: row.kind)}
