@@ -1,7 +1,6 @@
 """The sandbox as a process: an ASGI application, uvicorn in a thread or in the foreground."""
 
 import asyncio
-import logging
 import socket
 import threading
 import time
@@ -28,8 +27,6 @@ from sandbox.stripe import Stripe
 from sandbox.stripe.doors import doors as stripe_doors
 from sandbox.vendor import Vendor
 from sandbox.world import StateFile, World
-
-logger = logging.getLogger(__name__)
 
 DEFAULT_PORT = 8790
 SAVED_EVERY = 1.0

@@ -12,10 +12,9 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from b2b_pipelines.academies import store
+from b2b_pipelines.academies import notes, store
 from b2b_pipelines.academies.catalog import Reading, read_catalog
 from b2b_pipelines.academies.models import AcademyCatalog, AcademyPublication
-from b2b_pipelines.academies.notes import NOTHING_IS_PRICED
 from b2b_pipelines.academies.prices import PriceOutcome, outcome_of, unknown_fields
 from b2b_pipelines.academies.rules import Change, Plan, Prices, Product, plan_publication
 from b2b_pipelines.academies.selection import Selection
@@ -243,9 +242,8 @@ def left_out(session: Session) -> tuple[list[dict[str, str]], list[dict[str, str
 
 
 def notes_on(products: Sequence[Product]) -> list[str]:
-    """Return advice on a published list: one line when none of its academies names a price."""
-    shown = [product for product in products if product.active]
-    return [NOTHING_IS_PRICED] if shown and not any(product.lookup_key for product in shown) else []
+    """Return advice on a published list, which may hold products that are not shown."""
+    return notes.notes_on([product.lookup_key for product in products if product.active])
 
 
 def shown_products(session: Session) -> list[Product]:

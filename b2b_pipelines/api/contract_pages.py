@@ -123,8 +123,8 @@ def history_page(request: Request, db: Db, caller: SignedIn, slug: str, page: Pa
     with db.session() as session:
         contract = seen_contract(session, caller, slug)
         card = card_of(session, contract)
-        changes_count, changes = listed.changes(session, contract.id, slice_of(page, SNAPSHOTS_A_PAGE))
         rows = slice_of(page, SNAPSHOTS_A_PAGE)
+        changes_count, changes = listed.changes(session, contract.id, rows)
         count, snapshots = history.page(session, contract.id, rows.limit, rows.offset)
         before = next(iter(sheet_store.before(session, contract.id)), None)
     return contract_view(

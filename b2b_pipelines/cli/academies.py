@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from b2b_pipelines.academies.notes import NOTHING_IS_PRICED
+from b2b_pipelines.academies.notes import notes_on
 from b2b_pipelines.cli import console, files
 from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
 from b2b_pipelines.reports import listings
@@ -34,7 +34,7 @@ def refused(as_json: AsJson = False, verbose: Verbose = False) -> None:
         found = reading.rows(listings.LEFT_OUT)
         shown = reading.rows(listings.ACADEMIES)
     items, unmatched = (found[0]["refused"], found[0]["unmatched"]) if found else ([], [])
-    notes = [NOTHING_IS_PRICED] if shown and not any(row["lookup_key"] for row in shown) else []
+    notes = notes_on([row["lookup_key"] for row in shown])
     if as_json:
         console.print_json({"refused": items, "unmatched": unmatched, "notes": notes})
         return

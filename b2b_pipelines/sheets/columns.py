@@ -171,13 +171,9 @@ class _Search:
         for column in layout.columns[1:]:
             if self.written and (found := self.rows_of_ours(column)):
                 return found
-            codes = [
-                (row, (typed(row[column]), *[""] * (len(HEADERS) - 1)))
-                for row in self.tab.values
-                if len(row) > column and typed(row[column]) in texts
-            ]
-            if codes:
-                return [(row, tuple(row[column] if i == 0 else "" for i in range(len(HEADERS)))) for row, _ in codes]
+            rows = [row for row in self.tab.values if len(row) > column and typed(row[column]) in texts]
+            if rows:
+                return [(row, (row[column], *[""] * (len(HEADERS) - 1))) for row in rows]
         return own
 
     def code_column(self) -> int | None:

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from assets.academies import academy_catalogs, stripe_prices
 from b2b_pipelines.academies import service, store
+from b2b_pipelines.academies.notes import NOTHING_IS_PRICED
 from b2b_pipelines.academies.selection import Selection
 from sandbox.enterprise_catalog import academy, catalog
 from tests.academies.conftest import CUSTOMER
@@ -98,7 +99,7 @@ def test_a_refused_or_empty_list_of_catalogs_is_a_note_and_changes_no_stored_que
 
 def test_the_metadata_says_once_that_without_overrides_nothing_has_a_price(materialize, sandbox):
     sandbox.enterprise_catalog.put(CUSTOMER, [academy("Data"), academy("Art")])
-    assert metadata(materialize())["notes"].value == service.NOTHING_IS_PRICED
+    assert metadata(materialize())["notes"].value == NOTHING_IS_PRICED
     sandbox.enterprise_catalog.put(CUSTOMER, [academy("Data", stripe_price_lookup_key="usd"), academy("Art")])
     assert "notes" not in metadata(materialize())
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from b2b_pipelines.academies import service
+from b2b_pipelines.academies.notes import NOTHING_IS_PRICED
 from b2b_pipelines.academies.overrides_file import Entry, as_yaml_file
 from b2b_pipelines.academies.selection import Override, Selection, read_overrides
 from sandbox.enterprise_catalog import academy
@@ -41,7 +42,7 @@ def test_refused_items_and_settings_that_fit_nothing_are_listed(b2b, database):
             {"uuid": bad["uuid"], "name": "Odd", "reason": "its display_order is not a whole number from 0 on"}
         ],
         "unmatched": [{"setting": "B2B_ACADEMY_NAMES", "entry": "Nowhere"}],
-        "notes": [service.NOTHING_IS_PRICED],
+        "notes": [NOTHING_IS_PRICED],
     }
     shown = b2b("refused")
     assert "display_order" in shown
@@ -136,7 +137,7 @@ def test_a_refresh_reads_catalog_and_prices_and_publishes(b2b, run, configured, 
     sandbox.enterprise_catalog.put(CUSTOMER, [academy("Data"), academy("Art")])
     first = b2b("refresh", "--json")
     assert (first["academies"], first["published"], first["refused"]) == (2, 2, 0)
-    assert first["notes"][-1] == service.NOTHING_IS_PRICED
+    assert first["notes"][-1] == NOTHING_IS_PRICED
     assert {row["name"] for row in b2b("list", "--json")} == {"Art", "Data"}
     assert "Academies on the list: 2 (nothing changed)." in b2b("refresh")
     sandbox.enterprise_catalog.put(CUSTOMER, [])
