@@ -13,6 +13,7 @@ import typer
 
 from b2b_pipelines.cli import console, files
 from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
+from b2b_pipelines.contracts.rules import is_open
 from b2b_pipelines.enrollment_codes import statements
 from b2b_pipelines.errors import NotFound
 from b2b_pipelines.reports import listings
@@ -178,9 +179,9 @@ def _state(row: Mapping[str, Any], today: date) -> str:
     """Return whether learners can join the contract today, in a word; its end day counts."""
     if not row["active"]:
         return "no"
-    if row["end"] is not None and row["end"] < today:
-        return "ended"
-    return "not yet" if row["start"] is not None and row["start"] > today else "yes"
+    if is_open(row["active"], row["start"], row["end"], today):
+        return "yes"
+    return "not yet" if row["start"] and today < row["start"] else "ended"
 
 
 def _check_options(codes: str | None, codes_out: Path | None, condition: str | None) -> None:
