@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from b2b_pipelines.api import notes
 from b2b_pipelines.api.sign_in import form_secret, keep_form_secret
+from b2b_pipelines.plural import counted
 from b2b_pipelines.privacy import masked_anywhere
 from b2b_pipelines.tokens.service import Caller
 
@@ -58,7 +59,7 @@ def ago(moment: datetime, now: datetime) -> str:
     for length, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= length:
             number = int(seconds // length)
-            return f"{number} {name}{'' if number == 1 else 's'} ago"
+            return f"{counted(number, name)} ago"
     return "just now"
 
 

@@ -18,6 +18,7 @@ from b2b_pipelines.cli.listing import contract_ids
 from b2b_pipelines.csv_cells import csv_cell
 from b2b_pipelines.enrollment_codes import statements
 from b2b_pipelines.errors import NotFound
+from b2b_pipelines.plural import counted
 
 if TYPE_CHECKING:
     from b2b_pipelines.enrollment_codes.reports import Records
@@ -95,7 +96,7 @@ def output(
     if as_json:
         console.print_json({"file": str(filename), "rows": len(rows)})
     else:
-        console.say(f"Wrote {console.counted(len(rows), 'code')} to {filename}.")
+        console.say(f"Wrote {counted(len(rows), 'code')} to {filename}.")
 
 
 @commands.command("stats", epilog="Example: b2b codes stats --csv")

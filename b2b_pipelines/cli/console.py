@@ -326,11 +326,6 @@ def agreed(question: str, sentences: Sequence[str], *, yes: bool) -> None:
         raise Refused("Nothing was changed, because you answered no.")
 
 
-def counted(number: int, noun: str) -> str:
-    """Return `1 row`, `2 rows`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def money(amount: Decimal | None) -> str | None:
     """Return major units with two decimals, as JSON shows them."""
     return None if amount is None else f"{amount:.2f}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from b2b_pipelines.cli import console, opening
+from b2b_pipelines.plural import counted
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -44,15 +45,15 @@ def show_contract(answer: Mapping[str, Any], lead: str, fields: Mapping[str, tup
     console.say(f"{lead} {answer['slug']} (ID {answer['id']}) of {answer['organization']}.")
     for name, (before, after) in (fields or {}).items():
         console.say(f"{LABELS.get(name, name)}: {_value(before)} -> {_value(after)}")
-    console.say(f"{console.counted(answer['codes'], 'code')}. {seats(answer['learners'], answer['max_learners'])}.")
+    console.say(f"{counted(answer['codes'], 'code')}. {seats(answer['learners'], answer['max_learners'])}.")
     opening.show(answer["slug"], answer.get("sheet"))
 
 
 def seats(learners: int, limit: int | None) -> str:
     """Return `3 of 25 seats taken`, or `3 learners, no seat limit`."""
     if not limit:
-        return f"{console.counted(learners, 'learner')}, no seat limit"
-    return f"{learners} of {console.counted(limit, 'seat')} taken"
+        return f"{counted(learners, 'learner')}, no seat limit"
+    return f"{learners} of {counted(limit, 'seat')} taken"
 
 
 def show_courseware(
@@ -83,7 +84,7 @@ def codes_sentence(codes: CodeChange, *, dry_run: bool) -> str:
         "revoked": codes.deactivated,
         "deleted": codes.deleted,
     }
-    parts = [f"{console.counted(number, 'code')} {verb}" for verb, number in numbers.items() if number]
+    parts = [f"{counted(number, 'code')} {verb}" for verb, number in numbers.items() if number]
     if not parts:
         return ""
     return f"{'Dry run: ' if dry_run else ''}{', '.join(parts)}."

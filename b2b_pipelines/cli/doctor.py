@@ -11,6 +11,7 @@ import typer
 from b2b_pipelines.cli import console, live_check
 from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
 from b2b_pipelines.errors import B2BError, InvalidInput, NotConfigured
+from b2b_pipelines.plural import counted
 
 if TYPE_CHECKING:
     from b2b_pipelines.doctor import Reply
@@ -131,7 +132,7 @@ def _vendors(settings: Settings) -> Iterator[Finding]:
     yield _needs("license_manager", "reads licenses", {"B2B_LICENSE_MANAGER_URL": settings.license_manager_url, **lms})
     yield _needs(
         "unlinking",
-        f"for {console.counted(len(settings.unlink_customers), 'customer')}",
+        f"for {counted(len(settings.unlink_customers), 'customer')}",
         {"B2B_UNLINK_CUSTOMERS": settings.unlink_customers, **lms},
     )
     yield _academies(

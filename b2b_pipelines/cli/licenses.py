@@ -19,6 +19,7 @@ from b2b_pipelines.errors import B2BError, InvalidInput, NotConfigured, NotFound
 from b2b_pipelines.inputs.times import utc
 from b2b_pipelines.licenses.facts import Policy
 from b2b_pipelines.licenses.rules import Decision
+from b2b_pipelines.plural import counted
 from b2b_pipelines.reports import listings
 
 if TYPE_CHECKING:
@@ -355,7 +356,7 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
 
 
 def _say(outcome: Outcome, did: Did) -> None:
-    done = console.counted(outcome.done, "license")
+    done = counted(outcome.done, "license")
     if outcome.dry_run:
         console.say(f"{outcome.customer}: Would {did.would} {done} ({outcome.skipped} skipped).")
     else:

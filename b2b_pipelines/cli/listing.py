@@ -16,6 +16,7 @@ from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
 from b2b_pipelines.contracts.rules import is_open
 from b2b_pipelines.enrollment_codes import statements
 from b2b_pipelines.errors import NotFound
+from b2b_pipelines.plural import counted
 from b2b_pipelines.reports import listings
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def write_codes(contract_id: str, out: Path | None, *, as_json: bool) -> None:
     if as_json:
         console.print_json({"contract": contract.slug, "file": str(path), "rows": rows})
     else:
-        console.say(f"Wrote {console.counted(rows, 'code')} of {contract.slug} to {path}.")
+        console.say(f"Wrote {counted(rows, 'code')} of {contract.slug} to {path}.")
 
 
 def _state(row: Mapping[str, Any], today: date) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from b2b_pipelines.cells import tab_name
 from b2b_pipelines.cli import console
 from b2b_pipelines.errors import B2BError, NotConfigured
+from b2b_pipelines.plural import counted
 
 
 def opened(slug: str, given: str | None, *, as_json: bool) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def show(slug: str, sheet: dict[str, Any] | None) -> None:
         tab = f", tab {tab_name(sheet['tab'])}" if sheet.get("tab") else ""
         console.say(f"The sheet opens: {tab_name(sheet['title'])}{tab}.")
     if sheet.get("replaced"):
-        rows = console.counted(sheet["replaced"], "row")
+        rows = counted(sheet["replaced"], "row")
         console.say(f"The codes will replace {rows} in A-F. `b2b sheet plan {slug}` shows the first ones.")
     if sheet.get("message"):
         console.say(f"Note: {sheet['message'].rstrip('.')}.")

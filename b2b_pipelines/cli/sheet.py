@@ -14,6 +14,7 @@ from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsCsv, AsJson, Surroundings, Verbose
 from b2b_pipelines.cli.listing import contract_id_of
 from b2b_pipelines.errors import Refused
+from b2b_pipelines.plural import counted
 from b2b_pipelines.reports import listings
 from b2b_pipelines.sheets.layout import HEADERS
 
@@ -181,7 +182,7 @@ def show(
     console.print_rows(rows, columns, as_json=False, as_csv=as_csv, title=title)
     for older in () if as_csv else kept[1:]:
         console.say(
-            f"Also kept: {console.counted(older['rows'], 'row')} of {tab_name(older['tab'])},"
+            f"Also kept: {counted(older['rows'], 'row')} of {tab_name(older['tab'])},"
             f" {older['taken_at']:%Y-%m-%d %H:%M} UTC: `b2b sheet show {contract_id} --snapshot {older['id']}`"
         )
 
@@ -213,7 +214,7 @@ def _show_restored(done: Restored, *, as_json: bool, would: bool) -> None:
         console.print_json(done.as_json())
         return
     what = "the contents of A-F" if done.snapshot.kind == "before" else f"snapshot {done.snapshot.id}"
-    cells, rows = console.counted(done.cells, "cell"), console.counted(done.rows, "row")
+    cells, rows = counted(done.cells, "cell"), counted(done.rows, "row")
     verb = "Would restore" if would else "Restored"
     console.say(
         f"{done.result.contract}: {verb} {what} of {done.snapshot.taken_at:%Y-%m-%d %H:%M} UTC: {cells} in {rows}."
@@ -235,9 +236,9 @@ def _show_result(result: SyncResult, *, as_json: bool, would: bool) -> None:
     elif result.changed:
         console.say(f"{result.contract}: {_changes(result, would=would)}.")
     else:
-        console.say(f"{result.contract}: Up to date: {console.counted(result.unchanged, 'row')}.")
+        console.say(f"{result.contract}: Up to date: {counted(result.unchanged, 'row')}.")
     if result.replaced:
-        rows = console.counted(result.replaced, "row")
+        rows = counted(result.replaced, "row")
         cells = ", ".join(tab_name(cell) for cell in result.replaced_cells)
         console.say(
             f"{'Would replace' if would else 'Replaced'} {rows} in A-F, starting with {cells}"
@@ -247,10 +248,10 @@ def _show_result(result: SyncResult, *, as_json: bool, would: bool) -> None:
         console.say(f"A sync waits for approval, which `b2b sheet sync {result.contract} --replace` gives.")
     if result.lands_far_below:
         console.say(f"New codes {'would be' if would else 'are'} in {row_ranges(result.rows_added)}.")
-    reads, writes = console.counted(result.requests.reads, "read"), console.counted(result.requests.writes, "write")
+    reads, writes = counted(result.requests.reads, "read"), counted(result.requests.writes, "write")
     console.say(f"{result.target.url} (tab {tab_name(result.target.tab)}), {reads}, {writes}")
     if result.conflicts:
-        number = console.counted(len(result.conflicts), "conflict")
+        number = counted(len(result.conflicts), "conflict")
         console.say(f"{number} {'needs' if len(result.conflicts) == 1 else 'need'} attention:")
         rows_in_conflict = [conflict._asdict() for conflict in result.conflicts]
         console.print_rows(rows_in_conflict, {"row": "Row", "kind": "Conflict", "code": "Code"}, as_json=False)
@@ -260,7 +261,7 @@ def _show_result(result: SyncResult, *, as_json: bool, would: bool) -> None:
 
 def _changes(result: SyncResult, *, would: bool) -> str:
     """Return `Would add 25 rows (0 changed, 0 unchanged)`."""
-    added = console.counted(result.appended, "row")
+    added = counted(result.appended, "row")
     return f"{'Would add' if would else 'Added'} {added} ({result.updated} changed, {result.unchanged} unchanged)"
 
 

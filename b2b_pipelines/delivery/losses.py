@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.contracts.models import Contract
+from b2b_pipelines.plural import counted
 
 DEACTIVATED_NOW = text("""
 SELECT count(*) AS codes, count(*) FILTER (WHERE sheet_row IS NOT NULL) AS handed_out
@@ -49,15 +50,15 @@ class Losses:
             sentences.append("No learner can join the contract while it is closed.")
         if self.handed_out:
             sentences.append(
-                f"{_counted(self.handed_out, 'code that was', 'codes that were')} handed out {_stop(self.handed_out)}."
+                f"{counted(self.handed_out, 'code that was', 'codes that were')} handed out {_stop(self.handed_out)}."
             )
         if unseen := self.codes - self.handed_out:
-            sentences.append(f"{_counted(unseen, 'code', 'codes')} that no sheet shows {_stop(unseen)}.")
+            sentences.append(f"{counted(unseen, 'code', 'codes')} that no sheet shows {_stop(unseen)}.")
         if self.runs:
-            runs = _counted(len(self.runs), "course run is", "course runs are")
+            runs = counted(len(self.runs), "course run is", "course runs are")
             sentences.append(f"{runs} no longer part of the contract: {', '.join(self.runs[:5])}{_more(self.runs)}.")
         if self.beyond_cap:
-            learners = _counted(self.beyond_cap, "attached learner is", "attached learners are")
+            learners = counted(self.beyond_cap, "attached learner is", "attached learners are")
             sentences.append(f"{learners} above the new cap and keep their seats.")
         return sentences
 
@@ -105,10 +106,6 @@ def _beyond_cap(session: Session, contract: Contract) -> int:
         return 0
     attached = session.scalar(ATTACHED, {"contract": contract.id}) or 0
     return max(attached - contract.cap, 0)
-
-
-def _counted(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
 
 
 def _stop(number: int) -> str:

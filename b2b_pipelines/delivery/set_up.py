@@ -18,6 +18,7 @@ from b2b_pipelines.enrollment_codes import reports
 from b2b_pipelines.enrollment_codes import service as codes
 from b2b_pipelines.errors import B2BError
 from b2b_pipelines.faults import store as faults
+from b2b_pipelines.plural import counted
 from b2b_pipelines.sheets import history
 from b2b_pipelines.sheets import store as sheet_store
 from b2b_pipelines.vendors.google_sheets import GoogleSheets
@@ -122,12 +123,12 @@ def _run(run: CourseRun) -> tuple[str, State, str]:
 def _of_runs(runs: Sequence[tuple[str, State, str]]) -> Part:
     failed = [message for _, state, message in runs if state is State.FAILED]
     if failed:
-        return Part(State.FAILED, f"{len(failed)} of {_counted(len(runs), 'run')} failed: {failed[0]}")
+        return Part(State.FAILED, f"{len(failed)} of {counted(len(runs), 'run')} failed: {failed[0]}")
     pending = sum(state is State.PENDING for _, state, _ in runs)
     if pending:
         verb = "is" if pending == 1 else "are"
-        return Part(State.PENDING, f"{pending} of {_counted(len(runs), 'run')} {verb} not in edX yet")
-    return Part(State.DONE, f"{_counted(len(runs), 'run')} in edX" if runs else "the contract has no course run")
+        return Part(State.PENDING, f"{pending} of {counted(len(runs), 'run')} {verb} not in edX yet")
+    return Part(State.DONE, f"{counted(len(runs), 'run')} in edX" if runs else "the contract has no course run")
 
 
 def _codes(session: Session, contract: Contract) -> Part:
@@ -137,7 +138,7 @@ def _codes(session: Session, contract: Contract) -> Part:
     if not contract.requires_codes:
         return Part(State.DONE, "the contract does not require codes")
     active = reports.contract_overview(session, [contract.id])[0]["codes"]
-    return Part(State.DONE, _counted(active, "active code"))
+    return Part(State.DONE, counted(active, "active code"))
 
 
 def _sheet(session: Session, contract: Contract) -> Part:
@@ -153,9 +154,5 @@ def _sheet(session: Session, contract: Contract) -> Part:
     target = sheet_store.target_of(session, contract.id)
     if sync is None or target is None or target.synced_revision < contract.revision:
         return Part(State.PENDING, "the sheet was not synced since the last change")
-    conflicts = f", {_counted(sync.conflicts, 'conflict')} to look at" if sync.conflicts else ""
-    return Part(State.DONE, f"{_counted(sync.rows, 'row')}, verified {sync.verified_at:%Y-%m-%d %H:%M} UTC{conflicts}")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    conflicts = f", {counted(sync.conflicts, 'conflict')} to look at" if sync.conflicts else ""
+    return Part(State.DONE, f"{counted(sync.rows, 'row')}, verified {sync.verified_at:%Y-%m-%d %H:%M} UTC{conflicts}")
