@@ -28,6 +28,11 @@ def statements(asked: Database | Engine) -> Iterator[list[str]]:
         event.remove(engine, "before_cursor_execute", note)
 
 
+def executed(sent: Sequence[str]) -> list[str]:
+    """Return the statements without those that a new connection prepares (`tests/db/test_prepared.py` counts these)."""
+    return [statement for statement in sent if not statement.startswith("PREPARE ")]
+
+
 def listed(session: Session, statement: str, contracts: Sequence[int] | None = None) -> list[dict[str, Any]]:
     """Return the rows of a listing of `enrollment_codes.statements`, for those contracts or all."""
     given = {"contracts": None if contracts is None else list(contracts)}
