@@ -225,13 +225,14 @@ class _Run:
         with self.database.session() as session:
             content = store.fingerprint(session, UUID(key))
             purged = service.purged_too_early(session, self.settings, UUID(key))
+            name = store.name_of(session, UUID(key))
         return dg.MaterializeResult(
             metadata={
                 "dagster/partition_row_count": content.licenses,
                 "plans": content.plans,
                 **found,
                 **({"purged too early": "; ".join(purged)} if purged else {}),
-                **self._manner(key, began),
+                **self._manner(name, began),
             },
             data_version=version_of(content),
         )
@@ -241,13 +242,14 @@ class _Run:
         began, policy = time.monotonic(), self.policy()
         with self.database.rehearsal() if self.dry_run else self.database.session() as session:
             verdicts = service.decide(session, UUID(key), policy)
+            name = store.name_of(session, UUID(key))
         return dg.MaterializeResult(
             metadata={
                 "dagster/partition_row_count": len(verdicts),
                 **_by_decision(Counter(verdict.decision for verdict in verdicts)),
                 "licenses": table([_row(verdict, policy) for verdict in verdicts]),
                 "decided as of": policy.now.isoformat(),
-                **self._manner(key, began),
+                **self._manner(name, began),
             },
             data_version=version_of([(verdict.license_uuid, verdict.decision) for verdict in verdicts]),
         )
@@ -263,6 +265,7 @@ class _Run:
         outcome.raise_failures()
         with self.database.session() as session:
             recorded = store.events_recorded(session, UUID(key), event)
+            name = store.name_of(session, UUID(key))
         would = "would be " if self.dry_run else ""
         return dg.MaterializeResult(
             metadata={
@@ -272,7 +275,7 @@ class _Run:
                 "notes": "; ".join(f"{would}kept: {note}" if would else note for note in outcome.notes) or "none",
                 "requests": outcome.requests,
                 **_by_decision(outcome.decisions),
-                **self._manner(key, began),
+                **self._manner(name, began),
             },
             data_version=version_of([event, recorded]),
         )
@@ -288,10 +291,8 @@ class _Run:
             alert = error.message
         return {"plans held": "; ".join(map(str, imported.held)), "alert": alert}
 
-    def _manner(self, key: str, began: float) -> dict[str, Any]:
+    def _manner(self, name: str, began: float) -> dict[str, Any]:
         """Return the customer's name, because a partition's key is a UUID, and how the asset was made."""
-        with self.database.session() as session:
-            name = store.names(session, [UUID(key)]).get(UUID(key), key)
         return {"customer": name, "dry run": self.dry_run, "seconds": round(time.monotonic() - began, 3)}
 
 

@@ -53,6 +53,11 @@ def names(session: Session, customers: Collection[UUID]) -> dict[UUID, str]:
     return {row.enterprise_customer_uuid: row.name or str(row.enterprise_customer_uuid) for row in found}
 
 
+def name_of(session: Session, customer: UUID) -> str:
+    """Return the name of a customer, or its UUID."""
+    return names(session, [customer]).get(customer, str(customer))
+
+
 def customer_counts(session: Session) -> Sequence[Row[Any]]:
     """Return one row per customer, with counts as of the transaction.
 
