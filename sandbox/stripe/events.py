@@ -1,4 +1,7 @@
-"""Events as Stripe posts them, with Stripe's signature."""
+"""Events as Stripe posts them, with Stripe's signature.
+
+Sources: https://docs.stripe.com/api/events/object and https://docs.stripe.com/webhooks#verify-official-libraries
+"""
 
 import json
 import time

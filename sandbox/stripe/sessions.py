@@ -1,4 +1,10 @@
-"""Checkout sessions of the Stripe stand-in. Each act on a session posts one signed event to the product."""
+"""Checkout sessions of the Stripe stand-in. Each act on a session posts one signed event to the product.
+
+Paid at once, or by bank debit (`complete`, `unpaid`, then a second event): https://docs.stripe.com/checkout/fulfillment
+`status` and `payment_status`: https://docs.stripe.com/api/checkout/sessions/object
+Expired sessions, refunds and disputes: https://docs.stripe.com/api/events/types
+An event may come more than once: https://docs.stripe.com/webhooks
+"""
 
 import time
 import uuid
