@@ -19,8 +19,8 @@ from b2b_pipelines.errors import B2BError, InvalidInput, NotConfigured, NotFound
 from b2b_pipelines.inputs.times import utc
 from b2b_pipelines.licenses.facts import Policy
 from b2b_pipelines.licenses.rules import Decision
+from b2b_pipelines.licenses.statements import CUSTOMERS
 from b2b_pipelines.plural import counted
-from b2b_pipelines.reports import listings
 
 if TYPE_CHECKING:
     from b2b_pipelines.licenses.brakes import HeldPlan
@@ -147,7 +147,7 @@ def expired(
     moment = datetime.now(UTC) if at is None else _moment(at)
     with console.surroundings() as here, here.reading() as reading:
         policy = policy_of(here.settings, moment, include_internal=include_internal)
-        if customer is not None and not any(row["customer"] == customer for row in reading.rows(listings.CUSTOMERS)):
+        if customer is not None and not any(row["customer"] == customer for row in reading.rows(CUSTOMERS)):
             raise NotFound(f"customer {customer} is not known: `b2b licenses customers` lists the known ones")
         given = verdicts.parameters(policy, customer=customer, decision=decision)
         decided = verdicts.decided_in(reading.rows(verdicts.statement(), **given))
@@ -229,7 +229,7 @@ def confirm(
 def customers(as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """List the enterprise customers, and whether their learners are unlinked."""
     with console.surroundings() as here, here.reading() as reading:
-        found = reading.rows(listings.CUSTOMERS)
+        found = reading.rows(CUSTOMERS)
         rows = [{**row, "unlinking": row["customer"] in here.settings.unlink_customers} for row in found]
     columns = {
         "customer": "Customer",

@@ -25,6 +25,7 @@ from b2b_pipelines.licenses.models import (
     SubscriptionPlan,
 )
 from b2b_pipelines.licenses.rules import Verdict
+from b2b_pipelines.licenses.statements import CUSTOMERS
 
 PURGED_AFTER = 90
 """Days; license-manager's default for an agreement that omits it."""
@@ -63,39 +64,7 @@ def customer_counts(session: Session) -> Sequence[Row[Any]]:
 
     The columns are `customer, name, slug, plans, licenses, expired_plans, unseen`.
     """
-    plans = (
-        select(
-            SubscriptionPlan.customer_agreement_id.label("agreement_id"),
-            func.count().label("plans"),
-            func.count().filter(SubscriptionPlan.expiration_date <= func.now()).label("expired_plans"),
-        )
-        .group_by(SubscriptionPlan.customer_agreement_id)
-        .subquery()
-    )
-    licenses = (
-        select(
-            SubscriptionPlan.customer_agreement_id.label("agreement_id"),
-            func.count().label("licenses"),
-            func.count(License.unseen_since).label("unseen"),
-        )
-        .join(License, License.plan_uuid == SubscriptionPlan.uuid)
-        .group_by(SubscriptionPlan.customer_agreement_id)
-        .subquery()
-    )
-    return session.execute(
-        select(
-            CustomerAgreement.enterprise_customer_uuid.label("customer"),
-            func.coalesce(func.nullif(CustomerAgreement.name, ""), CustomerAgreement.slug, "").label("name"),
-            CustomerAgreement.slug,
-            func.coalesce(plans.c.plans, 0).label("plans"),
-            func.coalesce(plans.c.expired_plans, 0).label("expired_plans"),
-            func.coalesce(licenses.c.licenses, 0).label("licenses"),
-            func.coalesce(licenses.c.unseen, 0).label("unseen"),
-        )
-        .outerjoin(plans, plans.c.agreement_id == CustomerAgreement.id)
-        .outerjoin(licenses, licenses.c.agreement_id == CustomerAgreement.id)
-        .order_by(CustomerAgreement.name, CustomerAgreement.enterprise_customer_uuid)
-    ).all()
+    return session.execute(text(CUSTOMERS)).all()
 
 
 def renewals(session: Session, customer: UUID) -> dict[UUID, UUID]:

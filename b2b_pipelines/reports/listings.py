@@ -1,6 +1,7 @@
 """SQL of the listings of commands. The module imports nothing, so that a listing starts fast.
 
-Columns have the names that JSON and CSV show. `tests/cli` compares them with the services, which API and pages call.
+Columns have the names that JSON and CSV show. Courses, programs and organizations are read by services too, for API and
+pages; `tests/reports` compares their rows.
 """
 
 CONTRACT = """
@@ -54,22 +55,6 @@ FROM checkout_intent intent JOIN learner ON learner.id = intent.learner_id
 WHERE (CAST(:learner AS text) IS NULL OR lower(learner.email) = lower(:learner))
   AND (CAST(:state AS text) IS NULL OR state = :state)
 ORDER BY created_at DESC, uuid LIMIT :limit
-"""
-
-CUSTOMERS = """
-SELECT agreement.enterprise_customer_uuid AS customer, coalesce(nullif(agreement.name, ''), agreement.slug, '') AS name,
-       agreement.slug, coalesce(plans.plans, 0) AS plans, coalesce(plans.expired_plans, 0) AS expired_plans,
-       coalesce(licenses.licenses, 0) AS licenses, coalesce(licenses.unseen, 0) AS unseen
-FROM customer_agreement agreement
-LEFT JOIN (
-    SELECT customer_agreement_id, count(*) AS plans, count(*) FILTER (WHERE expiration_date <= now()) AS expired_plans
-    FROM subscription_plan GROUP BY customer_agreement_id
-) AS plans ON plans.customer_agreement_id = agreement.id
-LEFT JOIN (
-    SELECT plan.customer_agreement_id, count(*) AS licenses, count(license.unseen_since) AS unseen
-    FROM subscription_plan plan JOIN license ON license.plan_uuid = plan.uuid GROUP BY plan.customer_agreement_id
-) AS licenses ON licenses.customer_agreement_id = agreement.id
-ORDER BY agreement.name, agreement.enterprise_customer_uuid
 """
 
 ACADEMIES = """
