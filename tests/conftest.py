@@ -22,6 +22,7 @@ from b2b_pipelines.models import Base
 from b2b_pipelines.people import service as people
 from sandbox.server import Sandbox
 from tests.commands import run
+from tests.shop import Shop
 
 __all__ = ["run"]
 
@@ -187,3 +188,9 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         monkeypatch.delenv(name)
     monkeypatch.setenv("B2B_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("COLUMNS", raising=False)  # xdist gives its workers the width of the terminal
+
+
+@pytest.fixture
+def shop(database: Database) -> Shop:
+    """Contracts to sell, with their learners, on an empty database."""
+    return Shop(database)

@@ -16,14 +16,8 @@ from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.tokens import service as tokens
-from tests.shop import Shop
 
 Connect = Callable[..., httpx.Client]
-
-
-@pytest.fixture
-def shop(database: Database) -> Shop:
-    return Shop(database)
 
 
 class Current:

@@ -9,14 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from b2b_pipelines.csv_cells import FORMULA_STARTS, csv_cell
-from b2b_pipelines.db.engine import Database
 from tests.commands import Run
 from tests.shop import Shop
-
-
-@pytest.fixture
-def shop(database: Database) -> Shop:
-    return Shop(database)
 
 
 @given(st.text())

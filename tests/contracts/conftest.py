@@ -4,20 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from b2b_pipelines.db.engine import Database
 from b2b_pipelines.vendors.http.client import Patience
 from b2b_pipelines.vendors.open_edx import ClientCredentials
 from b2b_pipelines.vendors.studio import Studio
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 from sandbox.server import Sandbox
-from tests.shop import Shop
 
 QUICK = Patience(attempts=4, total_wait=2, first_wait=0.01)
-
-
-@pytest.fixture
-def shop(database: Database) -> Shop:
-    return Shop(database)
 
 
 @pytest.fixture

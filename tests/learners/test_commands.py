@@ -4,14 +4,8 @@ import json
 
 import pytest
 
-from b2b_pipelines.db.engine import Database
 from tests.commands import Run
 from tests.shop import LONG_AGO, Shop
-
-
-@pytest.fixture
-def shop(database: Database) -> Shop:
-    return Shop(database)
 
 
 @pytest.fixture

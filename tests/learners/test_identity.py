@@ -12,17 +12,12 @@ from b2b_pipelines.learners import service as learners
 from b2b_pipelines.learners.service import Person
 from tests.api.conftest import Connect, Current, api_url, connect, served
 from tests.commands import Run
-from tests.shop import LONG_AGO, Shop, Sold
+from tests.shop import LONG_AGO, Sold
 
 __all__ = ["Connect", "Current", "api_url", "connect", "served"]
 
 OLD, NEW, OTHER = "jane@old.example.com", "jane@new.example.com", "john@example.com"
 USER = 42
-
-
-@pytest.fixture
-def shop(database) -> Shop:
-    return Shop(database)
 
 
 @pytest.fixture

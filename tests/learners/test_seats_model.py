@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 from b2b_pipelines.checkout import service as checkout
 from b2b_pipelines.checkout.service import Basket
 from b2b_pipelines.contracts import store as contract_store
-from b2b_pipelines.db.engine import Database
 from b2b_pipelines.enrollment_codes import service as codes
 from b2b_pipelines.enrollment_codes.statements import TO_HAND_OUT
 from b2b_pipelines.errors import Refused
@@ -36,11 +35,6 @@ SELECT product_id, count(*) AS number FROM enrollment_code code
 WHERE contract_id = :contract AND active AND NOT EXISTS (SELECT FROM code_redemption WHERE code_id = code.id)
 GROUP BY product_id
 """)
-
-
-@pytest.fixture
-def shop(database: Database) -> Shop:
-    return Shop(database)
 
 
 names = count(1)
