@@ -24,7 +24,7 @@ router = APIRouter(prefix=API, tags=["licenses"])
 
 
 class ExpiredLicenseOut(BaseModel):
-    """A license of an expired plan that somebody holds, as decided when asked. `user_email` is masked without the scope
+    """A license of an expired plan that a person holds, as decided when asked. `user_email` is masked without the scope
     `emails`; `no_longer_seen_since` is when license-manager stopped listing it."""
 
     model_config = ConfigDict(
@@ -70,7 +70,7 @@ def expired_licenses(
     decision: Annotated[Decision | None, Query(description="With this decision only.")] = None,
     plan: Annotated[UUID | None, Query(description="Of this plan only.")] = None,
 ) -> dict[str, Any]:
-    """Every expired license that somebody holds, in the order of customer, expiration, plan and license."""
+    """Every expired license that a person holds, in the order of customer, expiration, plan and license."""
     policy = service.policy(request.app.state.settings, datetime.now(UTC))
     with db.session() as session:
         page = verdicts.decide(
@@ -87,11 +87,6 @@ def _shown(row: Decided, policy: Policy, caller: Caller) -> dict[str, Any]:
         "expiration_date": row.verdict.expiration_date,
         "decision": row.verdict.decision,
         "reason": row.verdict.reason(policy),
-        "user_email": row.address if Scope.EMAILS in caller.scopes else _masked(row.address),
+        "user_email": row.address if Scope.EMAILS in caller.scopes else masked(row.address),
         "no_longer_seen_since": row.unseen_since,
     }
-
-
-def _masked(address: str | None) -> str | None:
-    """Of an address that is malformed, nothing is shown: there is no telling which part of it names a person."""
-    return masked(address) if address is None or "@" in address else "•••"

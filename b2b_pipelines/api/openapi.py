@@ -68,7 +68,7 @@ def document(app: FastAPI) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A route as people read of it. `parameters` are `(name, where, required, type, description)`, `answers` are
+    """A route as the reference shows it. `parameters` are `(name, where, required, type, description)`, `answers` are
     `(status, description, fields)`, fields `(name, type, description)`."""
 
     method: str

@@ -107,7 +107,7 @@ def update_contract(
 ) -> Response:
     """Only the fields that are sent change; null empties a field. Products and codes follow at once.
 
-    With `If-Match` the change is refused (412) when somebody changed the terms since that revision; `changes` then say
+    With `If-Match` the change is refused (412) when the terms changed since that revision; `changes` then say
     what, and nothing is lost.
     """
     patch = body.patch()

@@ -102,7 +102,7 @@ def _padded(value: str, column: Column) -> str:
 
 
 def width_of(console: Console) -> int | None:
-    """Return the width to keep: the terminal's, or COLUMNS when somebody set it; None when nothing limits it."""
+    """Return the width to keep: the terminal's, or COLUMNS when it is set; None when nothing limits it."""
     return console.width if console.is_terminal or os.environ.get("COLUMNS", "").isdigit() else None
 
 

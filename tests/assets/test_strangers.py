@@ -1,4 +1,4 @@
-"""Assets that somebody else adds downstream of a chain: they run for the partitions that changed, or are refused."""
+"""Assets that other projects add downstream of a chain: they run for the partitions that changed, or are refused."""
 
 from collections.abc import Callable, Sequence
 
