@@ -27,7 +27,7 @@ from pydantic import Field
 
 from assets import contract_checks, plots
 from assets.metadata import table, version_of
-from assets.partitioned import CHAIN_RETRIES, RESUMED, Event, config_schema, work_through
+from assets.partitioned import CHAIN_RETRIES, RESUMED, Output, config_schema, work_through
 from assets.partitions import contracts
 from b2b_pipelines.contracts import store as contract_store
 from b2b_pipelines.contracts.models import Contract
@@ -145,7 +145,7 @@ def contract_delivery(
     database: dg.ResourceParam[Database],
     google_sheets: dg.ResourceParam[SheetsConnection],
     studio: dg.ResourceParam[Studio | None],
-) -> Iterator[Event]:
+) -> Iterator[Output]:
     """Make the selected assets of every contract of the run."""
     config = ContractDelivery(**context.op_execution_context.op_config)
     of = _Deliveries(database, google_sheets, studio, context.run.run_id).of

@@ -19,7 +19,7 @@ from pydantic import Field
 from assets import license_checks, license_plots
 from assets.failures import as_dagster_failure
 from assets.metadata import table, version_of
-from assets.partitioned import Event, Link, config_schema, work_through
+from assets.partitioned import Link, Output, config_schema, work_through
 from assets.partitions import enterprise_customers
 from b2b_pipelines.alerts import outbox
 from b2b_pipelines.alerts.outbox import AlertNotTaken
@@ -146,7 +146,7 @@ def license_chain(
     database: dg.ResourceParam[Database],
     lms: dg.ResourceParam[EnterpriseLms | None],
     license_manager: dg.ResourceParam[LicenseManager | None],
-) -> Iterator[Event]:
+) -> Iterator[Output]:
     """Make the selected assets of every customer of the run."""
     config = LicenseExpiry(**context.op_execution_context.op_config)
     with as_dagster_failure():

@@ -5,7 +5,7 @@ events and `history` reads them, `retry` decides the work that an earlier attemp
 runs of a backfill, `selection` decides the partitions of a run, and `concurrency` how many it works on at a time.
 """
 
-from assets.partitioned.chain import CHAIN_RETRIES, RESUMED, RETRIED_WHEN_PASSING, Event, Terminated, work_through
+from assets.partitioned.chain import CHAIN_RETRIES, RESUMED, RETRIED_WHEN_PASSING, Output, Terminated, work_through
 from assets.partitioned.concurrency import config_schema
 from assets.partitioned.runner import Check, CheckFailed, Link
 from assets.partitioned.selection import consecutive
@@ -34,8 +34,8 @@ __all__ = [
     "RETRY_FOLLOWS",
     "Check",
     "CheckFailed",
-    "Event",
     "Link",
+    "Output",
     "Terminated",
     "config_schema",
     "consecutive",

@@ -5,13 +5,12 @@ Each passes the chain by itself and has its own result.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import dagster as dg
 from sqlalchemy.exc import OperationalError
 
-from assets.partitioned import backfills, history, recorder
-from assets.partitioned.recorder import Failing, Recorder
+from assets.partitioned import backfills, history
+from assets.partitioned.recorder import Failing, Output, Recorder
 from assets.partitioned.retry import Earlier
 from assets.partitioned.runner import Chain, Check, Link, attempts, pool, selected
 from b2b_pipelines.errors import B2BError, TransientError
@@ -26,8 +25,6 @@ CHAIN_RETRIES = 2
 MOST_TAKEN = 500
 """Partitions of a run that takes over queued runs of the same backfill."""
 
-Event = recorder.Event | dg.MaterializeResult[Any] | dg.Output[Any]
-"""An item that a chain's step yields: the events of each partition, and at the end the outputs."""
 INTERRUPTS = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
 
 
@@ -52,7 +49,7 @@ def work_through(
     is_customers: Callable[[Exception], bool] = lambda _: False,
     later_retries: int = 0,
     names: Callable[[Sequence[str]], Sequence[str]] | None = None,
-) -> Iterator[Event]:
+) -> Iterator[Output]:
     """Take every partition of the run through the selected assets, several at a time.
 
     `links` maps asset keys, in the order of the chain, to the function that makes one partition; `checks` maps asset
@@ -67,7 +64,7 @@ def work_through(
     first time. `later_retries` is the number of later runs that retry a transient failure. `names` returns the names of
     the customers of partitions, for a tag of the run.
 
-    Yields events, and at the end the outputs for downstream. Raises `dagster.Failure` when a partition failed with a
+    Yields the outputs for downstream at the end. Raises `dagster.Failure` when a partition failed with a
     new cause or with a defect; retried only for transient failures (`TransientError`, or PostgreSQL did not answer).
     """
     run = _Run(context, links, checks or {}, keys, states=state_checks or {}, dry_run=dry_run, quiet=quiet)
@@ -81,11 +78,11 @@ def work_through(
         with pool(concurrency, INTERRUPTS) as executor:
             for attempt in attempts(executor, run.chain, waiting):
                 if attempt.error is None:
-                    yield from run.recorder.succeed(attempt)
+                    run.recorder.succeed(attempt)
                     continue
                 failing = _failing(attempt.error, is_customers, retry_follows)
                 news = run.recorder.is_news(attempt, failing)
-                yield from run.recorder.fail(attempt, failing)
+                run.recorder.fail(attempt, failing)
                 failed[attempt.key] = failing.reason
                 known += failing.customer and not news
                 alarming |= news or not failing.customer
@@ -221,4 +218,4 @@ def _failure(failed: Mapping[str, str], partitions: int, known: int, is_retried:
     )
 
 
-__all__ = ["CHAIN_RETRIES", "RESUMED", "RETRIED_WHEN_PASSING", "Event", "Terminated", "work_through"]
+__all__ = ["CHAIN_RETRIES", "RESUMED", "RETRIED_WHEN_PASSING", "Output", "Terminated", "work_through"]

@@ -1,8 +1,11 @@
 """Record the results of partitions as Dagster's events.
 
-The order of a partition's events matters to the UI: its materialization
-comes first, and its check evaluations name that materialization as their target. Dagster counts an evaluation without
-its target as *Missing*.
+The order of a partition's events matters to the UI: its materialization comes first, and its check evaluations name that
+materialization as their target. Dagster counts an evaluation without its target as *Missing*.
+
+Events are logged and not yielded. Dagster stores a yielded event outside of the step's own code: if its storage is lost at
+that moment, the step fails without a retry, and no later run knows the partitions that are left. A logged event fails
+inside of the step, which then resumes.
 """
 
 import traceback
@@ -36,9 +39,8 @@ from assets.partitioned.tags import CAUSE, CUSTOMER, DOWNSTREAM_OF, FOR_THE_CUST
 from b2b_pipelines.errors import B2BError
 
 Type = dg.DagsterEventType
+Output = dg.MaterializeResult[Any] | dg.Output[Any]
 REHEARSED = "dry run: shows what would happen; nothing was changed"
-
-Event = dg.AssetMaterialization | dg.AssetObservation
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Recorder:
     _made: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
     _targets: dict[tuple[str, str], Target] = field(default_factory=dict)
 
-    def succeed(self, attempt: Attempt) -> Iterator[Event]:
+    def succeed(self, attempt: Attempt) -> None:
         """Record a partition that passed the chain; in a quiet run only its changes.
 
         Announced items are always recorded: an announced check without a result shows as skipped.
@@ -81,7 +83,7 @@ class Recorder:
         if self.quiet and attempt.key not in self.announced and self._unchanged(attempt):
             self.context.log.info(f"{attempt.key}: unchanged ({attempt.seconds:.1f} s)")
             return
-        yield from self._record(attempt)
+        self._record(attempt)
         for asset in self.assets:
             self._evaluate_state(attempt.key, asset, passed=True)
         self._repeat_states(attempt.key)
@@ -90,15 +92,15 @@ class Recorder:
             f"{attempt.key}: {'rehearsed' if self.dry_run else 'made'} {made} ({attempt.seconds:.1f} s)"
         )
 
-    def fail(self, attempt: Attempt, failing: Failing) -> Iterator[Event]:
+    def fail(self, attempt: Attempt, failing: Failing) -> None:
         """Record the made assets of a failed partition, and the reason at each other asset."""
         assert attempt.error is not None
-        yield from self._record(attempt)
+        self._record(attempt)
         downstream = f"not made, because {attempt.failed_at} failed: {failing.reason}"
         reasons = {attempt.failed_at: failing.reason, **dict.fromkeys(attempt.skipped, downstream)}
         for asset, reason in reasons.items():
             self._announce(asset, attempt.key)
-            yield self._reason(asset, attempt.key, reason, failing, attempt.failed_at)
+            self.context.log_event(self._reason(asset, attempt.key, reason, failing, attempt.failed_at))
         self._evaluate_state(attempt.key, attempt.failed_at, passed=False, failing=failing)
         line = f"{attempt.key}: {attempt.failed_at} failed: {failing.reason} ({attempt.seconds:.1f} s)"
         if failing.customer:
@@ -120,7 +122,7 @@ class Recorder:
         last = self._last_state(attempt.failed_at, name, attempt.key)
         return last is None or last.passed or last.description != failing.reason
 
-    def outputs(self) -> Iterator[dg.MaterializeResult[Any] | dg.Output[Any]]:
+    def outputs(self) -> Iterator[Output]:
         """Yield the outputs that let downstream assets and checks of the run start.
 
         They record nothing again.
@@ -133,17 +135,16 @@ class Recorder:
         for key in self.context.selected_asset_check_keys:
             yield dg.Output(None, output_name=layer.get_op_output_name(key))
 
-    def _record(self, attempt: Attempt) -> Iterator[Event]:
-        """Yield the partition's events. Dagster has stored an event once it asks for the next one."""
+    def _record(self, attempt: Attempt) -> None:
         for step in attempt.steps:
             if isinstance(step, Checked):
                 self._evaluate(attempt.key, step)
                 continue
-            yield self._event(step, attempt.key)
+            self.context.log_event(self._event(step, attempt.key))
             if not self.dry_run:
                 self._note_last(step.asset, attempt.key)
 
-    def _event(self, step: Made, key: str) -> Event:
+    def _event(self, step: Made, key: str) -> dg.AssetMaterialization | dg.AssetObservation:
         metadata = dict(step.result.metadata or {})
         if self.dry_run:
             return dg.AssetObservation(asset_key=step.asset, partition=key, description=REHEARSED, metadata=metadata)

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from b2b_pipelines.definitions import defs
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET, callers
 from sandbox.server import Sandbox
+from tests.assets.stored import stored_events
 from tests.sheets.conftest import Delivery
 
 Deliver = Callable[..., Delivery]
@@ -26,10 +27,10 @@ def run(instance: DagsterInstance, slugs: list[str], job: str = "contract_delive
     return defs.resolve_job_def(job).execute_in_process(instance=instance, tags=tags, raise_on_error=False)
 
 
-def materialized(result: ExecuteInProcessResult, asset: str) -> set[str]:
+def materialized(instance: DagsterInstance, result: ExecuteInProcessResult, asset: str) -> set[str]:
     return {
         event.partition or ""
-        for event in result.all_events
+        for event in stored_events(instance, result)
         if event.event_type is Type.ASSET_MATERIALIZATION and event.asset_key == dg.AssetKey(asset)
     }
 
@@ -41,8 +42,12 @@ def test_one_unshared_sheet_of_many_fails_alone_with_the_words_that_help(
     slugs = [delivery.slug for delivery in deliveries]
     result = run(instance, slugs)
     assert not result.success
-    assert materialized(result, "contract_runs") == materialized(result, "enrollment_codes") == set(slugs)
-    assert materialized(result, "sheet_snapshots") == set(slugs) - {"acme-2"}
+    assert (
+        materialized(instance, result, "contract_runs")
+        == materialized(instance, result, "enrollment_codes")
+        == set(slugs)
+    )
+    assert materialized(instance, result, "sheet_snapshots") == set(slugs) - {"acme-2"}
     words = result.filter_events(lambda event: event.event_type is Type.STEP_FAILURE)[0]
     failure = words.step_failure_data.user_failure_data
     assert failure is not None
@@ -80,7 +85,7 @@ def test_metadata_holds_counts_requests_link_and_picture_but_no_code_or_address(
     result = run(instance, [delivery.slug])
     found = {
         event.asset_key.to_user_string(): event.step_materialization_data.materialization.metadata
-        for event in result.all_events
+        for event in stored_events(instance, result)
         if event.event_type is Type.ASSET_MATERIALIZATION and event.asset_key
     }
     sheet = found["sheet_snapshots"]
@@ -88,7 +93,7 @@ def test_metadata_holds_counts_requests_link_and_picture_but_no_code_or_address(
     assert delivery.spreadsheet.spreadsheet_id in str(sheet["sheet"].value)
     assert "data:image/svg+xml" in str(sheet["seats by state"].value)
     assert "1 redeemed, 6 handed out, 0 free" in str(sheet["seats by state"].value)
-    shown = repr(found) + repr([event.message for event in result.all_events])
+    shown = repr(found) + repr([event.message for event in stored_events(instance, result)])
     assert "jo@example.com" not in shown
     assert code not in shown
 
@@ -101,10 +106,10 @@ def test_codes_that_are_not_in_line_keep_the_sheet_from_being_written(
     with bad.database.session() as session:
         session.execute(text("UPDATE enrollment_code SET active = false WHERE contract_id = 2 AND id % 2 = 0"))
     result = run(instance, [good.slug, bad.slug])
-    assert materialized(result, "sheet_snapshots") == {"good"}
+    assert materialized(instance, result, "sheet_snapshots") == {"good"}
     checks = [
         (event.asset_check_evaluation_data.partition, event.asset_check_evaluation_data.passed)
-        for event in result.all_events
+        for event in stored_events(instance, result)
         if event.event_type is Type.ASSET_CHECK_EVALUATION
         and event.asset_check_evaluation_data.check_name == "codes_match_contract"
     ]
@@ -148,20 +153,20 @@ def test_a_run_that_studio_refuses_warns_and_is_made_by_the_next_run(
     monkeypatch.setenv("B2B_OAUTH_CLIENT_SECRET", CLIENT_SECRET)
     delivery = deliver()
     sandbox.lms.accounts.act_as(callers.OPERATOR_NOT_STAFF)
-    (refused,) = in_edx(run(instance, [delivery.slug]))
+    (refused,) = in_edx(instance, run(instance, [delivery.slug]))
     assert (refused.passed, refused.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert refused.partition == delivery.slug
     assert "403" in str(refused.description)
     sandbox.lms.accounts.act_as(callers.OPERATOR)
-    (made,) = in_edx(run(instance, [delivery.slug]))
+    (made,) = in_edx(instance, run(instance, [delivery.slug]))
     assert made.passed
     assert sandbox.studio.runs
 
 
-def in_edx(result: ExecuteInProcessResult) -> list[Any]:
+def in_edx(instance: DagsterInstance, result: ExecuteInProcessResult) -> list[Any]:
     return [
         event.asset_check_evaluation_data
-        for event in result.all_events
+        for event in stored_events(instance, result)
         if event.event_type is Type.ASSET_CHECK_EVALUATION
         and event.asset_check_evaluation_data.check_name == "runs_are_in_edx"
     ]

@@ -7,10 +7,14 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 from dagster import DagsterEventType as Type
+from dagster._core.events import DagsterEvent
+from dagster._core.storage.event_log import InMemoryEventLogStorage
+from sqlalchemy.exc import OperationalError
 
-from assets.partitioned import Event, consecutive, work_through
+from assets.partitioned import Output, consecutive, work_through
 from assets.partitioned.runner import pool
 from b2b_pipelines.errors import PermanentError, TransientError
+from tests.assets.stored import stored_events
 
 places = dg.DynamicPartitionsDefinition(name="places")
 
@@ -28,22 +32,25 @@ def chain(first: dg.MaterializeResult[None] | object, made: Counter[str]) -> dg.
         can_subset=True,
         retry_policy=dg.RetryPolicy(max_retries=2, delay=0),
     )
-    def both(context: dg.AssetExecutionContext) -> Iterator[Event]:
+    def both(context: dg.AssetExecutionContext) -> Iterator[Output]:
         yield from work_through(context, {"first": first, "second": second}, concurrency=2)  # type: ignore[dict-item]
 
     return both
 
 
-def materialize(assets: dg.AssetsDefinition, keys: list[str]) -> tuple[dg.ExecuteInProcessResult, dict[str, set[str]]]:
+def materialize(
+    assets: dg.AssetsDefinition, keys: list[str]
+) -> tuple[dg.ExecuteInProcessResult, list[DagsterEvent], dict[str, set[str]]]:
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("places", keys)
         tags = {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]}
         result = dg.materialize([assets], instance=instance, tags=tags, raise_on_error=False)
         done: dict[str, set[str]] = {"first": set(), "second": set()}
-        for event in result.all_events:
+        events = stored_events(instance, result)
+        for event in events:
             if event.event_type is Type.ASSET_MATERIALIZATION and event.asset_key:
                 done[event.asset_key.to_user_string()].add(event.partition or "")
-        return result, done
+        return result, events, done
 
 
 def test_what_may_pass_is_tried_again_and_what_was_done_is_not_done_twice() -> None:
@@ -55,7 +62,7 @@ def test_what_may_pass_is_tried_again_and_what_was_done_is_not_done_twice() -> N
             raise TransientError("too busy")
         return dg.MaterializeResult()
 
-    result, done = materialize(chain(first, made), ["a", "b", "c"])
+    result, _, done = materialize(chain(first, made), ["a", "b", "c"])
     assert result.success
     assert done == {"first": {"a", "b", "c"}, "second": {"a", "b", "c"}}
     assert made == {"a": 1, "b": 3, "c": 1, "second a": 1, "second b": 1, "second c": 1}
@@ -70,7 +77,7 @@ def test_what_will_not_pass_is_tried_once_though_others_are_tried_again() -> Non
             raise PermanentError("share the sheet")
         raise TransientError("too busy")
 
-    result, done = materialize(chain(first, made), ["a", "b"])
+    result, _, done = materialize(chain(first, made), ["a", "b"])
     assert not result.success
     assert done == {"first": set(), "second": set()}
     assert made == {"a": 1, "b": 3}
@@ -84,18 +91,39 @@ def test_an_error_that_nobody_foresaw_fails_its_partition_and_hides_its_text() -
             raise KeyError("jo@example.com")
         return dg.MaterializeResult()
 
-    result, done = materialize(chain(first, made), ["a", "b"])
+    result, events, done = materialize(chain(first, made), ["a", "b"])
     assert not result.success
     assert done["second"] == {"b"}
     reasons = {
         event.asset_key.to_user_string(): event.asset_observation_data.asset_observation.description
-        for event in result.all_events
+        for event in events
         if event.event_type is Type.ASSET_OBSERVATION and event.asset_key
     }
     assert reasons == {
         "first": "KeyError (see the log of the run)",
         "second": "not made, because first failed: KeyError (see the log of the run)",
     }
+
+
+@pytest.mark.parametrize("lost", range(1, 5))
+def test_a_storage_that_is_lost_while_an_event_is_stored_lets_the_step_resume(
+    lost: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: Counter[str] = Counter()
+    stored: Counter[str] = Counter()
+    kept = InMemoryEventLogStorage.store_event
+
+    def store(storage: InMemoryEventLogStorage, entry: dg.EventLogEntry) -> None:
+        if entry.dagster_event_type is Type.ASSET_MATERIALIZATION:
+            stored["materializations"] += 1
+            if stored["materializations"] == lost:
+                raise OperationalError("INSERT", {}, Exception("server closed the connection unexpectedly"))
+        kept(storage, entry)
+
+    monkeypatch.setattr(InMemoryEventLogStorage, "store_event", store)
+    result, _, done = materialize(chain(lambda _: dg.MaterializeResult(), made), ["a", "b"])
+    assert result.success
+    assert done == {"first": {"a", "b"}, "second": {"a", "b"}}
 
 
 def test_a_step_that_is_interrupted_begins_no_other_partition() -> None:

@@ -24,6 +24,7 @@ from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 from sandbox.server import Sandbox
 from schedules.alerts import alert_on_failure, alert_on_recovery
 from schedules.licenses import customer_partitions, customers_to_add, expiry, license_expiry, requests
+from tests.assets.stored import stored_events
 
 ONE, TWO = UUID(int=1), UUID(int=2)
 CHAIN = ["subscription_licenses", "expired_licenses", "enrollment_terminations", "unlinked_learners"]
@@ -89,28 +90,32 @@ def run(
     )
 
 
-def made(result: ExecuteInProcessResult) -> dict[tuple[str, str], dict[str, Any]]:
+def made(instance: DagsterInstance, result: ExecuteInProcessResult) -> dict[tuple[str, str], dict[str, Any]]:
     """Metadata of every materialization, by asset and partition."""
     return {
         (event.asset_key.to_user_string(), event.partition or ""): dict(
             event.step_materialization_data.materialization.metadata
         )
-        for event in result.all_events
+        for event in stored_events(instance, result)
         if event.event_type is DagsterEventType.ASSET_MATERIALIZATION and event.asset_key
     }
 
 
-def observed(result: ExecuteInProcessResult) -> dict[tuple[str, str], dg.AssetObservation]:
+def observed(instance: DagsterInstance, result: ExecuteInProcessResult) -> dict[tuple[str, str], dg.AssetObservation]:
     """Every observation, by asset and partition."""
     return {
         (event.asset_key.to_user_string(), event.partition or ""): event.asset_observation_data.asset_observation
-        for event in result.all_events
+        for event in stored_events(instance, result)
         if event.event_type is DagsterEventType.ASSET_OBSERVATION and event.asset_key
     }
 
 
-def checked(result: ExecuteInProcessResult) -> dict[str, bool]:
-    return {evaluation.check_name: evaluation.passed for evaluation in result.get_asset_check_evaluations()}
+def checked(instance: DagsterInstance, result: ExecuteInProcessResult) -> dict[str, bool]:
+    return {
+        event.asset_check_evaluation_data.check_name: event.asset_check_evaluation_data.passed
+        for event in stored_events(instance, result)
+        if event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION
+    }
 
 
 def events(database: Database, name: EventName) -> int:
@@ -125,10 +130,10 @@ def test_the_chain_goes_from_license_manager_to_the_unlinked_learners(
     sandbox.lms.link(ONE, ["another@example.com"])
     result = run(definitions, instance, [ONE])
     assert result.success
-    assert [asset for asset, _ in made(result)] == CHAIN
+    assert [asset for asset, _ in made(instance, result)] == CHAIN
     assert sandbox.lms.linked(ONE) == {"another@example.com"}
     assert len(sandbox.lms.ended()) == 3
-    assert checked(result) == {
+    assert checked(instance, result) == {
         "import_is_complete": True,
         "renewals_are_kept": True,
         "terminated_before_unlinked": True,
@@ -150,7 +155,7 @@ def test_a_second_run_changes_nothing_and_has_the_same_data_versions(
     versions = [
         [
             event.step_materialization_data.materialization.tags["dagster/data_version"]
-            for event in result.all_events
+            for event in stored_events(instance, result)
             if event.event_type is DagsterEventType.ASSET_MATERIALIZATION
         ]
         for result in (second, third)
@@ -166,7 +171,7 @@ def test_one_customers_failure_touches_nobody_else(
     sandbox.lms.stuck = {str(UUID(int=1000))}
     result = run(definitions, instance, [ONE, TWO])
     assert not result.success
-    assert {partition for asset, partition in made(result) if asset == "unlinked_learners"} == {str(TWO)}
+    assert {partition for asset, partition in made(instance, result) if asset == "unlinked_learners"} == {str(TWO)}
     assert sandbox.lms.linked(TWO) == set()
     assert len(sandbox.lms.linked(ONE)) == 3
     failure = result.filter_events(lambda event: event.event_type is DagsterEventType.STEP_FAILURE)[0]
@@ -184,7 +189,7 @@ def test_unlinking_launched_alone_without_terminations_unlinks_nobody_and_says_w
     sandbox.log.reset()
     result = run(definitions, instance, [ONE], ["unlinked_learners"])
     assert result.success
-    metadata = made(result)["unlinked_learners", str(ONE)]
+    metadata = made(instance, result)["unlinked_learners", str(ONE)]
     assert "materialize enrollment_terminations" in metadata["notes"].value
     assert metadata["licenses unlinked"].value == 0
     assert sandbox.log.counts()["write"] == 0
@@ -203,8 +208,8 @@ def test_a_dry_run_asks_nothing_and_writes_no_row(
     with database.session() as session:
         for model in (LicenseEvent, ExpiredLicense):
             assert session.scalar(select(func.count()).select_from(model)) == 0
-    assert made(result) == {}
-    shown = observed(result)
+    assert made(instance, result) == {}
+    shown = observed(instance, result)
     assert [asset for asset, _ in shown] == CHAIN
     assert all("would" in str(observation.description) for observation in shown.values())
     assert shown["enrollment_terminations", str(ONE)].metadata["licenses would be terminated"].value == 3
@@ -222,7 +227,7 @@ def test_by_a_dry_run_nothing_is_right_again_and_nothing_has_begun_to_fail(
             return set(known(session))
 
     def look(result: ExecuteInProcessResult) -> None:
-        [last] = [event for event in result.all_events if event.is_run_failure or event.is_job_success]
+        [last] = [event for event in stored_events(instance, result) if event.is_run_failure or event.is_job_success]
         context = dg.build_run_status_sensor_context(
             "sensor", last, instance, result.dagster_run, resources={"database": database}
         )
@@ -264,7 +269,7 @@ def test_somebody_unlinked_too_early_blocks_that_customer_only(
         assert session.get(License, license_uuid)
     result = run(definitions, instance, [ONE, TWO])
     assert not result.success
-    assert {partition for asset, partition in made(result) if asset == "unlinked_learners"} == {str(TWO)}
+    assert {partition for asset, partition in made(instance, result) if asset == "unlinked_learners"} == {str(TWO)}
     assert not run(definitions, instance, [ONE], ["unlinked_learners"]).success
     assert len(sandbox.lms.linked(ONE)) == 3
 
@@ -275,7 +280,7 @@ def test_a_learner_whom_the_lms_still_lists_fails_the_check(
     addresses = list_customer(sandbox, ONE)
     sandbox.faults.call(lambda: sandbox.lms.link(ONE, addresses[:1]), "after", path="unlink_users")
     result = run(definitions, instance, [ONE])
-    assert checked(result)["unlink_confirmed"] is False
+    assert checked(instance, result)["unlink_confirmed"] is False
 
 
 def test_without_license_manager_the_chain_works_with_what_files_brought_in(
@@ -317,7 +322,7 @@ def test_no_address_gets_into_metadata(
     list_customer(sandbox, ONE)
     result = run(definitions, instance, [ONE])
     assert "example.com" not in str(
-        [event.to_json() if hasattr(event, "to_json") else event for event in result.all_events]
+        [event.to_json() if hasattr(event, "to_json") else event for event in stored_events(instance, result)]
     )
 
 
@@ -330,7 +335,7 @@ def test_a_run_of_many_customers_makes_each_a_partition(
         list_customer(sandbox, customer, licenses=1)
     result = run(definitions, instance, customers)
     assert result.success
-    assert len(made(result)) == 20 * len(CHAIN)
+    assert len(made(instance, result)) == 20 * len(CHAIN)
 
 
 def test_partitions_are_added_and_never_taken_away() -> None:
@@ -363,7 +368,9 @@ def test_customers_are_shown_by_name(
     with database.session() as session:
         session.execute(update(CustomerAgreement).values(name="Acme University, Inc."))
     result = run(definitions, instance, [ONE], CHAIN[1:])
-    assert {str(metadata["customer"].value) for metadata in made(result).values()} == {"Acme University, Inc."}
+    assert {str(metadata["customer"].value) for metadata in made(instance, result).values()} == {
+        "Acme University, Inc."
+    }
     tagged = instance.get_run_by_id(result.run_id)
     assert tagged is not None
     assert tagged.tags["b2b/customers"] == "Acme University, Inc."

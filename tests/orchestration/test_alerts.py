@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from assets.partitioned import Event, work_through
+from assets.partitioned import Output, work_through
 from b2b_pipelines.alerts import outbox
 from b2b_pipelines.alerts.models import UnsentAlert
 from b2b_pipelines.db.engine import Database
@@ -53,7 +53,7 @@ class Place:
             can_subset=True,
             retry_policy=dg.RetryPolicy(max_retries=2, delay=0),
         )
-        def things(context: dg.AssetExecutionContext) -> Iterator[Event]:
+        def things(context: dg.AssetExecutionContext) -> Iterator[Output]:
             yield from work_through(context, {self.asset: self.make}, {self.asset: {"thing_is_right": self.look}})
 
         return things
