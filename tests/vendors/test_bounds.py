@@ -27,6 +27,7 @@ from b2b_pipelines.vendors.studio import RunRequest, Studio
 from sandbox.enterprise_catalog import academy
 from sandbox.license_manager import license_row, plan
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
+from sandbox.open_edx.rest import Throttles
 from sandbox.server import Sandbox
 
 pytestmark = pytest.mark.long
@@ -51,6 +52,7 @@ def ask(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
     """A call of each client, by the name of its vendor; each has signed in already."""
     monkeypatch.setattr(HTTPClient, "INITIAL_DELAY", 0.01)
     monkeypatch.setattr(HTTPClient, "MAX_DELAY", 0.02)
+    sandbox.license_manager.throttles = Throttles()  # a fast machine asks for more than 18 pages within a second
     sandbox.license_manager.put_agreement(CUSTOMER, [plan(PLAN, "A", "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z")])
     sandbox.license_manager.put_licenses(PLAN, [license_row(UUID(int=1000), PLAN, "p@example.com")])
     sandbox.enterprise_catalog.put(CUSTOMER, [academy("One")])
