@@ -70,25 +70,31 @@ class Customer:
         """Nothing was entered in any cell."""
         return all(cell is None for line in self.tab.rows for cell in line)
 
-    def is_free(self, row: int) -> bool:
-        """A code may be added here: our cells are blank, and beside them is only what was prepared for such a row."""
-        spilled = self.tab.values.spills()
+    def free_rows(self) -> list[bool]:
+        """For each row: a code may be added, as our cells are blank and only what was prepared stands beside them."""
+        spilled, standing = self.tab.values.spills(), self.code_rows()
         with_formulas = {
             column
-            for standing in self.code_rows()
             for column in range(self.tab.column_count)
-            if isinstance(self.tab.at(standing, column), Formula)
+            if any(isinstance(self.tab.at(row, column), Formula) for row in standing)
         }
-        for column, mark in enumerate(self.marks):
-            cell = self.tab.at(row, column)
-            if mark != THEIRS:
-                if cell is not None or self.tab.is_covered(row, column) or spilled.get((row, column)) is not None:
-                    return False
-            elif cell is not None and cell is not False:
-                prepared = isinstance(cell, Formula) and column in with_formulas
-                if not prepared:
-                    return False
-        return True
+        return [
+            all(
+                self.is_prepared(row, column, column in with_formulas)
+                if mark == THEIRS
+                else self.is_untouched(row, column) and spilled.get((row, column)) is None
+                for column, mark in enumerate(self.marks)
+            )
+            for row in range(self.tab.row_count)
+        ]
+
+    def is_untouched(self, row: int, column: int) -> bool:
+        return self.tab.at(row, column) is None and not self.tab.is_covered(row, column)
+
+    def is_prepared(self, row: int, column: int, has_formulas: bool) -> bool:
+        """The cell is blank, an unticked checkbox, or a formula of a column whose codes have formulas beside them."""
+        cell = self.tab.at(row, column)
+        return cell is None or cell is False or (isinstance(cell, Formula) and has_formulas)
 
     def header_row(self) -> int:
         """The row in which our header stands, wherever it was pushed; 0 if none of its texts is left."""
@@ -111,7 +117,9 @@ class Customer:
 
     def code_rows(self) -> list[int]:
         at = self.column(0)
-        return [] if at is None else [row for row in self.used_rows() if len(str(self.shows(row, at)).strip()) == 36]
+        if at is None:
+            return []
+        return [row for row in range(self.tab.used()[0]) if len(str(self.shows(row, at)).strip()) == 36]
 
     def headers_intact(self) -> bool:
         """Each of our headers stands once in the header's row, over its own column."""

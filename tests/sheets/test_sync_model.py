@@ -193,7 +193,7 @@ class Scenario:
         customer, world = self.customer, self.world
         customer.forget_columns_without_codes()
         note(f"sync {customer.marks} " + "\n    ".join(map(str, customer.tab.grid())))
-        before, blank = customer.grid(), [customer.is_free(row) for row in range(customer.tab.row_count)]
+        before, blank = customer.grid(), customer.free_rows()
         tables = self.tables()
         was_empty, others = customer.is_wholly_empty(), self.other_tabs()
         texts = self.in_code_column(customer)
