@@ -115,9 +115,19 @@ class AfterRestore(Sync):
         return [as_code_row(row) for row in self.codes_then()]
 
     def codes_then(self) -> list[HeldRow]:
-        """Return the rows of the snapshot with codes of ours, without cells that only look like codes."""
-        strangers = {found["row"] for found in self.source.conflicts if found["kind"] == "unknown_code"}
-        return [row for row in written_of(self.source).rows if row.is_exact and row.row not in strangers]
+        """Return a row of the snapshot for each code of ours, without cells that only look like codes.
+
+        Of the rows of a code that stood twice, the first without merged cells: a covered cell reads as blank.
+        """
+        strangers, merged = (
+            {found["row"] for found in self.source.conflicts if found["kind"] == kind}
+            for kind in ("unknown_code", "merged")
+        )
+        rows = [row for row in written_of(self.source).rows if row.is_exact and row.row not in strangers]
+        first: dict[str, HeldRow] = {}
+        for row in sorted(rows, key=lambda row: (row.row in merged, row.row)):
+            first.setdefault(normal(row.code), row)
+        return sorted(first.values(), key=lambda row: row.row)
 
     def needs_consent(self, plan: Plan) -> bool:
         return False
