@@ -122,16 +122,21 @@ class _Search:
     def misplaced(self, layout: Layout) -> tuple[str, ...]:
         """Return the headers whose texts changed places, two by two or in a circle.
 
-        The evidence is the last written values, or the codes under another header. Of the headers that do not fit, the
-        likeliest exchange is the one in which most cells are as they were, blank ones included. More than half of the
-        cells must be: columns that were cleared or edited resemble nothing, and their headers did not change places.
+        The evidence is the last written values, or the codes under another header. Of the headers over edited cells,
+        the likeliest exchange is the one in which most cells are as they were, blank ones included: "Invalidated On"
+        and "Redeemed On" are alike in the rows of redeemed codes, and one other row shows their exchange. More than
+        half of the cells must be as they were: columns that were cleared or edited resemble nothing, and their headers
+        did not change places. A header over no edited cell has no part in a likelier exchange.
         """
         rows, columns = self.rows_wherever(layout), layout.columns
-        wrong = [
-            header for header, named in enumerate(self.named) if named and not self.fits(header, columns[header], rows)
-        ]
-        if 0 in wrong and (under := {other for other in wrong[1:] if self.fits(0, columns[other], rows, surely=True)}):
-            return tuple(HEADERS[header] for header in sorted({0, *under}))
+        seen = {
+            header: self.agreement(header, columns[header], rows) for header, named in enumerate(self.named) if named
+        }
+        wrong = [header for header, (agreeing, telling) in seen.items() if agreeing < telling]
+        if 0 in wrong and not self.fits(0, columns[0], rows):
+            under = {other for other in wrong[1:] if self.fits(0, columns[other], rows, surely=True)}
+            if under:
+                return tuple(HEADERS[header] for header in sorted({0, *under}))
         alike = {(header, other): self.resemblance(header, columns[other], rows) for header in wrong for other in wrong}
 
         def likelihood(exchange: Mapping[int, int]) -> tuple[int, int]:

@@ -428,3 +428,18 @@ def test_one_row_with_two_edited_cells_is_not_taken_for_an_exchange():
         for place, cell in edits.items():
             values[1][place] = cell
         assert find(values, written=fresh) == IN_PLACE
+
+
+def test_headers_that_changed_places_are_not_believed_although_their_columns_are_alike_in_most_rows():
+    redeemed = ("2026-11-01 10:00:00 UTC", "ada@example.com", "2026-11-01 10:00:00 UTC")
+    rows = [HeldRow(n, f"{n:08}-0000-4000-8000-000000000000", ("", "one-time", 1, *redeemed)) for n in range(2, 9)]
+    rows.append(
+        HeldRow(9, f"{9:08}-0000-4000-8000-000000000000", ("", "one-time", 0, "2026-12-01 00:00:00 UTC", "", ""))
+    )
+    rows = [row._replace(cells=(row.code, *row.cells[1:])) for row in rows]
+    written = replace(FRESH, rows=tuple(rows))
+    values = grid(tuple(HEADERS[header] for header in (0, 1, 2, 5, 4, 3)), *(row.cells for row in rows))
+    assert find(values, written=written) == LayoutLost(misplaced=("Invalidated On", "Redeemed On"))
+    moved = [[*row[:3], row[5], row[4], row[3]] for row in values[1:]]
+    layout = find([values[0], *moved], written=written)
+    assert layout.columns == (0, 1, 2, 5, 4, 3), "the columns moved under their headers"
