@@ -246,7 +246,8 @@ class Scenario:
 
         self.look_up()
         customer.forget_columns_without_codes()
-        if customer.is_wholly_empty():
+        anew = customer.is_wholly_empty()
+        if anew:
             customer.we_wrote_anew()  # as this sync does, before the edit or after it
         kind, moment = {"read": ("read", "after"), "before": ("write", "before"), "after": ("write", "after")}[when]
         world.sandbox.faults.call(edit, moment, kind=kind)
@@ -256,7 +257,7 @@ class Scenario:
             event(f"edited meanwhile: {type(error).__name__}")
         else:
             event("edited meanwhile: synced")
-            if done.header:
+            if done.header and not anew:
                 customer.we_wrote_anew()
         world.sandbox.faults.clear()
         customer.we_may_have_grown_it()
