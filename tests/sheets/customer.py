@@ -115,11 +115,13 @@ class Customer:
         """The rows in which something stands, but for the header's."""
         return [row for row in self.used_rows() if row != self.header_row()]
 
-    def code_rows(self) -> list[int]:
+    def code_rows(self, *, annotated: bool = False) -> list[int]:
+        """The rows with a code; with `annotated`, also those that hold a code and something more."""
         at = self.column(0)
         if at is None:
             return []
-        return [row for row in range(self.tab.used()[0]) if len(str(self.shows(row, at)).strip()) == 36]
+        lengths = [len(str(self.shows(row, at)).strip()) for row in range(self.tab.used()[0])]
+        return [row for row, length in enumerate(lengths) if length == 36 or (annotated and length > 36)]
 
     def headers_intact(self) -> bool:
         """Each of our headers stands once in the header's row, over its own column."""
@@ -375,7 +377,7 @@ class Customer:
         if self.headers_intact() and not self.columns_moved and None not in (one, other) and one != other:
             assert one is not None
             assert other is not None
-            if all(self.shows(body, one) == self.shows(body, other) for body in self.code_rows()):
+            if all(self.shows(body, one) == self.shows(body, other) for body in self.code_rows(annotated=True)):
                 self.marks[one], self.marks[other] = self.marks[other], self.marks[one]  # as if the columns had moved
             else:
                 self.headers_edited = True
