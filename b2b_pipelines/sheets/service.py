@@ -19,7 +19,7 @@ from b2b_pipelines.sheets.results import Contended, LayoutIsLost, NotDelivered, 
 from b2b_pipelines.sheets.sync import Order, Sync
 from b2b_pipelines.sheets.targets import TabMissing, tab_meant, tab_missing
 from b2b_pipelines.sheets.truth import written_of
-from b2b_pipelines.vendors.google_sheets import GoogleSheets, Requests, SheetUnshared
+from b2b_pipelines.vendors.google_sheets import GoogleSheets, GoogleUnavailable, Requests, SheetUnshared
 
 __all__ = [
     "Contended",
@@ -76,10 +76,14 @@ def sync(
     order = Order(rebuild=rebuild, replace=replace, ask=ask)
     work = Sync(database, sheets.counting(Requests()), reference, run_id=run_id, order=order, loaded=contract)
     holder = f"b2b sheet sync {work.slug}"[:40] + f" (process {os.getpid()})"
-    with exclusive(database.engine, "spreadsheet", work.spreadsheet, holder=holder, wait=wait) as lock:
-        work.look()
-        work.claim()
-        return work.carry_out(lock)
+    try:
+        with exclusive(database.engine, "spreadsheet", work.spreadsheet, holder=holder, wait=wait) as lock:
+            work.look()
+            work.claim()
+            return work.carry_out(lock)
+    except GoogleUnavailable as error:
+        advice = f"the next refresh of all sheets tries again; to try sooner, use `b2b sheet sync {work.slug}` in a few minutes"
+        raise error.advising(advice) from error
 
 
 def preview(database: Database, sheets: GoogleSheets, reference: str, *, ask: bool = False) -> dict[str, Any]:

@@ -139,7 +139,7 @@ class GoogleSheets(Closing):
             raise failed(f"the connection to Google was cut or timed out ({type(error).__name__})") from error
         except (ValueError, LookupError, TypeError, AttributeError, msgspec.MsgspecError) as error:
             failed = WriteUnsettled if kind == "write" else GoogleUnavailable
-            raise failed("Google's answer could not be read: it was cut short, or lacks the requested part") from error
+            raise failed("Google's answer could not be read, because it was cut short or lacks a part") from error
 
     def try_again(
         self,
@@ -167,7 +167,7 @@ class GoogleSheets(Closing):
         """
         if error.until_minute_ends:
             self._pace.pause_until_minute_ends(kind)
-            log.info("%s; trying again when the minute is over", error.message)
+            log.info("%s; trying again when the minute is over", error.happened)
             return
         if error.retry_after is not None:
             seconds = min(error.retry_after, LONGEST_RETRY_AFTER)
@@ -175,7 +175,7 @@ class GoogleSheets(Closing):
             seconds = min(2.0 ** (attempt - 1), LONGEST_BACKOFF) * (0.5 + random.random() / 2)  # noqa: S311
         if error.concerns_everybody:
             self._pace.pause(kind, seconds)
-        log.info("%s; trying again in %.1f s", error.message, seconds)
+        log.info("%s; trying again in %.1f s", error.happened, seconds)
         self._sleep(seconds)
 
 
@@ -197,9 +197,7 @@ class CountedSheets:
         def tabs(answer: Answer) -> SpreadsheetInfo:
             grids = tuple(sheet.info for sheet in answer.sheets if sheet.info is not None)
             if not answer.sheets:  # every spreadsheet has a sheet: this answer is not one
-                raise GoogleUnavailable(
-                    "Google Sheets answered with something that is not a spreadsheet. Try again later."
-                )
+                raise GoogleUnavailable("Google's answer is not a spreadsheet")
             return SpreadsheetInfo(spreadsheet_id, answer.properties.title, grids)
 
         found: SpreadsheetInfo = self.sheets.try_again(

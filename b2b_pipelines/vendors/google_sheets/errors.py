@@ -6,8 +6,9 @@ https://developers.google.com/workspace/drive/api/guides/handle-errors (the olde
 
 import json
 import re
+from copy import copy
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from b2b_pipelines.errors import PermanentError, TransientError
 from b2b_pipelines.vendors.google_sheets.tabs import Kind
@@ -87,24 +88,34 @@ class GoogleRefused(PermanentError):
 class GoogleUnavailable(TransientError):
     """Google does not answer, or limits the rate.
 
-    `retry_after` are the seconds in Google's answer, if any. `concerns_everybody`: the limit is the account's, not the
-    one request's. `until_minute_ends`: the account's quota of this minute is spent.
+    `happened` is the message without the advice that follows it. `retry_after` are the seconds in Google's answer, if
+    any. `concerns_everybody`: the limit is the account's, not the one request's. `until_minute_ends`: the account's
+    quota of this minute is spent.
     """
 
     code = "google_unavailable"
 
+    ADVICE: ClassVar[str] = "try again in a few minutes"
+
     def __init__(
         self,
-        message: str,
+        happened: str,
         retry_after: float | None = None,
         *,
         concerns_everybody: bool = False,
         until_minute_ends: bool = False,
     ) -> None:
-        super().__init__(message)
+        super().__init__(f"{happened}: {self.ADVICE}")
+        self.happened = happened
         self.retry_after = retry_after
         self.concerns_everybody = concerns_everybody
         self.until_minute_ends = until_minute_ends
+
+    def advising(self, advice: str) -> Self:
+        """Return the error with that advice in its message."""
+        error = copy(self)
+        error.args = (f"{self.happened}: {advice}",)
+        return error
 
 
 class WriteUnsettled(GoogleUnavailable):
@@ -148,10 +159,11 @@ class Refusal:
 
     def as_error(self, kind: Kind, share_with: str, retry_after: float | None) -> Exception:
         """Return the error with a message and an action; `kind` is the attempted request."""
-        answered = f"Google answers {self.status}: {self.words}"
+        answered = f"Google answers {self.status} ({self.words.rstrip('.')})"
         if self.status == 429 or (self.status == 403 and self.reasons & RATE_LIMITS):
             ends = retry_after is None
-            return GoogleUnavailable(answered, retry_after, concerns_everybody=True, until_minute_ends=ends)
+            spent = f"{answered}, because this installation's requests of the minute are spent"
+            return GoogleUnavailable(spent, retry_after, concerns_everybody=True, until_minute_ends=ends)
         if self.status >= 500 or self.status in MAY_PASS:
             failed = WriteUnsettled if kind == "write" else GoogleUnavailable
             return failed(answered, retry_after, concerns_everybody=retry_after is not None)
@@ -159,7 +171,9 @@ class Refusal:
             return GoogleRefused(
                 f"{answered}, in a page that is not Google's API: check the proxy, or B2B_GOOGLE_SHEETS_URL"
             )
-        return self._permanent(kind, share_with) or GoogleRefused(answered)
+        return self._permanent(kind, share_with) or GoogleRefused(
+            f"{answered}: ask the operators to report it as a bug of b2b_pipelines"
+        )
 
     def _permanent(self, kind: Kind, share_with: str) -> Exception | None:
         words = self.words
@@ -188,10 +202,11 @@ class Refusal:
 
     def _forbidden(self, kind: Kind, share_with: str) -> Exception:
         if self.reasons or "does not have permission" not in self.words:
-            hint = next((f"; {HINTS[reason]}" for reason in sorted(self.reasons) if reason in HINTS), "")
+            hint = next((HINTS[reason] for reason in sorted(self.reasons) if reason in HINTS), "")
             if not hint and ("has not been used in project" in self.words or "is disabled" in self.words):
-                hint = f"; {HINTS['SERVICE_DISABLED']}"
-            return GoogleRefused(f"Google refuses this installation's account: {self.words.rstrip('.')}{hint}")
+                hint = HINTS["SERVICE_DISABLED"]
+            hint = hint or "see the account's project in Google Cloud"
+            return GoogleRefused(f"Google refuses this installation's account: {self.words.rstrip('.')}; {hint}")
         if kind == "write":
             return SheetViewOnly(f"the spreadsheet is shared for viewing only: share it with {share_with} as an editor")
         return SheetUnshared(
