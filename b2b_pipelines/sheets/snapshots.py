@@ -10,8 +10,9 @@ from b2b_pipelines.cells import Cell, Formula, Value, entered, is_blank, shown
 from b2b_pipelines.sheets import store
 from b2b_pipelines.sheets.layout import HEADERS, HeldRow, Layout, Tab, Written, normal
 from b2b_pipelines.sheets.models import SheetSnapshot
-from b2b_pipelines.sheets.operations import Plan
+from b2b_pipelines.sheets.operations import Conflict, Plan
 from b2b_pipelines.sheets.results import SyncResult, content_hash
+from b2b_pipelines.sheets.room import Covered
 from b2b_pipelines.vendors.google_sheets import Requests, TabContent
 
 WIDTH = len(HEADERS)
@@ -59,13 +60,19 @@ def held_rows(tab: Tab, layout: Layout, codes: Mapping[str, str]) -> tuple[HeldR
 
 
 def keep_present(session: Session, work: Work, layout: Layout, tab: Tab, rows: Sequence[HeldRow]) -> None:
-    """Keep the contents of our columns as a snapshot, before they are restored."""
+    """Keep the contents of our columns as a snapshot, before they are restored.
+
+    Rows with merged cells are marked, because a covered cell reads as blank.
+    """
     held = Written(layout.columns, tab.column_count, tuple(rows))
+    covered = Covered(tab, layout.columns)
+    merged = [Conflict("merged", row.row, row.code) for row in rows if covered.columns_of(row.row - 1)]
     contents = {
         "columns": list(layout.columns),
         "column_count": tab.column_count,
         "rows": [[row.row, row.code, list(row.cells)] for row in rows],
         "row_count": len(rows),
+        "conflicts": [conflict._asdict() for conflict in merged],
         "content_hash": content_hash(held),
         "unchanged": len(rows),
     }
