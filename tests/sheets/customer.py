@@ -190,8 +190,16 @@ class Customer:
             self.tab.delete_rows(row + 1)
 
     def move_row(self, a: int, b: int) -> None:
+        """Move a row, but not out of a merge or into one.
+
+        Neither recordings nor documents say what Google does then, and merges never overlap.
+        """
         for row in self.pick(self.body_rows(), a):
-            self.tab.move_rows(row + 1, before=2 + b % (self.tab.row_count - 1))
+            before = 1 + b % (self.tab.row_count - 1)
+            merges = [merge.box(*self.tab.box[2:]) for merge in self.tab.regions_of("merge")]
+            tall = [box for box in merges if box.bottom - box.top > 1]
+            if not any(box.top <= row < box.bottom or box.top < before < box.bottom for box in tall):
+                self.tab.move_rows(row + 1, before=before + 1)
 
     def duplicate_row(self, a: int, b: int) -> None:
         for row in self.pick(self.code_rows(), a):
