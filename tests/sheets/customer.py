@@ -52,8 +52,9 @@ class Customer:
 
     def grid(self) -> Grid:
         """Every cell as it is held, formulas as formulas."""
-        rows, columns = self.tab.row_count, self.tab.column_count
-        return [[self.tab.at(row, column) for column in range(columns)] for row in range(rows)]
+        columns = self.tab.column_count
+        lines = [[*line[:columns], *[None] * (columns - len(line))] for line in self.tab.rows[: self.tab.row_count]]
+        return lines + [[None] * columns for _ in range(self.tab.row_count - len(lines))]
 
     def shows(self, row: int, column: int) -> object:
         """Return the value of a cell, or `""` if it has none."""
@@ -73,28 +74,18 @@ class Customer:
     def free_rows(self) -> list[bool]:
         """For each row: a code may be added, as our cells are blank and only what was prepared stands beside them."""
         spilled, standing = self.tab.values.spills(), self.code_rows()
-        with_formulas = {
-            column
-            for column in range(self.tab.column_count)
-            if any(isinstance(self.tab.at(row, column), Formula) for row in standing)
-        }
+        grid = self.grid()
+        formulas = {column for row in standing for column, cell in enumerate(grid[row]) if isinstance(cell, Formula)}
+
+        def is_free(row: int, column: int, mark: int, cell: Cell | None) -> bool:
+            if mark == THEIRS:
+                return cell is None or cell is False or (isinstance(cell, Formula) and column in formulas)
+            return cell is None and not self.tab.is_covered(row, column) and spilled.get((row, column)) is None
+
         return [
-            all(
-                self.is_prepared(row, column, column in with_formulas)
-                if mark == THEIRS
-                else self.is_untouched(row, column) and spilled.get((row, column)) is None
-                for column, mark in enumerate(self.marks)
-            )
-            for row in range(self.tab.row_count)
+            all(is_free(row, column, mark, line[column]) for column, mark in enumerate(self.marks))
+            for row, line in enumerate(grid)
         ]
-
-    def is_untouched(self, row: int, column: int) -> bool:
-        return self.tab.at(row, column) is None and not self.tab.is_covered(row, column)
-
-    def is_prepared(self, row: int, column: int, has_formulas: bool) -> bool:
-        """The cell is blank, an unticked checkbox, or a formula of a column whose codes have formulas beside them."""
-        cell = self.tab.at(row, column)
-        return cell is None or cell is False or (isinstance(cell, Formula) and has_formulas)
 
     def header_row(self) -> int:
         """The row in which our header stands, wherever it was pushed; 0 if none of its texts is left."""

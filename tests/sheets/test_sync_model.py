@@ -328,8 +328,8 @@ class Scenario:
         assert not service.plan(world.database, world.sheets, self.slug).changed
 
     def foreign_columns(self) -> list[list[object]]:
-        tab, theirs = self.customer.tab, self.customer.theirs()
-        return [[tab.at(row, column) for row in range(tab.row_count)] for column in theirs]
+        grid = self.customer.grid()
+        return [[line[column] for line in grid] for column in self.customer.theirs()]
 
     def foreign_rows(self) -> Counter[tuple[object, ...]]:
         """Count our columns' values in rows whose code cell was entered and does not hold a code."""
@@ -353,6 +353,8 @@ class Scenario:
         codes = self.known | set(self.beside)
         last = max([row for row, cell in texts.items() if any(code in cell for code in codes)], default=header or 0)
         for row, cells in enumerate(before):
+            if cells == after[row] and [*map(type, cells)] == [*map(type, after[row])]:
+                continue
             for column, old in enumerate(cells):
                 if after[row][column] == old and type(after[row][column]) is type(old):
                     continue
