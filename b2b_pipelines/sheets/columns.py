@@ -129,26 +129,29 @@ class _Search:
         did not change places. A header over no edited cell has no part in a likelier exchange.
         """
         rows, columns = self.rows_wherever(layout), layout.columns
-        seen = {
-            header: self.agreement(header, columns[header], rows) for header, named in enumerate(self.named) if named
+        differ = {
+            (header, header): self.differences(header, columns[header], rows)
+            for header, named in enumerate(self.named)
+            if named
         }
-        wrong = [header for header, (agreeing, telling) in seen.items() if agreeing < telling]
+        wrong = [header for (header, _), number in differ.items() if number]
         if 0 in wrong and not self.fits(0, columns[0], rows):
             under = {other for other in wrong[1:] if self.fits(0, columns[other], rows, surely=True)}
             if under:
                 return tuple(HEADERS[header] for header in sorted({0, *under}))
-        alike = {(header, other): self.resemblance(header, columns[other], rows) for header in wrong for other in wrong}
+        most = sum(differ.values())
+        differ |= {pair: self.differences(pair[0], columns[pair[1]], rows, most) for pair in permutations(wrong, 2)}
 
-        def likelihood(exchange: Mapping[int, int]) -> tuple[int, int]:
+        def unlikelihood(exchange: Mapping[int, int]) -> tuple[int, int]:
             pairs = exchange.items()
-            return sum(alike[pair] for pair in pairs), sum(header == other for header, other in pairs)
+            return sum(differ[pair] for pair in pairs), sum(header != other for header, other in pairs)
 
-        over = max((dict(zip(wrong, order, strict=True)) for order in permutations(wrong)), key=likelihood)
+        over = min((dict(zip(wrong, order, strict=True)) for order in permutations(wrong)), key=unlikelihood)
         circles = {header: _circle(header, over) for header in wrong}
         return tuple(
             HEADERS[header]
             for header, circle in circles.items()
-            if len(circle) > 1 and 2 * sum(alike[each, over[each]] for each in circle) > len(circle) * len(rows)
+            if len(circle) > 1 and 2 * sum(differ[each, over[each]] for each in circle) < len(circle) * len(rows)
         )
 
     def fits(self, header: int, column: int, rows: list[_RowThen], *, surely: bool = False) -> bool:
@@ -160,10 +163,16 @@ class _Search:
         agreeing, telling = self.agreement(header, column, rows)
         return 2 * agreeing > telling if surely else 2 * agreeing >= telling
 
-    def resemblance(self, header: int, column: int, rows: list[_RowThen]) -> int:
-        """Return how many cells of a column are as a header's were, blank ones included."""
-        agreeing, telling = self.agreement(header, column, rows)
-        return agreeing + len(rows) - telling
+    def differences(self, header: int, column: int, rows: list[_RowThen], most: int | None = None) -> int:
+        """Return how many cells of a column are not as a header's were, at most `most`."""
+        number = 0
+        for row, then in rows:
+            now, wanted = row[column] if column < len(row) else "", then[header]
+            if not same(now, wanted) and not (now in _BLANK and wanted in _BLANK):
+                number += 1
+                if number == most:
+                    break
+        return number
 
     def rows_wherever(self, layout: Layout) -> list[_RowThen]:
         """Return the rows of the last sync, found by their codes in any of our columns.
