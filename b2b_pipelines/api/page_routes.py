@@ -1,6 +1,5 @@
 """Shared parts of the pages: routes whose refusals are pages, permissions, forms, paging."""
 
-import re
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -17,6 +16,7 @@ from b2b_pipelines.api.errors import Problem
 from b2b_pipelines.api.fields import LARGEST_ID
 from b2b_pipelines.api.rendering import render
 from b2b_pipelines.api.sign_in import SignedIn, SignInNeeded
+from b2b_pipelines.api.wording import with_buttons
 from b2b_pipelines.db.engine import DatabaseUnavailable
 from b2b_pipelines.db.schema import SchemaOutdated
 from b2b_pipelines.errors import B2BError, InvalidInput, NotFound, TransientError
@@ -61,24 +61,9 @@ def refusal(request: Request, status: int, message: str) -> Response:
     return render(request, "refusal.html", caller, status=status, message=message)
 
 
-COMMANDS = (
-    (r"name the tab with `b2b_contract modify[^`]*`", "name the tab under Edit"),
-    (r"give it one with `b2b_contract modify[^`]*`", "give it one under Edit"),
-    (r"`b2b_contract modify[^`]*`", "Edit"),
-    (r"`b2b sheet sync[^`]*--replace`", "Preview"),
-    (r"`b2b sheet (?:sync|plan)[^`]*`", "Sync now"),
-    (r"`b2b sheet rebuild[^`]*`", "Rebuild"),
-    (r"`b2b sheet restore[^`]*`", "Restore"),
-    (r"`b2b_contract courseware[^`]*`", "Add courseware"),
-)
-"""Commands that a message names, and the labels of the same actions in the pages."""
-
-
 def sentence(error: B2BError) -> str:
     """Return the message of an error as a sentence, which names buttons in place of commands."""
-    message = error.message
-    for command, button in COMMANDS:
-        message = re.sub(command, button, message)
+    message = with_buttons(error.message)
     return f"{message[:1].upper()}{message[1:]}{'' if message.endswith(('.', '?', '!')) else '.'}"
 
 

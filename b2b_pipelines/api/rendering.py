@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from b2b_pipelines.api import notes
 from b2b_pipelines.api.sign_in import form_secret, keep_form_secret
+from b2b_pipelines.api.wording import with_buttons
 from b2b_pipelines.plural import counted
 from b2b_pipelines.privacy import masked_anywhere
 from b2b_pipelines.tokens.service import Caller
@@ -34,6 +35,7 @@ templates = Environment(
     lstrip_blocks=True,
 )
 templates.filters["masked"] = lambda text, caller: text if caller.sees_emails else masked_anywhere(text)
+templates.filters["buttons"] = with_buttons
 templates.filters["moment"] = lambda moment: f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 templates.filters["ago"] = lambda moment: ago(moment, datetime.now(UTC))
 templates.filters["day"] = lambda moment: f"{moment.astimezone(UTC):%Y-%m-%d}"

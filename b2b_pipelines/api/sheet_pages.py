@@ -92,7 +92,7 @@ async def retry_form(request: Request, db: Db, caller: Managing, slug: str) -> R
                 db.open(), slug, sheets=vendors.sheets, studio=studio, ask=vendors.asks, alert=vendors.alerts
             )
         parts = (("Runs in edX", reached.of_runs), ("Codes", reached.codes), ("Sheet", reached.sheet))
-        lines = [f"{name}: {part.message}." for name, part in parts]
+        lines = [f"{name}: {wording.with_buttons(part.message)}." for name, part in parts]
         good = all(part.state is not set_up.State.FAILED for _, part in parts)
         return answered(request, _contract(request, slug), *_seen(lines, caller), good=good)
 

@@ -1,5 +1,6 @@
 """Sentences about the changes to codes and sheet. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,17 @@ from b2b_pipelines.enrollment_codes.service import CodeChange
 from b2b_pipelines.reports.workplace import SheetState
 from b2b_pipelines.sheets.results import SyncResult, row_ranges
 
+BUTTONS = (
+    (r"name the tab with `b2b_contract modify[^`]*`", "name the tab under Edit"),
+    (r"give it one with `b2b_contract modify[^`]*`", "give it one under Edit"),
+    (r"`b2b_contract modify[^`]*`", "Edit"),
+    (r"`b2b sheet sync[^`]*--replace`", "Preview"),
+    (r"`b2b sheet (?:sync|plan)[^`]*`", "Sync now"),
+    (r"`b2b sheet rebuild[^`]*`", "Rebuild"),
+    (r"`b2b sheet restore[^`]*`", "Restore"),
+    (r"`b2b_contract courseware[^`]*`", "Add courseware"),
+)
+"""Commands that a message names, and the labels of the same actions in the pages."""
 FIELDS = {
     "name": "Name",
     "description": "Description",
@@ -104,3 +116,10 @@ def value(name: str, given: Any) -> str:
     if name == "integration_type":
         return "sign-on" if given == "sso" else "enrollment code"
     return str(given)
+
+
+def with_buttons(message: str) -> str:
+    """Return the message of an error with the names of buttons in place of commands."""
+    for command, button in BUTTONS:
+        message = re.sub(command, button, message)
+    return message

@@ -295,6 +295,22 @@ def test_a_sheet_that_is_not_shared_is_said_with_whom_to_share_it_and_syncs_once
     assert "Synced." in desk.send("/contracts/leadership-2026/sync")
 
 
+def test_a_failure_of_googles_says_when_it_is_tried_again_with_the_button_that_does_it_sooner(
+    desk: Desk, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("b2b_pipelines.vendors.google_sheets.client.LONGEST_BACKOFF", 0)
+    _, address = spreadsheet(sandbox)
+    new_contract(desk, sheet_url=address)
+    for path in ("sync", "set-up"):
+        sandbox.faults.answer(503, "busy", kind="read", times=5)
+        page = desk.send(f"/contracts/leadership-2026/{path}")
+        assert (
+            "The next refresh of all sheets tries again; to try sooner, use Sync now in a few minutes."
+            in page.replace(": the next", ": The next")
+        )
+    assert "Synced." in desk.send("/contracts/leadership-2026/sync")
+
+
 def test_a_rebuild_shows_its_plan_and_is_in_the_history(desk: Desk, sandbox: Sandbox):
     _, address = spreadsheet(sandbox)
     new_contract(desk, sheet_url=address)
