@@ -17,7 +17,7 @@ HEAD = """# Google's refusals and what they mean
 
 Made by `tests/cli/test_google_errors.py`, which sends each body and records the output of `b2b sheet sync`. `ADDRESS` stands for
 the address of the installation's account. `google_refused` concerns the account, so it fails all contracts alike. Answers that
-may pass (429, 403 rate limits, 408, 409, 499, 5xx) show the message of the fifth try. After a 429 without `Retry-After`, each
+may pass (429, 403 rate limits, 408, 409, 499, 5xx, none) show the message of the fifth try. After a 429 without `Retry-After`, each
 try waits until the minute is over.
 
 | Google answers | to a | error | message |
@@ -107,7 +107,10 @@ ANSWERS: list[tuple[str, str, int, Any]] = [
         }.items()
     ),
     ("503, no sign-in", "token", 503, {"error": "backend_error"}),
+    ("nothing, the connection is cut", "read", 0, "reset"),
+    ("half an answer", "read", 0, "partway"),
 ]
+"""What Google answers, to which request, with which status and body; with 0, how the connection ends."""
 
 
 @pytest.fixture
@@ -120,7 +123,10 @@ def test_each_answer_is_told_as_the_page_says(run, contract, sandbox: Sandbox, m
     monkeypatch.setattr("b2b_pipelines.db.limiter.Limiter.pause_until_minute_ends", lambda *_: None)
     rows = []
     for name, kind, status, answer in ANSWERS:
-        sandbox.faults.answer(status, answer, kind=kind, times=50 if kind == "token" else 5)
+        if status:
+            sandbox.faults.answer(status, answer, kind=kind, times=50 if kind == "token" else 5)
+        else:
+            sandbox.faults.cut("after", answer, kind=kind, times=5)
         done = run("b2b sheet sync acme --json")
         sandbox.faults.clear()
         assert done.status == 1, name

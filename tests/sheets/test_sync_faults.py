@@ -42,7 +42,7 @@ def is_true(acme) -> bool:
 # Reading
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503])
+@pytest.mark.parametrize("status", [408, 409, 429, 499, 500, 502, 503])
 def test_a_read_that_fails_is_tried_again(deliver, sandbox, signed_in, status):
     acme = deliver(client=signed_in(pace=NoPace()))
     sandbox.faults.answer(status, kind="read", times=4)
