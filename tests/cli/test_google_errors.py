@@ -17,8 +17,8 @@ HEAD = """# Google's refusals and what they mean
 
 Made by `tests/cli/test_google_errors.py`, which sends each body and records the output of `b2b sheet sync`. `ADDRESS` stands for
 the address of the installation's account. `google_refused` concerns the account, so it fails all contracts alike. Answers that
-may pass (429, 403 rate limits, 408, 409, 499, 5xx, none) show the message of the fifth try. After a 429 without `Retry-After`, each
-try waits until the minute is over.
+may pass (429, 403 rate limits, 408, 409, 499, 5xx, none) show the message of the fifth try. After a 429 without `Retry-After`,
+each try waits until the minute is over.
 
 | Google answers | to a | error | message |
 |---|---|---|---|
@@ -121,6 +121,7 @@ def contract(make) -> None:
 def test_each_answer_is_told_as_the_page_says(run, contract, sandbox: Sandbox, monkeypatch):
     monkeypatch.setattr("b2b_pipelines.vendors.google_sheets.client.LONGEST_BACKOFF", 0)
     monkeypatch.setattr("b2b_pipelines.db.limiter.Limiter.pause_until_minute_ends", lambda *_: None)
+    monkeypatch.setenv("B2B_GSHEETS_REQUESTS_PER_MINUTE", "300")
     rows = []
     for name, kind, status, answer in ANSWERS:
         if status:
