@@ -214,7 +214,8 @@ class _Search:
 
         `evidence` counts the agreeing and the deciding cells of each. The choice is the column that did not move, if half of
         its deciding cells agree, and half as many as in any other: a copy is truer than a column in which the customer
-        edited cells. Otherwise it is the column with most agreement and least disagreement, then the one in the better
+        edited cells. It is that column, too, where nothing agrees anywhere: an edit of a blank cell does not move a
+        column. Otherwise it is the column with most agreement and least disagreement, then the one in the better
         company, then the leftmost.
         """
         most = max(agreeing for agreeing, _ in evidence.values())
@@ -222,7 +223,7 @@ class _Search:
 
         def likelihood(column: int) -> tuple[bool, int, int, int]:
             agreeing, telling = evidence[column]
-            stayed = column == then and 2 * agreeing >= max(most, telling)
+            stayed = column == then and (not most or 2 * agreeing >= max(most, telling))
             return stayed, 2 * agreeing - telling, company[column], -column
 
         return max(evidence, key=likelihood)

@@ -132,6 +132,20 @@ def test_headers_over_columns_that_are_alike_in_most_rows_are_not_believed_once_
     assert "`Invalidated On`, `Redeemed On`" in message
 
 
+def test_an_edited_cell_does_not_move_a_column_to_another_of_its_name(run, make):
+    sheet = make()
+    sync(run)
+    tab = sheet.tabs[0]
+    tab.type("G1", "Redeemed On")
+    tab.type("F3", "0.5")
+    assert sync(run)["updated"] == 1
+    assert (tab.shown("F3"), tab.column("G")) == ("", ["Redeemed On"])
+    tab.type("G2", "a note")
+    tab.type("F2", "soon")
+    assert sync(run)["updated"] == 1
+    assert (tab.shown("F2"), tab.column("G")) == ("", ["Redeemed On", "a note"])
+
+
 # Rows
 
 
