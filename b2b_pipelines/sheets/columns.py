@@ -14,6 +14,7 @@ from b2b_pipelines.sheets.layout import (
     LayoutLost,
     Tab,
     Written,
+    codes_within,
     normal,
     present_codes,
     same,
@@ -177,7 +178,8 @@ class _Search:
     def rows_wherever(self, layout: Layout) -> list[_RowThen]:
         """Return the rows of the last sync, found by their codes in any of our columns.
 
-        Before the first sync, rows with a known code: of those only the code is known.
+        Elsewhere than in the codes' column, and before the first sync, rows with a code, alone or with a note: of those
+        only the code is known.
         """
         own = self.rows_of_ours(layout.code)
         if own or not (texts := self.codes_of_ours() - {_NAMES[0]}):
@@ -185,7 +187,8 @@ class _Search:
         for column in layout.columns[1:]:
             if self.written and (found := self.rows_of_ours(column)):
                 return found
-            rows = [row for row in self.tab.values if len(row) > column and typed(row[column]) in texts]
+            with_text = ((row, typed(row[column])) for row in self.tab.values if len(row) > column)
+            rows = [row for row, text in with_text if text in texts or not texts.isdisjoint(codes_within(text))]
             if rows:
                 return [(row, (row[column], *[""] * (len(HEADERS) - 1))) for row in rows]
         return own

@@ -132,6 +132,18 @@ def test_headers_over_columns_that_are_alike_in_most_rows_are_not_believed_once_
     assert "`Invalidated On`, `Redeemed On`" in message
 
 
+def test_an_annotated_code_under_another_header_contradicts_it_too(run, make):
+    sheet = make(cap=1)
+    sync(run)
+    tab = sheet.tabs[0]
+    tab.type("A2", f"{tab.shown('A2')} for Ann")
+    tab.type("A1", "Redeemed By")
+    tab.type("E1", "Enrollment Code")
+    before = tab.grid()
+    assert "`Enrollment Code`, `Redeemed By`" in error(run, "b2b sheet sync acme")[1]
+    assert tab.grid() == before
+
+
 def test_an_edited_cell_does_not_move_a_column_to_another_of_its_name(run, make):
     sheet = make()
     sync(run)

@@ -4,7 +4,7 @@
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -43,6 +43,8 @@ class Customer:
     marks: list[int] = field(default_factory=list)
     columns_moved: bool = False
     headers_edited: bool = False
+    then: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
+    """What stood beside each text in the codes' column after the last sync; None where that differed."""
     texts: count = field(default_factory=count)  # type: ignore[type-arg]
 
     def __post_init__(self) -> None:
@@ -106,13 +108,11 @@ class Customer:
         """The rows in which something stands, but for the header's."""
         return [row for row in self.used_rows() if row != self.header_row()]
 
-    def code_rows(self, *, annotated: bool = False) -> list[int]:
-        """The rows with a code; with `annotated`, also those that hold a code and something more."""
+    def code_rows(self) -> list[int]:
         at = self.column(0)
         if at is None:
             return []
-        lengths = [len(str(self.shows(row, at)).strip()) for row in range(self.tab.used()[0])]
-        return [row for row, length in enumerate(lengths) if length == 36 or (annotated and length > 36)]
+        return [row for row in range(self.tab.used()[0]) if len(str(self.shows(row, at)).strip()) == 36]
 
     def headers_intact(self) -> bool:
         """Each of our headers stands once in the header's row, over its own column."""
@@ -129,6 +129,53 @@ class Customer:
         has_codes = any(len(str(cell).strip()) >= 36 for line in self.tab.grid() for cell in line)
         if not has_codes and all(titles.count(name) == 1 for name in HEADER_NAMES):
             self.marks = [HEADER_NAMES.index(title) if title in HEADER_NAMES else THEIRS for title in titles]
+
+    def note_what_stands(self, reported: Collection[int]) -> None:
+        """Keep what stands beside the codes after a sync, and in rows (from 1) that it `reported` as edited."""
+        self.then = {}
+        for row, text, beside in self.lines(self.marks):
+            if len(text) >= 36 or row + 1 in reported:
+                self.then[text] = beside if self.then.setdefault(text, beside) == beside else None
+
+    def lines(self, marks: list[int]) -> Iterator[tuple[int, str, tuple[str, ...]]]:
+        """The rows with a text in the codes' column, and what stands beside it; our columns are those of `marks`."""
+        code, *others = [marks.index(ours) if ours in marks else None for ours in range(6)]
+        for row in range(self.tab.used()[0]):
+            text = "" if code is None else normal(self.shows(row, code))
+            if text:
+                values = ["" if column is None else self.shows(row, column) for column in others]
+                yield row, text, tuple(f"{value!r}" if isinstance(value, bool) else str(value) for value in values)
+
+    def believe_exchanged_headers(self) -> None:
+        """Headers that changed places are right unless the cells say otherwise, for a sync as for a person.
+
+        The cells beside a code were there after the last sync: they contradict a header where most of them stand under
+        another one. Codes contradict a header wherever they stand.
+        """
+        row = self.header_row()
+        titles = [normal(self.shows(row, column)) for column in range(self.tab.column_count)]
+        if not all(titles.count(name) == 1 for name in HEADER_NAMES):
+            return
+        said = [HEADER_NAMES.index(title) if title in HEADER_NAMES else THEIRS for title in titles]
+        moved = [ours for ours in range(6) if said.index(ours) != self.column(ours)]
+        if not moved or {column for column, mark in enumerate(said) if mark != THEIRS} != {
+            column for column, mark in enumerate(self.marks) if mark != THEIRS
+        }:
+            return
+        if 0 in moved:
+            codes = [text for text in self.then if len(text) == 36]
+            if not any(code in text for code in codes for _, text, _ in self.lines(self.marks)):
+                self.marks = said
+            return
+
+        def differing(marks: list[int]) -> tuple[int, int]:
+            known = [(beside, then) for _, text, beside in self.lines(marks) if (then := self.then.get(text))]
+            cells = [beside[ours - 1] != then[ours - 1] for beside, then in known for ours in moved]
+            return sum(cells), len(cells)
+
+        (wrong, cells), (wrong_if_said, _) = differing(self.marks), differing(said)
+        if wrong_if_said <= wrong or 2 * wrong >= cells:
+            self.marks = said
 
     # What we do to it
 
@@ -376,10 +423,7 @@ class Customer:
         if self.headers_intact() and not self.columns_moved and None not in (one, other) and one != other:
             assert one is not None
             assert other is not None
-            if all(self.shows(body, one) == self.shows(body, other) for body in self.code_rows(annotated=True)):
-                self.marks[one], self.marks[other] = self.marks[other], self.marks[one]  # as if the columns had moved
-            else:
-                self.headers_edited = True
+            self.headers_edited = True
             first, second = str(self.shows(row, one)), str(self.shows(row, other))
             self.tab.type(self.name(row, one), second)
             self.tab.type(self.name(row, other), first)

@@ -192,6 +192,7 @@ class Scenario:
         """One sync, checked from all sides; None if the layout was lost."""
         customer, world = self.customer, self.world
         customer.forget_columns_without_codes()
+        customer.believe_exchanged_headers()
         note(f"sync {customer.marks} " + "\n    ".join(map(str, customer.tab.grid())))
         before, blank = customer.grid(), customer.free_rows()
         tables = self.tables()
@@ -225,6 +226,7 @@ class Scenario:
         self.check_nothing_of_theirs_changed(before, blank, after, texts, header, anew=done.header)
         here = {code for cell in texts.values() for code in self.beside if code in cell}
         self.check_every_code_has_its_row(done, anywhere if rebuild else set() if done.header else here)
+        customer.note_what_stands({found.row for found in done.conflicts if found.kind == "unknown_code"})
         return done
 
     def anywhere(self) -> set[str]:
@@ -246,6 +248,7 @@ class Scenario:
 
         self.look_up()
         customer.forget_columns_without_codes()
+        customer.believe_exchanged_headers()
         anew = customer.is_wholly_empty()
         if anew:
             customer.we_wrote_anew()  # as this sync does, before the edit or after it
@@ -259,6 +262,7 @@ class Scenario:
             event("edited meanwhile: synced")
             if done.header and not anew:
                 customer.we_wrote_anew()
+            customer.note_what_stands({found.row for found in done.conflicts if found.kind == "unknown_code"})
         world.sandbox.faults.clear()
         customer.we_may_have_grown_it()
         self.note_codes_that_stand()
