@@ -54,6 +54,23 @@ def imports_of(path: Path, modules: set[str]) -> set[str]:
     return found & modules
 
 
+SQL = {"select", "insert", "update", "delete", "text", "func", "exists", "union_all"}
+
+
+@pytest.mark.parametrize("room", ["b2b_pipelines/api", "b2b_pipelines/cli", "assets", "schedules", "resources"])
+def test_no_route_command_or_asset_writes_sql(room: str):
+    """Statements stand in the stores and reports; a route names what it asks for."""
+    found = {
+        (str(path), alias.name)
+        for path in sources(room)
+        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("sqlalchemy")
+        for alias in node.names
+        if alias.name in SQL
+    }
+    assert found == set()
+
+
 def test_no_module_imports_itself_by_way_of_others():
     """Imports in functions and those for types alone count too. `static_order` names a circle that it meets."""
     modules = {
