@@ -130,24 +130,16 @@ class _Search:
         did not change places. A header over no edited cell has no part in a likelier exchange.
         """
         rows, columns = self.rows_wherever(layout), layout.columns
-        differ = {
-            (header, header): self.differences(header, columns[header], rows)
-            for header, named in enumerate(self.named)
-            if named
-        }
-        wrong = [header for (header, _), number in differ.items() if number]
+        named = [header for header, places in enumerate(self.named) if places]
+        differ = {(header, header): self.differences(header, columns[header], rows) for header in named}
+        wrong = [header for header in named if differ[header, header]]
         if 0 in wrong and not self.fits(0, columns[0], rows):
             under = {other for other in wrong[1:] if self.fits(0, columns[other], rows, surely=True)}
             if under:
                 return tuple(HEADERS[header] for header in sorted({0, *under}))
         most = sum(differ.values())
         differ |= {pair: self.differences(pair[0], columns[pair[1]], rows, most) for pair in permutations(wrong, 2)}
-
-        def unlikelihood(exchange: Mapping[int, int]) -> tuple[int, int]:
-            pairs = exchange.items()
-            return sum(differ[pair] for pair in pairs), sum(header != other for header, other in pairs)
-
-        over = min((dict(zip(wrong, order, strict=True)) for order in permutations(wrong)), key=unlikelihood)
+        over = _likeliest(wrong, differ)
         circles = {header: _circle(header, over) for header in wrong}
         return tuple(
             HEADERS[header]
@@ -343,6 +335,16 @@ class _Search:
 def _offsets(columns: Sequence[int]) -> tuple[int, ...]:
     """Return the distance of each column to the right of the code column."""
     return tuple(column - columns[0] for column in columns)
+
+
+def _likeliest(headers: Sequence[int], differ: Mapping[tuple[int, int], int]) -> Mapping[int, int]:
+    """Return the exchange of headers with the fewest differing cells, of several the one that moves fewest."""
+
+    def unlikelihood(exchange: Mapping[int, int]) -> tuple[int, int]:
+        pairs = exchange.items()
+        return sum(differ[pair] for pair in pairs), sum(header != other for header, other in pairs)
+
+    return min((dict(zip(headers, order, strict=True)) for order in permutations(headers)), key=unlikelihood)
 
 
 def _circle(start: int, over: Mapping[int, int]) -> list[int]:

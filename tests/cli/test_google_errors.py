@@ -110,7 +110,7 @@ ANSWERS: list[tuple[str, str, int, Any]] = [
     ("nothing, the connection is cut", "read", 0, "reset"),
     ("half an answer", "read", 0, "partway"),
 ]
-"""What Google answers, to which request, with which status and body; with 0, how the connection ends."""
+"""Answers of Google: their name, the kind of request, status and body; with status 0, how the connection ends."""
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ class Customer:
     columns_moved: bool = False
     headers_edited: bool = False
     then: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
-    """What stood beside each text in the codes' column after the last sync; None where that differed."""
+    """The cells beside each text in the codes' column after the last sync; None where rows of one text differed."""
     texts: count = field(default_factory=count)  # type: ignore[type-arg]
 
     def __post_init__(self) -> None:
