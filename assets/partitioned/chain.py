@@ -4,9 +4,11 @@ Each passes the chain by itself and has its own result.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import dagster as dg
+from dagster._utils.interrupts import capture_interrupts, pop_captured_interrupt
 from sqlalchemy.exc import OperationalError
 
 from assets.partitioned import backfills, history
@@ -83,11 +85,13 @@ def work_through(
         with pool(concurrency, INTERRUPTS) as executor:
             for attempt in attempts(executor, run.chain, waiting):
                 if attempt.error is None:
-                    run.recorder.succeed(attempt)
+                    with _uninterrupted():
+                        run.recorder.succeed(attempt)
                     continue
                 failing = _failing(attempt.error, is_customers, retry_follows)
-                news = run.recorder.is_news(attempt, failing)
-                run.recorder.fail(attempt, failing)
+                with _uninterrupted():
+                    news = run.recorder.is_news(attempt, failing)
+                    run.recorder.fail(attempt, failing)
                 failed[attempt.key] = failing.reason
                 known += failing.customer and not news
                 alarming |= news or not failing.customer
@@ -99,6 +103,24 @@ def work_through(
     if failed:
         context.log.warning(f"{len(failed)} of {len(run.keys)} partitions wait for their customers, as before")
     yield from run.recorder.outputs()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Raise an interrupt at the end of the block.
+
+    A terminated run would otherwise record some assets and checks of a partition that it has made, and not the others.
+    """
+    interrupted = False
+    try:
+        with capture_interrupts():
+            try:
+                yield
+            finally:
+                interrupted = pop_captured_interrupt()
+    finally:
+        if interrupted:
+            raise dg.DagsterExecutionInterruptedError
 
 
 class _Run:
