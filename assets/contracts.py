@@ -165,6 +165,7 @@ def contract_delivery(
         is_customers=is_customers,
         later_retries=CHAIN_RETRIES,
         names=partial(_organizations, database),
+        database=database,
     )
 
 

@@ -161,7 +161,13 @@ def license_chain(
     }
     checks = {} if dry_run else license_checks.checks(database, lms, license_manager, run.forgotten)
     yield from work_through(
-        context, links, checks, concurrency=config.concurrency, dry_run=dry_run, names=partial(_names, database)
+        context,
+        links,
+        checks,
+        concurrency=config.concurrency,
+        dry_run=dry_run,
+        names=partial(_names, database),
+        database=database,
     )
 
 

@@ -7,9 +7,9 @@ import dagster as dg
 from pydantic import Field
 
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.sheets.connection import ROUTINE_SHARE, SheetsConnection
+from b2b_pipelines.sheets.connection import SheetsConnection
 from resources.fields import settings_of
-from resources.urgency import is_routine
+from resources.urgency import share_of_pace
 
 
 class GoogleSheetsResource(dg.ConfigurableResource[SheetsConnection]):
@@ -27,6 +27,6 @@ class GoogleSheetsResource(dg.ConfigurableResource[SheetsConnection]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[SheetsConnection, None, None]:
-        share = ROUTINE_SHARE if is_routine(context.run.tags if context.run else {}) else 1
+        share = share_of_pace(context.run.tags if context.run else {})
         with SheetsConnection(settings_of(self), self.database.engine, share=share) as connection:
             yield connection

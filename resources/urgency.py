@@ -14,6 +14,15 @@ ROUTINE = {URGENCY: "routine", PRIORITY: "-10"}
 """Large and able to wait: refreshes, sweeps, the licenses of all customers, upkeep."""
 
 
-def is_routine(tags: Mapping[str, str]) -> bool:
-    """Return whether a run leaves a part of the pace to others: routine work, and backfills."""
-    return tags.get(URGENCY) == ROUTINE[URGENCY] or "dagster/backfill" in tags
+BACKFILL = "dagster/backfill"
+ROUTINE_SHARE = 0.75
+"""The share of Google's pace for refreshes and sweeps."""
+BACKFILL_SHARE = 0.9
+"""The share for backfills: a person started each and waits for it, with less haste than for a changed contract."""
+
+
+def share_of_pace(tags: Mapping[str, str]) -> float:
+    """Return the share of Google's pace that a run with these tags may take; 1 reserves permits before others."""
+    if tags.get(URGENCY) == ROUTINE[URGENCY]:
+        return ROUTINE_SHARE
+    return BACKFILL_SHARE if BACKFILL in tags else 1

@@ -4,15 +4,18 @@ Each passes the chain by itself and has its own result.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import dagster as dg
+from dagster._utils.interrupts import capture_interrupts, pop_captured_interrupt
 from sqlalchemy.exc import OperationalError
 
 from assets.partitioned import backfills, history
 from assets.partitioned.recorder import Failing, Output, Recorder
 from assets.partitioned.retry import Earlier
 from assets.partitioned.runner import Chain, Check, Link, attempts, pool, selected
+from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import B2BError, TransientError
 
 RETRIED_WHEN_PASSING = dg.RetryPolicy(max_retries=2, delay=60)
@@ -49,6 +52,7 @@ def work_through(
     is_customers: Callable[[Exception], bool] = lambda _: False,
     later_retries: int = 0,
     names: Callable[[Sequence[str]], Sequence[str]] | None = None,
+    database: Database | None = None,
 ) -> Iterator[Output]:
     """Take every partition of the run through the selected assets, several at a time.
 
@@ -62,12 +66,15 @@ def work_through(
     `state_checks` maps an asset to a check that this function evaluates: whether the last attempt succeeded.
     `is_customers` identifies the errors on which the customer must act. They fail that check, and the run only the
     first time. `later_retries` is the number of later runs that retry a transient failure. `names` returns the names of
-    the customers of partitions, for a tag of the run.
+    the customers of partitions, for a tag of the run. Runs of a backfill exclude each other by a lock in `database`
+    when they take over queued runs; without it these stay in the queue.
 
     Yields the outputs for downstream at the end. Raises `dagster.Failure` when a partition failed with a
     new cause or with a defect; retried only for transient failures (`TransientError`, or PostgreSQL did not answer).
     """
-    run = _Run(context, links, checks or {}, keys, states=state_checks or {}, dry_run=dry_run, quiet=quiet)
+    run = _Run(
+        context, links, checks or {}, keys, states=state_checks or {}, dry_run=dry_run, quiet=quiet, database=database
+    )
     waiting = run.earlier.left(run.keys, run.assets)
     if names is not None:
         history.tag_customers(context.instance, context.run.run_id, names(list(waiting)))
@@ -78,11 +85,13 @@ def work_through(
         with pool(concurrency, INTERRUPTS) as executor:
             for attempt in attempts(executor, run.chain, waiting):
                 if attempt.error is None:
-                    run.recorder.succeed(attempt)
+                    with _uninterrupted():
+                        run.recorder.succeed(attempt)
                     continue
                 failing = _failing(attempt.error, is_customers, retry_follows)
-                news = run.recorder.is_news(attempt, failing)
-                run.recorder.fail(attempt, failing)
+                with _uninterrupted():
+                    news = run.recorder.is_news(attempt, failing)
+                    run.recorder.fail(attempt, failing)
                 failed[attempt.key] = failing.reason
                 known += failing.customer and not news
                 alarming |= news or not failing.customer
@@ -94,6 +103,24 @@ def work_through(
     if failed:
         context.log.warning(f"{len(failed)} of {len(run.keys)} partitions wait for their customers, as before")
     yield from run.recorder.outputs()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Raise an interrupt at the end of the block.
+
+    A terminated run would otherwise record some assets and checks of a partition that it has made, and not the others.
+    """
+    interrupted = False
+    try:
+        with capture_interrupts():
+            try:
+                yield
+            finally:
+                interrupted = pop_captured_interrupt()
+    finally:
+        if interrupted:
+            raise dg.DagsterExecutionInterruptedError
 
 
 class _Run:
@@ -109,8 +136,9 @@ class _Run:
         states: Mapping[str, str],
         dry_run: bool,
         quiet: bool,
+        database: Database | None,
     ) -> None:
-        keys, announced = partitions_of(context, keys)
+        keys, announced = partitions_of(context, keys, database)
         names = {key.to_user_string() for key in context.selected_asset_keys}
         self.assets = [asset for asset in links if asset in names]
         self.keys = keys
@@ -135,7 +163,9 @@ class _Run:
         self.earlier: Earlier = history.left_by_earlier_attempts(context)
 
 
-def partitions_of(context: dg.AssetExecutionContext, named: Sequence[str]) -> tuple[list[str], frozenset[str]]:
+def partitions_of(
+    context: dg.AssetExecutionContext, named: Sequence[str], database: Database | None
+) -> tuple[list[str], frozenset[str]]:
     """Return the partitions of the run, and those that Dagster announced for it.
 
     A run has the partitions that its configuration names, else its own, with those of queued runs of the same backfill.
@@ -159,7 +189,9 @@ def partitions_of(context: dg.AssetExecutionContext, named: Sequence[str]) -> tu
         else []
     )
     if own:
-        taken = [] if others else backfills.take_over(context, own, every, MOST_TAKEN)
+        taken = backfills.taken_over_before(context, every)
+        if database is not None and not others:
+            taken += backfills.take_over(context, [*own, *taken], every, MOST_TAKEN, database)
         if taken:
             context.log.info(f"{len(taken)} queued partitions of the same backfill are made by this run")
         return list(dict.fromkeys([*own, *taken])), frozenset(own)

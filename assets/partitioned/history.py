@@ -59,13 +59,13 @@ def left_by_earlier_attempts(context: dg.AssetExecutionContext) -> Earlier:
     asset failure.
     """
     notes: list[Note] = []
-    resumed = list(_resumed(context.instance, context.run))
-    for run in resumed:
+    parents = list(resumed(context.instance, context.run))
+    for run in parents:
         notes.extend(_notes(context.instance, run.run_id))
-    if not resumed and context.retry_number == 0:
+    if not parents and context.retry_number == 0:
         return Earlier()
     notes.extend(_notes(context.instance, context.run.run_id))
-    return earlier(notes, keep_refusals=context.retry_number > 0 and not resumed)
+    return earlier(notes, keep_refusals=context.retry_number > 0 and not parents)
 
 
 def attempt_of(run: DagsterRun) -> int:
@@ -103,7 +103,7 @@ def left_to_retry(instance: dg.DagsterInstance, run_id: str, step: str) -> Left:
     return Left(list(partitions), list(assets))
 
 
-def _resumed(instance: dg.DagsterInstance, run: DagsterRun) -> Iterator[DagsterRun]:
+def resumed(instance: dg.DagsterInstance, run: DagsterRun) -> Iterator[DagsterRun]:
     """Yield the runs that a run resumes, oldest first.
 
     They are its parent, and those that the parent resumed.
@@ -112,7 +112,7 @@ def _resumed(instance: dg.DagsterInstance, run: DagsterRun) -> Iterator[DagsterR
         return
     parent = instance.get_run_by_id(run.parent_run_id) if run.parent_run_id else None
     if parent is not None:
-        yield from _resumed(instance, parent)
+        yield from resumed(instance, parent)
         yield parent
 
 

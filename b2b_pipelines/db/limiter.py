@@ -9,6 +9,7 @@ import random
 import time
 from datetime import datetime, timedelta
 from hashlib import blake2b
+from threading import Lock
 from typing import Any, Literal
 
 from sqlalchemy import ARRAY, DateTime, Engine, TextClause, text
@@ -19,7 +20,7 @@ from b2b_pipelines.db.engine import answering
 from b2b_pipelines.errors import TransientError
 
 Kind = Literal["read", "write"]
-LOOK_AGAIN_SECONDS = 1.0
+LOOK_AGAIN_SECONDS = 0.5
 PARTS = 6
 """Parts of a window over which routine work spreads its share."""
 
@@ -85,6 +86,7 @@ class Limiter:
     Routine work sets `share` below 1: it takes a permit only while fewer than that share of the window's permits are
     taken, by any caller, and reserves none in advance. It also spreads them: each sixth of a window has a sixth of the
     share. So urgent work never queues behind it, and the first minute of a refresh does not spend a minute's permits.
+    One thread looks for a free permit while the others of its process wait behind it, because each look is a statement.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class Limiter:
         self._burst = max(round(self._most / PARTS), 1) if self._yields else self._most
         self._burst_window = self._window * self._burst / self._most
         self._max_wait = max_wait
+        self._turn: dict[Kind, Lock] = {"read": Lock(), "write": Lock()}
 
     def wait(self, kind: Kind) -> float:
         """Wait until one request of this kind may be made. Return the seconds that passed.
@@ -116,10 +119,8 @@ class Limiter:
         Raises `OutOfPermits`, at once and without spending a permit, when the wait would exceed `max_wait` seconds.
         """
         began = time.monotonic()
-        while self._yields and not self._take(kind):
-            if time.monotonic() - began > self._max_wait:
-                raise self._out_of_permits(kind)
-            time.sleep(LOOK_AGAIN_SECONDS * (0.5 + random.random()))  # noqa: S311  jitter keeps threads apart
+        if self._yields:
+            self._wait_until_free(kind, began + self._max_wait)
         while not self._yields:
             delay = self._reserve(kind, self._max_wait - (time.monotonic() - began))
             if delay <= 0:
@@ -149,6 +150,18 @@ class Limiter:
         if delay is None:
             raise self._out_of_permits(kind)
         return delay
+
+    def _wait_until_free(self, kind: Kind, deadline: float) -> None:
+        """Take a permit as soon as one is free."""
+        if not self._turn[kind].acquire(timeout=max(deadline - time.monotonic(), 0)):
+            raise self._out_of_permits(kind)
+        try:
+            while not self._take(kind):
+                if time.monotonic() > deadline:
+                    raise self._out_of_permits(kind)
+                time.sleep(LOOK_AGAIN_SECONDS * (0.5 + random.random()))  # noqa: S311  jitter keeps processes apart
+        finally:
+            self._turn[kind].release()
 
     def _take(self, kind: Kind) -> bool:
         """Take a permit that is free now. Return whether there was one."""

@@ -9,9 +9,6 @@ from b2b_pipelines.settings import Settings
 from b2b_pipelines.vendors.google_sheets import GoogleSheets, account
 from b2b_pipelines.vendors.http.closing import Closing
 
-ROUTINE_SHARE = 0.75
-"""The share of the pace for refreshes and backfills; the rest is free for a changed contract."""
-
 
 def connect_sheets(settings: Settings, engine: Engine, *, share: float = 1) -> GoogleSheets:
     """Return a client of Google Sheets that shares the installation's pace.

@@ -1,5 +1,6 @@
 """One result for each partition of a run, whatever becomes of the others."""
 
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from dagster._core.events import DagsterEvent
 from dagster._core.storage.event_log import InMemoryEventLogStorage
 from sqlalchemy.exc import OperationalError
 
-from assets.partitioned import Output, consecutive, work_through
+from assets.partitioned import Output, Terminated, consecutive, work_through
 from assets.partitioned.runner import pool
 from b2b_pipelines.errors import PermanentError, TransientError
 from tests.assets.stored import stored_events
@@ -138,6 +139,28 @@ def test_a_step_that_is_interrupted_begins_no_other_partition() -> None:
             executor.submit(make, number)
         raise KeyboardInterrupt
     assert len(made) < 100
+
+
+def test_a_terminated_run_is_canceled_and_keeps_what_it_made_without_a_retry(instance: dg.DagsterInstance) -> None:
+    made: Counter[str] = Counter()
+
+    def first(key: str) -> dg.MaterializeResult[None]:
+        made[key] += 1
+        if made.total() == 4:
+            instance.report_run_canceling(instance.get_runs()[0])
+            signal.raise_signal(signal.SIGINT)
+        time.sleep(0.05)
+        return dg.MaterializeResult()
+
+    instance.add_dynamic_partitions("places", EVERY)
+    tags = {"dagster/asset_partition_range_start": "a", "dagster/asset_partition_range_end": "j"}
+    with pytest.raises(Terminated):
+        dg.materialize([chain(first, made)], instance=instance, tags=tags)
+    [run] = instance.get_runs()
+    assert run.status is dg.DagsterRunStatus.CANCELED
+    kept = [instance.get_materialized_partitions(dg.AssetKey(asset)) for asset in ("first", "second")]
+    assert kept[0] == kept[1] <= set(made)
+    assert {made[key] for key in EVERY} == {0, 1}, "a partition was tried twice, or all were"
 
 
 EVERY = list("abcdefghij")

@@ -235,6 +235,15 @@ def test_routine_work_gives_up_when_no_permit_is_free_in_time(engine: Engine) ->
         routine.wait("read")
 
 
+def test_one_thread_at_a_time_looks_for_a_permit_of_routine_work(engine: Engine) -> None:
+    routine = Limiter(engine, ACCOUNT, 4, window=30, margin=0, share=0.25, max_wait=1)
+    routine.wait("read")
+    with statements(engine) as looks, ThreadPoolExecutor(16) as threads:
+        waiting = [threads.submit(routine.wait, "read") for _ in range(16)]
+    assert all(isinstance(each.exception(), OutOfPermits) for each in waiting)
+    assert len(looks) <= 20, "each of 16 threads looked again and again"
+
+
 def test_a_spent_minute_pauses_everybody_until_it_is_over_and_no_longer(database):
     one, other = (Limiter(database.engine, "minute", 100, window=0.6, margin=0) for _ in range(2))
     began = time.monotonic()

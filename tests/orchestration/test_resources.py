@@ -9,6 +9,7 @@ import pytest
 from b2b_pipelines.settings import PROJECT
 from resources.fields import settings_of
 from resources.stripe import StripeResource
+from resources.urgency import NORMAL, ROUTINE, URGENT, share_of_pace
 
 SHOWN = """
 import warnings
@@ -38,3 +39,18 @@ def test_what_the_ui_is_given_names_the_variable_and_not_the_secret() -> None:
     ).stdout
     assert "B2B_STRIPE_API_KEY" in shown
     assert "very_secret" not in shown
+
+
+@pytest.mark.parametrize(
+    ("tags", "share"),
+    [
+        pytest.param({}, 1, id="a-click-on-few"),
+        pytest.param(URGENT, 1, id="a-changed-contract"),
+        pytest.param(NORMAL, 1, id="small-and-on-time"),
+        pytest.param({"dagster/backfill": "b"}, 0.9, id="a-backfill"),
+        pytest.param(ROUTINE, 0.75, id="a-refresh"),
+        pytest.param({**ROUTINE, "dagster/backfill": "b"}, 0.75, id="a-backfill-that-is-called-routine"),
+    ],
+)
+def test_who_waits_longer_takes_less_of_googles_pace(tags: dict[str, str], share: float) -> None:
+    assert share_of_pace(tags) == share

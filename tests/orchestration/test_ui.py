@@ -117,6 +117,8 @@ def test_thirty_contracts_of_which_four_are_not_right_show_exactly_that(
 
 def health(instance: dg.DagsterInstance, asset: str) -> tuple[str, int, int]:
     """The asset's health by its materializations, as Dagster computes it, with the made and the failed partitions."""
+    # No GraphQL query has it: `assetHealth` is null and its status UNKNOWN while an instance's
+    # `dagster_asset_health_queries_supported` is False, as it is in open-source Dagster (instance/methods/asset_methods.py).
     state = asyncio.run(
         AssetMaterializationHealthState.compute_for_asset(
             dg.AssetKey(asset), contracts, LoadingContextForTest(instance)
