@@ -10,7 +10,7 @@ import dagster as dg
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
 from assets.partitioned import Output, work_through
-from assets.partitioned.backfills import take_over
+from assets.partitioned.backfills import take_over, taken_over_before
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import TransientError
 
@@ -119,6 +119,24 @@ def test_a_retried_step_makes_the_partitions_that_it_took_over_before(
     assert dg.materialize([sheets], instance=instance, partition_key="acme-0", tags=tags).success
     assert sorted(tried) == ["acme-0", "acme-3", "acme-7", "acme-7"]
     assert instance.get_materialized_partitions(dg.AssetKey("sheet")) == {"acme-0", "acme-3", "acme-7"}
+
+
+def test_a_reexecution_from_failure_makes_the_partitions_that_its_parent_took_over(
+    instance: dg.DagsterInstance, database: Database
+) -> None:
+    parent = started(instance, "acme-0")
+    queued(instance, "acme-3", "acme-4")
+    take_over(parent, ["acme-0"], EVERY, 500, database)
+    again = parent.run._replace(
+        run_id=dg.DagsterRun(job_name="").run_id,
+        parent_run_id=parent.run.run_id,
+        root_run_id=parent.run.run_id,
+        tags={**parent.run.tags, "dagster/is_resume_retry": "true"},
+    )
+    context = cast(Any, SimpleNamespace(instance=instance, run=again, retry_number=0))
+    assert taken_over_before(context, EVERY) == ["acme-3", "acme-4"]
+    fresh = cast(Any, SimpleNamespace(instance=instance, run=parent.run, retry_number=0))
+    assert taken_over_before(fresh, EVERY) == []
 
 
 def _started(run: dg.DagsterRun) -> dg.DagsterEvent:
