@@ -91,12 +91,14 @@ def output(
     if filename is None:
         _print(rows, chosen)
         return
+    with files.writing(filename):
+        replaced = files.replacing(filename)
     with files.writing(filename), files.private_file(filename) as file:
         _write(rows, Format.CSV if chosen is Format.TABLE else chosen, file)
     if as_json:
         console.print_json({"file": str(filename), "rows": len(rows)})
     else:
-        console.say(f"Wrote {counted(len(rows), 'code')} to {filename}.")
+        console.say(f"Wrote {counted(len(rows), 'code')} to {filename}.{replaced}")
 
 
 @commands.command("stats", epilog="Example: b2b codes stats --csv")

@@ -117,6 +117,8 @@ def create(
         console.print_json(answer)
     else:
         answers.show_contract(answer, "Would create the contract" if dry_run else "Created the contract")
+        if note := answers.ended(answer):
+            console.warn(note)
 
 
 @commands.command(
@@ -307,6 +309,8 @@ def import_contract(
     answers.show_contract(answer, "Would create the contract" if dry_run else "Created the contract")
     if document.courseware:
         answers.show_courseware(change, None, dry_run=dry_run)
+    if note := answers.ended(answer):
+        console.warn(note)
 
 
 def run() -> NoReturn:

@@ -168,12 +168,14 @@ def write_codes(contract_id: str, out: Path | None, *, as_json: bool) -> None:
         contract = store.contract(session, contract_id)
         path = out or Path(f"codes-{contract.id}.csv")
         total = reports.contract_overview(session, [contract.id])[0]["codes"]
+        with files.writing(path):
+            replaced = files.replacing(path)
         with _completed(path) as file, console.progress("Writing codes", total) as bar:
             rows = reports.export_codes(session, contract, here.settings.product_url_base, file, bar.advance)
     if as_json:
         console.print_json({"contract": contract.slug, "file": str(path), "rows": rows})
     else:
-        console.say(f"Wrote {counted(rows, 'code')} of {contract.slug} to {path}.")
+        console.say(f"Wrote {counted(rows, 'code')} of {contract.slug} to {path}.{replaced}")
 
 
 def _state(row: Mapping[str, Any], today: date) -> str:

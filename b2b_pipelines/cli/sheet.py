@@ -29,6 +29,7 @@ commands = console.app("A contract's codes in the customer's Google Sheet.")
 ContractId = Annotated[str, typer.Argument(metavar="ID", help="The contract's id or slug.")]
 
 
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the rows to be written. Write nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 
@@ -68,9 +69,17 @@ def sync(
 
 
 @commands.command(
-    "rebuild", short_help="Rewrite the code columns at A-F.", epilog="Example: b2b sheet rebuild leadership-2026"
+    "rebuild",
+    short_help="Rewrite the code columns at A-F.",
+    epilog="Examples: b2b sheet rebuild leadership-2026 --dry-run, b2b sheet rebuild leadership-2026",
 )
-def rebuild(contract_id: ContractId, yes: Yes = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
+def rebuild(
+    contract_id: ContractId,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
     """Rewrite the header and the code columns at A-F. The contents of A-F are replaced, columns from G on stay.
 
     A code keeps its row, so that the customer's notes stay beside it. The command shows the rows to be written and asks
@@ -78,10 +87,14 @@ def rebuild(contract_id: ContractId, yes: Yes = False, as_json: AsJson = False, 
     """
     from b2b_pipelines.sheets import service
 
-    _need_yes(yes=yes, as_json=as_json)
+    if not dry_run:
+        _need_yes(yes=yes, as_json=as_json)
     with console.surroundings() as here, _signed_in(here) as sheets:
+        if dry_run or not yes:
+            _show_result(service.plan(here.database, sheets, contract_id, rebuild=True), as_json=as_json, would=True)
+        if dry_run:
+            return
         if not yes:
-            _show_result(service.plan(here.database, sheets, contract_id, rebuild=True), as_json=False, would=True)
             _ask("Write these rows?")
         result = service.sync(here.database, sheets, contract_id, rebuild=True)
     _show_result(result, as_json=as_json, would=False)
@@ -98,7 +111,7 @@ def restore(
     before: Annotated[
         bool, typer.Option("--before", help="Restore the contents of A-F before they were replaced (kept for 30 days).")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the rows to be written. Write nothing.")] = False,
+    dry_run: DryRun = False,
     yes: Yes = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
