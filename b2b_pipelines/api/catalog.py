@@ -17,8 +17,8 @@ from b2b_pipelines.delivery.history import Action, ActorKind
 from b2b_pipelines.privacy import masked
 from b2b_pipelines.reports import contracts as of_contracts
 from b2b_pipelines.reports import courseware, people
+from b2b_pipelines.reports.found_codes import CodeSearch
 from b2b_pipelines.reports.pages import Row, Slice
-from b2b_pipelines.reports.people import CodeSearch
 from b2b_pipelines.tokens.rules import Scope
 from b2b_pipelines.tokens.service import Caller
 

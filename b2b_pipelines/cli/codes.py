@@ -19,6 +19,8 @@ from b2b_pipelines.csv_cells import csv_cell
 from b2b_pipelines.enrollment_codes import statements
 from b2b_pipelines.errors import NotFound
 from b2b_pipelines.plural import counted
+from b2b_pipelines.reports import found_codes
+from b2b_pipelines.reports.found_codes import CodeSearch
 
 if TYPE_CHECKING:
     from b2b_pipelines.enrollment_codes.reports import Records
@@ -27,6 +29,7 @@ commands = console.app("Enrollment codes: print them, find one, see how they are
 
 OfContract = Annotated[str | None, typer.Option("--contract", metavar="ID", help="Only this contract: its id or slug.")]
 
+MOST_FOUND = 1_000
 FOUND = (
     "code",
     "contract",
@@ -151,19 +154,17 @@ def find(
 
     Exit status 1 when nothing is found.
     """
-    from b2b_pipelines.reports import people
-    from b2b_pipelines.reports.pages import Slice
-    from b2b_pipelines.reports.people import CodeSearch
-
     search = CodeSearch(learner=wanted) if "@" in wanted else CodeSearch(code=wanted)
-    with console.surroundings() as here, here.session() as session:
-        _, found = people.codes(session, search, datetime.now(UTC), Slice(limit=1_000, offset=0))
+    with console.surroundings() as here, here.reading() as reading:
+        matching = reading.rows(found_codes.PAGE_OF_MATCHING, **search.parameters, limit=MOST_FOUND, offset=0)
+        found = reading.rows(found_codes.FOUND, ids=[row["id"] for row in matching])
     if not found:
         what = (
             "The learner has not redeemed a code." if "@" in wanted else "The code does not exist. Check the spelling."
         )
         raise NotFound(what)
-    rows = [{key: row[key] for key in FOUND} for row in found]
+    now = datetime.now(UTC)
+    rows = [{key: row[key] for key in FOUND} for row in (found_codes.judged(row, now) for row in found)]
     if as_json or as_csv:
         console.print_rows(rows, dict.fromkeys(FOUND, ""), as_json=as_json, as_csv=as_csv)
         return
