@@ -152,11 +152,16 @@ def contract_ids(reading: Reading, contract: str | None) -> list[int] | None:
 
 def contract_id_of(reading: Reading, reference: str) -> int:
     """Return the id of the contract with that slug or id. Raises `NotFound`."""
+    return contract_of(reading, reference)[0]
+
+
+def contract_of(reading: Reading, reference: str) -> tuple[int, str]:
+    """Return the id and the slug of the contract with that slug or id. Raises `NotFound`."""
     number = int(reference) if reference.isascii() and reference.isdecimal() and len(reference) < 19 else None
     found = reading.rows(listings.CONTRACT, reference=reference, id=number)
     if not found:
         raise NotFound(f"no contract {reference}: `b2b_list contracts` lists ids and slugs")
-    return int(found[0]["id"])
+    return int(found[0]["id"]), str(found[0]["slug"])
 
 
 def write_codes(contract_id: str, out: Path | None, *, as_json: bool) -> None:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from b2b_pipelines.cells import tab_name
+from b2b_pipelines.cells import column_letters, tab_name
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsCsv, AsJson, Surroundings, Verbose
-from b2b_pipelines.cli.listing import contract_id_of
+from b2b_pipelines.cli.listing import contract_id_of, contract_of
 from b2b_pipelines.errors import Refused
 from b2b_pipelines.plural import counted
 from b2b_pipelines.reports import listings
+from b2b_pipelines.sheets.kept import KEPT_BEFORE, no_snapshot, texts_kept
 from b2b_pipelines.sheets.layout import HEADERS
 
 if TYPE_CHECKING:
-    from b2b_pipelines.sheets.models import SheetSnapshot
     from b2b_pipelines.sheets.restore import Restored
     from b2b_pipelines.sheets.service import SyncResult
     from b2b_pipelines.vendors.google_sheets import GoogleSheets
@@ -176,22 +176,23 @@ def show(
     verbose: Verbose = False,
 ) -> None:
     """Show the code columns after a sync, row by row."""
-    from b2b_pipelines.sheets import service, store
-
     if before and number is not None:
         console.wrong_usage("use either --snapshot or --before")
-    with console.surroundings() as here, here.session() as session:
-        snapshot = service.find_snapshot(session, contract_id, number, before=before)
-        rows = _cells_before(snapshot) if snapshot.kind == "before" else _cells(snapshot)
-        listed = _listed(snapshot)
-        kept = [_kept(older) for older in store.before(session, snapshot.contract_id)] if before else []
+    with console.surroundings() as here, here.reading() as reading:
+        contract, slug = contract_of(reading, contract_id)
+        found = reading.rows(listings.SNAPSHOT, contract=contract, number=number, before=before, kept_for=KEPT_BEFORE)
+        if not found:
+            raise no_snapshot(slug, number, before=before)
+        kept = reading.rows(listings.KEPT, contract=contract, kept_for=KEPT_BEFORE) if before else []
+    [snapshot] = found
+    rows = _cells(snapshot["kind"], snapshot["contents"])
     if as_json:
-        console.print_json(
-            listed | {"cells": rows, "conflict_list": snapshot.conflicts} | ({"kept": kept} if before else {})
-        )
+        listed = {key: value for key, value in snapshot.items() if key not in ("kind", "contents")}
+        conflicts = {"conflicts": len(snapshot["conflicts"]), "conflict_list": snapshot["conflicts"]}
+        console.print_json(listed | {"cells": rows} | conflicts | ({"kept": kept} if before else {}))
         return
     columns = {key: key if key != "row" else "Row" for key in rows[0]} if rows else {"row": "Row"}
-    title = f"Snapshot {snapshot.id} of {snapshot.taken_at:%Y-%m-%d %H:%M} UTC"
+    title = f"Snapshot {snapshot['id']} of {snapshot['taken_at']:%Y-%m-%d %H:%M} UTC"
     console.print_rows(rows, columns, as_json=False, as_csv=as_csv, title=title)
     for older in () if as_csv else kept[1:]:
         console.say(
@@ -278,38 +279,12 @@ def _changes(result: SyncResult, *, would: bool) -> str:
     return f"{'Would add' if would else 'Added'} {added} ({result.updated} changed, {result.unchanged} unchanged)"
 
 
-def _listed(snapshot: SheetSnapshot) -> dict[str, Any]:
-    return {
-        "id": snapshot.id,
-        "taken_at": snapshot.taken_at,
-        "verified_at": snapshot.verified_at,
-        "tab": snapshot.title,
-        "rows": snapshot.row_count,
-        "updated": snapshot.updated,
-        "appended": snapshot.appended,
-        "unchanged": snapshot.unchanged,
-        "conflicts": len(snapshot.conflicts),
-        "reads": snapshot.reads,
-        "writes": snapshot.writes,
-        "run_id": snapshot.run_id,
-        "cause": snapshot.cause,
-    }
-
-
-def _kept(snapshot: SheetSnapshot) -> dict[str, Any]:
-    return {"id": snapshot.id, "taken_at": snapshot.taken_at, "tab": snapshot.title, "rows": snapshot.row_count}
-
-
-def _cells(snapshot: SheetSnapshot) -> list[dict[str, Any]]:
-    return [{"row": row, **dict(zip(HEADERS, cells, strict=True))} for row, _, cells in snapshot.rows]
-
-
-def _cells_before(snapshot: SheetSnapshot) -> list[dict[str, Any]]:
-    from b2b_pipelines.sheets.snapshots import texts_kept
-    from b2b_pipelines.vendors.google_sheets import column_letters
-
+def _cells(kind: str, contents: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return the cells of a snapshot, row by row, by heading or by column letter."""
+    if kind != "before":
+        return [{"row": row, **dict(zip(HEADERS, cells, strict=True))} for row, _, cells in contents]
     letters = [column_letters(number) for number in range(1, len(HEADERS) + 1)]
     return [
         {"row": row, **dict.fromkeys(letters, "")} | dict(zip(letters, cells, strict=False))
-        for row, cells in enumerate(texts_kept(snapshot), start=1)
+        for row, cells in enumerate(texts_kept(contents), start=1)
     ]

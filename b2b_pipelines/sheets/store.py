@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, func, select, text, update
@@ -10,9 +10,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, defer
 
 from b2b_pipelines.contracts.models import Contract
+from b2b_pipelines.sheets.kept import KEPT_BEFORE
 from b2b_pipelines.sheets.models import SheetSnapshot, SheetTarget
-
-KEPT_BEFORE = timedelta(days=30)
 
 WANTED = text("""
 WITH attached AS (
