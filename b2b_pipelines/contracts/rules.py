@@ -233,7 +233,7 @@ COPY_IT = (
     " bare id"
 )
 OTHER_KINDS = {
-    "/drive/folders/": "a folder in Google Drive",
+    "/folders/": "a folder in Google Drive",
     "/document/": "a Google document",
     "/forms/": "a Google form",
     "/presentation/": "a Google presentation",

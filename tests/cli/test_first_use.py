@@ -42,7 +42,7 @@ def test_a_new_contract_that_is_over_says_so_and_one_that_ends_later_does_not(ru
 )
 def test_a_file_that_is_replaced_is_mentioned(run: Run, tmp_path: Path, command: str) -> None:
     file = tmp_path / "codes.csv"
-    assert "replaced" not in run(command, str(file)).out
+    assert "earlier file" not in run(command, str(file)).out
     assert run(command, str(file)).out.endswith("The earlier file was replaced.\n")
 
 
@@ -74,8 +74,8 @@ def test_a_rebuild_shows_the_rows_to_be_written_and_writes_nothing_in_a_dry_run(
     before = sheet.tab("Sheet1").grid()
     shown = run("b2b sheet rebuild acme --dry-run")
     assert (shown.status, shown.err) == (0, "")
-    assert "(1 changed" in shown.out
-    assert run("b2b sheet rebuild acme --dry-run --json").json["updated"] == 1
+    assert "Would " in shown.out and "2 unchanged" in shown.out
+    assert run("b2b sheet rebuild acme --dry-run --json").json["unchanged"] == 2
     assert sheet.tab("Sheet1").grid() == before
     assert run("b2b sheet rebuild acme --yes").status == 0
     assert sheet.tab("Sheet1").grid() != before
