@@ -135,10 +135,10 @@ def usage(
     columns = {
         "contract": "Contract",
         "code": "Code",
-        "product": "Product",
-        "kind": "For",
         "email": "Learner",
+        "kind": "For",
         "redeemed_at": "When",
+        "product": "Product",
     }
     console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)
 
