@@ -22,12 +22,12 @@ def texts_kept(rows: Sequence[Sequence[Any]]) -> list[list[Value]]:
 def no_snapshot(slug: str, number: int | None, *, before: bool) -> NotFound:
     """Return the error that a contract lacks the snapshot of that number, the one before a replacement, or any."""
     if before:
-        missing = "in the last 30 days, nothing in its sheet was replaced"
-    elif number is not None:
-        missing = f"there is no snapshot {number}: `b2b sheet history {slug}` lists them"
-    else:
-        missing = "its sheet was never synced"
-    return NotFound(f"{slug} has no such snapshot: {missing}")
+        return NotFound(
+            f"{slug} has no snapshot of replaced contents: in the last 30 days, nothing in its sheet was replaced"
+        )
+    if number is not None:
+        return NotFound(f"{slug} has no snapshot {number}: `b2b sheet history {slug}` lists them")
+    return NotFound(f"{slug} has no snapshot: its sheet was never synced")
 
 
 def _typed_again(kept: Any) -> Value:
