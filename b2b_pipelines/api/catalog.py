@@ -177,7 +177,7 @@ def list_runs(
     caller: Reader,
     slug: Slug,
     paging: Paging,
-    edx_state: Annotated[EdxState | None, Query(description="Only those that stand so in edX.")] = None,
+    edx_state: Annotated[EdxState | None, Query(description="Only runs in this state.")] = None,
 ) -> dict[str, Any]:
     with db.session() as session:
         contract_id = seen_contract(session, caller, slug).id

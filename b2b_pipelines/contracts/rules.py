@@ -240,7 +240,7 @@ OTHER_KINDS = {
     "/file/": "a file in Google Drive",
     "/spreadsheets/d/e/": "a sheet that was published to the web",
 }
-"""What else people copy from Google's address bar, by a part of the path."""
+"""Other addresses of Google that people copy, by a part of the path."""
 OFFICE_FILE = (
     "the address is that of an Excel file (rtpof=true), not of a Google Sheet: open it, choose File › Save as Google "
     "Sheets, share that one, and give its address"
