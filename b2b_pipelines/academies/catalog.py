@@ -15,16 +15,12 @@ DIGITS = re.compile(r"[0-9]{1,19}")
 
 
 @dataclass(frozen=True, slots=True)
-class Academy:
-    """A normalized academy of the catalog.
-
-    `""` means unknown. `slug` and `product_key` are its requests.
-
-    `slug_decided` and `product_key_decided` mean that an override sets the value, which may then change a published
-    one.
-    """
+class Described:
+    """The description of an academy, in the catalog as in the published list. `""` means unknown."""
 
     uuid: UUID
+    slug: str
+    product_key: str
     name: str
     long_name: str
     description: str
@@ -33,13 +29,21 @@ class Academy:
     tags: list[str]
     stripe_product_id: str
     lookup_key: str
-    slug: str
-    slug_decided: bool
-    product_key: str
-    product_key_decided: bool
+    catalog_query_id: int | None
     display_order: int
     active: bool
-    catalog_query_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Academy(Described):
+    """A normalized academy of the catalog. `slug` and `product_key` are its requests.
+
+    `slug_decided` and `product_key_decided` mean that an override sets the value, which may then change a published
+    one.
+    """
+
+    slug_decided: bool
+    product_key_decided: bool
 
 
 @dataclass(frozen=True, slots=True)

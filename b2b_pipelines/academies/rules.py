@@ -10,33 +10,19 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from b2b_pipelines.academies.catalog import SLUG_LENGTH, Academy, Reading
+from b2b_pipelines.academies.catalog import SLUG_LENGTH, Academy, Described, Reading
 from b2b_pipelines.academies.prices import NO_LOOKUP_KEY, UNCHECKED, PriceOutcome
 
 PRICE_GOES_STALE = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
+class Product(Described):
     """A row of the published list, shown when `active`. `price` is as `PriceOutcome.price`.
 
     `stale` means that Stripe could not confirm the price.
     """
 
-    uuid: UUID
-    slug: str
-    product_key: str
-    name: str
-    long_name: str
-    description: str
-    marketing_url: str
-    thumbnail_url: str
-    tags: list[str]
-    stripe_product_id: str
-    lookup_key: str
-    catalog_query_id: int | None
-    display_order: int
-    active: bool
     price: dict[str, Any] | None
     price_state: str
     stale: bool
@@ -186,22 +172,15 @@ def _assigned(wishes: Sequence[_Wish], published: Sequence[Product], column: str
 
 
 def _product(academy: Academy, slug: str, product_key: str, before: Product | None) -> Product:
+    described = {each.name: getattr(academy, each.name) for each in fields(Described)}
     kept_id = before.catalog_query_id if before else None
+    published = {
+        "slug": slug,
+        "product_key": product_key,
+        "catalog_query_id": kept_id if academy.catalog_query_id is None else academy.catalog_query_id,
+    }
     return Product(
-        uuid=academy.uuid,
-        slug=slug,
-        product_key=product_key,
-        name=academy.name,
-        long_name=academy.long_name,
-        description=academy.description,
-        marketing_url=academy.marketing_url,
-        thumbnail_url=academy.thumbnail_url,
-        tags=academy.tags,
-        stripe_product_id=academy.stripe_product_id,
-        lookup_key=academy.lookup_key,
-        catalog_query_id=kept_id if academy.catalog_query_id is None else academy.catalog_query_id,
-        display_order=academy.display_order,
-        active=academy.active,
+        **{**described, **published},
         price=before.price if before else None,
         price_state=before.price_state if before else UNCHECKED,
         stale=before.stale if before else False,

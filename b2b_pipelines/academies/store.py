@@ -22,6 +22,16 @@ from b2b_pipelines.academies.prices import PriceOutcome
 from b2b_pipelines.academies.rules import Change, CheckedPrice, Prices, Product
 
 COLUMNS = [field.name for field in fields(Product)]
+_WRITE = text(
+    f"INSERT INTO academy_product ({', '.join(COLUMNS)})"
+    f" SELECT {', '.join(COLUMNS)} FROM jsonb_populate_recordset(NULL::academy_product, :rows)"
+    f" ON CONFLICT (uuid) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in COLUMNS if name != 'uuid')}"
+)
+_NOTE = text(
+    "INSERT INTO academy_product_change (uuid, kind, changes, changed_at, run_id)"
+    " SELECT uuid, kind, changes, :now, :run_id"
+    " FROM jsonb_populate_recordset(NULL::academy_product_change, :rows)"
+)
 PRODUCT_COLUMNS = [getattr(AcademyProduct, name) for name in COLUMNS]
 
 
@@ -68,25 +78,10 @@ def note_check(session: Session, now: datetime, error: str | None) -> None:
 
 def apply(session: Session, changes: Sequence[Change], now: datetime, run_id: str | None) -> None:
     """Write the changed products, and one row of history for each."""
-    assigned = ", ".join(f"{column} = excluded.{column}" for column in COLUMNS if column != "uuid")
-    names = ", ".join(COLUMNS)
-    session.execute(
-        text(
-            f"INSERT INTO academy_product ({names})"
-            f" SELECT {names} FROM jsonb_populate_recordset(NULL::academy_product, :rows)"
-            f" ON CONFLICT (uuid) DO UPDATE SET {assigned}"
-        ),
-        {"rows": json.dumps([asdict(change.after) for change in changes], default=str)},
-    )
+    products = [asdict(change.after) for change in changes]
+    session.execute(_WRITE, {"rows": json.dumps(products, default=str)})
     history = [{"uuid": change.after.uuid, "kind": change.kind, "changes": change.values} for change in changes]
-    session.execute(
-        text(
-            "INSERT INTO academy_product_change (uuid, kind, changes, changed_at, run_id)"
-            " SELECT uuid, kind, changes, :now, :run_id"
-            " FROM jsonb_populate_recordset(NULL::academy_product_change, :rows)"
-        ),
-        {"rows": json.dumps(history, default=str), "now": now, "run_id": run_id},
-    )
+    session.execute(_NOTE, {"rows": json.dumps(history, default=str), "now": now, "run_id": run_id})
 
 
 def publication(session: Session) -> AcademyPublication | None:

@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 from functools import partial
 
 from anyio import to_thread
-from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from b2b_pipelines.api.database import STATEMENT_SECONDS, Connection, Hurried, Lanes
 from b2b_pipelines.api.gathering import Gathered
 from b2b_pipelines.api.turns import LONGEST_QUEUE, PATIENCE, busy
+from b2b_pipelines.db.bounds import bound
 from b2b_pipelines.db.locks import Busy
 from b2b_pipelines.errors import B2BError
 from b2b_pipelines.learners import batch, service, store
@@ -32,11 +32,6 @@ SHORTEST_WAIT = 0.1
 """Seconds that a batch waits for the lock at least, so that expiring requests do not cause a stream of tries."""
 LOCKED = ("55P03", "57014", "40P01")
 """SQLSTATEs of a lock that was not obtained in time."""
-
-_BOUND_LOCKS = text(
-    "SELECT set_config('lock_timeout', :milliseconds, true), set_config('statement_timeout', :milliseconds, true)"
-)
-_BOUND_STATEMENTS = text("SELECT set_config('statement_timeout', :milliseconds, true)")
 
 
 @dataclass(slots=True, eq=False)
@@ -155,9 +150,9 @@ def attach_batch(
     try:
         with connection.session() as session:
             # PostgreSQL waits `lock_timeout` twice for a row that others wait for too: for their queue, and for the lock.
-            session.execute(_BOUND_LOCKS, {"milliseconds": str(round(patience * 1000))})
+            bound(session, patience, locks=True, statements=True)
             contract = batch.lock_contract(session, contract_id)
-            session.execute(_BOUND_STATEMENTS, {"milliseconds": str(round(STATEMENT_SECONDS * 1000))})
+            bound(session, STATEMENT_SECONDS, statements=True)
             results = batch.attach(session, contract, requests, datetime.now(UTC))
     except LearnersChanged:
         results = [None] * len(requests)

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.api.auth import Reader
@@ -17,6 +16,7 @@ from b2b_pipelines.api.errors import answers
 from b2b_pipelines.api.fields import API, LARGEST_ID, Text
 from b2b_pipelines.api.pagination import Page, Paging
 from b2b_pipelines.api.shortcuts import CALLER_TYPES, Quick, look_up, plain_slug, plain_window, with_shortcut
+from b2b_pipelines.contracts import store as contract_store
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.contracts.rules import IntegrationType
 from b2b_pipelines.db.prepared import Prepared
@@ -307,14 +307,9 @@ def snapshot(
     )
 
 
-def visible(caller: Caller) -> list[Any]:
-    """The condition that a contract is the caller's to see."""
-    return [] if caller.organization_id is None else [Contract.organization_id == caller.organization_id]
-
-
 def seen_contract(session: Session, caller: Caller, slug: str) -> Contract:
     """The contract of that slug. Raises `NotFound` also for one that is not the caller's to see."""
-    found = session.scalars(select(Contract).where(Contract.slug == slug, *visible(caller))).first()
+    found = contract_store.contract_of(session, slug, caller.organization_id)
     if found is None:
         raise NotFound("no such contract")
     return found

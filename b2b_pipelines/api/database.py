@@ -12,10 +12,11 @@ from typing import Annotated, Any, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
-from sqlalchemy import Engine, Row, text
+from sqlalchemy import Engine, Row
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.api.turns import PATIENCE, Turns
+from b2b_pipelines.db.bounds import bound
 from b2b_pipelines.db.connect import connect
 from b2b_pipelines.db.engine import Database, DatabaseUnavailable
 from b2b_pipelines.db.prepared import Prepared
@@ -40,8 +41,6 @@ REQUESTS: dict[str, Any] = {
     "statement_timeout": STATEMENT_SECONDS,
 }
 OF_ITS_OWN: dict[str, Any] = REQUESTS | {"pool_size": 3, "max_overflow": RESERVED - 3}
-
-_LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', :milliseconds, true)")
 
 T = TypeVar("T")
 
@@ -122,7 +121,7 @@ class Hurried(Connection):
     @contextmanager
     def session(self) -> Iterator[Session]:
         with self._of.session() as session:
-            session.execute(_LOCK_TIMEOUT, {"milliseconds": str(round(self._lock_seconds * 1000))})
+            bound(session, self._lock_seconds, locks=True)
             yield session
 
 

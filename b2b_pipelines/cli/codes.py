@@ -195,19 +195,12 @@ def validate(
 
     Course runs that end before their contract are reported as a note.
     """
-    from sqlalchemy import select
-
     from b2b_pipelines.contracts import store
     from b2b_pipelines.contracts.early_runs import early_note, runs_ending_early
-    from b2b_pipelines.contracts.models import Contract
     from b2b_pipelines.enrollment_codes import service
 
     with console.surroundings() as here, here.session() as session:
-        chosen = (
-            session.scalars(select(Contract).order_by(Contract.id)).all()
-            if contract is None
-            else [store.contract(session, contract)]
-        )
+        chosen = store.every_contract(session) if contract is None else [store.contract(session, contract)]
         found = service.outstanding(session, chosen)
         early = runs_ending_early(session, chosen)
         if fix:

@@ -101,11 +101,11 @@ def _share_with(settings: Settings) -> str | None:
 
 
 def _database(here: Surroundings) -> Finding:
-    from sqlalchemy import text
+    from b2b_pipelines.db.bounds import server_version
 
     try:
         with here.session() as session:
-            version = session.execute(text("SHOW server_version")).scalar_one().split()[0]
+            version = server_version(session)
     except B2BError as error:
         return Finding("database", False, error.message)
     where = f"embedded under {here.settings.home}" if here.settings.embedded else "named by B2B_DATABASE_URL"

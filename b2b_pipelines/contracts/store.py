@@ -69,6 +69,19 @@ def names_contract(reference: str | int) -> ColumnElement[bool]:
     )
 
 
+def contract_of(session: Session, slug: str, organization_id: int | None) -> Contract | None:
+    """Return the contract with a slug, if it belongs to the organization; None as organization: whichever owns it."""
+    query = select(Contract).where(Contract.slug == slug)
+    if organization_id is not None:
+        query = query.where(Contract.organization_id == organization_id)
+    return session.scalars(query).first()
+
+
+def every_contract(session: Session) -> Sequence[Contract]:
+    """Return all contracts, in the order of creation."""
+    return session.scalars(select(Contract).order_by(Contract.id)).all()
+
+
 def touch(session: Session, contract: Contract) -> None:
     """Record that the contract changed in a way that can matter downstream."""
     session.flush()

@@ -114,13 +114,12 @@ def refuse_if_changed(session: Session, contract: Contract, expected_revision: i
         .order_by(ContractChange.id)
     ).all()
     if changes:
-        between = [
-            Between(
-                change.revision, change.made_at, change.actor_kind, change.actor_name, change.details.get("fields", {})
-            )
-            for change in changes
-        ]
-        raise ContractWasChanged(contract, between)
+        raise ContractWasChanged(contract, [_between(change) for change in changes])
+
+
+def _between(change: ContractChange) -> Between:
+    fields = change.details.get("fields", {})
+    return Between(change.revision, change.made_at, change.actor_kind, change.actor_name, fields)
 
 
 def as_json(changed: Changed) -> dict[str, list[Any]]:

@@ -42,7 +42,6 @@ def ask_services(settings: Settings, engine: Engine, on: Iterable[str]) -> list[
     Never raises a `B2BError`.
     """
     wanted = set(on)
-    replies: list[Reply] = []
     with ExitStack() as stack:
         credentials = stack.enter_context(client_credentials(settings))
         inquiries: Mapping[str, Callable[[], str]] = {
@@ -53,10 +52,7 @@ def ask_services(settings: Settings, engine: Engine, on: Iterable[str]) -> list[
             "heartbeat": lambda: _heartbeat(settings),
             "openid_connect": lambda: _issuer(settings),
         }
-        for capability, inquire in inquiries.items():
-            if capability in wanted:
-                replies.append(_reply(capability, inquire))
-    return replies
+        return [_reply(capability, inquire) for capability, inquire in inquiries.items() if capability in wanted]
 
 
 def _reply(capability: str, inquire: Callable[[], str]) -> Reply:

@@ -96,9 +96,7 @@ def set_password(session: Session, secret: str, password: str, now: datetime) ->
 
 
 def check_password(session: Session, email: str, password: str, now: datetime) -> Person | None:
-    """Return the person with this address and password.
-
-    None when they do not match or are blocked.
+    """Return the person with this address and password; None when they do not match or are blocked.
 
     A wrong password is counted, so the caller commits in either case.
     """

@@ -61,16 +61,16 @@ def judged(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     return {**row, "valid": reason == "valid", "reason": reason, "message": message}
 
 
+_DEACTIVATED = "The code was deactivated: the cap was lowered, or its course run was taken from the contract."
+
+
 def _reason(row: Mapping[str, Any], now: datetime) -> tuple[str, str]:
     """Return why a code admits a new learner or not.
 
     Checks run in the order of attaching: code, days, seats.
     """
     if not row["active"] or not row["product_active"]:
-        return (
-            "inactive",
-            "The code was deactivated: the cap was lowered, or its course run was taken from the contract.",
-        )
+        return "inactive", _DEACTIVATED
     if row["redemption_type"] == "one-time" and row["attached"]:
         return "spent", "A learner attached with this one-time code. It stays valid for that learner."
     if row["expires_at"] is not None and row["expires_at"] <= now:
