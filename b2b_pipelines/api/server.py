@@ -183,7 +183,5 @@ def listening(host: str, port: int) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise Refused(
-            f"cannot listen on {host} port {port} ({error.strerror or error}): choose another --port"
-        ) from None
+        raise Refused(f"cannot listen on {host} port {port} ({error.strerror}): choose another --port") from None
     return listener

@@ -82,8 +82,8 @@ def rebuild(
 ) -> None:
     """Rewrite the header and the code columns at A-F. The contents of A-F are replaced, columns from G on stay.
 
-    A code keeps its row, so that the customer's notes stay beside it. The command shows the rows to be written and asks
-    for confirmation. With --json, or without a terminal, --yes is needed.
+    A code keeps its row, beside the customer's notes. The command shows the rows to be written and asks. With --json, or
+    without a terminal, --yes is needed.
     """
     from b2b_pipelines.sheets import service
 
@@ -92,12 +92,9 @@ def rebuild(
     with console.surroundings() as here, _signed_in(here) as sheets:
         if dry_run or not yes:
             _show_result(service.plan(here.database, sheets, contract_id, rebuild=True), as_json=as_json, would=True)
-        if dry_run:
-            return
-        if not yes:
-            _ask("Write these rows?")
-        result = service.sync(here.database, sheets, contract_id, rebuild=True)
-    _show_result(result, as_json=as_json, would=False)
+        if not dry_run:
+            _ask("Write these rows?", yes=yes)
+            _show_result(service.sync(here.database, sheets, contract_id, rebuild=True), as_json=as_json, would=False)
 
 
 @commands.command(
@@ -137,8 +134,7 @@ def restore(
                 service.restore(here.database, sheets, contract_id, snapshot, dry_run=True), as_json=as_json, would=True
             )
         if not dry_run:
-            if not yes:
-                _ask("Restore these rows?")
+            _ask("Restore these rows?", yes=yes)
             done = service.restore(here.database, sheets, contract_id, snapshot)
             _show_restored(done, as_json=as_json, would=False)
 
@@ -218,8 +214,8 @@ def _need_yes(*, yes: bool, as_json: bool) -> None:
         console.wrong_usage("--yes is needed with --json or without a terminal")
 
 
-def _ask(question: str) -> None:
-    if not typer.confirm(question, err=True):
+def _ask(question: str, *, yes: bool) -> None:
+    if not yes and not typer.confirm(question, err=True):
         raise Refused("Nothing was written, because you answered no.")
 
 

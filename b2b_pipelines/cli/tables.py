@@ -67,23 +67,23 @@ def print_table(
     console: Console, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], title: str = ""
 ) -> tuple[str, ...]:
     """Print a table of `columns` (key → heading). Return the headings of the columns that did not fit."""
-    numbers = {
-        key
-        for key in columns
-        if any(isinstance(row[key], int | Decimal) and not isinstance(row[key], bool) for row in rows)
-    }
+    numbers = {key for key in columns if any(_is_number(row[key]) for row in rows)}
     texts = [{key: shown(row[key], console.encoding) for key in columns} for row in rows]
     width = width_of(console)
     layout = lay_out(texts, columns, numbers, width or UNLIMITED)
     below = {key: heading for key, heading in columns.items() if key in NOTES and heading in layout.hidden}
+    heading = {column.key: column.heading for column in layout.shown}
     if title:
         console.print(title)
-    heading = {column.key: column.heading for column in layout.shown}
     console.print(Text(_lines(console, layout.shown, heading)[0], style=_header_style(console)), soft_wrap=True)
     for row in texts:
         console.file.writelines(f"{line}\n" for line in _lines(console, layout.shown, row))
         console.file.writelines(f"{_below(row[key], width or UNLIMITED)}\n" for key in below if row[key])
     return tuple(heading for heading in layout.hidden if heading not in below.values())
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | Decimal) and not isinstance(value, bool)
 
 
 def _below(note: str, width: int) -> str:
