@@ -186,12 +186,12 @@ def test_listings_fit_80_columns_and_break_no_code_slug_or_address(run: Run, mon
 @pytest.mark.long
 @pytest.mark.usefixtures("filled")
 def test_piped_listings_are_whole_and_plain_also_in_an_ascii_locale(database_url: str) -> None:
-    """The real program, because only it has a real stdout: no terminal, no colors, every column."""
+    """The real program, because only it has a real stdout: no terminal, no colors, every column. None needs SQLAlchemy."""
     environment = {"PATH": os.environ["PATH"], "B2B_DATABASE_URL": database_url, "LC_ALL": "C", "PYTHONUTF8": "0"}
     environment |= {"PYTHONIOENCODING": "ascii", "NO_COLOR": "1", "TERM": "dumb"}
-    program = str(Path(sys.executable).parent / "b2b")
     for line in (name.removeprefix("b2b ") for name in LISTINGS):
-        done = subprocess.run([program, *line.split()], capture_output=True, env=environment, check=True)
+        done = subprocess.run([*LIGHT, *line.split()], capture_output=True, env=environment, check=False)
+        assert done.returncode == 0, (line, done.stderr)
         assert done.stdout.isascii()
         assert b"\x1b" not in done.stdout
         assert b"\\u" not in done.stdout
@@ -224,6 +224,18 @@ def test_csv_writes_empty_cells_numbers_and_times_for_programs(run: Run, databas
     assert datetime.fromisoformat(row["created_at"]) <= datetime.now(UTC)
 
 
+LIGHT = (
+    sys.executable,
+    "-c",
+    """
+import sys
+from b2b_pipelines.cli.main import run
+try:
+    run()
+finally:
+    assert "sqlalchemy" not in sys.modules, "SQLAlchemy takes a third of a second to import"
+""",
+)
 PROGRAM_FILE = '{"courses": [{"readable_id": "course-v1:UAI+DATA", "title": "Data"}], "programs": []}'
 PLAN, LICENSE, CUSTOMER = (f"{digit * 8}-{digit * 4}-4{digit * 3}-8{digit * 3}-{digit * 12}" for digit in "123")
 PLANS_FILE = f"""uuid,enterprise_customer_uuid,title,start_date,expiration_date
