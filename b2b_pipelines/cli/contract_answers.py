@@ -30,7 +30,6 @@ LABELS = {
     "sheet_url": "Sheet",
     "sheet_tab": "Tab",
 }
-LATEST_CHANGES = 10
 
 
 def as_listed(session: Session, contract: Contract) -> dict[str, Any]:
@@ -104,23 +103,6 @@ def same_name(made: ContractChanged, *, dry_run: bool) -> str:
     one = f"{made.contract.organization.name} already has a contract named {made.contract.name!r}: "
     would = "would be" if dry_run else "is"
     return f"{one}{', '.join(made.same_named)}. This one {would} {made.contract.slug}."
-
-
-def details(session: Session, contract: Contract) -> dict[str, Any]:
-    """Return everything that a contract manager needs to know about a contract."""
-    from b2b_pipelines.delivery import set_up
-    from b2b_pipelines.reports import contracts as contract_reports
-    from b2b_pipelines.reports import courseware
-    from b2b_pipelines.reports.pages import Slice
-
-    _, runs = courseware.runs(session, contract.id, Slice(limit=10_000, offset=0))
-    _, changes = contract_reports.changes(session, contract.id, Slice(limit=LATEST_CHANGES, offset=0))
-    return {
-        **as_listed(session, contract),
-        "runs": runs,
-        "set_up": set_up.of(session, contract).as_json(),
-        "changes": [{key: change[key] for key in ("made_at", "action", "actor_name", "details")} for change in changes],
-    }
 
 
 def show_details(found: Mapping[str, Any]) -> None:

@@ -189,7 +189,7 @@ def test_piped_listings_are_whole_and_plain_also_in_an_ascii_locale(database_url
     """The real program, because only it has a real stdout: no terminal, no colors, every column. None needs SQLAlchemy."""
     environment = {"PATH": os.environ["PATH"], "B2B_DATABASE_URL": database_url, "LC_ALL": "C", "PYTHONUTF8": "0"}
     environment |= {"PYTHONIOENCODING": "ascii", "NO_COLOR": "1", "TERM": "dumb"}
-    for line in (name.removeprefix("b2b ") for name in LISTINGS):
+    for line in (name.removeprefix("b2b ") for name in (*LISTINGS, f"b2b contract show {SLUG}")):
         done = subprocess.run([*LIGHT, *line.split()], capture_output=True, env=environment, check=False)
         assert done.returncode == 0, (line, done.stderr)
         assert done.stdout.isascii()
