@@ -89,11 +89,11 @@ def _sheet(session: Session, contract: Contract) -> Part:
             has_sheet,
             delivered=True,
             revision=contract.revision,
-            synced_revision=target and target.synced_revision,
-            verified_at=sync and sync.verified_at,
+            synced_revision=target.synced_revision if target else None,
+            verified_at=sync.verified_at if sync else None,
             rows=sync.rows if sync else 0,
             conflicts=sync.conflicts if sync else 0,
-            fault=fault and fault.words,
-            since=fault and fault.since,
+            fault=fault.words if fault else None,
+            since=fault.since if fault else None,
         )
     )

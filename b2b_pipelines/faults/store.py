@@ -30,7 +30,7 @@ def every(session: Session) -> Sequence[Fault]:
 
 def current(session: Session) -> list[status.Line]:
     """Return everything at fault, Dagster itself and undelivered alerts included, as `b2b status` lists it."""
-    return status.lines(lambda statement: session.execute(text(statement)).mappings().all())
+    return status.lines(lambda statement: [dict(row) for row in session.execute(text(statement)).mappings()])
 
 
 def subject(fault: Fault) -> Subject:

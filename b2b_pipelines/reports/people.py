@@ -71,7 +71,7 @@ def codes(session: Session, wanted: CodeSearch, now: datetime, asked: Slice) -> 
     limited = text(PAGE_OF_MATCHING)
     ids = session.scalars(limited, {**given, "limit": asked.limit, "offset": asked.offset}).all()
     rows = session.execute(text(FOUND), {"ids": list(ids)}).mappings()
-    return count, [judged(row, now) for row in rows]
+    return count, [judged(dict(row), now) for row in rows]
 
 
 def contract_codes(
@@ -95,7 +95,7 @@ def contract_codes(
     limited = text(f"{OF_CONTRACT} ORDER BY code.id LIMIT :limit OFFSET :offset")
     ids = session.scalars(limited, {**given, "limit": asked.limit, "offset": asked.offset}).all()
     rows = session.execute(text(FOUND), {"ids": list(ids)}).mappings()
-    return count, [judged(row, now) for row in rows]
+    return count, [judged(dict(row), now) for row in rows]
 
 
 def seats_of_address(session: Session, email: str, bound_to: int | None = None) -> Sequence[Row]:

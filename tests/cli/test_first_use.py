@@ -67,7 +67,7 @@ def test_a_link_to_something_else_of_google_is_named(run: Run, address: str, kin
 
 def test_a_rebuild_shows_the_rows_to_be_written_and_writes_nothing_in_a_dry_run(
     run: Run, make, sandbox: Sandbox
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     sheet = make(tab="Sheet1")
     sync(run)
     sheet.tab("Sheet1").type("B2", "one-off")
