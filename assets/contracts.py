@@ -270,8 +270,8 @@ def _counts(result: SyncResult) -> dict[str, Any]:
         "unchanged": result.unchanged,
         "header written": result.header,
         "rows replaced": result.replaced,
-        "conflicts": dg.MetadataValue.json({str(kind): number for kind, number in kinds.items()}),
-        "conflicts in all": kinds.total(),
+        "conflicts": kinds.total(),
+        **({"conflicts by kind": {str(kind): number for kind, number in kinds.items()}} if kinds else {}),
         "reads": result.requests.reads,
         "writes": result.requests.writes,
     }

@@ -5,6 +5,7 @@ The median of five processes each, on an installation with three contracts and a
 machine changes it least.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -28,6 +29,7 @@ SLOWEST_SHOWN = 5
 BARS = {"help": 0.3, "listing": 0.5, "plan": 1.0}
 COURSE = "course-v1:UAI+LEAD101"
 CONTRACT = "leadership-2026"
+LEARNER = "kim@example.com"
 LISTINGS = (
     "list organizations",
     "list contracts",
@@ -49,7 +51,12 @@ LISTINGS = (
     "academies list",
     "academies refused",
     "academies history",
+    "academies overrides",
+    "status",
+    f"codes find {LEARNER}",
     f"sheet history {CONTRACT}",
+    f"sheet show {CONTRACT}",
+    f"contract show {CONTRACT}",
 )
 
 
@@ -85,6 +92,9 @@ def _fill(environment: dict[str, str], sandbox: Sandbox) -> None:
         ("sheet", "sync", CONTRACT),
     ):
         subprocess.run([B2B, *words], env=environment, check=True, capture_output=True)
+    codes = subprocess.run([B2B, "codes", "output", "--json"], env=environment, check=True, capture_output=True)
+    used = json.loads(codes.stdout)[0]["code"]
+    subprocess.run([B2B, "learner", "attach", used, LEARNER], env=environment, check=True, capture_output=True)
 
 
 def _every_command() -> Iterator[tuple[str, ...]]:

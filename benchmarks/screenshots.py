@@ -26,6 +26,9 @@ STARTED_WITHIN = 180.0
 def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     with running_demo() as (environment, sheet), chromium() as browser:
+        take(browser, "demo", f"http://127.0.0.1:{SANDBOX}/", "A bad day", width=1200, height=900)
+        manager = f"http://127.0.0.1:{SANDBOX}/demo/sign-in?to=/contracts/leadership-2026"
+        take(browser, "contract", manager, "Sync now", width=1200, height=900)
         take(
             browser,
             "lineage",

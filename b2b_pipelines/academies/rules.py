@@ -116,7 +116,8 @@ def _implausible(
     shown = sum(product.active for product in published)
     lost = sum(change.kind == "deactivated" for change in changes)
     if items == 0:
-        return f"the catalog lists no academy: the {shown} published ones stay"
+        then = f"the {shown} published ones stay" if shown else "check B2B_ACADEMY_CUSTOMER"
+        return f"the catalog lists no academy: {then}"
     if lost > shown * max_deactivated:
         return (
             f"{lost} of {shown} published academies would become inactive, and at most {max_deactivated:%} may"

@@ -146,7 +146,7 @@ def current_reading(session: Session, selection: Selection) -> Reading:
     """
     catalog = store.newest_catalog(session)
     if catalog is None:
-        raise NotFound("enterprise-catalog was never read: materialize academy_catalogs first")
+        raise NotFound("enterprise-catalog was never read: run `b2b academies refresh` first")
     return read_catalog(catalog.academies, catalog.catalogs, selection)
 
 

@@ -79,7 +79,7 @@ class AcademyPrice(BaseModel):
 class AcademyProduct(BaseModel):
     """An academy that can be bought. Texts are `""` when unknown."""
 
-    id: str = Field(description="The first there is of stripe_product_id, product_key, slug and uuid.")
+    id: str = Field(description="The first of stripe_product_id, product_key, slug and uuid that is not empty.")
     name: str
     long_name: str
     description: str
@@ -109,13 +109,13 @@ _CONDITION = {
     "in": "header",
     "required": False,
     "schema": {"type": "string"},
-    "description": "The ETag of an answer that is known: 304 while it is still so.",
+    "description": "The ETag of an earlier answer: 304 while nothing changed.",
 }
 _FILTERS = [
     _parameter("tag", {"type": "array", "items": {"type": "string"}}, "Repeatable; all must be there. Without case."),
     _parameter("product_key", {"type": "string"}, "The product with this key."),
     _parameter("academy_uuid", {"type": "string", "format": "uuid"}, "The academy with this uuid."),
-    _parameter("page", {"type": "integer", "minimum": 1, "default": 1}, "Which page, counted from 1."),
+    _parameter("page", {"type": "integer", "minimum": 1, "default": 1}, "Page number, from 1."),
     _parameter(
         "page_size",
         {"type": "integer", "minimum": 1, "default": MOST_PER_PAGE},
@@ -141,15 +141,15 @@ _COMPLAINT = {
 }
 _SECONDS = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
 _TAGGED = {
-    "ETag": {"schema": {"type": "string"}, "description": "Of what is shown, `prices_as_of` apart."},
+    "ETag": {"schema": {"type": "string"}, "description": "Of the list without `prices_as_of`."},
     "Cache-Control": {"schema": {"type": "string"}},
 }
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"headers": _TAGGED},
     304: {"description": "Nothing has changed.", "headers": _TAGGED},
-    405: {"description": "Another method than GET.", "model": ProblemBody},
+    405: {"description": "A method other than GET and HEAD.", "model": ProblemBody},
     429: {"description": "Too many requests of this client.", "model": ProblemBody, "headers": _SECONDS},
-    503: {"description": "The database is away.", "model": ProblemBody, "headers": _SECONDS},
+    503: {"description": "The database does not answer.", "model": ProblemBody, "headers": _SECONDS},
 }
 
 
@@ -163,7 +163,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     openapi_extra={"parameters": [*_FILTERS, _CONDITION]},
 )
 async def list_academy_products(request: Request) -> Response:
-    """In the order in which they are to be shown. Needs no token; every answer counts towards the client's rate."""
+    """In display order. Needs no token. Every answer counts towards the client's rate."""
     if refusal := await _not_admitted(request):
         return refusal
     listing = _listing(request)
@@ -183,7 +183,7 @@ async def list_academy_products(request: Request) -> Response:
     f"{ONE}/",
     summary="One of the academies",
     response_model=AcademyProduct,
-    responses={**_ANSWERS, 404: {"description": "There is none, or it is not shown.", "model": ProblemBody}},
+    responses={**_ANSWERS, 404: {"description": "Not found, or not published.", "model": ProblemBody}},
     openapi_extra={"parameters": [_KEY, _CONDITION]},
 )
 async def academy_product(request: Request) -> Response:

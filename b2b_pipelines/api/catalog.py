@@ -17,8 +17,8 @@ from b2b_pipelines.delivery.history import Action, ActorKind
 from b2b_pipelines.privacy import masked
 from b2b_pipelines.reports import contracts as of_contracts
 from b2b_pipelines.reports import courseware, people
+from b2b_pipelines.reports.found_codes import CodeSearch
 from b2b_pipelines.reports.pages import Row, Slice
-from b2b_pipelines.reports.people import CodeSearch
 from b2b_pipelines.tokens.rules import Scope
 from b2b_pipelines.tokens.service import Caller
 
@@ -177,7 +177,7 @@ def list_runs(
     caller: Reader,
     slug: Slug,
     paging: Paging,
-    edx_state: Annotated[EdxState | None, Query(description="Only those that stand so in edX.")] = None,
+    edx_state: Annotated[EdxState | None, Query(description="Only runs in this state.")] = None,
 ) -> dict[str, Any]:
     with db.session() as session:
         contract_id = seen_contract(session, caller, slug).id

@@ -141,7 +141,7 @@ def quote(request: Request, db: Db, caller: Buyer, basket: Wanted) -> JSONRespon
 @router.post(
     "/checkout/",
     status_code=201,
-    summary="Check a basket out",
+    summary="Check out a basket",
     response_model=CheckoutOut,
     responses={
         200: {"model": CheckoutOut, "description": "This `Idempotency-Key` completed this checkout before."},

@@ -271,7 +271,7 @@ def list_codes(db: Db, caller: Reader, slug: Slug, paging: Paging) -> Response:
 
 @router.get(
     "/contracts/{slug}/sheet-snapshots/",
-    summary="What a contract's syncs wrote",
+    summary="The snapshots of a contract's sheet",
     response_model=Page[SnapshotOut],
     responses=answers(401, 403, 404),
 )
@@ -285,7 +285,7 @@ def list_snapshots(db: Db, caller: Reader, slug: Slug, paging: Paging) -> dict[s
 
 @router.get(
     "/contracts/{slug}/sheet-snapshots/{snapshot_id}/",
-    summary="What the sheet held after a sync",
+    summary="A snapshot of a sheet",
     responses=answers(401, 403, 404),
 )
 def snapshot(

@@ -27,19 +27,21 @@ class Healthy(BaseModel):
     status: Literal["ok"] = "ok"
 
 
-@router.get("/healthz", summary="The process is there")
+@router.get("/healthz", summary="Liveness")
 async def healthz() -> Healthy:
-    """Says nothing of the database: see `/readyz`."""
+    """Does not ask the database: see `/readyz`."""
     return Healthy()
 
 
-@router.get("/readyz", summary="The database is there, with the tables of this version", responses=answers())
+@router.get(
+    "/readyz", summary="Readiness: the database answers and has the tables of this version", responses=answers()
+)
 async def readyz(
     request: Request,
     db: ReservedDb,
     dagster: Annotated[str | None, Query(include_in_schema=False)] = None,
 ) -> Healthy:
-    """Says no after three seconds if the database says nothing at all. `/readyz?dagster` also answers 503 when Dagster's
+    """Answers 503 if the database is silent for three seconds. `/readyz?dagster` also answers 503 when Dagster's
     daemon has not reported for two and a half minutes, when a schedule or sensor fails, or a run waits for half an hour."""
     await _require_ready(request, db)
     if dagster is not None:

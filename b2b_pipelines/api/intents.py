@@ -183,7 +183,10 @@ REFUSED = answers(400, 401, 403)
     summary="Reserve: make the learner's intent for a product, or update the open one",
     status_code=201,
     response_model=IntentOut,
-    responses={**answers(400, 401, 403, 409, 422), 200: {"description": "There was one already.", "model": IntentOut}},
+    responses={
+        **answers(400, 401, 403, 409, 422),
+        200: {"description": "It existed: an open one is updated, a paid one unchanged.", "model": IntentOut},
+    },
 )
 def reserve(request: Request, response: Response, caller: InstallationBuyer, db: Db, wanted: IntentIn) -> IntentOut:
     """201 when it is new. An open one is updated and its reservation renewed, a paid one comes back unchanged (200).
@@ -278,7 +281,7 @@ def amend(caller: InstallationBuyer, db: Db, uuid: UUID, changes: IntentPatch) -
 
 @router.post(
     "/{uuid:uuid}/fulfilled/",
-    summary="Report that what was bought is there",
+    summary="Report that a purchase was fulfilled",
     response_model=IntentOut,
     responses=answers(400, 401, 403, 404, 409),
 )

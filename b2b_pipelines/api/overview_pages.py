@@ -19,7 +19,7 @@ from b2b_pipelines.api.page_routes import Everywhere, Fields, PageNumber, PageRo
 from b2b_pipelines.api.rendering import render
 from b2b_pipelines.api.sign_in import OurForm
 from b2b_pipelines.errors import NotFound
-from b2b_pipelines.faults.status import lines as what_is_wrong
+from b2b_pipelines.faults import store as faults
 from b2b_pipelines.licenses import brakes, service, store, verdicts
 from b2b_pipelines.licenses.facts import Policy
 from b2b_pipelines.licenses.rules import Decision
@@ -168,7 +168,7 @@ def status_page(request: Request, db: Db, caller: Everywhere) -> Response:
     """Show the current faults (since when, alert sent or not) and the numbers of `/metrics`."""
     settings = request.app.state.settings
     with db.session() as session:
-        found = what_is_wrong(session)
+        found = faults.current(session)
         facts = operations.facts(session, settings, datetime.now(UTC))
         unsent = outbox.waiting(session)[1]
     return render(

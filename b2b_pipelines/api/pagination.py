@@ -23,7 +23,7 @@ T = TypeVar("T")
 class Page(BaseModel, Generic[T]):
     """A page of a list."""
 
-    count: int = Field(description="How many there are on all pages.")
+    count: int = Field(description="Number of items on all pages.")
     next: str | None = Field(None, description="URL of the next page.")
     previous: str | None = Field(None, description="URL of the page before.")
     results: list[T]
@@ -71,7 +71,7 @@ def window(maximum: int = MAXIMUM, default: int = DEFAULT_SIZE) -> Callable[...,
 
     async def asked(
         request: Request,
-        page: Annotated[int, Query(ge=1, description="Which page, counted from 1.")] = 1,
+        page: Annotated[int, Query(ge=1, description="Page number, from 1.")] = 1,
         page_size: Annotated[int, Query(ge=1, description=said)] = default,
     ) -> Window:
         return Window(request, page, min(page_size, maximum))

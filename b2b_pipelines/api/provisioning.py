@@ -51,7 +51,7 @@ DRY = {200: {"description": "A dry run: what would change."}}
 @router.post(
     "/organizations/",
     status_code=201,
-    summary="Make an organization",
+    summary="Create an organization",
     response_model=OrganizationMade,
     responses={**answers(400, 401, 403, 409, 422), 200: {**DRY[200], "model": OrganizationMade}},
     operation_id="create_organization",
@@ -72,13 +72,13 @@ def create_organization(db: Db, caller: InstallationManager, asked: Posted, body
 @router.post(
     "/contracts/",
     status_code=201,
-    summary="Make a contract",
+    summary="Create a contract",
     response_model=ContractWritten,
     responses={**POSTED, 200: {**DRY[200], "model": ContractWritten}},
     operation_id="create_contract",
 )
 def create_contract(db: Db, caller: Manager, asked: Posted, body: ContractIn) -> Response:
-    """A name that the organization has already makes a contract with a numbered slug; `same_name` says so."""
+    """A name that the organization already has gives a numbered slug, and `same_name` lists the older contracts."""
     terms = body.patch()
 
     def work(session: Session) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def give_courseware(db: Db, caller: Manager, slug: Slug, asked: Posted, body: Co
 
 @router.delete(
     "/contracts/{slug}/courseware/",
-    summary="Take courseware from a contract",
+    summary="Remove courseware from a contract",
     response_model=CoursewareWritten,
     responses=REFUSED,
     operation_id="take_courseware",
@@ -179,7 +179,7 @@ def take_courseware(
         Text, Query(min_length=1, max_length=rules.LONGEST_ID, description="A course, a course run or a program.")
     ],
 ) -> Response:
-    """Its runs stay, and their unredeemed codes are deactivated. Nothing is deleted: giving it again brings all back."""
+    """Its runs stay, and their unredeemed codes are deactivated. Nothing is deleted: adding it again restores everything."""
     contract_id = _own_contract(db, caller, slug)
 
     def work(session: Session) -> dict[str, Any]:
@@ -212,7 +212,7 @@ def add_learner(db: Db, caller: Manager, slug: Slug, asked: Posted, body: SeatIn
 
 @router.delete(
     "/contracts/{slug}/learners/{learner_id}/",
-    summary="Take a learner from a contract",
+    summary="Remove a learner from a contract",
     response_model=SeatWritten,
     responses=REFUSED,
     operation_id="remove_learner",

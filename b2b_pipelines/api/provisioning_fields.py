@@ -168,8 +168,8 @@ class CoursewareIn(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [{"courseware_id": "course-v1:MITx+6.00"}]})
 
     courseware_id: CoursewareId
-    create_runs: bool = Field(True, description="False links it and makes no run.")
-    rerun: bool = Field(False, description="Make a further run though the contract has one.")
+    create_runs: bool = Field(True, description="False: link it without creating runs.")
+    rerun: bool = Field(False, description="Create another run even if the contract has one.")
 
 
 class CoursewareWritten(BaseModel):

@@ -29,7 +29,7 @@ from b2b_pipelines.learners.rules import Outcome, email_address
 from b2b_pipelines.learners.service import Person
 from b2b_pipelines.privacy import masked, masked_text
 from b2b_pipelines.reports import people
-from b2b_pipelines.reports.people import CodeSearch
+from b2b_pipelines.reports.found_codes import CodeSearch
 from b2b_pipelines.tokens.service import Caller
 
 A_PAGE = 100

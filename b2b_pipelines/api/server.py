@@ -173,7 +173,7 @@ def listening(host: str, port: int) -> socket.socket:
         # With its protocol named: otherwise asyncio leaves Nagle's algorithm on, 40 ms for every answer.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError as error:
-        raise Refused(f"cannot listen on {host}: {error.strerror or error}") from None
+        raise Refused(f"cannot listen on {host} ({error.strerror or error}): choose another --host") from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # Inherited by every connection; it also bounds a peer that keeps its window shut (Linux 5.11 and later).
@@ -183,5 +183,5 @@ def listening(host: str, port: int) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise Refused(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
+        raise Refused(f"cannot listen on {host} port {port} ({error.strerror}): choose another --port") from None
     return listener

@@ -44,7 +44,7 @@ class RunsPartOut(PartOut):
 
 
 class SetUpOut(BaseModel):
-    """How far a contract is set up. What failed is tried again with POST, and by itself with the next delivery."""
+    """The set-up of a contract. What failed is tried again with POST, and by itself with the next delivery."""
 
     contract: str
     revision: int
@@ -126,7 +126,7 @@ SYNCED = answers(400, 401, 403, 404, 409, 422)
 
 @router.get(
     "/contracts/{slug}/set-up/",
-    summary="How far a contract is set up",
+    summary="The set-up of a contract",
     response_model=SetUpOut,
     responses=CONTRACT,
     operation_id="get_set_up",
@@ -140,7 +140,7 @@ def get_set_up(db: Db, caller: Reader, slug: Slug) -> dict[str, Any]:
 
 @router.post(
     "/contracts/{slug}/set-up/",
-    summary="Try again what is not set up",
+    summary="Retry the set-up of a contract",
     response_model=SetUpOut,
     responses=SYNCED,
     operation_id="retry_set_up",
@@ -166,7 +166,7 @@ async def retry_set_up(request: Request, db: Db, caller: Manager, slug: Slug, as
 
 @router.post(
     "/contracts/{slug}/sheet/plan/",
-    summary="What a sync of the sheet would write",
+    summary="Preview a sync of the sheet",
     response_model=SyncOut,
     responses=SYNCED,
     operation_id="plan_sheet",
@@ -192,7 +192,7 @@ async def sync_sheet(
     caller: Manager,
     slug: Slug,
     asked: Posted,
-    replace: Annotated[bool, Query(description="Agree that what A–F of a new target hold is replaced.")] = False,
+    replace: Annotated[bool, Query(description="Consent to replacing the contents of A–F of a new target.")] = False,
 ) -> Response:
     """Brings the sheet in line with the contract's codes. Conflicts are listed and do not stop the rest."""
     return await _work(request, db, caller, slug, asked=asked, what="replace" if replace else "sync")
@@ -200,7 +200,7 @@ async def sync_sheet(
 
 @router.post(
     "/contracts/{slug}/sheet/rebuild/",
-    summary="Write the sheet again as a new target",
+    summary="Rebuild the sheet",
     response_model=SyncOut,
     responses=SYNCED,
     operation_id="rebuild_sheet",
@@ -213,7 +213,7 @@ async def rebuild_sheet(request: Request, db: Db, caller: Manager, slug: Slug, a
 
 @router.post(
     "/contracts/{slug}/sheet/restore/",
-    summary="Put back what a snapshot held",
+    summary="Restore a snapshot",
     response_model=RestoreOut,
     responses=SYNCED,
     operation_id="restore_sheet",
@@ -222,7 +222,7 @@ async def rebuild_sheet(request: Request, db: Db, caller: Manager, slug: Slug, a
 async def restore_sheet(
     *, request: Request, db: Db, caller: Manager, slug: Slug, asked: Posted, body: RestoreIn
 ) -> Response:
-    """In our six columns only. What stands there now is kept as a snapshot first, so a restore can be restored.
+    """In our six columns only. The present contents are kept as a snapshot first, so that a restore can be undone.
 
     After `before` nothing is written to the tab until the contract is given a sheet again.
     """

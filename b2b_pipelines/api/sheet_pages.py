@@ -74,7 +74,7 @@ async def restore_page(request: Request, db: Db, caller: Managing, slug: str, sn
 @router.post("/contracts/{slug}/restore", name="restore_form", dependencies=[OurForm])
 @takes_its_own_turn
 async def restore_form(request: Request, db: Db, caller: Managing, slug: str, snapshot: SnapshotNumber) -> Response:
-    """Put back what a snapshot held."""
+    """Restore a snapshot."""
     return await in_thread(request, lambda: _restored(request, db, caller, slug, number=snapshot, dry_run=False))
 
 

@@ -10,7 +10,7 @@ from b2b_pipelines.reports.workplace import SheetState
 from b2b_pipelines.sheets.results import SyncResult, row_ranges
 
 BUTTONS = (
-    (r"name the tab with `b2b_contract modify[^`]*`", "name the tab under Edit"),
+    (r"name (the tab|another) with `b2b_contract modify[^`]*`", r"name \1 under Edit"),
     (r"give it one with `b2b_contract modify[^`]*`", "give it one under Edit"),
     (r"`b2b_contract modify[^`]*`", "Edit"),
     (r"`b2b sheet sync[^`]*--replace`", "Preview"),

@@ -96,8 +96,6 @@ def overrides(
     verbose: Verbose = False,
 ) -> None:
     """List the overrides in B2B_ACADEMY_OVERRIDES. With --template: write a file to fill in, with the present overrides."""
-    from b2b_pipelines.academies import service
-    from b2b_pipelines.academies.overrides_file import as_json_file, as_yaml_file, template_entries
     from b2b_pipelines.academies.selection import read_selection
 
     if output is not None and not template:
@@ -109,6 +107,9 @@ def overrides(
             shown = rows if as_json else [_as_line(row) for row in rows]
             console.print_rows(shown, {"academy": "Academy", "fields": "Overrides"}, as_json=as_json, as_csv=as_csv)
             return
+        from b2b_pipelines.academies import service
+        from b2b_pipelines.academies.overrides_file import as_json_file, as_yaml_file, template_entries
+
         with here.session() as session:
             entries = template_entries(service.current_reading(session, selection).academies, selection)
     document = as_json_file(entries) if as_json else as_yaml_file(entries)

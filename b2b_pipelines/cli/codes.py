@@ -19,6 +19,8 @@ from b2b_pipelines.csv_cells import csv_cell
 from b2b_pipelines.enrollment_codes import statements
 from b2b_pipelines.errors import NotFound
 from b2b_pipelines.plural import counted
+from b2b_pipelines.reports import found_codes
+from b2b_pipelines.reports.found_codes import CodeSearch
 
 if TYPE_CHECKING:
     from b2b_pipelines.enrollment_codes.reports import Records
@@ -27,6 +29,7 @@ commands = console.app("Enrollment codes: print them, find one, see how they are
 
 OfContract = Annotated[str | None, typer.Option("--contract", metavar="ID", help="Only this contract: its id or slug.")]
 
+MOST_FOUND = 1_000
 FOUND = (
     "code",
     "contract",
@@ -91,12 +94,14 @@ def output(
     if filename is None:
         _print(rows, chosen)
         return
+    with files.writing(filename):
+        replaced = files.replacing(filename)
     with files.writing(filename), files.private_file(filename) as file:
         _write(rows, Format.CSV if chosen is Format.TABLE else chosen, file)
     if as_json:
         console.print_json({"file": str(filename), "rows": len(rows)})
     else:
-        console.say(f"Wrote {counted(len(rows), 'code')} to {filename}.")
+        console.say(f"Wrote {counted(len(rows), 'code')} to {filename}.{replaced}")
 
 
 @commands.command("stats", epilog="Example: b2b codes stats --csv")
@@ -130,10 +135,10 @@ def usage(
     columns = {
         "contract": "Contract",
         "code": "Code",
-        "product": "Product",
-        "kind": "For",
         "email": "Learner",
+        "kind": "For",
         "redeemed_at": "When",
+        "product": "Product",
     }
     console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)
 
@@ -149,19 +154,17 @@ def find(
 
     Exit status 1 when nothing is found.
     """
-    from b2b_pipelines.reports import people
-    from b2b_pipelines.reports.pages import Slice
-    from b2b_pipelines.reports.people import CodeSearch
-
     search = CodeSearch(learner=wanted) if "@" in wanted else CodeSearch(code=wanted)
-    with console.surroundings() as here, here.session() as session:
-        _, found = people.codes(session, search, datetime.now(UTC), Slice(limit=1_000, offset=0))
+    with console.surroundings() as here, here.reading() as reading:
+        matching = reading.rows(found_codes.PAGE_OF_MATCHING, **search.parameters, limit=MOST_FOUND, offset=0)
+        found = reading.rows(found_codes.FOUND, ids=[row["id"] for row in matching])
     if not found:
         what = (
             "The learner has not redeemed a code." if "@" in wanted else "The code does not exist. Check the spelling."
         )
         raise NotFound(what)
-    rows = [{key: row[key] for key in FOUND} for row in found]
+    now = datetime.now(UTC)
+    rows = [{key: row[key] for key in FOUND} for row in (found_codes.judged(row, now) for row in found)]
     if as_json or as_csv:
         console.print_rows(rows, dict.fromkeys(FOUND, ""), as_json=as_json, as_csv=as_csv)
         return

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 Done = TypeVar("Done", "ContractChanged", "CoursewareChanged")
 
+LATEST_CHANGES = 10
+
 commands = console.app("Create contracts, change them, and add courseware to them.")
 
 
@@ -117,6 +119,8 @@ def create(
         console.print_json(answer)
     else:
         answers.show_contract(answer, "Would create the contract" if dry_run else "Created the contract")
+        if note := answers.ended(answer):
+            console.warn(note)
 
 
 @commands.command(
@@ -248,10 +252,11 @@ def courseware(
 @commands.command("show", epilog="Example: b2b contract show leadership-2026")
 def show(contract_id: ContractId, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Show a contract: terms, seats, codes, sheet and tab, course runs, latest changes."""
-    from b2b_pipelines.contracts import store
+    from b2b_pipelines.cli.listing import contract_id_of
+    from b2b_pipelines.reports.contract_details import details
 
-    with console.surroundings() as here, here.session() as session:
-        found = answers.details(session, store.contract(session, contract_id))
+    with console.surroundings() as here, here.reading() as reading:
+        found = details(reading.rows, contract_id_of(reading, contract_id), LATEST_CHANGES)
     if as_json:
         console.print_json(found)
     else:
@@ -307,6 +312,8 @@ def import_contract(
     answers.show_contract(answer, "Would create the contract" if dry_run else "Created the contract")
     if document.courseware:
         answers.show_courseware(change, None, dry_run=dry_run)
+    if note := answers.ended(answer):
+        console.warn(note)
 
 
 def run() -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from b2b_pipelines.cli import console, opening
@@ -29,7 +30,6 @@ LABELS = {
     "sheet_url": "Sheet",
     "sheet_tab": "Tab",
 }
-LATEST_CHANGES = 10
 
 
 def as_listed(session: Session, contract: Contract) -> dict[str, Any]:
@@ -49,6 +49,13 @@ def show_contract(answer: Mapping[str, Any], lead: str, fields: Mapping[str, tup
     opening.show(answer["slug"], answer.get("sheet"))
 
 
+def ended(answer: Mapping[str, Any]) -> str | None:
+    """Return the note about a new contract whose last day is past, or None."""
+    if answer["end"] is None or answer["end"] >= datetime.now(UTC).date():
+        return None
+    return f"Note: {answer['slug']} ended on {answer['end']}, so that no learner can join it. Change it with --end."
+
+
 def seats(learners: int, limit: int | None) -> str:
     """Return `3 of 25 seats taken`, or `3 learners, no seat limit`."""
     if not limit:
@@ -59,16 +66,17 @@ def seats(learners: int, limit: int | None) -> str:
 def show_courseware(
     change: CoursewareChange, codes: CodeChange | None, *, without_runs: str = LINKED, dry_run: bool = False
 ) -> None:
-    """Say which runs were created, removed or skipped, and how many codes follow."""
+    """Say which runs were created, restored, removed or skipped, and how many codes follow."""
     for course in change.restored:
         console.say(f"{'Would restore' if dry_run else 'Restored'} with its codes: {course}")
     would = ("Would create", "Would remove", "Would skip", "No source run")
     words = would if dry_run else ("Created", "Removed", "Skipped", "No source run")
-    lists = (change.created, change.removed, change.skipped, change.without_source)
+    made = [run for run in change.created if run not in change.restored]
+    lists = (made, change.removed, change.skipped, change.without_source)
     for word, ids in zip(words, lists, strict=True):
         for item in ids:
             console.say(f"{word}: {item}")
-    if not any(lists):
+    if not any(lists) and not change.restored:
         console.say(without_runs)
     if codes is not None and (sentence := codes_sentence(codes, dry_run=dry_run)):
         console.say(sentence)
@@ -95,23 +103,6 @@ def same_name(made: ContractChanged, *, dry_run: bool) -> str:
     one = f"{made.contract.organization.name} already has a contract named {made.contract.name!r}: "
     would = "would be" if dry_run else "is"
     return f"{one}{', '.join(made.same_named)}. This one {would} {made.contract.slug}."
-
-
-def details(session: Session, contract: Contract) -> dict[str, Any]:
-    """Return everything that a contract manager needs to know about a contract."""
-    from b2b_pipelines.delivery import set_up
-    from b2b_pipelines.reports import contracts as contract_reports
-    from b2b_pipelines.reports import courseware
-    from b2b_pipelines.reports.pages import Slice
-
-    _, runs = courseware.runs(session, contract.id, Slice(limit=10_000, offset=0))
-    _, changes = contract_reports.changes(session, contract.id, Slice(limit=LATEST_CHANGES, offset=0))
-    return {
-        **as_listed(session, contract),
-        "runs": runs,
-        "set_up": set_up.of(session, contract).as_json(),
-        "changes": [{key: change[key] for key in ("made_at", "action", "actor_name", "details")} for change in changes],
-    }
 
 
 def show_details(found: Mapping[str, Any]) -> None:

@@ -56,11 +56,14 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, **dict(zip(NAMES, (str(home), storage), strict=True))}
 
 
-def dev_command(host: str, port: int) -> list[str]:
-    """Return the command of Dagster's webserver and daemon with one code server, in the foreground."""
+def dev_command(host: str, port: int, log_level: str = "info") -> list[str]:
+    """Return the command of Dagster's webserver and daemon with one code server, in the foreground.
+
+    At `info` the daemon logs two lines for every tick of a sensor.
+    """
     hidden = "ignore:Function `dev_command` is superseded"  # by `dg dev`, which starts the same
     python = [sys.executable, "-W", hidden, "-m", "dagster", "dev"]
-    return [*python, "--workspace", str(WORKSPACE), "--host", host, "--port", str(port)]
+    return [*python, "--workspace", str(WORKSPACE), "--host", host, "--port", str(port), "--log-level", log_level]
 
 
 @contextmanager

@@ -22,7 +22,8 @@ Port = Annotated[int, typer.Option("--port", help="The port of Dagster's UI.")]
 def dev(host: Host = "127.0.0.1", port: Port = 3000, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Run Dagster's UI and daemon on this machine until Ctrl-C.
 
-    The file `env` under B2B_HOME holds the settings that another terminal needs.
+    The file `env` under B2B_HOME holds the settings that another terminal needs. Dagster logs warnings and errors; with
+    --verbose also each tick of a sensor.
     """
     from b2b_pipelines.db.connect import embedded_postgres
     from b2b_pipelines.settings import read_settings
@@ -39,12 +40,14 @@ def dev(host: Host = "127.0.0.1", port: Port = 3000, as_json: AsJson = False, ve
     if as_json:
         console.print_json({"url": url, "env_file": str(file), "settings": shared})
     else:
-        console.say(f"Dagster's UI: {url} (Ctrl-C stops it)\nFor other terminals: . {exports.short(file)}")
+        console.say(
+            f"Dagster's UI: {url} (ready in about half a minute; Ctrl-C stops it)\nFor other terminals: . {exports.short(file)}"
+        )
     sys.stdout.flush()
     if as_json:
         os.dup2(2, 1)  # Dagster's output is not part of the document
     for number in (signal.SIGINT, signal.SIGTERM):  # a background job of a script is born with SIGINT ignored
         signal.signal(number, signal.SIG_DFL)
-    command = dev_command(host, port)
+    command = dev_command(host, port, "info" if verbose else "warning")
     os.chdir(PROJECT)
     os.execve(command[0], command, environment)  # noqa: S606  this process becomes Dagster

@@ -65,7 +65,7 @@ def doctor(
             console.say("No service was asked. `b2b doctor --ask` checks that the services that are on work.")
         for reply in replies:
             console.say(f"{reply.capability}: {'works' if reply.works else 'DOES NOT WORK'}: {reply.says}")
-            if not reply.works:
+            if not reply.works and reply.role:
                 console.say(f"{reply.capability} needs {reply.role}.")
     broken = not findings[0].on or any(finding.broken for finding in findings)
     raise typer.Exit(1 if broken or not all(works.values()) else 0)

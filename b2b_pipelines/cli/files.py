@@ -19,6 +19,11 @@ def writing(file: Path) -> Iterator[None]:
         raise Refused(f"Cannot write {file}: {error.strerror}.") from None
 
 
+def replacing(file: Path) -> str:
+    """Return the sentence that an earlier file of this name was replaced, or nothing. Call it before the file is written."""
+    return " The earlier file was replaced." if file.is_file() and file.stat().st_size else ""
+
+
 @contextmanager
 def private_file(path: Path) -> Iterator[IO[str]]:
     """Open a text file that only its owner may read, because it holds codes or addresses."""

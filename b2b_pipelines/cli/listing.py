@@ -152,11 +152,16 @@ def contract_ids(reading: Reading, contract: str | None) -> list[int] | None:
 
 def contract_id_of(reading: Reading, reference: str) -> int:
     """Return the id of the contract with that slug or id. Raises `NotFound`."""
+    return contract_of(reading, reference)[0]
+
+
+def contract_of(reading: Reading, reference: str) -> tuple[int, str]:
+    """Return the id and the slug of the contract with that slug or id. Raises `NotFound`."""
     number = int(reference) if reference.isascii() and reference.isdecimal() and len(reference) < 19 else None
     found = reading.rows(listings.CONTRACT, reference=reference, id=number)
     if not found:
         raise NotFound(f"no contract {reference}: `b2b_list contracts` lists ids and slugs")
-    return int(found[0]["id"])
+    return int(found[0]["id"]), str(found[0]["slug"])
 
 
 def write_codes(contract_id: str, out: Path | None, *, as_json: bool) -> None:
@@ -168,12 +173,14 @@ def write_codes(contract_id: str, out: Path | None, *, as_json: bool) -> None:
         contract = store.contract(session, contract_id)
         path = out or Path(f"codes-{contract.id}.csv")
         total = reports.contract_overview(session, [contract.id])[0]["codes"]
+        with files.writing(path):
+            replaced = files.replacing(path)
         with _completed(path) as file, console.progress("Writing codes", total) as bar:
             rows = reports.export_codes(session, contract, here.settings.product_url_base, file, bar.advance)
     if as_json:
         console.print_json({"contract": contract.slug, "file": str(path), "rows": rows})
     else:
-        console.say(f"Wrote {counted(rows, 'code')} of {contract.slug} to {path}.")
+        console.say(f"Wrote {counted(rows, 'code')} of {contract.slug} to {path}.{replaced}")
 
 
 def _state(row: Mapping[str, Any], today: date) -> str:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from b2b_pipelines.cells import tab_name
+from b2b_pipelines.cells import column_letters, tab_name
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsCsv, AsJson, Surroundings, Verbose
-from b2b_pipelines.cli.listing import contract_id_of
+from b2b_pipelines.cli.listing import contract_id_of, contract_of
 from b2b_pipelines.errors import Refused
 from b2b_pipelines.plural import counted
 from b2b_pipelines.reports import listings
+from b2b_pipelines.sheets.kept import KEPT_BEFORE, no_snapshot, texts_kept
 from b2b_pipelines.sheets.layout import HEADERS
 
 if TYPE_CHECKING:
-    from b2b_pipelines.sheets.models import SheetSnapshot
     from b2b_pipelines.sheets.restore import Restored
     from b2b_pipelines.sheets.service import SyncResult
     from b2b_pipelines.vendors.google_sheets import GoogleSheets
@@ -29,6 +29,7 @@ commands = console.app("A contract's codes in the customer's Google Sheet.")
 ContractId = Annotated[str, typer.Argument(metavar="ID", help="The contract's id or slug.")]
 
 
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the rows to be written. Write nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 
@@ -68,23 +69,32 @@ def sync(
 
 
 @commands.command(
-    "rebuild", short_help="Rewrite the code columns at A-F.", epilog="Example: b2b sheet rebuild leadership-2026"
+    "rebuild",
+    short_help="Rewrite the code columns at A-F.",
+    epilog="Examples: b2b sheet rebuild leadership-2026 --dry-run, b2b sheet rebuild leadership-2026",
 )
-def rebuild(contract_id: ContractId, yes: Yes = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
+def rebuild(
+    contract_id: ContractId,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
     """Rewrite the header and the code columns at A-F. The contents of A-F are replaced, columns from G on stay.
 
-    A code keeps its row, so that the customer's notes stay beside it. The command shows the rows to be written and asks
-    for confirmation. With --json, or without a terminal, --yes is needed.
+    A code keeps its row, beside the customer's notes. The command shows the rows to be written and asks. With --json, or
+    without a terminal, --yes is needed.
     """
     from b2b_pipelines.sheets import service
 
-    _need_yes(yes=yes, as_json=as_json)
+    if not dry_run:
+        _need_yes(yes=yes, as_json=as_json)
     with console.surroundings() as here, _signed_in(here) as sheets:
-        if not yes:
-            _show_result(service.plan(here.database, sheets, contract_id, rebuild=True), as_json=False, would=True)
-            _ask("Write these rows?")
-        result = service.sync(here.database, sheets, contract_id, rebuild=True)
-    _show_result(result, as_json=as_json, would=False)
+        if dry_run or not yes:
+            _show_result(service.plan(here.database, sheets, contract_id, rebuild=True), as_json=as_json, would=True)
+        if not dry_run:
+            _ask("Write these rows?", yes=yes)
+            _show_result(service.sync(here.database, sheets, contract_id, rebuild=True), as_json=as_json, would=False)
 
 
 @commands.command(
@@ -98,7 +108,7 @@ def restore(
     before: Annotated[
         bool, typer.Option("--before", help="Restore the contents of A-F before they were replaced (kept for 30 days).")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the rows to be written. Write nothing.")] = False,
+    dry_run: DryRun = False,
     yes: Yes = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
@@ -124,8 +134,7 @@ def restore(
                 service.restore(here.database, sheets, contract_id, snapshot, dry_run=True), as_json=as_json, would=True
             )
         if not dry_run:
-            if not yes:
-                _ask("Restore these rows?")
+            _ask("Restore these rows?", yes=yes)
             done = service.restore(here.database, sheets, contract_id, snapshot)
             _show_restored(done, as_json=as_json, would=False)
 
@@ -163,22 +172,23 @@ def show(
     verbose: Verbose = False,
 ) -> None:
     """Show the code columns after a sync, row by row."""
-    from b2b_pipelines.sheets import service, store
-
     if before and number is not None:
         console.wrong_usage("use either --snapshot or --before")
-    with console.surroundings() as here, here.session() as session:
-        snapshot = service.find_snapshot(session, contract_id, number, before=before)
-        rows = _cells_before(snapshot) if snapshot.kind == "before" else _cells(snapshot)
-        listed = _listed(snapshot)
-        kept = [_kept(older) for older in store.before(session, snapshot.contract_id)] if before else []
+    with console.surroundings() as here, here.reading() as reading:
+        contract, slug = contract_of(reading, contract_id)
+        found = reading.rows(listings.SNAPSHOT, contract=contract, number=number, before=before, kept_for=KEPT_BEFORE)
+        if not found:
+            raise no_snapshot(slug, number, before=before)
+        kept = reading.rows(listings.KEPT, contract=contract, kept_for=KEPT_BEFORE) if before else []
+    [snapshot] = found
+    rows = _cells(snapshot["kind"], snapshot["contents"])
     if as_json:
-        console.print_json(
-            listed | {"cells": rows, "conflict_list": snapshot.conflicts} | ({"kept": kept} if before else {})
-        )
+        listed = {key: value for key, value in snapshot.items() if key not in ("kind", "contents")}
+        conflicts = {"conflicts": len(snapshot["conflicts"]), "conflict_list": snapshot["conflicts"]}
+        console.print_json(listed | {"cells": rows} | conflicts | ({"kept": kept} if before else {}))
         return
     columns = {key: key if key != "row" else "Row" for key in rows[0]} if rows else {"row": "Row"}
-    title = f"Snapshot {snapshot.id} of {snapshot.taken_at:%Y-%m-%d %H:%M} UTC"
+    title = f"Snapshot {snapshot['id']} of {snapshot['taken_at']:%Y-%m-%d %H:%M} UTC"
     console.print_rows(rows, columns, as_json=False, as_csv=as_csv, title=title)
     for older in () if as_csv else kept[1:]:
         console.say(
@@ -204,8 +214,8 @@ def _need_yes(*, yes: bool, as_json: bool) -> None:
         console.wrong_usage("--yes is needed with --json or without a terminal")
 
 
-def _ask(question: str) -> None:
-    if not typer.confirm(question, err=True):
+def _ask(question: str, *, yes: bool) -> None:
+    if not yes and not typer.confirm(question, err=True):
         raise Refused("Nothing was written, because you answered no.")
 
 
@@ -265,38 +275,12 @@ def _changes(result: SyncResult, *, would: bool) -> str:
     return f"{'Would add' if would else 'Added'} {added} ({result.updated} changed, {result.unchanged} unchanged)"
 
 
-def _listed(snapshot: SheetSnapshot) -> dict[str, Any]:
-    return {
-        "id": snapshot.id,
-        "taken_at": snapshot.taken_at,
-        "verified_at": snapshot.verified_at,
-        "tab": snapshot.title,
-        "rows": snapshot.row_count,
-        "updated": snapshot.updated,
-        "appended": snapshot.appended,
-        "unchanged": snapshot.unchanged,
-        "conflicts": len(snapshot.conflicts),
-        "reads": snapshot.reads,
-        "writes": snapshot.writes,
-        "run_id": snapshot.run_id,
-        "cause": snapshot.cause,
-    }
-
-
-def _kept(snapshot: SheetSnapshot) -> dict[str, Any]:
-    return {"id": snapshot.id, "taken_at": snapshot.taken_at, "tab": snapshot.title, "rows": snapshot.row_count}
-
-
-def _cells(snapshot: SheetSnapshot) -> list[dict[str, Any]]:
-    return [{"row": row, **dict(zip(HEADERS, cells, strict=True))} for row, _, cells in snapshot.rows]
-
-
-def _cells_before(snapshot: SheetSnapshot) -> list[dict[str, Any]]:
-    from b2b_pipelines.sheets.snapshots import texts_kept
-    from b2b_pipelines.vendors.google_sheets import column_letters
-
+def _cells(kind: str, contents: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return the cells of a snapshot, row by row, by heading or by column letter."""
+    if kind != "before":
+        return [{"row": row, **dict(zip(HEADERS, cells, strict=True))} for row, _, cells in contents]
     letters = [column_letters(number) for number in range(1, len(HEADERS) + 1)]
     return [
         {"row": row, **dict.fromkeys(letters, "")} | dict(zip(letters, cells, strict=False))
-        for row, cells in enumerate(texts_kept(snapshot), start=1)
+        for row, cells in enumerate(texts_kept(contents), start=1)
     ]

@@ -1,16 +1,17 @@
 """Listings for people: aligned columns that fit the terminal and never break an identifier.
 
 A column of prose (names, reasons) may wrap at spaces. Every other column keeps its values whole, because people copy
-codes, slugs and addresses. When the terminal is too narrow, the last columns are hidden, and a line on stderr names
-them. Without a terminal the table is as wide as its content.
+codes, slugs and addresses. When the terminal is too narrow, a note goes below its row, and the last columns are hidden,
+named by a line on stderr. Without a terminal the table is as wide as its content.
 """
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from itertools import zip_longest
+from textwrap import fill
 from typing import Any
 
 from rich.cells import cell_len
@@ -21,6 +22,8 @@ PROSE = frozenset(
     {"name", "title", "organization", "organization_name", "description", "reason", "message", "why", "what", "said"}
 )
 """Columns that may wrap."""
+NOTES = frozenset({"says", "do"})
+"""Columns of whole sentences, what to do for example, which go below their row where they do not fit beside it."""
 NARROWEST_PROSE = 12
 GAP = 2
 UNLIMITED = 100_000
@@ -29,13 +32,14 @@ PLAIN_SIGNS = str.maketrans({"→": "->", "—": "-", "–": "-", "…": "...", 
 
 @dataclass(frozen=True)
 class Column:
-    """A column as it will be printed: its key, heading, width and alignment."""
+    """A column as it will be printed: its key, heading, width and alignment, and the width that breaks no word."""
 
     key: str
     heading: str
     width: int
     is_prose: bool
     is_number: bool
+    narrowest: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,21 +67,31 @@ def print_table(
     console: Console, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], title: str = ""
 ) -> tuple[str, ...]:
     """Print a table of `columns` (key → heading). Return the headings of the columns that did not fit."""
-    numbers = {
-        key
-        for key in columns
-        if any(isinstance(row[key], int | Decimal) and not isinstance(row[key], bool) for row in rows)
-    }
+    numbers = {key for key in columns if any(_is_number(row[key]) for row in rows)}
     texts = [{key: shown(row[key], console.encoding) for key in columns} for row in rows]
     width = width_of(console)
     layout = lay_out(texts, columns, numbers, width or UNLIMITED)
+    below = {key: heading for key, heading in columns.items() if key in NOTES and heading in layout.hidden}
+    heading = {column.key: column.heading for column in layout.shown}
     if title:
         console.print(title)
-    heading = {column.key: column.heading for column in layout.shown}
     console.print(Text(_lines(console, layout.shown, heading)[0], style=_header_style(console)), soft_wrap=True)
     for row in texts:
         console.file.writelines(f"{line}\n" for line in _lines(console, layout.shown, row))
-    return layout.hidden
+        console.file.writelines(f"{_below(row[key], width or UNLIMITED)}\n" for key in below if row[key])
+    return tuple(heading for heading in layout.hidden if heading not in below.values())
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | Decimal) and not isinstance(value, bool)
+
+
+def _below(note: str, width: int) -> str:
+    """Return a note as indented lines that fit, unless a single word is wider."""
+    indent = " " * GAP
+    return fill(
+        note, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _lines(console: Console, columns: Sequence[Column], row: Mapping[str, str]) -> list[str]:
@@ -129,7 +143,11 @@ def _header_style(console: Console) -> str:
 def _column(rows: Sequence[Mapping[str, str]], key: str, heading: str, is_number: bool) -> Column:
     lines = (line for row in rows for line in row[key].splitlines() or [""])
     width = max([cell_len(heading), *map(cell_len, lines)])
-    return Column(key, heading, width, key in PROSE, is_number)
+    if key not in PROSE:
+        return Column(key, heading, width, False, is_number, width)
+    words = (word for row in rows for word in row[key].split())
+    narrowest = max([NARROWEST_PROSE, cell_len(heading), *map(cell_len, words)])
+    return Column(key, heading, width, True, is_number, min(narrowest, width))
 
 
 def _narrowed(columns: Sequence[Column], width: int) -> list[Column] | None:
@@ -138,8 +156,7 @@ def _narrowed(columns: Sequence[Column], width: int) -> list[Column] | None:
     narrowed = list(columns)
     for at, column in sorted(enumerate(columns), key=lambda pair: -pair[1].width):
         if excess > 0 and column.is_prose:
-            less = min(excess, column.width - max(NARROWEST_PROSE, cell_len(column.heading)))
-            if less > 0:
-                narrowed[at] = Column(column.key, column.heading, column.width - less, True, column.is_number)
-                excess -= less
+            less = min(excess, column.width - column.narrowest)
+            narrowed[at] = replace(column, width=column.width - less)
+            excess -= less
     return narrowed if excess <= 0 else None

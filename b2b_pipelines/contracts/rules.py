@@ -228,10 +228,19 @@ SHEET_PATH = re.compile(r"(?:/[^?#]*)?/spreadsheets/(?:u/\d+/)?d/(?P<id>[A-Za-z0
 SHEET_KEY = re.compile(r"(?:^|&)(?:key|id)=(?P<id>[A-Za-z0-9_-]{10,})(?:&|$)")
 SHEET_ID = re.compile(r"[A-Za-z0-9_-]{10,}")
 TAB_NUMBER = re.compile(r"(?:^|[&#?])gid=(?P<gid>\d{1,10})(?:&|$)")
-NO_SHEET = (
-    "the sheet is not a Google Sheet's address: copy it from the browser "
-    "(https://docs.google.com/spreadsheets/d/…/edit) or give the bare id"
+COPY_IT = (
+    "open the sheet, and copy its address from the browser (https://docs.google.com/spreadsheets/d/…/edit) or give the"
+    " bare id"
 )
+OTHER_KINDS = {
+    "/folders/": "a folder in Google Drive",
+    "/document/": "a Google document",
+    "/forms/": "a Google form",
+    "/presentation/": "a Google presentation",
+    "/file/": "a file in Google Drive",
+    "/spreadsheets/d/e/": "a sheet that was published to the web",
+}
+"""Other addresses of Google that people copy, by a part of the path."""
 OFFICE_FILE = (
     "the address is that of an Excel file (rtpof=true), not of a Google Sheet: open it, choose File › Save as Google "
     "Sheets, share that one, and give its address"
@@ -252,7 +261,10 @@ def spreadsheet_id(address: str) -> str:
         match = SHEET_PATH.fullmatch(parts.path) or SHEET_KEY.search(parts.query) or SHEET_KEY.search(parts.fragment)
         if match is not None:
             return match["id"]
-    raise InvalidInput(NO_SHEET)
+        for part, kind in OTHER_KINDS.items():
+            if part in parts.path:
+                raise InvalidInput(f"the sheet is not a Google Sheet's address, but that of {kind}: {COPY_IT}")
+    raise InvalidInput(f"the sheet is not a Google Sheet's address: {COPY_IT}")
 
 
 def tab_number(address: str) -> int | None:

@@ -84,7 +84,7 @@ def create_contract(
 
 
 def create_organization(session: Session, name: str, org_key: str | None = None) -> Organization:
-    """Make an organization.
+    """Create an organization.
 
     Raises `Conflict` for a name or org key that is taken, `InvalidInput` for a bad one.
     """

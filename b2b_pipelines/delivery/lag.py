@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from b2b_pipelines.sheets.store import DELIVERED
+from b2b_pipelines.sheets.statements import DELIVERED
 
 CHANGED = text(f"""
 SELECT contract.slug, contract.revision

@@ -10,12 +10,12 @@ ROLES = MappingProxyType(
         "lms": f"the role {OPERATOR} for every customer, and {STAFF}",
         "studio": f"{STAFF}, with access to the organizations of the source runs and of the contract runs",
         "license_manager": f"the role {OPERATOR} for every customer",
-        "enterprise_catalog": f"none for academies; the role {OPERATOR} for catalogs",
-        "google_sheets": "the Google Sheets API is enabled for the account's project",
+        "enterprise_catalog": f"the role {OPERATOR} for catalogs, and none for academies",
+        "google_sheets": "the Google Sheets API, enabled for the account's project",
         "stripe_prices": "a key that may read prices and products",
-        "alerts": "none",
+        "alerts": "",
         "openid_connect": "a client that may redirect to /sign-in/oidc/callback",
-        "heartbeat": "none",
+        "heartbeat": "",
     }
 )
-"""By capability, as `b2b doctor` names it. `docs/operators.md` has the same table."""
+"""By capability, empty where no right is needed, as `b2b doctor` names it. `docs/operators.md` has the same table."""

@@ -10,48 +10,12 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 from sqlalchemy.types import BigInteger
 
+from b2b_pipelines.enrollment_codes import statements
 from b2b_pipelines.enrollment_codes.rules import Orders, RedemptionType, Tally
 
 UNREDEEMED = "NOT EXISTS (SELECT FROM code_redemption WHERE code_redemption.code_id = enrollment_code.id)"
 
-TALLIES = text("""
-WITH redeemed AS (
-    SELECT code.id AS code_id, code.product_id, code.redemption_type, bool_or(redemption.kind = 'enroll') AS enrolled
-    FROM code_redemption redemption
-    JOIN enrollment_code code ON code.id = redemption.code_id
-    WHERE code.contract_id = ANY(:contracts)
-    GROUP BY code.id
-), held AS (
-    SELECT redeemed.product_id,
-           greatest(count(DISTINCT code.id) FILTER (WHERE redemption.redeemed_at >= attached.attached_at), 1) AS codes
-    FROM redeemed
-    JOIN enrollment_code code ON code.id = redeemed.code_id
-    JOIN code_redemption redemption ON redemption.code_id = redeemed.code_id
-    JOIN contract_learner attached
-      ON attached.contract_id = code.contract_id AND attached.learner_id = redemption.learner_id
-    WHERE redeemed.redemption_type = 'unlimited' OR redemption.kind = 'enroll' OR NOT redeemed.enrolled
-    GROUP BY redeemed.product_id, attached.learner_id
-), seated AS (
-    SELECT product_id, sum(codes)::bigint AS codes FROM held GROUP BY product_id
-)
-SELECT run.contract_id, product.id AS product_id, product.price,
-       count(*) FILTER (WHERE code.active AND redeemed IS NULL AND code.redemption_type = 'one-time') AS one_time_free,
-       count(*) FILTER (WHERE code.active AND redeemed IS NULL AND code.redemption_type = 'unlimited') AS unlimited_free,
-       count(*) FILTER (WHERE code.active AND redeemed.code_id IS NOT NULL AND code.redemption_type = 'unlimited')
-           AS unlimited_redeemed,
-       coalesce(seated.codes, 0) AS seated,
-       count(*) FILTER (WHERE NOT code.active AND redeemed IS NULL) AS dormant,
-       count(*) FILTER (WHERE redeemed IS NULL AND code.amount <> coalesce(contract.price, 0)) AS mispriced
-FROM contract
-JOIN course_run run ON run.contract_id = contract.id
-JOIN product ON product.course_run_id = run.id AND product.active
-LEFT JOIN enrollment_code code ON code.product_id = product.id AND code.contract_id = contract.id
-LEFT JOIN redeemed ON redeemed.code_id = code.id
-LEFT JOIN seated ON seated.product_id = product.id
-WHERE contract.id = ANY(:contracts)
-GROUP BY run.contract_id, product.id, seated.codes
-ORDER BY run.contract_id, product.id
-""").bindparams(bindparam("contracts", type_=ARRAY(BigInteger)))
+TALLIES = text(statements.TALLIES).bindparams(bindparam("contracts", type_=ARRAY(BigInteger)))
 
 
 def tallies(session: Session, contract_ids: Iterable[int]) -> dict[int, list[Tally]]:

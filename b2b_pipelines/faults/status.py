@@ -1,19 +1,26 @@
 """Current faults, their begin and who must act.
 
-`b2b status` and the status page show them.
+`b2b status` and the status page show them. The module imports no SQLAlchemy, so that the command starts fast.
 """
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy.orm import Session
+from b2b_pipelines.faults import dagster_facts, rules
+from b2b_pipelines.faults.rules import Lasting, Subject
 
-from b2b_pipelines.alerts import outbox
-from b2b_pipelines.faults import rules, store, watch
-from b2b_pipelines.faults.rules import Lasting
+Rows = Callable[[str], Sequence[Mapping[str, Any]]]
+"""Runs a statement, and returns its rows."""
 
 UNSENT_TOO_LONG = 300
 """Seconds."""
+WATCH = "SELECT watched_at, facts FROM dagster_watch"
+FAULTS = """
+SELECT kind, name, partition, cause, since, words, run_id, alerted_at FROM fault ORDER BY since, kind, name, partition
+"""
+UNSENT = "SELECT min(made_at) AS oldest, count(*) AS number FROM unsent_alert"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,37 +36,36 @@ class Line:
     alerted_at: datetime | None = None
 
 
-def lines(session: Session) -> list[Line]:
+def lines(rows: Rows) -> list[Line]:
     """Return everything at fault.
 
     Dagster itself comes first, then faults, oldest first, then undelivered alerts.
     """
-    return [*_dagster(session), *_faults(session), *_alerts(session)]
+    now = datetime.now(UTC)
+    return [*_dagster(rows, now), *map(_fault, rows(FAULTS)), *_alerts(rows, now)]
 
 
-def _dagster(session: Session) -> list[Line]:
-    found = watch.problems(watch.last(session), datetime.now(UTC))
-    return [Line(problem.what, None, problem.since, rules.OPERATORS, problem.words, None) for problem in found]
+def _dagster(rows: Rows, now: datetime) -> Iterator[Line]:
+    last = next((dagster_facts.watched(row["watched_at"], row["facts"]) for row in rows(WATCH)), None)
+    for problem in dagster_facts.problems(last, now):
+        yield Line(problem.what, None, problem.since, rules.OPERATORS, problem.words, None)
 
 
-def _faults(session: Session) -> list[Line]:
-    return [
-        Line(
-            what=fault.name,
-            partition=fault.partition or None,
-            since=fault.since,
-            who=rules.who_acts(Lasting(store.subject(fault), fault.cause)),
-            do=fault.words or "see the run",
-            run_id=fault.run_id,
-            alerted_at=fault.alerted_at,
-        )
-        for fault in store.every(session)
-    ]
+def _fault(row: Mapping[str, Any]) -> Line:
+    subject = Subject(row["kind"], row["name"], row["partition"])
+    return Line(
+        what=row["name"],
+        partition=row["partition"] or None,
+        since=row["since"],
+        who=rules.who_acts(Lasting(subject, row["cause"])),
+        do=row["words"] or "see the run",
+        run_id=row["run_id"],
+        alerted_at=row["alerted_at"],
+    )
 
 
-def _alerts(session: Session) -> list[Line]:
-    oldest, number = outbox.waiting(session)
-    if oldest is None or (datetime.now(UTC) - oldest).total_seconds() < UNSENT_TOO_LONG:
-        return []
-    words = f"{number} messages wait, because B2B_ALERT_WEBHOOK_URL does not take them: check the URL"
-    return [Line("alerts", None, oldest, rules.OPERATORS, words, None)]
+def _alerts(rows: Rows, now: datetime) -> Iterator[Line]:
+    [waiting] = rows(UNSENT)
+    if waiting["oldest"] is not None and (now - waiting["oldest"]).total_seconds() >= UNSENT_TOO_LONG:
+        words = f"{waiting['number']} messages wait, because B2B_ALERT_WEBHOOK_URL does not take them: check the URL"
+        yield Line("alerts", None, waiting["oldest"], rules.OPERATORS, words, None)

@@ -3,9 +3,10 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import delete, func, insert, or_, select, text, tuple_, update
 from sqlalchemy.orm import Session
 
+from b2b_pipelines.faults import status
 from b2b_pipelines.faults.models import Fault
 from b2b_pipelines.faults.rules import Seen, Subject
 
@@ -25,6 +26,11 @@ def known(session: Session) -> dict[Subject, datetime]:
 def every(session: Session) -> Sequence[Fault]:
     """Return every fault that lasts, the oldest first."""
     return session.scalars(select(Fault).order_by(Fault.since, Fault.kind, Fault.name, Fault.partition)).all()
+
+
+def current(session: Session) -> list[status.Line]:
+    """Return everything at fault, Dagster itself and undelivered alerts included, as `b2b status` lists it."""
+    return status.lines(lambda statement: [dict(row) for row in session.execute(text(statement)).mappings()])
 
 
 def subject(fault: Fault) -> Subject:

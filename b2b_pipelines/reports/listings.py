@@ -5,7 +5,7 @@ pages; `tests/reports` compares their rows.
 """
 
 CONTRACT = """
-SELECT id FROM contract WHERE slug = :reference OR id = CAST(:id AS bigint) ORDER BY (slug = :reference) DESC LIMIT 1
+SELECT id, slug FROM contract WHERE slug = :reference OR id = CAST(:id AS bigint) ORDER BY (slug = :reference) DESC LIMIT 1
 """
 ORGANIZATION = """
 SELECT id FROM organization WHERE lower(name) = lower(:reference) OR lower(org_key) = lower(:reference)
@@ -73,4 +73,18 @@ SNAPSHOTS = """
 SELECT id, taken_at, verified_at, title AS tab, row_count AS rows, updated, appended, unchanged,
        jsonb_array_length(conflicts) AS conflicts, reads, writes, run_id, cause
 FROM sheet_snapshot WHERE contract_id = :contract AND kind = 'after' ORDER BY id DESC
+"""
+SNAPSHOT = """
+SELECT id, kind, taken_at, verified_at, title AS tab, row_count AS rows, updated, appended, unchanged, conflicts, reads,
+       writes, run_id, cause, rows AS contents
+FROM sheet_snapshot
+WHERE contract_id = :contract AND CASE
+    WHEN :before THEN kind = 'before' AND taken_at > now() - CAST(:kept_for AS interval)
+    WHEN CAST(:number AS numeric) IS NOT NULL THEN id = CAST(:number AS numeric)
+    ELSE kind = 'after' END
+ORDER BY id DESC LIMIT 1
+"""
+KEPT = """
+SELECT id, taken_at, title AS tab, row_count AS rows FROM sheet_snapshot
+WHERE contract_id = :contract AND kind = 'before' AND taken_at > now() - CAST(:kept_for AS interval) ORDER BY id DESC
 """

@@ -16,7 +16,7 @@ from b2b_pipelines.faults.store import SYNCED
 from b2b_pipelines.inputs.text import containing
 from b2b_pipelines.reports.pages import Slice
 from b2b_pipelines.sheets.links import link
-from b2b_pipelines.sheets.store import DELIVERED
+from b2b_pipelines.sheets.statements import DELIVERED
 
 
 class SheetState(StrEnum):

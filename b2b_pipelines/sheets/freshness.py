@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from b2b_pipelines.sheets.store import DELIVERED
+from b2b_pipelines.sheets.statements import DELIVERED
 
 GRACE = timedelta(minutes=30)
 """The longest time that a refresh of all sheets may take."""

@@ -10,8 +10,9 @@ from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.contracts.rules import refuse_office_file, spreadsheet_id
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.locks import exclusive
-from b2b_pipelines.errors import B2BError, NotFound
+from b2b_pipelines.errors import B2BError
 from b2b_pipelines.sheets import store
+from b2b_pipelines.sheets.kept import no_snapshot
 from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.sheets.models import SheetSnapshot
 from b2b_pipelines.sheets.restore import restore
@@ -159,13 +160,10 @@ def find_snapshot(
     contract = contract_store.contract(session, reference)
     if before:
         found = next(iter(store.before(session, contract.id)), None)
-        missing = "in the last 30 days, nothing in its sheet was replaced"
     elif number is not None:
         found = store.snapshot(session, contract.id, number)
-        missing = f"there is no snapshot {number}: `b2b sheet history {contract.slug}` lists them"
     else:
         found = store.last_snapshot(session, contract.id)
-        missing = "its sheet was never synced"
     if found is None:
-        raise NotFound(f"{contract.slug} has no such snapshot: {missing}")
+        raise no_snapshot(contract.slug, number, before=before)
     return found

@@ -118,14 +118,6 @@ def typed_kept(snapshot: SheetSnapshot) -> dict[tuple[int, int], str]:
     }
 
 
-def texts_kept(snapshot: SheetSnapshot) -> list[list[Value]]:
-    """Return the kept cells of A-F as a person would type them.
-
-    Formulas stay formulas and dates stay dates.
-    """
-    return [[_typed_again(cell) for cell in row] for row in snapshot.rows]
-
-
 def _snapshot(work: Work, kind: str, **values: Any) -> SheetSnapshot:
     common: dict[str, Any] = {
         "title": work.seen.info.title,
@@ -169,15 +161,6 @@ def _entered_again(kept: Any) -> Cell:
             return Formula(formula)
     found: Cell = kept
     return found
-
-
-def _typed_again(kept: Any) -> Value:
-    match kept:
-        case {"formula": text} | {"shown": text} | {"text": text}:
-            found: Value = text
-            return found
-    value: Value = "" if kept is None else kept
-    return value
 
 
 def _text(texts: Sequence[Sequence[str]], row: int, column: int) -> str:

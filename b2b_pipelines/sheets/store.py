@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, func, select, text, update
@@ -10,9 +10,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, defer
 
 from b2b_pipelines.contracts.models import Contract
+from b2b_pipelines.sheets.kept import KEPT_BEFORE
 from b2b_pipelines.sheets.models import SheetSnapshot, SheetTarget
-
-KEPT_BEFORE = timedelta(days=30)
+from b2b_pipelines.sheets.statements import DELIVERED
 
 WANTED = text("""
 WITH attached AS (
@@ -84,20 +84,6 @@ KNOWN = text("""
 SELECT EXISTS (SELECT FROM enrollment_code WHERE lower(code) = ANY(CAST(:codes AS text[])))
     OR EXISTS (SELECT FROM sheet_snapshot WHERE spreadsheet_id = :spreadsheet AND sheet_id = :sheet AND kind = 'after')
 """)
-
-DELIVERED = """
-contract.sheet_url IS NOT NULL
-AND NOT EXISTS (SELECT FROM sheet_target restored
-                WHERE restored.contract_id = contract.id AND restored.restored_at IS NOT NULL
-                  AND (restored.requested_url, restored.requested_tab) IS NOT DISTINCT FROM
-                      (contract.sheet_url, contract.sheet_tab))
-AND (
-    contract.integration_type = 'non-sso' OR coalesce(contract.price, 0) > 0
-    OR EXISTS (SELECT FROM sheet_target target
-               WHERE target.contract_id = contract.id AND target.written_at IS NOT NULL
-                 AND target.synced_revision < contract.revision)
-)
-"""
 
 
 @dataclass(frozen=True, slots=True)

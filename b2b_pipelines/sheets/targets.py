@@ -12,7 +12,8 @@ from b2b_pipelines.sheets.models import SheetSnapshot, SheetTarget
 from b2b_pipelines.vendors.google_sheets import CountedSheets, SpreadsheetInfo, TabContent, TabInfo, TabMoved
 
 USUAL_TITLE = "Sheet1"
-TAB_HELP = "name the tab with `b2b_contract modify … --tab`"
+MODIFY = "`b2b_contract modify … --tab`"
+TAB_HELP = f"name the tab with {MODIFY}"
 
 
 class TabMissing(PermanentError):
@@ -138,7 +139,7 @@ def refuse_if_taken(database: Database, sheets: CountedSheets, contract: Contrac
         named = tab_meant(sheets.open(spreadsheet), other.sheet_url, other.sheet_tab)
         if named is None or named.sheet_id != tab.sheet_id:
             return
-    raise Conflict(f"the tab {tab_name(tab.title)} belongs to the contract {other.slug}: {TAB_HELP}")
+    raise Conflict(f"the tab {tab_name(tab.title)} belongs to the contract {other.slug}: name another with {MODIFY}")
 
 
 def claim(session: Session, contract: Contract, tab: TabInfo) -> None:

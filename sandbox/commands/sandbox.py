@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sandbox.commands.speaking import AsJson, Verbose, exports, home, print_json, refuse, say, short, write_exports
+from sandbox.commands.speaking import (
+    AsJson,
+    Verbose,
+    exports,
+    home,
+    print_json,
+    refuse,
+    say,
+    short,
+    show,
+    write_exports,
+)
 
 if TYPE_CHECKING:
     from sandbox.server import Sandbox
@@ -35,7 +46,7 @@ def sandbox(host: Host = "127.0.0.1", port: Port = 8790, as_json: AsJson = False
         say(f"# The sheets as the customer sees them: {page}")
         say(f"# Catalog, Stripe, license-manager and LMS: {running.url}/sandbox/vendors/")
         say(f"# For another terminal: . {short(env_file)}")
-        say("\n".join(exports(settings)))
+        show("\n".join(exports(settings)))
 
     try:
         serve(port, kept / "state.json", host=host, ready=ready)

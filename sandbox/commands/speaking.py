@@ -3,9 +3,12 @@
 import json
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Mapping
+from io import TextIOWrapper
 from pathlib import Path
+from textwrap import fill
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -23,14 +26,33 @@ def home() -> Path:
 
 
 def say(line: str) -> None:
-    """Print a line at once, also into a pipe."""
-    sys.stdout.write(f"{line}\n")
+    """Print a line for people at once, also into a pipe. On a terminal it wraps at spaces, so that addresses stay whole."""
+    show(_fitted(line))
+
+
+def show(text: str) -> None:
+    """Print a text to copy, such as a command, at once and as it is."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
+
+
+def _fitted(text: str) -> str:
+    if not sys.stdout.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    return "\n".join(_wrapped(line, width) if len(line) > width else line for line in text.splitlines())
+
+
+def _wrapped(line: str, width: int) -> str:
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    return fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def print_json(document: Any) -> None:
     """Print one JSON document."""
-    say(json.dumps(document, ensure_ascii=False, indent=2))
+    show(json.dumps(document, ensure_ascii=False, indent=2))
 
 
 def refuse(code: str, message: str, *, as_json: bool = False) -> NoReturn:

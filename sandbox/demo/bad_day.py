@@ -88,7 +88,7 @@ class BadDayScene:
         status = self.product.run(REFRESH, self.contracts[0].slug)
         refused = sum(each.status == 429 for each in self.sandbox.log.entries(vendor="google")[since:])
         return Outcome(
-            f"Google answered 429 {refused} time(s); the refresh ended: {status}.",
+            f"Google answered 429 {'once' if refused == 1 else f'{refused} times'}; the refresh ended: {status}.",
             {"Google answered 429.": refused > 0, "The refresh succeeded.": status == "SUCCESS"},
         )
 

@@ -104,7 +104,7 @@ class LicenseScene:
         status = self.run()
         ended, linked = self.sandbox.lms.ended(), self.sandbox.lms.linked(CUSTOMER)
         return Outcome(
-            f"The plans' dates moved back by {self.days} day(s), and the chain ran: {status}.",
+            f"The plans' dates moved back by {self.days} day{'s' * (self.days != 1)}, and the chain ran: {status}.",
             {
                 "The chain succeeded.": status == "SUCCESS",
                 "Ends tomorrow: Emil's enrollments have ended, and he is linked.": _is_ended(ended, "Ends tomorrow")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sandbox.commands.speaking import print_json, say, short
+from sandbox.commands.speaking import print_json, say, short, show
 from sandbox.demo import processes
 from sandbox.demo.pages import Pages
 from sandbox.demo.processes import DemoRefused
@@ -86,10 +86,10 @@ def _say_what_to_try(stage: Stage, env_file: Path) -> None:
     for contract in stage.contracts:
         say(f"   {contract.slug:<15} {contract.page}")
     say("\nIn another terminal")
-    say("   .venv/bin/b2b tour" + ("" if stage.sandbox.url.endswith(":8790") else f" --url {stage.sandbox.url}"))
-    say(f"   . {short(env_file)}")
-    say(f"   .venv/bin/b2b learner attach {first.free_code()} kim@example.com")
-    say(f"   .venv/bin/b2b sheet sync {first.slug}")
+    show("   .venv/bin/b2b tour" + ("" if stage.sandbox.url.endswith(":8790") else f" --url {stage.sandbox.url}"))
+    show(f"   . {short(env_file)}")
+    show(f"   .venv/bin/b2b learner attach {first.free_code()} kim@example.com")
+    show(f"   .venv/bin/b2b sheet sync {first.slug}")
     say("\nCtrl-C stops everything.")
 
 

@@ -27,7 +27,7 @@ def desk(url: str, database: Database) -> Iterator[Desk]:
 
 
 def new_contract(desk: Desk, **values: object) -> str:
-    """Make a contract of Acme with both courses and three seats; return the page of the contract."""
+    """Create a contract of Acme with both courses and three seats; return the page of the contract."""
     desk.open("/new-contract")
     terms = {"organization": "new", "new_organization": "Acme", "name": "Leadership 2026", "max_learners": "3"}
     return desk.send("/new-contract", **terms | {"courseware": list(COURSES), "do": "create"} | values)

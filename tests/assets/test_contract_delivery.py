@@ -136,6 +136,22 @@ def test_a_contract_without_a_sheet_is_materialized_and_says_so(deliver: Deliver
     assert "no sheet" in str(metadata["not synced"].value)
 
 
+def test_conflicts_are_a_number_and_their_kinds_are_listed_when_there_are_any(
+    deliver: Deliver, instance: DagsterInstance
+) -> None:
+    delivery = deliver(cap=3)
+
+    def conflicts() -> tuple[object, object]:
+        made = run(instance, [delivery.slug], "sheet_refresh_job").asset_materializations_for_node("contract_delivery")
+        [metadata] = [each.metadata for each in made if each.asset_key.path == ["sheet_snapshots"]]
+        kinds = metadata.get("conflicts by kind")
+        return metadata["conflicts"].value, kinds and kinds.value
+
+    assert conflicts() == (0, None)
+    delivery.spreadsheet.tabs[0].type("A2", "6f1c8e0a-5f0e-4a0d-9c1e-2f1f0a7f3b11")
+    assert conflicts() == (1, {"unknown_code": 1})
+
+
 def test_a_snapshot_is_loaded_as_a_data_frame(deliver: Deliver, instance: DagsterInstance) -> None:
     delivery = deliver(cap=3)
     run(instance, [delivery.slug])

@@ -177,7 +177,11 @@ def test_a_wrong_secret_fails_every_open_edx_service(run: Run, monkeypatch: pyte
     ran = run("b2b doctor --ask")
     assert ran.status == 1
     assert ran.out.count("check B2B_OAUTH_CLIENT_ID and B2B_OAUTH_CLIENT_SECRET") == 4 or "B2B_OAUTH" in ran.out
-    assert "license_manager needs the role enterprise_openedx_operator" in " ".join(ran.out.split())
+    answer = " ".join(ran.out.split())
+    assert "license_manager needs the role enterprise_openedx_operator" in answer
+    assert (
+        "enterprise_catalog needs the role enterprise_openedx_operator for catalogs, and none for academies." in answer
+    )
     assert "wrong" not in ran.out + ran.err
 
 
@@ -205,3 +209,15 @@ def test_what_is_off_is_not_asked(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.delenv(f"B2B_{name}")
     status, replies = asked(run)
     assert (status, replies.keys()) == (0, SERVICES - {"studio", "stripe_prices", "alerts"})
+
+
+def test_a_service_that_fails_is_given_no_right_that_it_does_not_need(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("B2B_ALERT_WEBHOOK_URL", f"{DEAD}/hook")
+    monkeypatch.setenv("B2B_GOOGLE_SHEETS_URL", DEAD)
+    ran = run("b2b doctor --ask")
+    answer = " ".join(ran.out.split())
+    assert ran.status == 1
+    assert "alerts: DOES NOT WORK" in answer and "alerts needs" not in answer
+    assert "google_sheets needs the Google Sheets API, enabled for the account's project." in answer

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -185,17 +186,18 @@ def test_listings_fit_80_columns_and_break_no_code_slug_or_address(run: Run, mon
 @pytest.mark.long
 @pytest.mark.usefixtures("filled")
 def test_piped_listings_are_whole_and_plain_also_in_an_ascii_locale(database_url: str) -> None:
-    """The real program, because only it has a real stdout: no terminal, no colors, every column."""
+    """The real program, because only it has a real stdout: no terminal, no colors, every column. None needs SQLAlchemy."""
     environment = {"PATH": os.environ["PATH"], "B2B_DATABASE_URL": database_url, "LC_ALL": "C", "PYTHONUTF8": "0"}
     environment |= {"PYTHONIOENCODING": "ascii", "NO_COLOR": "1", "TERM": "dumb"}
-    program = str(Path(sys.executable).parent / "b2b")
-    for line in ("list contracts", "codes output --all", "list learners"):
-        done = subprocess.run([program, *line.split()], capture_output=True, env=environment, check=True)
+    for line in (name.removeprefix("b2b ") for name in (*LISTINGS, f"b2b contract show {SLUG}")):
+        done = subprocess.run([*LIGHT, *line.split()], capture_output=True, env=environment, check=False)
+        assert done.returncode == 0, (line, done.stderr)
         assert done.stdout.isascii()
         assert b"\x1b" not in done.stdout
         assert b"\\u" not in done.stdout
-        assert SLUG.encode() in done.stdout
         assert done.stderr == b"", "no column is hidden without a terminal"
+        if line in ("list contracts", "codes output --all", "list learners"):
+            assert SLUG.encode() in done.stdout
 
 
 @pytest.mark.long
@@ -222,6 +224,18 @@ def test_csv_writes_empty_cells_numbers_and_times_for_programs(run: Run, databas
     assert datetime.fromisoformat(row["created_at"]) <= datetime.now(UTC)
 
 
+LIGHT = (
+    sys.executable,
+    "-c",
+    """
+import sys
+from b2b_pipelines.cli.main import run
+try:
+    run()
+finally:
+    assert "sqlalchemy" not in sys.modules, "SQLAlchemy takes a third of a second to import"
+""",
+)
 PROGRAM_FILE = '{"courses": [{"readable_id": "course-v1:UAI+DATA", "title": "Data"}], "programs": []}'
 PLAN, LICENSE, CUSTOMER = (f"{digit * 8}-{digit * 4}-4{digit * 3}-8{digit * 3}-{digit * 12}" for digit in "123")
 PLANS_FILE = f"""uuid,enterprise_customer_uuid,title,start_date,expiration_date
@@ -284,8 +298,9 @@ def test_every_command_is_among_the_listings_and_answers() -> None:
 
 @pytest.mark.long
 @pytest.mark.usefixtures("filled")
-def test_every_answer_is_plain_and_breaks_no_code_on_an_ascii_terminal_of_80_columns(
-    run: Run, sandbox: Sandbox, key_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("width", [WIDTH, None], ids=["80-columns", "piped"])
+def test_every_answer_is_plain_and_breaks_no_code_on_an_ascii_terminal_and_in_a_pipe(
+    run: Run, sandbox: Sandbox, key_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int | None
 ) -> None:
     (tmp_path / "courses.json").write_text(PROGRAM_FILE)
     (tmp_path / "plans.csv").write_text(PLANS_FILE)
@@ -296,7 +311,7 @@ def test_every_answer_is_plain_and_breaks_no_code_on_an_ascii_terminal_of_80_col
     code = run("b2b codes output --json").json[0]["code"]
     fill = {"folder": tmp_path, "sheet": sheet, "slug": SLUG, "code": code}
     whole = [SLUG, code, sheet, PLAN, CUSTOMER, LICENSE, "ben.of.a.long.name@example.com"]
-    monkeypatch.setenv("COLUMNS", str(WIDTH))
+    monkeypatch.setenv("COLUMNS", str(width or ""))
     monkeypatch.setenv("NO_COLOR", "1")
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="ascii")  # type: ignore[union-attr]
@@ -307,12 +322,41 @@ def test_every_answer_is_plain_and_breaks_no_code_on_an_ascii_terminal_of_80_col
         assert done.status == 0 or done.out or len(done.err.splitlines()) == 1, (line, done.err)
         text = done.out + done.err
         assert "\x1b" not in text and "\\u" not in text and text.isascii(), (line, text)
-        for row in text.splitlines():
+        if width is None:
+            assert "Too narrow" not in text, (line, text)
+        for row in text.splitlines() if width else ():
             is_one_word = len(row.split()) <= 1 or row.startswith("Error: ")
             assert len(row) <= WIDTH or is_one_word or longest(row) > WIDTH - 10, (line, row)
             for word in row.split():
                 pieces = (each for each in whole if word != each and len(word) > 8 and each.startswith(word))
                 assert not list(pieces), (line, word)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "line",
+    [
+        "api --port {port}",
+        "dev --port {port}",
+        "sandbox --port {port}",
+        "demo --port {port} --sandbox-port 0 --api-port 0",
+        "tour --url http://127.0.0.1:{port}",
+    ],
+    ids=lambda line: line.split()[0],
+)
+def test_a_server_that_cannot_start_is_plain_on_an_ascii_terminal(tmp_path: Path, line: str) -> None:
+    environment = {"PATH": os.environ["PATH"], "B2B_HOME": str(tmp_path / "home"), "PYTHONIOENCODING": "ascii"}
+    environment |= {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": str(WIDTH)}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        words = line.format(port=taken.getsockname()[1]).split()
+        command = [str(Path(sys.executable).parent / "b2b"), *words]
+        if words[0] == "tour":
+            taken.close()
+        done = subprocess.run(command, env=environment, capture_output=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert done.stdout == b""
+    assert done.stderr.startswith(b"Error: ") and done.stderr.count(b"\n") == 1, done.stderr
+    assert done.stderr.isascii() and b"\x1b" not in done.stderr and b"\\u" not in done.stderr
 
 
 def longest(row: str) -> int:

@@ -103,7 +103,7 @@ def test_nothing_to_show_is_one_line(run, sheet, words):
     done = run(f"b2b sheet {words}")
     assert (done.status, done.out) == (1, "")
     assert len(done.err.splitlines()) == 1
-    assert "acme has no such snapshot" in done.err
+    assert "acme has no snapshot" in done.err
 
 
 def test_a_lost_layout_is_status_1_and_rebuild_repairs_it(run, sheet):

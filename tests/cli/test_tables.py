@@ -81,3 +81,42 @@ def test_no_layout_is_wider_than_the_terminal_unless_one_identifier_is(
     needed = sum(column.width + 2 for column in layout.shown) - 2
     assert needed <= width or len(layout.shown) == 1
     assert len(layout.shown) + len(layout.hidden) == len(columns)
+
+
+ADDRESS = "b2b-pipelines@a-project-with-a-long-name.iam.gserviceaccount.com"
+NOTED = [
+    {
+        "capability": "google_sheets",
+        "state": "on",
+        "says": f"share every customer's sheet, as an editor, with {ADDRESS}",
+    },
+    {"capability": "alerts", "state": "off", "says": "set B2B_ALERT_WEBHOOK_URL"},
+]
+NOTE = {"capability": "Capability", "state": "State", "says": "Note"}
+
+
+@pytest.mark.parametrize("width", [70, 80, 100, 200])
+def test_what_to_do_is_shown_at_any_width_and_an_address_stays_whole(width: int) -> None:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=width, highlight=False, markup=False, color_system=None)
+    hidden = print_table(console, NOTED, NOTE)
+    lines = file.getvalue().splitlines()
+    assert hidden == ()
+    assert max(map(len, lines)) <= width
+    assert any(ADDRESS in line for line in lines)
+    assert any("set B2B_ALERT_WEBHOOK_URL" in line for line in lines)
+    assert (len(lines) == 3) is (width == 200), "beside its row where it fits, below it elsewhere"
+
+
+@given(
+    names=st.lists(st.lists(st.text("ab-", min_size=1, max_size=30), min_size=1, max_size=4), min_size=1, max_size=4),
+    width=st.integers(10, 100),
+)
+def test_prose_wraps_at_spaces_only(names: list[list[str]], width: int) -> None:
+    rows = [{"id": str(at), "name": " ".join(words), "slug": "-".join(words)} for at, words in enumerate(names)]
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=width, highlight=False, markup=False, color_system=None)
+    hidden = print_table(console, rows, {"id": "ID", "name": "Name", "slug": "Slug"})
+    printed_words = set(file.getvalue().split())
+    if "Name" not in hidden:
+        assert {word for words in names for word in words} <= printed_words

@@ -152,7 +152,17 @@ def test_the_values_for_kubernetes_use_keys_that_the_chart_has_and_say_what_dags
         "tagConcurrencyLimits": runs["tag_concurrency_limits"],
     }
     monitoring = instance["run_monitoring"]
-    assert values["dagsterDaemon"]["runMonitoring"]["startTimeoutSeconds"] == monitoring["start_timeout_seconds"]
+    assert values["dagsterDaemon"]["runMonitoring"] == {
+        "enabled": monitoring["enabled"],
+        "startTimeoutSeconds": monitoring["start_timeout_seconds"],
+        "maxResumeRunAttempts": monitoring["max_resume_run_attempts"],
+        "maxRuntimeSeconds": monitoring["max_runtime_seconds"],
+    }
+    [ingress] = [each["spec"] for each in values["extraManifests"] if each["kind"] == "Ingress"]
+    [service] = [each for each in values["extraManifests"] if each["kind"] == "Service"]
+    [path] = ingress["rules"][0]["http"]["paths"]
+    assert path["backend"]["service"] == {"name": service["metadata"]["name"], "port": {"name": "http"}}
+    assert ingress["tls"][0]["hosts"] == [ingress["rules"][0]["host"]]
     [deployment] = values["dagster-user-deployments"]["deployments"]
     image = f"{deployment['image']['repository']}:{deployment['image']['tag']}"
     for manifest in values["extraManifests"]:

@@ -16,10 +16,10 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.sheets import service
+from b2b_pipelines.sheets.kept import texts_kept
 from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.sheets.refusals import TargetTaken
 from b2b_pipelines.sheets.service import Contended, LayoutIsLost, SyncResult
-from b2b_pipelines.sheets.snapshots import texts_kept
 from sandbox.google.a1 import Area
 from sandbox.google.model import Tab
 from tests.sheets.customer import EDITS, HEADER_NAMES, MEANWHILE, THEIRS, Customer, Edit, Grid, normal
@@ -296,7 +296,7 @@ class Scenario:
         self.known = set()
         assert self.sync(rebuild=True) is not None
         with world.database.session() as session:
-            kept = texts_kept(service.find_snapshot(session, self.slug, before=True))
+            kept = texts_kept(service.find_snapshot(session, self.slug, before=True).rows)
         assert [[str(cell) for cell in row] for row in kept] == [trimmed(row) for row in theirs]
 
     def name_tab(self, title: str) -> None:
