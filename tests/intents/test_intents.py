@@ -47,7 +47,7 @@ def expired(database, intents, *args, **wish):
     return made
 
 
-def eventually(condition, within=5.0):
+def eventually(condition, within=30.0):
     """Wait for the condition, because people are notified only after Stripe was answered."""
     deadline = time.monotonic() + within
     while not condition():

@@ -90,7 +90,7 @@ def test_the_dry_run_job_is_dry_whatever_its_config_is(
         assets=definitions.assets, jobs=[dry_run], resources=dict(definitions.resources or {})
     ).resolve_job_def("license_expiry_dry_run")
     result = job.execute_in_process(instance=instance, partition_key=str(ONE), run_config=config)
-    assert [asset for asset, _ in observed(result)] == CHAIN
+    assert [asset for asset, _ in observed(instance, result)] == CHAIN
     assert sandbox.log.entries() == []
     assert events(database, EventName.TERMINATED) == 0
     assert is_dry(result.dagster_run)

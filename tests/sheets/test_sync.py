@@ -8,10 +8,10 @@ from sqlalchemy import text
 from b2b_pipelines.learners import service as learners
 from b2b_pipelines.learners.service import Person
 from b2b_pipelines.sheets import service, store, writing
+from b2b_pipelines.sheets.kept import texts_kept
 from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.sheets.models import SheetSnapshot
 from b2b_pipelines.sheets.service import NotDelivered
-from b2b_pipelines.sheets.snapshots import texts_kept
 from b2b_pipelines.vendors.google_sheets import SheetProtected
 
 
@@ -123,7 +123,7 @@ def test_what_is_kept_is_what_a_person_would_type_in_again(deliver):
     done = acme.sync()
     assert (done.requests.reads, done.requests.writes) == (1, 1)
     with acme.database.session() as session:
-        assert texts_kept(service.find_snapshot(session, acme.slug, before=True))[0][:2] == ["1/5/2026", "=1+1"]
+        assert texts_kept(service.find_snapshot(session, acme.slug, before=True).rows)[0][:2] == ["1/5/2026", "=1+1"]
 
 
 def test_what_was_not_replaced_after_all_is_kept_once(deliver):
