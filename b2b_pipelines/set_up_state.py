@@ -81,7 +81,7 @@ class SheetFacts:
     since: datetime | None = None
 
 
-def run_state(courseware_id: str, edx_state: str, edx_error: str | None) -> RunState:
+def run_state(courseware_id: str, edx_state: str | None, edx_error: str | None) -> RunState:
     """Return the state of one run, with a message."""
     if edx_state == EdxState.FAILED:
         return courseware_id, State.FAILED, edx_error or "Studio refused it"
