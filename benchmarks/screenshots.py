@@ -26,7 +26,6 @@ STARTED_WITHIN = 180.0
 def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     with running_demo() as (environment, sheet), chromium() as browser:
-        take(browser, "demo", f"http://127.0.0.1:{SANDBOX}/", "A bad day", width=1200, height=900)
         manager = f"http://127.0.0.1:{SANDBOX}/demo/sign-in?to=/contracts/leadership-2026"
         take(browser, "contract", manager, "Sync now", width=1200, height=900)
         take(
@@ -40,7 +39,14 @@ def main() -> None:
         )
         partition = f"http://127.0.0.1:{UI}/assets/sheet_snapshots?view=partitions&partition=leadership-2026"
         take(browser, "partition", partition, "seats by state", height=1000)
-        take(browser, "automation", f"http://127.0.0.1:{UI}/automation", "nightly_sweep", click=switch_off_and_on)
+        take(
+            browser,
+            "automation",
+            f"http://127.0.0.1:{UI}/automation",
+            "nightly_sweep",
+            height=1180,
+            click=switch_off_and_on,
+        )
         delivery = graph(f"http://127.0.0.1:{UI}", "contract_runs", "enrollment_codes", "sheet_snapshots")
         take(browser, "backfill", delivery, "Materialize all", click=choose_all)
         take(browser, "sheet", sheet, "Enrollment Code", width=1700, height=620)

@@ -211,6 +211,7 @@ def test_what_is_off_is_not_asked(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     assert (status, replies.keys()) == (0, SERVICES - {"studio", "stripe_prices", "alerts"})
 
 
+@pytest.mark.long
 def test_a_service_that_fails_is_given_no_right_that_it_does_not_need(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
