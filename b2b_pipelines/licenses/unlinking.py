@@ -246,7 +246,7 @@ def _people(rows: Sequence[Decided], *, linked_by_user: Sequence[Decided] = ()) 
 
 
 def _to_unlink(session: Session, customer: UUID, policy: Policy) -> tuple[Outcome, Due]:
-    """Return whom to unlink, and an outcome that names whom not to."""
+    """Return the outcome, with the kept licenses and the reasons, and the licenses to unlink."""
     outcome, decided = decide_all(session, customer, policy)
     due = due_to_unlink(decided)
     unended = [
