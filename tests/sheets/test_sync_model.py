@@ -222,7 +222,9 @@ class Scenario:
         after = customer.grid()
         assert self.other_tabs() == others, "another tab was changed"
         top = customer.header_row() if is_header_row(customer) else None
-        assert self.tables() == grown(tables, done.rows_added, top), "a table does not end where its rows end"
+        assert self.tables() == grown(tables, done.rows_added, top, customer.column(0)), (
+            "a table does not end where its rows end"
+        )
         self.check_nothing_of_theirs_changed(before, blank, after, texts, header, anew=done.header)
         here = {code for cell in texts.values() for code in self.beside if code in cell}
         self.check_every_code_has_its_row(done, anywhere if rebuild else set() if done.header else here)
@@ -413,12 +415,16 @@ class Scenario:
         self.known = seen | {code for cell in now.values() for code in self.known | set(wanted) if code in cell}
 
 
-def grown(tables: list[Area], added: Sequence[int], header: int | None) -> list[Area]:
-    """The tables, with the rows that were added directly below the one that holds the header; rows are counted from 1."""
+def grown(tables: list[Area], added: Sequence[int], header: int | None, code: int | None) -> list[Area]:
+    """The tables, with the rows that were added directly below the one that holds the codes' header.
+
+    `added` are counted from 1.
+    """
     areas = []
     for area in tables:
-        bottom = area.bottom or 0
-        while header is not None and area.top <= header < bottom and bottom + 1 in added:
+        bottom, right = area.bottom or 0, area.right or 0
+        holds = header in range(area.top, bottom) and code in range(area.left, right)
+        while holds and bottom + 1 in added:
             bottom += 1
         areas.append(area._replace(bottom=bottom))
     return areas
