@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from b2b_pipelines.contracts import rules
 from b2b_pipelines.contracts.rules import EdxState, IntegrationType
 from b2b_pipelines.db.base import Base
 
@@ -79,11 +80,8 @@ class Contract(Base):
 
     @property
     def requires_codes(self) -> bool:
-        """Return whether learners need an enrollment code.
-
-        They do when the contract is `non-sso` or has a price.
-        """
-        return self.integration_type == IntegrationType.NON_SSO or bool(self.price)
+        """Return whether learners need an enrollment code."""
+        return rules.requires_codes(self.integration_type, self.price)
 
 
 class Learner(Base):

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -113,6 +114,11 @@ def integration_type(name: str) -> IntegrationType:
         raise InvalidInput(
             f"{name!r} is not an integration type: use sso (also managed, auto) or non-sso (also code)"
         ) from None
+
+
+def requires_codes(integration_type: str, price: Decimal | None) -> bool:
+    """Return whether learners need an enrollment code: the contract is `non-sso` or has a price."""
+    return integration_type == IntegrationType.NON_SSO or bool(price)
 
 
 def is_open(active: bool, starts_on: date | None, ends_on: date | None, day: date) -> bool:

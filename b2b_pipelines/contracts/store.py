@@ -70,7 +70,7 @@ def names_contract(reference: str | int) -> ColumnElement[bool]:
 
 
 def contract_of(session: Session, slug: str, organization_id: int | None) -> Contract | None:
-    """Return the contract with a slug, if it belongs to the organization; None as organization: whichever owns it."""
+    """Return the contract with a slug, or None. With an organization, a contract of another one is not returned."""
     query = select(Contract).where(Contract.slug == slug)
     if organization_id is not None:
         query = query.where(Contract.organization_id == organization_id)

@@ -2,8 +2,8 @@
 
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import B2BError, PermanentError
-from b2b_pipelines.faults import service, store
-from b2b_pipelines.faults.rules import Finished, Seen, Subject
+from b2b_pipelines.faults import service
+from b2b_pipelines.faults.rules import SYNCED, Finished, Seen, Subject
 from b2b_pipelines.privacy import masked_text
 from b2b_pipelines.vendors.google_sheets import SheetProtected, SheetUnshared, SheetViewOnly
 
@@ -24,5 +24,5 @@ def note_sync(database: Database, slug: str, error: B2BError | None = None, *, a
     words = ""
     if error is not None:
         words = error.message if isinstance(error, NAMES_THE_ACCOUNT) else masked_text(error.message)
-    seen = Seen(Subject("check", store.SYNCED, slug), error is None, words)
+    seen = Seen(Subject("check", SYNCED, slug), error is None, words)
     service.record_run(database, Finished("", BY_HAND, failed=error is not None, seen=(seen,)), alert=alert)

@@ -15,6 +15,7 @@ from b2b_pipelines.enrollment_codes import reports
 from b2b_pipelines.enrollment_codes import service as codes
 from b2b_pipelines.errors import B2BError
 from b2b_pipelines.faults import store as faults
+from b2b_pipelines.faults.rules import SYNCED
 from b2b_pipelines.set_up_state import Part, SetUp, SheetFacts, State, codes_part, run_state, sheet_part
 from b2b_pipelines.sheets import history
 from b2b_pipelines.sheets import store as sheet_store
@@ -23,7 +24,7 @@ from b2b_pipelines.vendors.studio import Studio
 
 __all__ = ["Part", "SetUp", "State", "of", "retry"]
 
-SHEET_FAULTS = ("sheet_snapshots", faults.SYNCED)
+SHEET_FAULTS = ("sheet_snapshots", SYNCED)
 """Beginnings of the names of faults that concern the sheet: a failed partition, and a sheet that its customer must mend."""
 
 

@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+SYNCED = "sheet_is_synced (sheet_snapshots)"
+"""The check that fails when the customer must act for a sheet to be synced."""
 NAMED = 20
 """The most faults that a message names; further ones are counted."""
 REASON_LENGTH, TEXT_LENGTH = 400, 2000

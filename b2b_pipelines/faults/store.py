@@ -8,10 +8,8 @@ from sqlalchemy.orm import Session
 
 from b2b_pipelines.faults import status
 from b2b_pipelines.faults.models import Fault
-from b2b_pipelines.faults.rules import Seen, Subject
+from b2b_pipelines.faults.rules import SYNCED, Seen, Subject
 
-SYNCED = "sheet_is_synced (sheet_snapshots)"
-"""The check that fails while a customer has to act on their sheet."""
 _SUBJECT = tuple_(Fault.kind, Fault.name, Fault.partition)
 
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
-from b2b_pipelines.contracts.rules import IntegrationType
+from b2b_pipelines.contracts import rules
 from b2b_pipelines.enrollment_codes import statements
 from b2b_pipelines.enrollment_codes.rules import Orders, Tally, Terms, orders_for
+from b2b_pipelines.faults.rules import SYNCED
 from b2b_pipelines.set_up_state import Part, SetUp, SheetFacts, codes_part, run_state, sheet_part
 from b2b_pipelines.sheets.statements import DELIVERED
 
@@ -48,7 +49,7 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT words, since FROM fault
     WHERE fault.partition = contract.slug
-      AND ((kind = 'partition' AND starts_with(name, 'sheet_snapshots')) OR name = 'sheet_is_synced (sheet_snapshots)')
+      AND ((kind = 'partition' AND starts_with(name, 'sheet_snapshots')) OR name = '{SYNCED}')
     ORDER BY since LIMIT 1
 ) AS fault ON true
 WHERE contract.id = :contract
@@ -66,7 +67,7 @@ def details(rows: Rows, contract_id: int, changes: int) -> dict[str, Any]:
 
 
 def _codes(rows: Rows, contract: Row) -> Part:
-    requires_codes = contract["integration_type"] == IntegrationType.NON_SSO or bool(contract["price"])
+    requires_codes = rules.requires_codes(contract["integration_type"], contract["price"])
     terms = Terms(contract["active"], requires_codes, contract["max_learners"], contract["price"] or Decimal(0))
     orders = [orders_for(terms, _tally(row)) for row in rows(statements.TALLIES, contracts=[contract["id"]])]
     lacking: list[Orders] = [order for order in orders if not order.nothing]

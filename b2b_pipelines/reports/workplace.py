@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from b2b_pipelines.contracts.rules import IntegrationType, is_open
 from b2b_pipelines.enrollment_codes import pages
 from b2b_pipelines.enrollment_codes.pages import Seats
-from b2b_pipelines.faults.store import SYNCED
+from b2b_pipelines.faults.rules import SYNCED
 from b2b_pipelines.inputs.text import containing
 from b2b_pipelines.reports.pages import Slice
 from b2b_pipelines.sheets.links import link

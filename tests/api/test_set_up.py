@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from b2b_pipelines.api.app import create_app
-from b2b_pipelines.faults.store import SYNCED
+from b2b_pipelines.faults.rules import SYNCED
 from b2b_pipelines.tokens import service as tokens
 from sandbox.server import Sandbox
 from tests.api.conftest import serving
