@@ -69,10 +69,9 @@ class Importer:
 
 @pytest.mark.long
 def test_nobody_is_unlinked_whose_new_license_was_committed_before_the_request(
-    database: Database, put, lms: EnterpriseLms, sandbox: Sandbox, tmp_path: Path
+    database: Database, put, patient_lms: EnterpriseLms, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     dice = random.Random(13)
-    lms.http._client.timeout = 30
     there, path = facts(), tmp_path / "licenses.json"
     protected = too_late = 0
     for timing in range(TIMINGS):
@@ -87,7 +86,7 @@ def test_nobody_is_unlinked_whose_new_license_was_committed_before_the_request(
         importer = Importer(database, sandbox, path)
         timer = threading.Timer(dice.uniform(0, 0.25), importer.bring)
         timer.start()
-        outcome = service.unlink(database, lms, CUSTOMER, POLICY, run_id=f"timing {timing}")
+        outcome = service.unlink(database, patient_lms, CUSTOMER, POLICY, run_id=f"timing {timing}")
         timer.join()
         later = sandbox.lms.unlinkings[len(importer.answered) :]
         sent_later = {each for unlinking in later for each in unlinking.addresses}

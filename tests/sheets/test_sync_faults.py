@@ -30,6 +30,7 @@ from b2b_pipelines.vendors.google_sheets import (
 )
 from sandbox.google import Quota
 from tests.sheets.pace import NoPace
+from tests.waiting import take, wait_until
 
 ACCOUNT = "b2b@sandbox.test"
 
@@ -187,7 +188,7 @@ def test_a_write_that_times_out_is_looked_for_before_it_is_repeated(deliver, san
     acme = deliver(client=signed_in(timeout=0.4))
     sandbox.faults.delay(0.8, when=when, kind="write")
     done = acme.sync()
-    time.sleep(0.6)  # until the slow write has been applied, be it a second time
+    take(0.6)  # until the slow write has been applied, be it a second time
     assert done.appended == 5
     assert is_true(acme)
 
@@ -500,10 +501,7 @@ def sync_process(database_url, sandbox, key_file, tmp_path):
 
 
 def wait_for(kind: str, number: int, sandbox) -> None:
-    deadline = time.monotonic() + 30
-    while sandbox.google.counts()[kind] < number:
-        assert time.monotonic() < deadline, "the process made no request"
-        time.sleep(0.005)
+    wait_until(lambda: sandbox.google.counts()[kind] >= number, 30, lambda: "the process made no request", 0.005)
 
 
 @pytest.mark.long
@@ -518,10 +516,10 @@ def test_a_sync_killed_while_it_writes_is_finished_by_the_next(deliver, sandbox,
     process = sync_process()
     wait_for("write", 1, sandbox)
     if applied:
-        time.sleep(0.2)
+        take(0.2)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    time.sleep(0.6)
+    take(0.6)
     acme.sync(wait=5)
     assert is_true(acme)
     assert acme.tab.shown("G5") == "a note"
