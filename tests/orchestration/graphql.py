@@ -31,8 +31,8 @@ query($asset: AssetKeyInput!, $partition: String!) {
   } }
 }
 """
-"""As the page of a partition asks (`AssetPartitionDetailQuery`). It shows the events of a partition that was never made
-behind *View all historical events*, and those since the last materialization as metadata."""
+"""As the page of a partition asks (`AssetPartitionDetailQuery`). It shows observations since the last materialization as
+metadata; without a materialization, Dagster's page shows them behind *View all historical events*."""
 LAUNCH = """
 mutation($params: ExecutionParams!) {
   launchPipelineExecution(executionParams: $params) { __typename

@@ -147,6 +147,7 @@ def look_at(browser: Any, url: str, folder: Path) -> None:
         page.screenshot(path=folder / f"{name}.png")
     page.goto(f"{sheet}?view=partitions&partition=acme-03")
     page.get_by_text("View all historical events (1)").click()
+    page.get_by_text("Observation", exact=True).click()
     page.get_by_text("share it with b2b@sandbox.test").first.wait_for()
     page.screenshot(path=folder / "never-made.png")
     page.close()
