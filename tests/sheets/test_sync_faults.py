@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from b2b_pipelines.db.limiter import Limiter
 from b2b_pipelines.db.locks import Busy, exclusive
-from b2b_pipelines.sheets import writing
+from b2b_pipelines.sheets import service, writing
 from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.sheets.results import SheetChanged
 from b2b_pipelines.sheets.service import Contended, LayoutIsLost, TabMissing
@@ -451,6 +451,32 @@ def test_a_second_sync_of_a_spreadsheet_waits_and_then_says_who_is_at_it(deliver
             acme.sync(wait=0.2)
         assert acme.requests() == {"read": 0, "write": 0}
     acme.sync(wait=0.2)
+    assert is_true(acme)
+
+
+class LongPace(NoPace):
+    """Lets a read go when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked, self.free = threading.Event(), threading.Event()
+
+    def wait(self, kind: str) -> float:
+        if kind == "read":
+            self.asked.set()
+            assert self.free.wait(30)
+        return 0.0
+
+
+def test_a_sync_that_waits_for_its_turn_keeps_no_other_from_the_spreadsheet(deliver, signed_in):
+    acme, pace = deliver(), LongPace()
+    slow = threading.Thread(target=lambda: service.sync(acme.database, signed_in(pace=pace), acme.slug))
+    slow.start()
+    assert pace.asked.wait(30)
+    urgent = acme.sync(wait=0.2)
+    pace.free.set()
+    slow.join()
+    assert urgent.appended == len(acme.codes())
+    assert acme.requests() == {"read": 2, "write": 1}
     assert is_true(acme)
 
 
