@@ -142,7 +142,7 @@ def expired(
 ) -> None:
     """List the expired licenses that have a learner, each with a decision and its reason."""
     from b2b_pipelines.licenses import verdicts
-    from b2b_pipelines.licenses.policies import policy as policy_of
+    from b2b_pipelines.licenses.facts import policy as policy_of
 
     moment = datetime.now(UTC) if at is None else _moment(at)
     with console.surroundings() as here, here.reading() as reading:

@@ -1,14 +1,15 @@
 """The table of decisions as one statement for any number of licenses.
 
-First match wins, for every expired license that is assigned or activated. `rules.decide` decides the same about one
-license. `trusted` are plans with their `Plan.trusted_end`. `holder` looks people up by address and by LMS user
-separately, so that an index serves each.
+First match wins, for every expired license that is assigned or activated. `trusted` are plans with the end that a
+decision trusts: while a plan is on hold, the later date from which it was moved. `holder` looks people up by address and
+by LMS user separately, so that an index serves each. A test compares the statement with `tests/licenses/reference.py`,
+which decides about one license in Python.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -151,6 +152,8 @@ ORDER BY customer, expiration_date, plan_uuid, license_uuid
 LIMIT :limit OFFSET :offset
 """
 
+VERDICT_FIELDS = [field.name for field in fields(Verdict)]
+
 
 @dataclass(frozen=True, slots=True)
 class Decided:
@@ -216,22 +219,11 @@ def decided_in(rows: Iterable[Mapping[Any, Any]]) -> list[Decided]:
     """Return the decisions in the rows of the statement."""
     return [
         Decided(
-            Verdict(
-                license_uuid=row["license_uuid"],
-                plan_uuid=row["plan_uuid"],
-                customer=row["customer"],
-                expiration_date=row["expiration_date"],
-                decision=Decision(row["decision"]),
-                witness=row["witness"],
-                moment=row["moment"],
-                since=row["since"],
-                retired=row["retired"],
-                missing_since=row["missing_since"],
-            ),
-            row["user_email"],
-            row["email_key"],
-            row["lms_user_id"],
-            row["unseen_since"],
+            Verdict(**{name: row[name] for name in VERDICT_FIELDS} | {"decision": Decision(row["decision"])}),
+            address=row["user_email"],
+            email_key=row["email_key"],
+            lms_user_id=row["lms_user_id"],
+            unseen_since=row["unseen_since"],
         )
         for row in rows
     ]
