@@ -142,7 +142,7 @@ def academies_page(request: Request, db: Db, caller: Everywhere) -> Response:
         last = academy_store.publication(session)
         published_at = last.published_at if last else None
         _, products, times = academy_store.shown(session)
-        refused, unmatched = academies.left_out(session)
+        refused, unmatched = (last.refused, last.unmatched) if last else ([], [])
         changes = [
             (change.changed_at, change.kind, change.uuid, sorted(change.changes))
             for change in academy_store.changes(session, 20)
