@@ -13,7 +13,7 @@ from sqlalchemy import func, select, update
 from assets.licenses import license_chain, listed_subscriptions, lms_enrollments
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.faults.rules import Subject
-from b2b_pipelines.faults.store import known
+from b2b_pipelines.faults.store import every, subject
 from b2b_pipelines.licenses.facts import EventName, LicenseStatus
 from b2b_pipelines.licenses.models import CustomerAgreement, ExpiredLicense, License, LicenseEvent
 from resources.database import DatabaseResource
@@ -225,7 +225,7 @@ def test_by_a_dry_run_nothing_is_right_again_and_nothing_has_begun_to_fail(
 
     def faults() -> set[Subject]:
         with database.session() as session:
-            return set(known(session))
+            return {subject(fault) for fault in every(session)}
 
     def look(result: ExecuteInProcessResult) -> None:
         [last] = [event for event in stored_events(instance, result) if event.is_run_failure or event.is_job_success]
