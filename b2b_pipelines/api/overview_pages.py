@@ -93,11 +93,10 @@ def decisions_page(
     wanted = Decision(decision) if decision in set(Decision) else None
     rows = slice_of(page, A_PAGE)
     with db.session() as session:
-        agreement = store.agreements(session, customer)[0]
+        name = store.agreements(session, customer)[0].shown_name
         found = verdicts.decide(
             session, policy, customer=customer, decision=wanted, limit=rows.limit, offset=rows.offset
         )
-        name = agreement.name or agreement.slug or str(customer)
     return render(
         request,
         "decisions.html",

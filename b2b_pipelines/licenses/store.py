@@ -48,14 +48,13 @@ def customers(session: Session) -> Sequence[UUID]:
 
 
 def names(session: Session, customers: Collection[UUID]) -> dict[UUID, str]:
-    """Return the names of known customers; a customer without a name has its UUID for one."""
-    query = select(CustomerAgreement.enterprise_customer_uuid, CustomerAgreement.name)
-    found = session.execute(query.where(CustomerAgreement.enterprise_customer_uuid.in_(customers)))
-    return {row.enterprise_customer_uuid: row.name or str(row.enterprise_customer_uuid) for row in found}
+    """Return the names of known customers, as people are shown them."""
+    query = select(CustomerAgreement).where(CustomerAgreement.enterprise_customer_uuid.in_(customers))
+    return {each.enterprise_customer_uuid: each.shown_name for each in session.scalars(query)}
 
 
 def name_of(session: Session, customer: UUID) -> str:
-    """Return the name of a customer, or its UUID."""
+    """Return the name of a customer; the UUID of an unknown one."""
     return names(session, [customer]).get(customer, str(customer))
 
 

@@ -58,6 +58,7 @@ def test_a_second_reading_changes_nothing(
     with database.session() as session:
         agreement = session.scalars(select(CustomerAgreement)).one()
         assert (agreement.uuid, agreement.slug) == (UUID(int=0), "customer-0001")
+        assert store.name_of(session, CUSTOMER) == "customer-0001", "license-manager sends no name"
 
 
 @pytest.mark.long
