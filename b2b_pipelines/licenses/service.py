@@ -47,7 +47,6 @@ def decide(session: Session, customer: UUID, policy: Policy) -> list[Verdict]:
 
     Raises `NotFound`.
     """
-    store.agreements(session, customer)
     decided = [row.verdict for row in verdicts.decide(session, policy, customer=customer).decided]
     store.replace_decisions(session, customer, policy, decided)
     return decided

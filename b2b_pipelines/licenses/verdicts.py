@@ -34,6 +34,16 @@ person AS (
 ),
 """
 
+# Other licenses of the holders of those past their grace, by the address or by the LMS user.
+SAME_PERSON = """
+    SELECT expired.license_uuid, expired.agreement_id, other.uuid, other.plan_uuid,
+        coalesce(other.retired_at, other.unseen_since) AS lost_at
+    FROM expired JOIN license AS other ON other.{key} = expired.{key}
+    WHERE expired.expiration_date < :cutoff
+        AND other.uuid <> expired.license_uuid AND other.status IN ('assigned', 'activated')
+        AND coalesce(coalesce(other.retired_at, other.unseen_since) > :hold_cutoff, true)
+"""
+
 VERDICTS = """
 WITH RECURSIVE {people}
 expired AS MATERIALIZED (
@@ -78,21 +88,7 @@ renewing AS (
     SELECT plan_uuid, CASE WHEN current THEN renewed_plan_uuid END AS renewed_plan, CASE WHEN current THEN until END AS until
     FROM chain WHERE pending OR current
 ),
-same_person AS (
-    SELECT expired.license_uuid, expired.agreement_id, other.uuid, other.plan_uuid,
-        coalesce(other.retired_at, other.unseen_since) AS lost_at
-    FROM expired JOIN license AS other ON other.person_key = expired.person_key
-    WHERE expired.expiration_date < :cutoff
-        AND other.uuid <> expired.license_uuid AND other.status IN ('assigned', 'activated')
-        AND coalesce(coalesce(other.retired_at, other.unseen_since) > :hold_cutoff, true)
-    UNION ALL
-    SELECT expired.license_uuid, expired.agreement_id, other.uuid, other.plan_uuid,
-        coalesce(other.retired_at, other.unseen_since) AS lost_at
-    FROM expired JOIN license AS other ON other.lms_user_id = expired.lms_user_id
-    WHERE expired.expiration_date < :cutoff
-        AND other.uuid <> expired.license_uuid AND other.status IN ('assigned', 'activated')
-        AND coalesce(coalesce(other.retired_at, other.unseen_since) > :hold_cutoff, true)
-),
+same_person AS ({same_person}),
 holder AS (
     SELECT DISTINCT ON (same_person.license_uuid)
         same_person.license_uuid, same_person.uuid AS protector, plan.until, same_person.lost_at AS missing_since
@@ -169,6 +165,18 @@ class Decided:
     lms_user_id: int | None
     unseen_since: datetime | None
 
+    def as_row(self, policy: Policy) -> dict[str, Any]:
+        """Return the fields that command and API show, without the address."""
+        return {
+            "license_uuid": self.verdict.license_uuid,
+            "plan_uuid": self.verdict.plan_uuid,
+            "decision": self.verdict.decision,
+            "reason": self.verdict.reason(policy),
+            "customer": self.verdict.customer,
+            "expiration_date": self.verdict.expiration_date,
+            "no_longer_seen_since": self.unseen_since,
+        }
+
 
 @dataclass(frozen=True)
 class Page:
@@ -211,6 +219,7 @@ def statement(*, of_people: bool = False) -> str:
     """Return the statement that decides; `of_people` narrows it to `:licenses` and all others of the same people."""
     return VERDICTS.format(
         people=PEOPLE if of_people else "",
+        same_person="UNION ALL".join(SAME_PERSON.format(key=key) for key in ("person_key", "lms_user_id")),
         narrowed="AND license.uuid IN (SELECT uuid FROM person)" if of_people else "",
     )
 
