@@ -24,7 +24,7 @@ from b2b_pipelines.plural import counted
 
 if TYPE_CHECKING:
     from b2b_pipelines.licenses.brakes import HeldPlan
-    from b2b_pipelines.licenses.bringing import Imported
+    from b2b_pipelines.licenses.importing import Imported
     from b2b_pipelines.licenses.service import Outcome
 
     Step = Callable[..., Outcome]

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from b2b_pipelines.db.locks import transaction_lock
 from b2b_pipelines.licenses import brakes, store, verdicts
 from b2b_pipelines.licenses.brakes import HeldPlan
-from b2b_pipelines.licenses.bringing import Imported, NoAgreement, import_files, read_license_manager
 from b2b_pipelines.licenses.confirming import SAMPLE, confirm_unlinked
 from b2b_pipelines.licenses.facts import Policy, policy
+from b2b_pipelines.licenses.importing import Imported, NoAgreement, import_files, read_license_manager
 from b2b_pipelines.licenses.outcome import Forgotten, Outcome
 from b2b_pipelines.licenses.rules import Verdict
 from b2b_pipelines.licenses.terminating import terminate

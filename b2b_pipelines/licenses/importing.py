@@ -1,4 +1,4 @@
-"""Bringing plans and licenses in: from files, and from license-manager."""
+"""Import plans and licenses: from files, and from license-manager."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
