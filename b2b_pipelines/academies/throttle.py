@@ -12,7 +12,6 @@ may wait up to a sixtieth of the window longer than necessary.
 
 import asyncio
 import json
-import logging
 import math
 import threading
 import time
@@ -38,8 +37,6 @@ LARGE_LEASE = 64
 BLOCKED_SECONDS = 1.0
 """Seconds after which a worker asks again for a client without grants, because another may have returned some."""
 UNITS = {"minute": 60, "hour": 3600, "day": 86400}
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -248,7 +248,7 @@ def current(
 ) -> IntentOut:
     """Created and not past its reservation, or paid."""
     with db.session() as session:
-        found = service.for_user(
+        found = store.for_user(
             session,
             learner.strip(),
             datetime.now(UTC),

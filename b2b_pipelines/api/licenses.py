@@ -17,7 +17,6 @@ from b2b_pipelines.licenses.facts import Policy
 from b2b_pipelines.licenses.rules import Decision
 from b2b_pipelines.licenses.verdicts import Decided
 from b2b_pipelines.privacy import masked
-from b2b_pipelines.tokens.rules import Scope
 from b2b_pipelines.tokens.service import Caller
 
 router = APIRouter(prefix=API, tags=["licenses"])
@@ -80,13 +79,5 @@ def expired_licenses(
 
 
 def _shown(row: Decided, policy: Policy, caller: Caller) -> dict[str, Any]:
-    return {
-        "license_uuid": row.verdict.license_uuid,
-        "plan_uuid": row.verdict.plan_uuid,
-        "customer": row.verdict.customer,
-        "expiration_date": row.verdict.expiration_date,
-        "decision": row.verdict.decision,
-        "reason": row.verdict.reason(policy),
-        "user_email": row.address if Scope.EMAILS in caller.scopes else masked(row.address),
-        "no_longer_seen_since": row.unseen_since,
-    }
+    address = row.address if caller.sees_emails else masked(row.address)
+    return row.as_row(policy) | {"user_email": address}

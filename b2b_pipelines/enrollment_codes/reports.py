@@ -32,7 +32,7 @@ ORDER BY code.id
 
 
 def cell(text: str) -> str:
-    """Return SQL for a text in a CSV file, escaped as `values.csv_cell` escapes it."""
+    """Return SQL for a text in a CSV file, escaped as `csv_cells.csv_cell` escapes it."""
     return f"CASE WHEN left({text}, 1) = ANY ({STARTS}) THEN '''' || ({text}) ELSE {text} END"
 
 
@@ -136,7 +136,7 @@ def _records(
     session: Session, statement: str, *, contracts: Sequence[int] | None, organization: int | None = None
 ) -> Records:
     bound = text(statement).bindparams(bindparam("contracts", type_=ARRAY(BigInteger)))
-    given = {"contracts": None if contracts is None else list(contracts)}
+    given: dict[str, Any] = {"contracts": None if contracts is None else list(contracts)}
     if ":organization" in statement:
-        given["organization"] = organization  # type: ignore[assignment]
+        given["organization"] = organization
     return [dict(row) for row in session.execute(bound, given).mappings()]

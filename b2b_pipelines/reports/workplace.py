@@ -168,7 +168,7 @@ def cards(session: Session, wanted: Wanted, asked: Slice) -> tuple[int, Sequence
         "offset": asked.offset,
     }
     rows = session.execute(statement, given).all()
-    seats = pages.seats_of(session, [row.id for row in rows])
+    seats = pages.seats(session, [row.id for row in rows])
     return (rows[0].total if rows else 0), [_card(row, seats[row.id]) for row in rows]
 
 

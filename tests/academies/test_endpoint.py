@@ -19,6 +19,7 @@ from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.schema import upgrade
 from b2b_pipelines.settings import Settings, read_settings
+from b2b_pipelines.vendors.enterprise_catalog import CatalogAnswer
 from sandbox.enterprise_catalog import academy
 from tests.academies.conftest import CUSTOMER
 from tests.api.conftest import serving
@@ -57,7 +58,7 @@ def publish(database, rows, at=None, selection=Selection()):
     """Publish those rows of the catalog, with what Stripe says about `usd`."""
     now = at or datetime.now(UTC)
     with database.session() as session:
-        service.keep_catalog(session, CUSTOMER, service.CatalogRead(rows, [], str(now), changed=True), now)
+        service.keep_catalog(session, CUSTOMER, CatalogAnswer(rows, [], str(now)), now)
         store.save_prices(session, {"usd": PriceOutcome("priced", PRICE)}, now)
         return service.publish(session, selection, now)
 

@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import insert, text
 
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.licenses.facts import LicenseFacts
 from b2b_pipelines.licenses.identity import email_key, person_key
 from b2b_pipelines.licenses.models import (
     CustomerAgreement,
@@ -24,6 +23,7 @@ from b2b_pipelines.vendors.open_edx import ClientCredentials, EnterpriseLms
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 from sandbox.open_edx.rest import Throttles
 from sandbox.server import Sandbox
+from tests.licenses.reference import LicenseFacts
 
 TABLES = (
     "license_event",

@@ -11,10 +11,11 @@ import pytest
 
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.licenses import service
-from b2b_pipelines.licenses.facts import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan, Policy
+from b2b_pipelines.licenses.facts import EventName, LicenseStatus, Policy
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
 from sandbox.open_edx.lms import Unlinking
 from sandbox.server import Sandbox
+from tests.licenses.reference import HeldLicense, LicenseFacts, Plan
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 LAPSED = NOW - timedelta(days=100)

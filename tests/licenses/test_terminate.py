@@ -11,11 +11,12 @@ from sqlalchemy import func, select
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import NotConfigured, NotFound
 from b2b_pipelines.licenses import service, verdicts
-from b2b_pipelines.licenses.facts import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan, Policy, Renewal
+from b2b_pipelines.licenses.facts import EventName, LicenseStatus, Policy
 from b2b_pipelines.licenses.models import LicenseEvent, SubscriptionPlan
 from b2b_pipelines.licenses.rules import Decision
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
 from sandbox.server import Sandbox
+from tests.licenses.reference import HeldLicense, LicenseFacts, Plan, Renewal
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 CUSTOMER, OTHER = UUID(int=1), UUID(int=2)

@@ -13,11 +13,12 @@ from sqlalchemy import func, select
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.locks import exclusive
 from b2b_pipelines.licenses import service, verdicts
-from b2b_pipelines.licenses.facts import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan, Policy
+from b2b_pipelines.licenses.facts import EventName, LicenseStatus, Policy
 from b2b_pipelines.licenses.models import LicenseEvent, RefusedAddress
 from b2b_pipelines.licenses.rules import Decision
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
 from sandbox.server import Sandbox
+from tests.licenses.reference import HeldLicense, LicenseFacts, Plan
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 LAPSED = NOW - timedelta(days=100)
