@@ -13,12 +13,13 @@ from b2b_pipelines.api.errors import Problem, answers
 from b2b_pipelines.api.fields import API, Text
 from b2b_pipelines.api.pagination import Page, Paging
 from b2b_pipelines.contracts.rules import EdxState
+from b2b_pipelines.db.rows import Row
 from b2b_pipelines.delivery.history import Action, ActorKind
 from b2b_pipelines.privacy import masked
 from b2b_pipelines.reports import contracts as of_contracts
 from b2b_pipelines.reports import courseware, people
 from b2b_pipelines.reports.found_codes import CodeSearch
-from b2b_pipelines.reports.pages import Row, Slice
+from b2b_pipelines.reports.pages import Slice
 from b2b_pipelines.tokens.rules import Scope
 from b2b_pipelines.tokens.service import Caller
 

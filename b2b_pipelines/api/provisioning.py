@@ -250,7 +250,7 @@ def _own_organization(session: Session, caller: Caller, named: str) -> str:
 def _written(session: Session, done: ContractChanged, caller: Caller) -> dict[str, Any]:
     session.flush()
     shown = ContractWritten(
-        **shown_contract(reports.contract_overview(session, [done.contract.id])[0], caller),
+        **shown_contract(reports.contract_overview(session, done.contract.id), caller),
         changed=sorted(_shown_names(done)),
         codes_changed=_codes(done.codes),
         losses=losses_shown(done.losses),

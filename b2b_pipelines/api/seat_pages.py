@@ -181,9 +181,9 @@ def remove_learner_form(request: Request, db: Db, caller: Managing, slug: str, l
 
 def _removed(session: Session, contract: Contract, email: str, caller: Caller) -> str:
     """Remove a learner and return what becomes of the codes, as a sentence."""
-    before = reports.contract_overview(session, [contract.id])[0]["codes"]
+    before = reports.contract_overview(session, contract.id)["codes"]
     delivery.remove_learner(session, contract.id, email, by=actor(caller))
-    new = reports.contract_overview(session, [contract.id])[0]["codes"] - before
+    new = reports.contract_overview(session, contract.id)["codes"] - before
     return wording.codes_followed({"created": max(new, 0)})
 
 

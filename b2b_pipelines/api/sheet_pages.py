@@ -19,6 +19,7 @@ from b2b_pipelines.delivery.attempts import NAMES_THE_ACCOUNT, note_sync
 from b2b_pipelines.delivery.history import Action, record
 from b2b_pipelines.errors import B2BError
 from b2b_pipelines.privacy import masked_anywhere
+from b2b_pipelines.set_up_state import State
 from b2b_pipelines.sheets import service
 from b2b_pipelines.sheets.refusals import TargetNotEmpty
 from b2b_pipelines.sheets.results import LayoutIsLost
@@ -93,7 +94,7 @@ async def retry_form(request: Request, db: Db, caller: Managing, slug: str) -> R
             )
         parts = (("Runs in edX", reached.of_runs), ("Codes", reached.codes), ("Sheet", reached.sheet))
         lines = [f"{name}: {wording.with_buttons(part.message)}." for name, part in parts]
-        good = all(part.state is not set_up.State.FAILED for _, part in parts)
+        good = all(part.state is not State.FAILED for _, part in parts)
         return answered(request, _contract(request, slug), *_seen(lines, caller), good=good)
 
     return await in_thread(request, work)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import BigInteger
 
 from b2b_pipelines.enrollment_codes import statements
-from b2b_pipelines.enrollment_codes.rules import Orders, RedemptionType, Tally
+from b2b_pipelines.enrollment_codes.rules import Orders, RedemptionType, Tally, tally_of
 
 UNREDEEMED = "NOT EXISTS (SELECT FROM code_redemption WHERE code_redemption.code_id = enrollment_code.id)"
 
@@ -22,7 +22,7 @@ def tallies(session: Session, contract_ids: Iterable[int]) -> dict[int, list[Tal
     """Return the tally of every active product of those contracts, by contract. One query."""
     rows = session.execute(TALLIES, {"contracts": list(contract_ids)}).mappings()
     return {
-        contract_id: [Tally(**{key: row[key] for key in Tally.__dataclass_fields__}) for row in group]
+        contract_id: [tally_of(row) for row in group]
         for contract_id, group in groupby(rows, key=lambda row: row["contract_id"])
     }
 
