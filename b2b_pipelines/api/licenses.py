@@ -16,8 +16,6 @@ from b2b_pipelines.licenses import service, verdicts
 from b2b_pipelines.licenses.facts import Policy
 from b2b_pipelines.licenses.rules import Decision
 from b2b_pipelines.licenses.verdicts import Decided
-from b2b_pipelines.privacy import masked
-from b2b_pipelines.tokens.rules import Scope
 from b2b_pipelines.tokens.service import Caller
 
 router = APIRouter(prefix=API, tags=["licenses"])
@@ -60,7 +58,7 @@ class ExpiredLicenseOut(BaseModel):
     response_model=Page[ExpiredLicenseOut],
     responses=answers(401, 403),
 )
-def expired_licenses(
+def list_expired_licenses(
     *,
     request: Request,
     db: Db,
@@ -87,6 +85,6 @@ def _shown(row: Decided, policy: Policy, caller: Caller) -> dict[str, Any]:
         "expiration_date": row.verdict.expiration_date,
         "decision": row.verdict.decision,
         "reason": row.verdict.reason(policy),
-        "user_email": row.address if Scope.EMAILS in caller.scopes else masked(row.address),
+        "user_email": caller.address(row.address),
         "no_longer_seen_since": row.unseen_since,
     }
