@@ -1,7 +1,4 @@
-"""How far a contract is set up, decided from facts: its runs in edX, its codes, its sheet. Pure.
-
-`delivery.set_up` gathers the facts for the API and the pages, `reports.contract_details` for `b2b contract show`.
-"""
+"""How far a contract is set up, decided from the facts that `set_up_facts` gathers: runs in edX, codes, sheet. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

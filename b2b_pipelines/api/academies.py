@@ -186,7 +186,7 @@ async def list_academy_products(request: Request) -> Response:
     responses={**_ANSWERS, 404: {"description": "Not found, or not published.", "model": ProblemBody}},
     openapi_extra={"parameters": [_KEY, _CONDITION]},
 )
-async def academy_product(request: Request) -> Response:
+async def get_academy_product(request: Request) -> Response:
     """By its uuid, slug, product_key or stripe_product_id, in this order of precedence."""
     if refusal := await _not_admitted(request):
         return refusal
@@ -215,9 +215,7 @@ async def preflight(request: Request) -> Response:
 
 
 for path in (f"{LIST}/", f"{ONE}/", LIST, ONE):
-    router.options(path, include_in_schema=False, operation_id="preflight")(preflight)
-
-for path in (f"{LIST}/", f"{ONE}/", LIST, ONE):
+    router.options(path, include_in_schema=False)(preflight)
     # An empty list of methods means every method, unknown ones included.
     router.api_route(path, methods=[], include_in_schema=False, operation_id="method_not_allowed")(method_not_allowed)
 

@@ -87,7 +87,7 @@ def create_app(settings: Settings, database: Database | None = None) -> FastAPI:
         version=version("b2b-pipelines"),
         docs_url=None,
         redoc_url=None,
-        generate_unique_id_function=openapi.operation_id,
+        generate_unique_id_function=lambda route: route.name,  # clients call an operation by its endpoint's name
         lifespan=lifespan,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # it tells paths, which can hold codes
     )

@@ -13,12 +13,12 @@ from b2b_pipelines.api.errors import Problem, answers
 from b2b_pipelines.api.fields import API, Text
 from b2b_pipelines.api.pagination import Page, Paging
 from b2b_pipelines.contracts.rules import EdxState
+from b2b_pipelines.db.rows import Row
 from b2b_pipelines.delivery.history import Action, ActorKind
-from b2b_pipelines.privacy import masked
 from b2b_pipelines.reports import contracts as of_contracts
 from b2b_pipelines.reports import courseware, people
 from b2b_pipelines.reports.found_codes import CodeSearch
-from b2b_pipelines.reports.pages import Row, Slice
+from b2b_pipelines.reports.pages import Slice
 from b2b_pipelines.tokens.rules import Scope
 from b2b_pipelines.tokens.service import Caller
 
@@ -125,7 +125,6 @@ class ChangeOut(BaseModel):
     summary="The organizations",
     response_model=Page[OrganizationOut],
     responses=READ,
-    operation_id="list_organizations",
 )
 def list_organizations(db: Db, caller: Reader, paging: Paging, search: Search = None) -> dict[str, Any]:
     """In the order of their ids; for a token bound to an organization, that one."""
@@ -142,7 +141,6 @@ def list_organizations(db: Db, caller: Reader, paging: Paging, search: Search = 
     summary="The courses that contracts can be given",
     response_model=Page[CourseOut],
     responses=READ,
-    operation_id="list_courses",
 )
 def list_courses(db: Db, caller: Reader, paging: Paging, search: Search = None) -> dict[str, Any]:
     with db.session() as session:
@@ -156,7 +154,6 @@ def list_courses(db: Db, caller: Reader, paging: Paging, search: Search = None) 
     summary="The programs that contracts can be given",
     response_model=Page[ProgramOut],
     responses=READ,
-    operation_id="list_programs",
 )
 def list_programs(db: Db, caller: Reader, paging: Paging, search: Search = None) -> dict[str, Any]:
     with db.session() as session:
@@ -170,7 +167,6 @@ def list_programs(db: Db, caller: Reader, paging: Paging, search: Search = None)
     summary="A contract's course runs",
     response_model=Page[RunOut],
     responses=OF_CONTRACT,
-    operation_id="list_runs",
 )
 def list_runs(
     db: Db,
@@ -191,7 +187,6 @@ def list_runs(
     summary="A contract's attached learners",
     response_model=Page[SeatOut],
     responses=OF_CONTRACT,
-    operation_id="list_learners",
 )
 def list_learners(
     *,
@@ -210,7 +205,7 @@ def list_learners(
     with db.session() as session:
         contract_id = seen_contract(session, caller, slug).id
         count, rows = people.learners(session, contract_id, _slice(paging), how=how, search=search)
-    return paging.envelope(count, [{**row, "email": _address(row["email"], caller)} for row in rows])
+    return paging.envelope(count, [{**row, "email": caller.address(row["email"])} for row in rows])
 
 
 @router.get(
@@ -219,7 +214,6 @@ def list_learners(
     summary="The history of a contract",
     response_model=Page[ChangeOut],
     responses=OF_CONTRACT,
-    operation_id="list_changes",
 )
 def list_changes(db: Db, caller: Reader, slug: Slug, paging: Paging) -> dict[str, Any]:
     """The newest first: who changed what and when."""
@@ -235,7 +229,6 @@ def list_changes(db: Db, caller: Reader, slug: Slug, paging: Paging) -> dict[str
     summary="Find a code, and why it is valid or not",
     response_model=Page[FoundCodeOut],
     responses=READ,
-    operation_id="find_codes",
 )
 def find_codes(
     *,
@@ -269,26 +262,19 @@ def _slice(paging: Paging) -> Slice:
 def code_shown(row: Row, caller: Caller) -> dict[str, Any]:
     """Return a code as the caller may see it."""
     place = None if row["sheet_row"] is None else {"target": row["sheet_target"] or "", "row": row["sheet_row"]}
-    shown = {**row, "sheet_location": place}
-    if not caller.sees_emails:
-        shown |= {name: masked(row[name]) for name in ("attached_by", "enrolled_by")}
-    return shown
-
-
-def _address(email: str, caller: Caller) -> str | None:
-    return email if caller.sees_emails else masked(email)
+    addresses = {name: caller.address(row[name]) for name in ("attached_by", "enrolled_by")}
+    return {**row, **addresses, "sheet_location": place}
 
 
 def author(kind: str, name: str, caller: Caller) -> str | None:
     """Return the name of an actor as the caller may see it: a person's name is an address."""
-    return masked(name) if kind == ActorKind.PERSON and not caller.sees_emails else name
+    return caller.address(name) if kind == ActorKind.PERSON else name
 
 
 def change_shown(row: Row, caller: Caller) -> dict[str, Any]:
     """Return a change as the caller may see it."""
     details = row["details"]
     name = author(row["actor_kind"], row["actor_name"], caller)
-    email = row["learner_email"]
     return {
         "id": row["id"],
         "at": row["made_at"],
@@ -299,7 +285,7 @@ def change_shown(row: Row, caller: Caller) -> dict[str, Any]:
         "courseware": details.get("courseware"),
         "runs": details.get("runs", []),
         "learner": details.get("learner"),
-        "learner_email": None if email is None else _address(email, caller),
+        "learner_email": caller.address(row["learner_email"]),
         "codes": details.get("codes", {}),
         "losses": details.get("losses", {}),
     }

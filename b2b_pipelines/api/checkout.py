@@ -131,7 +131,7 @@ Key = Annotated[
     response_model=CheckoutOut,
     responses=answers(401, 403),
 )
-def quote(request: Request, db: Db, caller: Buyer, basket: Wanted) -> JSONResponse:
+def quote_basket(request: Request, db: Db, caller: Buyer, basket: Wanted) -> JSONResponse:
     """Says whether the basket may be checked out and for how much; writes nothing. Refusals are part of the answer."""
     settings: Settings = request.app.state.settings
     with db.session() as session:
@@ -152,7 +152,7 @@ def quote(request: Request, db: Db, caller: Buyer, basket: Wanted) -> JSONRespon
     },
 )
 @takes_its_own_turn
-async def checkout(request: Request, db: Db, caller: Buyer, basket: Wanted, key: Key = None) -> Response:
+async def check_out_basket(request: Request, db: Db, caller: Buyer, basket: Wanted, key: Key = None) -> Response:
     """Decides again, and completes at once what costs nothing or comes with a payment reference.
 
     A completed checkout is remembered under its `Idempotency-Key`; 402 and 409 change nothing, and leave the key free.

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -12,7 +12,7 @@ from b2b_pipelines.api import wording
 from b2b_pipelines.api.catalog import change_shown
 from b2b_pipelines.api.contracts import masked_cell, seen_contract, seen_snapshot
 from b2b_pipelines.api.database import Db
-from b2b_pipelines.api.page_routes import Number, PageNumber, PageRoute, manages, slice_of, turning
+from b2b_pipelines.api.page_routes import Number, PageNumber, PageRoute, slice_of, turning
 from b2b_pipelines.api.rendering import render
 from b2b_pipelines.api.sign_in import SignedIn
 from b2b_pipelines.contracts import store as contract_store
@@ -81,9 +81,6 @@ def contracts_page(
             (wanted.search, wanted.organization, wanted.active is not None, wanted.integration_type, wanted.state)
         ),
         organizations=names,
-        states=wording.SHEET_STATES,
-        may_manage=manages(caller),
-        today=datetime.now(UTC).date(),
         turning=turning(request, page, count, A_PAGE),
     )
 
@@ -92,47 +89,37 @@ def contracts_page(
 def contract_page(request: Request, db: Db, caller: SignedIn, slug: str) -> Response:
     """A contract: its terms, courseware, sheet and last changes."""
     with db.session() as session:
-        contract = seen_contract(session, caller, slug)
-        card = card_of(session, contract)
+        view = view_of(request, session, caller, slug)
+        contract, verified_at = view.contract, view.card.verified_at
         count, runs = courseware.runs(session, contract.id, slice_of(1, MOST_RUNS))
-        last = _last_snapshot(session, contract, card)
+        last = sheet_store.last_snapshot(session, contract.id) if view.card.conflicts else None
         _, changes = listed.changes(session, contract.id, slice_of(1, FEW_CHANGES))
-        faults = [
-            fault
-            for fault in fault_store.of_partition(session, slug)
-            if card.verified_at is None or fault.since >= card.verified_at
-        ]
+        faults = fault_store.of_partition(session, slug)
         conflicts = explained(last, contract.sheet_url) if last else []
-        values: dict[str, Any] = {
-            "runs": sorted(runs, key=lambda run: run["edx_state"] != "failed"),
-            "runs_count": count,
-            "steps": set_up.of(session, contract),
-            "conflicts": conflicts[:MOST_CONFLICTS],
-            "conflicts_count": len(conflicts),
-            "changes": [change_shown(row, caller) for row in changes],
-            "faults": faults,
-            "before": next(iter(sheet_store.before(session, contract.id)), None),
-            "given": courseware.given(session, contract.id),
-        }
-    return contract_view(request, "contract.html", caller, contract, card, **values)
+        return view.page(
+            "contract.html",
+            runs=sorted(runs, key=lambda run: run["edx_state"] != "failed"),
+            runs_count=count,
+            steps=set_up.of(session, contract),
+            conflicts=conflicts[:MOST_CONFLICTS],
+            conflicts_count=len(conflicts),
+            changes=[change_shown(row, caller) for row in changes],
+            faults=[fault for fault in faults if verified_at is None or fault.since >= verified_at],
+            before=next(iter(sheet_store.before(session, contract.id)), None),
+            given=courseware.given(session, contract.id),
+        )
 
 
 @router.get("/contracts/{slug}/history", name="history_page")
 def history_page(request: Request, db: Db, caller: SignedIn, slug: str, page: PageNumber = 1) -> Response:
     """Show each change with its author and time, and what the syncs wrote."""
     with db.session() as session:
-        contract = seen_contract(session, caller, slug)
-        card = card_of(session, contract)
-        rows = slice_of(page, SNAPSHOTS_A_PAGE)
-        changes_count, changes = listed.changes(session, contract.id, rows)
-        count, snapshots = history.page(session, contract.id, rows.limit, rows.offset)
-        before = next(iter(sheet_store.before(session, contract.id)), None)
-    return contract_view(
-        request,
+        view, rows = view_of(request, session, caller, slug), slice_of(page, SNAPSHOTS_A_PAGE)
+        changes_count, changes = listed.changes(session, view.contract.id, rows)
+        count, snapshots = history.page(session, view.contract.id, rows.limit, rows.offset)
+        before = next(iter(sheet_store.before(session, view.contract.id)), None)
+    return view.page(
         "history.html",
-        caller,
-        contract,
-        card,
         changes=[change_shown(row, caller) for row in changes],
         changes_count=changes_count,
         snapshots=snapshots,
@@ -147,16 +134,11 @@ def compare_page(request: Request, db: Db, caller: SignedIn, slug: str, *, earli
     """Show the differences between two snapshots, given in either order."""
     first, second = sorted((earlier, later))
     with db.session() as session:
-        contract = seen_contract(session, caller, slug)
-        before, after = (seen_snapshot(session, contract, number) for number in (first, second))
-        card = card_of(session, contract)
+        view = view_of(request, session, caller, slug)
+        before, after = (seen_snapshot(session, view.contract, number) for number in (first, second))
     changes = differences(before.rows, after.rows)
-    return contract_view(
-        request,
+    return view.page(
         "compare.html",
-        caller,
-        contract,
-        card,
         before=before,
         after=after,
         counts=Counter(change.kind for change in changes),
@@ -165,55 +147,33 @@ def compare_page(request: Request, db: Db, caller: SignedIn, slug: str, *, earli
     )
 
 
-def card_of(session: Session, contract: Contract) -> Card:
-    """Return a contract at a glance."""
-    return workplace.cards(session, Wanted(slug=contract.slug), slice_of(1, 1))[1][0]
+@dataclass(frozen=True, slots=True)
+class ContractView:
+    """A contract at a glance, as the pages about it show it to one caller."""
+
+    request: Request
+    caller: Caller
+    contract: Contract
+    card: Card
+
+    def page(self, template: str, *, status: int = 200, **values: Any) -> Response:
+        """Return a page of the contract, with its heading and its tabs."""
+        return render(
+            self.request, template, self.caller, status=status, contract=self.contract, card=self.card, **values
+        )
+
+    def confirmation(
+        self, *, title: str, lines: list[str], action: str, hidden: Mapping[str, str], button: str
+    ) -> Response:
+        """Return the page that asks before a change, with its effects as `lines` and a form with `hidden` fields."""
+        return self.page("confirm.html", title=title, lines=lines, action=action, hidden=hidden, button=button)
 
 
-def contract_view(
-    request: Request, template: str, caller: Caller, contract: Contract, card: Card, *, status: int = 200, **values: Any
-) -> Response:
-    """Return a page of a contract, with its heading and its tabs."""
-    return render(
-        request,
-        template,
-        caller,
-        status=status,
-        contract=contract,
-        card=card,
-        today=datetime.now(UTC).date(),
-        may_manage=manages(caller),
-        states=wording.SHEET_STATES,
-        words=wording,
-        **values,
-    )
-
-
-def confirmation(
-    request: Request,
-    caller: Caller,
-    contract: Contract,
-    card: Card,
-    *,
-    title: str,
-    lines: list[str],
-    action: str,
-    hidden: Mapping[str, str],
-    button: str,
-) -> Response:
-    """Return the page that asks before a change, with its effects as `lines` and a form with `hidden` fields."""
-    return contract_view(
-        request,
-        "confirm.html",
-        caller,
-        contract,
-        card,
-        title=title,
-        lines=lines,
-        action=action,
-        hidden=hidden,
-        button=button,
-    )
+def view_of(request: Request, session: Session, caller: Caller, slug: str) -> ContractView:
+    """Return the view of a contract. Raises `NotFound` also for one that is not the caller's to see."""
+    contract = seen_contract(session, caller, slug)
+    card = workplace.cards(session, Wanted(slug=contract.slug), slice_of(1, 1))[1][0]
+    return ContractView(request, caller, contract, card)
 
 
 def sheet_sentence(session: Session, contract: Contract) -> str:
@@ -221,14 +181,6 @@ def sheet_sentence(session: Session, contract: Contract) -> str:
     session.flush()
     current = contract_store.contract(session, contract.slug)
     return wording.sheet_follows(delivered=is_delivered(session, current), has_sheet=current.sheet_url is not None)
-
-
-def _last_snapshot(session: Session, contract: Contract, card: Card) -> Any:
-    """Return the last snapshot with its rows if it had conflicts that still hold for the contract's sheet."""
-    if not card.conflicts:
-        return None
-    last = history.last_syncs(session, [contract.id]).get(contract.id)
-    return history.snapshot(session, contract.id, last.snapshot_id) if last else None
 
 
 def _one_of(kind: Any, text: str) -> Any:

@@ -22,7 +22,7 @@ from b2b_pipelines.contracts.rules import IntegrationType
 from b2b_pipelines.db.prepared import Prepared
 from b2b_pipelines.enrollment_codes import pages, reports, statements
 from b2b_pipelines.errors import NotFound
-from b2b_pipelines.privacy import masked, masked_anywhere, masked_text
+from b2b_pipelines.privacy import masked, masked_anywhere
 from b2b_pipelines.reports import contracts as listed
 from b2b_pipelines.reports.contracts import ContractFilter
 from b2b_pipelines.reports.pages import Slice
@@ -214,7 +214,7 @@ def list_contracts(
 
 
 async def contract_at_once(request: Request) -> Response | None:
-    """The shortcut of `contract`."""
+    """The shortcut of `get_contract`."""
     slug = plain_slug(request)
     if slug is None or request.scope["query_string"]:
         return None
@@ -224,7 +224,7 @@ async def contract_at_once(request: Request) -> Response | None:
 
 @router.get("/contracts/{slug}/", summary="A contract", response_model=ContractOut, responses=answers(401, 403, 404))
 @with_shortcut(contract_at_once)
-def contract(db: Db, caller: Reader, slug: Slug) -> Response:
+def get_contract(db: Db, caller: Reader, slug: Slug) -> Response:
     """The `ETag` is its revision, for the `If-Match` of a change."""
     with db.reading() as session:
         found = reports.contract_of_slug(session, slug, caller.organization_id, emails=caller.sees_emails)
@@ -234,7 +234,8 @@ def contract(db: Db, caller: Reader, slug: Slug) -> Response:
 
 
 def _shown_alone(row: dict[str, Any]) -> Response:
-    shown = _without_account(row, emails=row.pop("emails"))
+    emails, address = row.pop("emails"), row["sheet_url"]
+    shown = row if emails else row | {"sheet_url": masked_anywhere(address)}
     return Response(
         ContractOut.model_construct(**shown).model_dump_json(),
         media_type="application/json",
@@ -288,22 +289,22 @@ def list_snapshots(db: Db, caller: Reader, slug: Slug, paging: Paging) -> dict[s
     summary="A snapshot of a sheet",
     responses=answers(401, 403, 404),
 )
-def snapshot(
+def get_snapshot(
     db: Db, caller: Reader, slug: Slug, snapshot_id: Annotated[int, Path(ge=1, le=LARGEST_ID)]
 ) -> SnapshotDetail:
     """Our six columns, row by row. E-mail addresses are masked unless the token has the scope `emails`."""
     with db.session() as session:
         contract = seen_contract(session, caller, slug)
         found = seen_snapshot(session, contract, snapshot_id)
-    conflicts = [asdict(conflict) for conflict in explained(found, contract.sheet_url)]
+    conflicts = [asdict(conflict) for conflict in explained(found, contract.sheet_url)]  # of cells that people typed in
     return SnapshotDetail(
         snapshot=_summary(found),
         columns=dict(zip(HEADERS, found.columns, strict=True)),
         rows=[
             SnapshotRow(row=row, code=code, cells=dict(zip(HEADERS, cells, strict=True)))
-            for row, code, cells in shown_rows(found, caller)
+            for row, code, cells in _shown_rows(found, caller)
         ],
-        conflicts=[ConflictOut(**conflict) for conflict in shown_conflicts(conflicts, caller)],
+        conflicts=[ConflictOut(**conflict) for conflict in caller.seen(conflicts)],
     )
 
 
@@ -325,19 +326,10 @@ def seen_snapshot(session: Session, contract: Contract, snapshot_id: int) -> She
 
 def shown_contract(row: dict[str, Any], caller: Caller) -> dict[str, Any]:
     """Return a contract as the caller may see it: the link to its sheet can name an account."""
-    return _without_account(row, emails=caller.sees_emails)
+    return row | {"sheet_url": caller.seen(row["sheet_url"])}
 
 
-def _without_account(row: dict[str, Any], *, emails: bool) -> dict[str, Any]:
-    return row if emails or not row["sheet_url"] else row | {"sheet_url": masked_text(row["sheet_url"])}
-
-
-def shown_conflicts(conflicts: Sequence[dict[str, Any]], caller: Caller) -> Sequence[dict[str, Any]]:
-    """Return conflicts as the caller may see them: a customer may have typed an address over a code."""
-    return conflicts if caller.sees_emails else masked_anywhere(conflicts)
-
-
-def shown_rows(snapshot: SheetSnapshot, caller: Caller) -> Sequence[tuple[int, str, list[Any]]]:
+def _shown_rows(snapshot: SheetSnapshot, caller: Caller) -> Sequence[tuple[int, str, list[Any]]]:
     """The rows of a snapshot, `(row, code, six cells)`, as the caller may see them."""
     if caller.sees_emails:
         return [(row, code, list(cells)) for row, code, cells in snapshot.rows]

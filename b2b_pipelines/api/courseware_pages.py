@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request, Response
 
 from b2b_pipelines.api import wording
-from b2b_pipelines.api.contract_pages import card_of, confirmation, contract_view, sheet_sentence
+from b2b_pipelines.api.contract_pages import sheet_sentence, view_of
 from b2b_pipelines.api.contracts import seen_contract
 from b2b_pipelines.api.database import Db
 from b2b_pipelines.api.notes import answered
@@ -34,17 +34,9 @@ class NumbersChanged(Conflict):
 @router.get("/contracts/{slug}/courseware", name="courseware_page")
 def courseware_page(request: Request, db: Db, caller: Managing, slug: str) -> Response:
     with db.session() as session:
-        contract = seen_contract(session, caller, slug)
-        return contract_view(
-            request,
-            "courseware.html",
-            caller,
-            contract,
-            card_of(session, contract),
-            offered=courseware.offered(session, MOST_OFFERED),
-            given=courseware.given(session, contract.id),
-            problem="",
-        )
+        view = view_of(request, session, caller, slug)
+        offered = courseware.offered(session, MOST_OFFERED)
+        return view.page("courseware.html", offered=offered, given=courseware.given(session, view.contract.id))
 
 
 @router.post("/contracts/{slug}/courseware", name="courseware_form", dependencies=[OurForm])
@@ -75,8 +67,7 @@ def courseware_form(
 def remove_courseware_page(request: Request, db: Db, caller: Managing, slug: str, courseware: str) -> Response:
     """Show the effects of removing the courseware, in numbers."""
     with db.session() as session:
-        contract = seen_contract(session, caller, slug)
-        card = card_of(session, contract)
+        view = view_of(request, session, caller, slug)
     with rehearsal(db.open(), slug) as session:
         would = delivery.take_courseware(session, slug, courseware, by=actor(caller))
         lines = [
@@ -84,11 +75,7 @@ def remove_courseware_page(request: Request, db: Db, caller: Managing, slug: str
             "Nothing is deleted: adding the course again brings its run and codes back.",
         ]
         lost = wording.lost(would.losses)
-    return confirmation(
-        request,
-        caller,
-        contract,
-        card,
+    return view.confirmation(
         title=f"Remove {courseware}?",
         lines=lines,
         action=request.url_for("remove_courseware_form", slug=slug).path,

@@ -8,18 +8,16 @@ from sqlalchemy.orm import Session
 
 from b2b_pipelines.api import terms, wording
 from b2b_pipelines.api.catalog import change_shown
-from b2b_pipelines.api.contract_pages import card_of, confirmation, contract_view, sheet_sentence
-from b2b_pipelines.api.contracts import seen_contract
+from b2b_pipelines.api.contract_pages import ContractView, sheet_sentence, view_of
 from b2b_pipelines.api.courseware_pages import MOST_OFFERED, chosen_courseware
 from b2b_pipelines.api.database import Connection, Db, in_thread, takes_its_own_turn
 from b2b_pipelines.api.notes import answered
-from b2b_pipelines.api.page_routes import Chosen, Fields, Managing, PageRoute, manages, sentence, slice_of
+from b2b_pipelines.api.page_routes import Chosen, Fields, Managing, PageRoute, sentence, slice_of
 from b2b_pipelines.api.rendering import render
 from b2b_pipelines.api.sign_in import OurForm
 from b2b_pipelines.api.vendors import Vendors
 from b2b_pipelines.api.writing import actor
 from b2b_pipelines.contracts import rules
-from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.delivery import changes as delivery
 from b2b_pipelines.delivery.changes import ContractChanged, CoursewareChanged
 from b2b_pipelines.delivery.history import ContractWasChanged, as_json
@@ -65,8 +63,8 @@ async def new_contract_form(request: Request, db: Db, caller: Managing, fields: 
 @router.get("/contracts/{slug}/edit", name="edit_page")
 def edit_page(request: Request, db: Db, caller: Managing, slug: str) -> Response:
     with db.session() as session:
-        contract = seen_contract(session, caller, slug)
-        return _edit(request, session, caller, contract, terms.shown(contract))
+        view = view_of(request, session, caller, slug)
+    return _edit(view, terms.shown(view.contract))
 
 
 @router.post("/contracts/{slug}/edit", name="edit_form", dependencies=[OurForm])
@@ -76,24 +74,21 @@ async def edit_form(request: Request, db: Db, caller: Managing, slug: str, field
 
     def work() -> Response:
         with db.session() as session:
-            contract = seen_contract(session, caller, slug)
-            if fields.get("do") == "check":
-                tried = tried_sheet(request, db, fields)
-                return _edit(request, session, caller, contract, fields, tried=tried)
+            view = view_of(request, session, caller, slug)
+        if fields.get("do") == "check":
+            return _edit(view, fields, tried=tried_sheet(request, db, fields))
         try:
-            return _changed(request, db, caller, contract, fields)
+            return _changed(db, view, fields)
         except ContractWasChanged:
             with db.session() as session:
-                current = seen_contract(session, caller, slug)
-                between = _between(session, current, caller, fields)
-                mine = terms.shown(current) | terms.touched(fields)
-                names = sorted({wording.FIELDS.get(name, name) for change in between for name in change["fields"]})
-                problem = f"The terms were changed while you edited them: {', '.join(names)}. Nothing was saved."
-                return _edit(request, session, caller, current, mine, between=between, problem=problem, status=409)
+                current = view_of(request, session, caller, slug)
+                between = _between(session, current, fields)
+            mine = terms.shown(current.contract) | terms.touched(fields)
+            names = sorted({wording.FIELDS.get(name, name) for change in between for name in change["fields"]})
+            problem = f"The terms were changed while you edited them: {', '.join(names)}. Nothing was saved."
+            return _edit(current, mine, between=between, problem=problem, status=409)
         except B2BError as error:
-            with db.session() as session:
-                again = seen_contract(session, caller, slug)
-                return _edit(request, session, caller, again, fields, problem=sentence(error), status=409)
+            return _edit(view, fields, problem=sentence(error), status=409)
 
     return await in_thread(request, work)
 
@@ -134,7 +129,6 @@ def _new(
             chosen=chosen or [],
             problem=problem,
             tried=tried,
-            may_manage=manages(caller),
         )
 
 
@@ -186,10 +180,7 @@ def _organization(session: Session, caller: Caller, fields: Mapping[str, str]) -
 
 
 def _edit(
-    request: Request,
-    session: Session,
-    caller: Caller,
-    contract: Contract,
+    view: ContractView,
     values: Mapping[str, str],
     *,
     problem: str = "",
@@ -198,28 +189,23 @@ def _edit(
     status: int = 200,
 ) -> Response:
     """Return the form. What it was loaded with is kept in it, unless others changed the terms `between`."""
-    shown = terms.shown(contract)
+    shown = terms.shown(view.contract)
     loaded = "was_name" in values and between is None
     was = {name: values.get(f"was_{name}", "") for name in terms.EDITED} if loaded else shown
-    return contract_view(
-        request,
+    return view.page(
         "edit.html",
-        caller,
-        contract,
-        card_of(session, contract),
         status=status,
         values=shown | dict(values),
         was=was,
-        revision=values.get("revision") if loaded else contract.revision,
+        revision=values.get("revision") if loaded else view.contract.revision,
         problem=problem,
         tried=tried,
         between=between or [],
     )
 
 
-def _changed(
-    request: Request, db: Connection, caller: Caller, contract: Contract, fields: Mapping[str, str]
-) -> Response:
+def _changed(db: Connection, view: ContractView, fields: Mapping[str, str]) -> Response:
+    request, contract, by = view.request, view.contract, actor(view.caller)
     page = request.url_for("contract_page", slug=contract.slug).path
     given = terms.touched(fields)
     if not given:
@@ -229,7 +215,7 @@ def _changed(
     expected = int(text) if text.isdecimal() and len(text) < 16 else None
 
     def change(session: Session) -> ContractChanged:
-        return delivery.change_contract(session, contract.id, patch, by=actor(caller), expected_revision=expected)
+        return delivery.change_contract(session, contract.id, patch, by=by, expected_revision=expected)
 
     with rehearsal(db.open(), contract.id) as session:
         would = change(session)
@@ -239,7 +225,7 @@ def _changed(
             for name, (before, after) in as_json(would.fields).items()
         ]
     if asked and fields.get("agreed") != wording.lost(would.losses):
-        return _ask(request, db, caller, contract, fields=fields, lines=[*differs, *asked], losses=would.losses)
+        return _ask(view, fields, [*differs, *asked], would.losses)
     with db.session() as session:
         done = change(session)
         lines = [_saved(done), wording.codes_followed(done.codes), sheet_sentence(session, done.contract)]
@@ -248,27 +234,12 @@ def _changed(
     return answered(request, page, *lines)
 
 
-def _ask(
-    request: Request,
-    db: Connection,
-    caller: Caller,
-    contract: Contract,
-    *,
-    fields: Mapping[str, str],
-    lines: list[str],
-    losses: Losses,
-) -> Response:
+def _ask(view: ContractView, fields: Mapping[str, str], lines: list[str], losses: Losses) -> Response:
     kept = {name: text for name, text in fields.items() if name not in ("form", "agreed", "do")}
-    with db.session() as session:
-        card = card_of(session, contract)
-    return confirmation(
-        request,
-        caller,
-        contract,
-        card,
+    return view.confirmation(
         title="Change the terms?",
         lines=lines,
-        action=request.url_for("edit_form", slug=contract.slug).path,
+        action=view.request.url_for("edit_form", slug=view.contract.slug).path,
         hidden=kept | {"agreed": wording.lost(losses)},
         button="Change the terms",
     )
@@ -278,12 +249,14 @@ def _asked(losses: Losses) -> list[str]:
     return [] if losses.nothing and not losses.beyond_cap else losses.sentences()
 
 
-def _between(session: Session, contract: Contract, caller: Caller, fields: Mapping[str, str]) -> list[dict[str, Any]]:
+def _between(session: Session, view: ContractView, fields: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the changes of terms since the form was loaded, oldest first."""
     since = int(fields.get("revision", "0"))
-    _, rows = listed.changes(session, contract.id, slice_of(1, 50))
+    _, rows = listed.changes(session, view.contract.id, slice_of(1, 50))
     return [
-        change_shown(row, caller) for row in reversed(rows) if row["revision"] > since and row["action"] == "changed"
+        change_shown(row, view.caller)
+        for row in reversed(rows)
+        if row["revision"] > since and row["action"] == "changed"
     ]
 
 

@@ -19,7 +19,6 @@ from b2b_pipelines.intents.models import CheckoutIntent
 from b2b_pipelines.intents.rules import ERRORED, IntentState
 from b2b_pipelines.intents.service import IntentErrored, PlaceTaken, Wish
 from b2b_pipelines.learners.service import reporting_conflicts
-from b2b_pipelines.privacy import masked, masked_anywhere
 from b2b_pipelines.tokens.service import Caller
 
 router = APIRouter(prefix=f"{API}/checkout-intents", tags=["checkout intents"])
@@ -176,6 +175,8 @@ class IntentOut(BaseModel):
 
 
 REFUSED = answers(400, 401, 403)
+TYPED = ("enterprise_name", "country", "terms_metadata", "last_error")
+"""Fields that hold what people typed."""
 
 
 @router.post(
@@ -188,7 +189,9 @@ REFUSED = answers(400, 401, 403)
         200: {"description": "It existed: an open one is updated, a paid one unchanged.", "model": IntentOut},
     },
 )
-def reserve(request: Request, response: Response, caller: InstallationBuyer, db: Db, wanted: IntentIn) -> IntentOut:
+def reserve_intent(
+    request: Request, response: Response, caller: InstallationBuyer, db: Db, wanted: IntentIn
+) -> IntentOut:
     """201 when it is new. An open one is updated and its reservation renewed, a paid one comes back unchanged (200).
     While a payment is pending, quantity, slug and name stay as they are. 409 `learner_conflict` when another learner has
     the address of a known LMS user. 422 when the last attempt went wrong, or the slug or name is reserved by another."""
@@ -239,7 +242,7 @@ def list_intents(  # noqa: PLR0917 (FastAPI passes them by name)
     response_model=IntentOut,
     responses=answers(400, 401, 403, 404),
 )
-def current(
+def get_current_intent(
     caller: InstallationBuyer,
     db: Db,
     learner: Annotated[Text, Query(min_length=1, description="An e-mail address.")],
@@ -261,7 +264,7 @@ def current(
 
 
 @router.get("/{uuid:uuid}/", summary="An intent", response_model=IntentOut, responses=answers(400, 401, 403, 404))
-def show(caller: InstallationBuyer, db: Db, uuid: UUID) -> IntentOut:
+def get_intent(caller: InstallationBuyer, db: Db, uuid: UUID) -> IntentOut:
     with db.session() as session:
         return _shown(service.find(session, uuid), caller)
 
@@ -272,7 +275,7 @@ def show(caller: InstallationBuyer, db: Db, uuid: UUID) -> IntentOut:
     response_model=IntentOut,
     responses=answers(400, 401, 403, 404),
 )
-def amend(caller: InstallationBuyer, db: Db, uuid: UUID, changes: IntentPatch) -> IntentOut:
+def update_intent(caller: InstallationBuyer, db: Db, uuid: UUID, changes: IntentPatch) -> IntentOut:
     """Any other field is refused, the state too: events alone change it."""
     with db.session() as session:
         intent = service.amend(session, uuid, country=changes.country, terms_metadata=changes.terms_metadata)
@@ -285,7 +288,7 @@ def amend(caller: InstallationBuyer, db: Db, uuid: UUID, changes: IntentPatch) -
     response_model=IntentOut,
     responses=answers(400, 401, 403, 404, 409),
 )
-def fulfilled(caller: Provisioner, db: Db, uuid: UUID) -> IntentOut:
+def report_intent_fulfilled(caller: Provisioner, db: Db, uuid: UUID) -> IntentOut:
     """Mark a paid or errored intent as fulfilled. A repeated call changes nothing."""
     with db.session() as session:
         return _shown(service.fulfill(session, uuid, datetime.now(UTC)), caller)
@@ -297,35 +300,14 @@ def fulfilled(caller: Provisioner, db: Db, uuid: UUID) -> IntentOut:
     response_model=IntentOut,
     responses=answers(400, 401, 403, 404, 409),
 )
-def errored(caller: Provisioner, db: Db, uuid: UUID, report: ErroredIn) -> IntentOut:
+def report_intent_errored(caller: Provisioner, db: Db, uuid: UUID, report: ErroredIn) -> IntentOut:
     with db.session() as session:
         return _shown(service.fail(session, uuid, report.state, report.reason, datetime.now(UTC)), caller)
 
 
 def _shown(intent: CheckoutIntent, caller: Caller) -> IntentOut:
     """Return an intent as the caller may see it: anyone may have typed an address into its texts."""
-    learner = intent.learner
-    email = learner.email if caller.sees_emails else masked(learner.email) or ""
-
-    def text(value: Any) -> Any:
-        return value if caller.sees_emails else masked_anywhere(value)
-
-    return IntentOut(
-        uuid=intent.uuid,
-        learner=LearnerOut(email=email, name=text(learner.name), lms_user_id=learner.lms_user_id),
-        state=IntentState(intent.state),
-        stripe_product_id=intent.stripe_product_id,
-        enterprise_name=text(intent.enterprise_name),
-        enterprise_slug=intent.enterprise_slug,
-        quantity=intent.quantity,
-        country=text(intent.country),
-        terms_metadata=text(intent.terms_metadata),
-        stripe_checkout_session_id=intent.stripe_checkout_session_id,
-        expires_at=intent.expires_at,
-        pending_since=intent.pending_since,
-        payment=PaymentOut.model_validate(intent.payment) if intent.payment else None,
-        money_back=[MoneyBackOut.model_validate(entry) for entry in intent.money_back],
-        last_error=text(intent.last_error),
-        created_at=intent.created_at,
-        state_changed_at=intent.state_changed_at,
-    )
+    shown = IntentOut.model_validate(intent, from_attributes=True)
+    learner = {"email": caller.address(shown.learner.email), "name": caller.seen(shown.learner.name)}
+    typed = {name: caller.seen(getattr(shown, name)) for name in TYPED}
+    return shown.model_copy(update={**typed, "learner": shown.learner.model_copy(update=learner)})

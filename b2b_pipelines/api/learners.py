@@ -81,7 +81,7 @@ async def _caller_and_contract(request: Request, token: BearerText, code: Code) 
         **answers(401, 403, 404, 409),
     },
 )
-async def attach(
+async def attach_learner(
     request: Request,
     found: Annotated[tuple[Caller, int | None], Depends(_caller_and_contract)],
     code: Code,
@@ -111,7 +111,7 @@ async def attach(
     response_model=SignedOn,
     responses=answers(401, 403, 404, 409),
 )
-def sign_on(
+def sign_on_learner(
     db: Db,
     caller: Attacher,
     org_key: Annotated[Text, Path(description="The organization's key.", examples=["ACME"], max_length=255)],

@@ -16,7 +16,6 @@ from b2b_pipelines.licenses import service, verdicts
 from b2b_pipelines.licenses.facts import Policy
 from b2b_pipelines.licenses.rules import Decision
 from b2b_pipelines.licenses.verdicts import Decided
-from b2b_pipelines.privacy import masked
 from b2b_pipelines.tokens.service import Caller
 
 router = APIRouter(prefix=API, tags=["licenses"])
@@ -59,7 +58,7 @@ class ExpiredLicenseOut(BaseModel):
     response_model=Page[ExpiredLicenseOut],
     responses=answers(401, 403),
 )
-def expired_licenses(
+def list_expired_licenses(
     *,
     request: Request,
     db: Db,
@@ -79,5 +78,4 @@ def expired_licenses(
 
 
 def _shown(row: Decided, policy: Policy, caller: Caller) -> dict[str, Any]:
-    address = row.address if caller.sees_emails else masked(row.address)
-    return row.as_row(policy) | {"user_email": address}
+    return row.as_row(policy) | {"user_email": caller.address(row.address)}

@@ -7,7 +7,6 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
 
 from b2b_pipelines.api.errors import DESCRIPTIONS, ContractChangedBody, ProblemBody, ValidationProblemBody
 
@@ -17,30 +16,7 @@ Everything but the academy products, the health pages and this document takes `A
 without one, 403 when it lacks the scope. A token bound to an organization sees that organization only. Lists come in
 pages. E-mail addresses are masked unless the token has the scope `emails`. Every answer carries `X-Request-ID`.
 """
-OPERATION_IDS = {
-    "contract": "get_contract",
-    "snapshot": "get_snapshot",
-    "attach": "attach_learner",
-    "sign_on": "sign_on_learner",
-    "expired_licenses": "list_expired_licenses",
-    "quote": "quote_basket",
-    "checkout": "check_out_basket",
-    "reserve": "reserve_intent",
-    "current": "get_current_intent",
-    "show": "get_intent",
-    "amend": "update_intent",
-    "fulfilled": "report_intent_fulfilled",
-    "errored": "report_intent_errored",
-    "academy_product": "get_academy_product",
-}
-"""The names under which clients call operations, where an endpoint's own name says too little outside its file."""
-
 REFUSALS = {ProblemBody.__name__, ValidationProblemBody.__name__, ContractChangedBody.__name__}
-
-
-def operation_id(route: APIRoute) -> str:
-    """Return the short name under which clients made from the document call an operation."""
-    return OPERATION_IDS.get(route.name, route.name)
 
 
 def document(app: FastAPI) -> dict[str, Any]:

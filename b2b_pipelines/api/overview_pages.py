@@ -12,10 +12,9 @@ from fastapi import APIRouter, Request, Response
 from b2b_pipelines.academies import service as academies
 from b2b_pipelines.academies import store as academy_store
 from b2b_pipelines.alerts import outbox
-from b2b_pipelines.api import wording
 from b2b_pipelines.api.database import Db
 from b2b_pipelines.api.notes import answered
-from b2b_pipelines.api.page_routes import Everywhere, Fields, PageNumber, PageRoute, manages, slice_of, turning
+from b2b_pipelines.api.page_routes import Everywhere, Fields, PageNumber, PageRoute, slice_of, turning
 from b2b_pipelines.api.rendering import render
 from b2b_pipelines.api.sign_in import OurForm
 from b2b_pipelines.errors import NotFound
@@ -24,7 +23,6 @@ from b2b_pipelines.licenses import brakes, service, store, verdicts
 from b2b_pipelines.licenses.facts import Policy
 from b2b_pipelines.licenses.rules import Decision
 from b2b_pipelines.licenses.verdicts import Tally
-from b2b_pipelines.privacy import masked
 from b2b_pipelines.reports import operations
 
 A_PAGE = 100
@@ -79,8 +77,6 @@ def licenses_page(request: Request, db: Db, caller: Everywhere) -> Response:
         held_people=_held_people(tallies),
         names={card.uuid: card.name for card in cards},
         labels=DECISIONS,
-        may_manage=manages(caller),
-        words=wording,
     )
 
 
@@ -103,10 +99,7 @@ def decisions_page(
         caller,
         customer=customer,
         name=name,
-        decisions=[
-            (row.verdict, row.verdict.reason(policy), _address(row.address, shown=caller.sees_emails))
-            for row in found.decided
-        ],
+        decisions=[(row.verdict, row.verdict.reason(policy), caller.address(row.address)) for row in found.decided],
         count=found.total,
         decision=wanted,
         labels=DECISIONS,
@@ -117,7 +110,7 @@ def decisions_page(
 @router.post("/licenses/confirm", name="confirm_plan_form", dependencies=[OurForm])
 def confirm_plan_form(request: Request, db: Db, caller: Everywhere, fields: Fields) -> Response:
     """End the hold of a plan: its moved expiration date is right."""
-    if not manages(caller):
+    if not caller.manages:
         raise NotFound("ending a hold needs the right to manage")
     policy = service.policy(request.app.state.settings, datetime.now(UTC))
     try:
@@ -215,9 +208,3 @@ def _held_people(tallies: Sequence[Tally]) -> dict[tuple[UUID, datetime], int]:
         if tally.decision == Decision.HELD:
             people[tally.customer, tally.expiration_date] += tally.people
     return people
-
-
-def _address(address: str | None, *, shown: bool) -> str | None:
-    if shown or address is None:
-        return address
-    return masked(address)

@@ -22,7 +22,6 @@ from b2b_pipelines.db.schema import SchemaOutdated
 from b2b_pipelines.errors import B2BError, InvalidInput, NotFound, TransientError
 from b2b_pipelines.inputs.text import is_storable
 from b2b_pipelines.reports.pages import Slice
-from b2b_pipelines.tokens.rules import Scope
 from b2b_pipelines.tokens.service import Caller
 
 MISSING = "Page not found. It does not exist, or you may not open it."
@@ -67,14 +66,9 @@ def sentence(error: B2BError) -> str:
     return f"{message[:1].upper()}{message[1:]}{'' if message.endswith(('.', '?', '!')) else '.'}"
 
 
-def manages(caller: Caller) -> bool:
-    """Return whether a caller may change contracts."""
-    return Scope.MANAGE in caller.scopes
-
-
 async def managing(caller: SignedIn) -> Caller:
     """Return the caller, who may change contracts. Raises 403."""
-    if not manages(caller):
+    if not caller.manages:
         raise Problem(403, "You may look, and not change anything. Ask for the role manager.", "missing_scope")
     return caller
 

@@ -54,7 +54,6 @@ DRY = {200: {"description": "A dry run: what would change."}}
     summary="Create an organization",
     response_model=OrganizationMade,
     responses={**answers(400, 401, 403, 409, 422), 200: {**DRY[200], "model": OrganizationMade}},
-    operation_id="create_organization",
 )
 def create_organization(db: Db, caller: InstallationManager, asked: Posted, body: OrganizationIn) -> Response:
     """Its slug is made from the name and never changes. A token bound to an organization may not."""
@@ -75,7 +74,6 @@ def create_organization(db: Db, caller: InstallationManager, asked: Posted, body
     summary="Create a contract",
     response_model=ContractWritten,
     responses={**POSTED, 200: {**DRY[200], "model": ContractWritten}},
-    operation_id="create_contract",
 )
 def create_contract(db: Db, caller: Manager, asked: Posted, body: ContractIn) -> Response:
     """A name that the organization already has gives a numbered slug, and `same_name` lists the older contracts."""
@@ -100,7 +98,6 @@ def create_contract(db: Db, caller: Manager, asked: Posted, body: ContractIn) ->
     summary="Change a contract",
     response_model=ContractWritten,
     responses={**REFUSED, **answers(412)},
-    operation_id="update_contract",
 )
 def update_contract(
     *, db: Db, caller: Manager, slug: Slug, asked: Written, body: ContractPatchIn, if_match: IfMatch = None
@@ -141,7 +138,6 @@ def update_contract(
     summary="Give a contract courseware",
     response_model=CoursewareWritten,
     responses=POSTED,
-    operation_id="give_courseware",
 )
 def give_courseware(db: Db, caller: Manager, slug: Slug, asked: Posted, body: CoursewareIn) -> Response:
     """A course, a program, or a course run that exists. Products and codes follow at once; edX is asked by the next
@@ -167,7 +163,6 @@ def give_courseware(db: Db, caller: Manager, slug: Slug, asked: Posted, body: Co
     summary="Remove courseware from a contract",
     response_model=CoursewareWritten,
     responses=REFUSED,
-    operation_id="take_courseware",
 )
 def take_courseware(
     *,
@@ -194,7 +189,6 @@ def take_courseware(
     summary="Attach a learner by hand",
     response_model=SeatWritten,
     responses={**POSTED, 200: {"model": SeatWritten, "description": "Attached already, or a dry run."}},
-    operation_id="add_learner",
 )
 def add_learner(db: Db, caller: Manager, slug: Slug, asked: Posted, body: SeatIn) -> Response:
     """Takes a seat without a code. The contract's days and its cap hold, unless `force`."""
@@ -215,7 +209,6 @@ def add_learner(db: Db, caller: Manager, slug: Slug, asked: Posted, body: SeatIn
     summary="Remove a learner from a contract",
     response_model=SeatWritten,
     responses=REFUSED,
-    operation_id="remove_learner",
 )
 def remove_learner(
     *, db: Db, caller: Manager, slug: Slug, asked: Written, learner_id: Annotated[int, Path(ge=1, le=LARGEST_ID)]
@@ -250,7 +243,7 @@ def _own_organization(session: Session, caller: Caller, named: str) -> str:
 def _written(session: Session, done: ContractChanged, caller: Caller) -> dict[str, Any]:
     session.flush()
     shown = ContractWritten(
-        **shown_contract(reports.contract_overview(session, [done.contract.id])[0], caller),
+        **shown_contract(reports.contract_overview(session, done.contract.id), caller),
         changed=sorted(_shown_names(done)),
         codes_changed=_codes(done.codes),
         losses=losses_shown(done.losses),

@@ -9,11 +9,9 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from b2b_pipelines.api import notes
+from b2b_pipelines.api import notes, wording
 from b2b_pipelines.api.sign_in import form_secret, keep_form_secret
-from b2b_pipelines.api.wording import with_buttons
 from b2b_pipelines.plural import counted
-from b2b_pipelines.privacy import masked_anywhere
 from b2b_pipelines.tokens.service import Caller
 
 HERE = Path(__file__).parent
@@ -34,8 +32,10 @@ templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-templates.filters["masked"] = lambda text, caller: text if caller.sees_emails else masked_anywhere(text)
-templates.filters["buttons"] = with_buttons
+templates.globals["words"] = wording
+templates.filters["masked"] = lambda text, caller: caller.seen(text)
+templates.filters["term"] = lambda card: card.term(datetime.now(UTC).date())
+templates.filters["buttons"] = wording.with_buttons
 templates.filters["moment"] = lambda moment: f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 templates.filters["ago"] = lambda moment: ago(moment, datetime.now(UTC))
 templates.filters["day"] = lambda moment: f"{moment.astimezone(UTC):%Y-%m-%d}"

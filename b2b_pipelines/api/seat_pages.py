@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 
 from b2b_pipelines.api import wording
 from b2b_pipelines.api.catalog import code_shown
-from b2b_pipelines.api.contract_pages import card_of, confirmation, contract_view, sheet_sentence
+from b2b_pipelines.api.contract_pages import sheet_sentence, view_of
 from b2b_pipelines.api.contracts import seen_contract
 from b2b_pipelines.api.database import Db
+from b2b_pipelines.api.fields import LARGEST_ID
 from b2b_pipelines.api.notes import answered
 from b2b_pipelines.api.page_routes import Fields, Managing, PageNumber, PageRoute, sentence, slice_of, turning
 from b2b_pipelines.api.rendering import render
@@ -27,7 +28,7 @@ from b2b_pipelines.errors import B2BError, NotFound
 from b2b_pipelines.learners import store as learner_store
 from b2b_pipelines.learners.rules import Outcome, email_address
 from b2b_pipelines.learners.service import Person
-from b2b_pipelines.privacy import masked, masked_text
+from b2b_pipelines.privacy import masked_text
 from b2b_pipelines.reports import people
 from b2b_pipelines.reports.found_codes import CodeSearch
 from b2b_pipelines.tokens.service import Caller
@@ -47,23 +48,18 @@ def codes_page(
 ) -> Response:
     """A contract's codes, each with whether it still admits a learner and why not."""
     with db.session() as session:
-        contract = seen_contract(session, caller, slug)
-        card = card_of(session, contract)
+        view = view_of(request, session, caller, slug)
         count, rows = people.contract_codes(
             session,
-            contract.id,
+            view.contract.id,
             datetime.now(UTC),
             slice_of(page, A_PAGE),
             search=search,
             state=state if state in STATES else None,
             emails=caller.sees_emails,
         )
-    return contract_view(
-        request,
+    return view.page(
         "codes.html",
-        caller,
-        contract,
-        card,
         codes=[code_shown(row, caller) for row in rows],
         count=count,
         search=search,
@@ -102,18 +98,12 @@ def learners_page(
 ) -> Response:
     """A contract's attached learners. Only callers who see addresses may search in them."""
     with db.session() as session:
-        contract = seen_contract(session, caller, slug)
-        card = card_of(session, contract)
-        wanted = search if caller.sees_emails and search.strip() else None
-        count, rows = people.learners(session, contract.id, slice_of(page, A_PAGE), search=wanted)
-    shown = [row if caller.sees_emails else {**row, "email": masked(row["email"])} for row in rows]
-    return contract_view(
-        request,
+        view = view_of(request, session, caller, slug)
+        wanted = search if caller.sees_emails else None
+        count, rows = people.learners(session, view.contract.id, slice_of(page, A_PAGE), search=wanted)
+    return view.page(
         "learners.html",
-        caller,
-        contract,
-        card,
-        learners=shown,
+        learners=[{**row, "email": caller.address(row["email"])} for row in rows],
         count=count,
         search=search,
         turning=turning(request, page, count, A_PAGE),
@@ -142,19 +132,12 @@ def learner_form(*, request: Request, db: Db, caller: Managing, slug: str, field
 @router.get("/contracts/{slug}/learners/{learner}/remove", name="remove_learner_page")
 def remove_learner_page(request: Request, db: Db, caller: Managing, slug: str, learner: int) -> Response:
     with db.session() as session:
-        contract = seen_contract(session, caller, slug)
-        card = card_of(session, contract)
-        email = learner_store.attached_email(session, contract.id, learner) if 0 < learner < 2**53 else None
-    if email is None:
-        raise NotFound("no such learner of this contract")
-    with rehearsal(db.open(), contract.id) as session:
-        codes = _removed(session, contract, email, caller)
-    return confirmation(
-        request,
-        caller,
-        contract,
-        card,
-        title=f"Remove {email if caller.sees_emails else masked(email)}?",
+        view = view_of(request, session, caller, slug)
+        email = _attached_email(session, view.contract, learner)
+    with rehearsal(db.open(), view.contract.id) as session:
+        codes = _removed(session, view.contract, email, caller)
+    return view.confirmation(
+        title=f"Remove {caller.address(email)}?",
         lines=[
             "The learner loses the seat and can no longer enroll in the contract's courses.",
             "The seat is free again. A code that the learner came with stays spent for others.",
@@ -170,20 +153,24 @@ def remove_learner_page(request: Request, db: Db, caller: Managing, slug: str, l
 def remove_learner_form(request: Request, db: Db, caller: Managing, slug: str, learner: int) -> Response:
     with db.session() as session:
         contract = seen_contract(session, caller, slug)
-        email = learner_store.attached_email(session, contract.id, learner) if 0 < learner < 2**53 else None
-        if email is None:
-            raise NotFound("no such learner of this contract")
-        codes = _removed(session, contract, email, caller)
+        codes = _removed(session, contract, _attached_email(session, contract, learner), caller)
         follows = sheet_sentence(session, contract)
     page = request.url_for("learners_page", slug=slug).path
     return answered(request, page, "The learner was removed. The seat is free.", codes, follows)
 
 
+def _attached_email(session: Session, contract: Contract, learner: int) -> str:
+    email = learner_store.attached_email(session, contract.id, learner) if 0 < learner <= LARGEST_ID else None
+    if email is None:
+        raise NotFound("no such learner of this contract")
+    return email
+
+
 def _removed(session: Session, contract: Contract, email: str, caller: Caller) -> str:
     """Remove a learner and return what becomes of the codes, as a sentence."""
-    before = reports.contract_overview(session, [contract.id])[0]["codes"]
+    before = reports.contract_overview(session, contract.id)["codes"]
     delivery.remove_learner(session, contract.id, email, by=actor(caller))
-    new = reports.contract_overview(session, [contract.id])[0]["codes"] - before
+    new = reports.contract_overview(session, contract.id)["codes"] - before
     return wording.codes_followed({"created": max(new, 0)})
 
 
@@ -214,5 +201,4 @@ def find_page(*, request: Request, db: Db, caller: SignedIn, q: Text = "") -> Re
         codes=codes,
         count=count,
         seats=seats,
-        words=wording,
     )

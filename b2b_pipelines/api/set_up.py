@@ -16,7 +16,6 @@ from b2b_pipelines.delivery import set_up
 from b2b_pipelines.delivery.attempts import note_sync
 from b2b_pipelines.delivery.history import Action, record
 from b2b_pipelines.errors import B2BError
-from b2b_pipelines.privacy import masked_anywhere
 from b2b_pipelines.sheets import service as sheets
 from b2b_pipelines.tokens.service import Caller
 
@@ -129,7 +128,6 @@ SYNCED = answers(400, 401, 403, 404, 409, 422)
     summary="The set-up of a contract",
     response_model=SetUpOut,
     responses=CONTRACT,
-    operation_id="get_set_up",
 )
 def get_set_up(db: Db, caller: Reader, slug: Slug) -> dict[str, Any]:
     """Runs in edX, codes and sheet: each `done`, `pending` or `failed` with its message."""
@@ -143,7 +141,6 @@ def get_set_up(db: Db, caller: Reader, slug: Slug) -> dict[str, Any]:
     summary="Retry the set-up of a contract",
     response_model=SetUpOut,
     responses=SYNCED,
-    operation_id="retry_set_up",
 )
 @takes_its_own_turn
 async def retry_set_up(request: Request, db: Db, caller: Manager, slug: Slug, asked: Posted) -> Response:
@@ -169,7 +166,6 @@ async def retry_set_up(request: Request, db: Db, caller: Manager, slug: Slug, as
     summary="Preview a sync of the sheet",
     response_model=SyncOut,
     responses=SYNCED,
-    operation_id="plan_sheet",
 )
 @takes_its_own_turn
 async def plan_sheet(request: Request, db: Db, caller: Manager, slug: Slug, asked: Posted) -> Response:
@@ -182,7 +178,6 @@ async def plan_sheet(request: Request, db: Db, caller: Manager, slug: Slug, aske
     summary="Sync the sheet",
     response_model=SyncOut,
     responses=SYNCED,
-    operation_id="sync_sheet",
 )
 @takes_its_own_turn
 async def sync_sheet(
@@ -203,7 +198,6 @@ async def sync_sheet(
     summary="Rebuild the sheet",
     response_model=SyncOut,
     responses=SYNCED,
-    operation_id="rebuild_sheet",
 )
 @takes_its_own_turn
 async def rebuild_sheet(request: Request, db: Db, caller: Manager, slug: Slug, asked: Posted) -> Response:
@@ -216,7 +210,6 @@ async def rebuild_sheet(request: Request, db: Db, caller: Manager, slug: Slug, a
     summary="Restore a snapshot",
     response_model=RestoreOut,
     responses=SYNCED,
-    operation_id="restore_sheet",
 )
 @takes_its_own_turn
 async def restore_sheet(
@@ -275,6 +268,4 @@ def _own(db: Connection, caller: Caller, slug: str) -> None:
 
 def _masked(shown: dict[str, Any], caller: Caller) -> dict[str, Any]:
     """Mask addresses that stand where a code should, for callers who do not see any."""
-    if not caller.sees_emails:
-        shown["conflicts"] = masked_anywhere(shown["conflicts"])
-    return shown
+    return shown | {"conflicts": caller.seen(shown["conflicts"])}

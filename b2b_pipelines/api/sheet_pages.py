@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request, Response
 
 from b2b_pipelines.api import wording
-from b2b_pipelines.api.contract_pages import card_of, contract_view
+from b2b_pipelines.api.contract_pages import view_of
 from b2b_pipelines.api.contracts import seen_contract
 from b2b_pipelines.api.database import Connection, Db, in_thread, takes_its_own_turn
 from b2b_pipelines.api.fields import LARGEST_ID
@@ -18,7 +18,7 @@ from b2b_pipelines.delivery import set_up
 from b2b_pipelines.delivery.attempts import NAMES_THE_ACCOUNT, note_sync
 from b2b_pipelines.delivery.history import Action, record
 from b2b_pipelines.errors import B2BError
-from b2b_pipelines.privacy import masked_anywhere
+from b2b_pipelines.set_up_state import State
 from b2b_pipelines.sheets import service
 from b2b_pipelines.sheets.refusals import TargetNotEmpty
 from b2b_pipelines.sheets.results import LayoutIsLost
@@ -93,8 +93,8 @@ async def retry_form(request: Request, db: Db, caller: Managing, slug: str) -> R
             )
         parts = (("Runs in edX", reached.of_runs), ("Codes", reached.codes), ("Sheet", reached.sheet))
         lines = [f"{name}: {wording.with_buttons(part.message)}." for name, part in parts]
-        good = all(part.state is not set_up.State.FAILED for _, part in parts)
-        return answered(request, _contract(request, slug), *_seen(lines, caller), good=good)
+        good = all(part.state is not State.FAILED for _, part in parts)
+        return answered(request, _contract(request, slug), *caller.seen(lines), good=good)
 
     return await in_thread(request, work)
 
@@ -127,7 +127,7 @@ def _synced(
     note_sync(db.open(), slug, alert=vendors.alerts)
     if rebuild:
         _note(db, caller, slug, Action.SHEET_REBUILT)
-    return answered(request, page, "Rebuilt." if rebuild else "Synced.", *_seen(wording.synced(done), caller))
+    return answered(request, page, "Rebuilt." if rebuild else "Synced.", *caller.seen(wording.synced(done)))
 
 
 def _restored(request: Request, db: Connection, caller: Caller, slug: str, *, number: int, dry_run: bool) -> Response:
@@ -157,34 +157,18 @@ def _page(
 ) -> Response:
     """Return the page of a plan, or why there is none."""
     with db.session() as session:
-        contract = seen_contract(session, caller, slug)
-        card = card_of(session, contract)
+        view = view_of(request, session, caller, slug)
     result, problem = None, None
     try:
         result = act()
     except B2BError as refused:
         problem = _refusal(refused, caller)
-    return contract_view(
-        request,
-        template,
-        caller,
-        contract,
-        card,
-        status=409 if problem else 200,
-        result=result,
-        problem=problem,
-        **values,
-    )
+    return view.page(template, status=409 if problem else 200, result=result, problem=problem, **values)
 
 
 def _refusal(error: B2BError, caller: Caller) -> str:
     """Return a refusal as the caller may see it. The installation's own account is shown: the sheet is shared with it."""
-    return sentence(error) if isinstance(error, NAMES_THE_ACCOUNT) else _seen([sentence(error)], caller)[0]
-
-
-def _seen(lines: list[str], caller: Caller) -> list[str]:
-    shown: list[str] = lines if caller.sees_emails else masked_anywhere(lines)
-    return shown
+    return sentence(error) if isinstance(error, NAMES_THE_ACCOUNT) else str(caller.seen(sentence(error)))
 
 
 def _note(db: Connection, caller: Caller, slug: str, action: Action) -> None:

@@ -13,6 +13,7 @@ import typer
 from b2b_pipelines.academies.notes import notes_on
 from b2b_pipelines.cli import console, files
 from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
+from b2b_pipelines.plural import counted
 from b2b_pipelines.reports import listings
 
 commands = console.app("Academies: the published list, the refused ones, overrides and history.")
@@ -22,7 +23,7 @@ commands = console.app("Academies: the published list, the refused ones, overrid
 def list_academies(as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """List the academies that the public endpoint shows."""
     with console.surroundings() as here, here.reading() as reading:
-        rows = [_without(row, "lookup_key") for row in reading.rows(listings.ACADEMIES)]
+        rows = console.without(reading.rows(listings.ACADEMIES), "lookup_key")
     columns = {"slug": "Slug", "name": "Name", "price": "Price", "price_state": "Price state", "stale": "Stale"}
     console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)
 
@@ -118,7 +119,7 @@ def overrides(
         return
     with files.writing(output):
         output.write_text(document, encoding="utf-8")
-    number = f"{len(entries)} {'academy' if len(entries) == 1 else 'academies'}"
+    number = counted(len(entries), "academy", "academies")
     console.warn(f"Wrote {number} to {output}. Fill it in and name it in B2B_ACADEMY_OVERRIDES.")
 
 
@@ -135,7 +136,3 @@ def history(as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = F
     rows = [row | {"fields": ", ".join(sorted(row["changes"])) if row["kind"] == "changed" else ""} for row in found]
     columns = {"changed_at": "When", "uuid": "Academy", "kind": "Change", "fields": "Fields"}
     console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)
-
-
-def _without(row: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key != name}

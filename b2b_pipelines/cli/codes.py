@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -23,7 +23,7 @@ from b2b_pipelines.reports import found_codes
 from b2b_pipelines.reports.found_codes import CodeSearch
 
 if TYPE_CHECKING:
-    from b2b_pipelines.enrollment_codes.reports import Records
+    from b2b_pipelines.db.rows import Row
 
 commands = console.app("Enrollment codes: print them, find one, see how they are used, check them.")
 
@@ -156,7 +156,7 @@ def find(
     """
     search = CodeSearch(learner=wanted) if "@" in wanted else CodeSearch(code=wanted)
     with console.surroundings() as here, here.reading() as reading:
-        matching = reading.rows(found_codes.PAGE_OF_MATCHING, **search.parameters, limit=MOST_FOUND, offset=0)
+        matching = reading.rows(f"{found_codes.MATCHING} LIMIT :limit", **search.parameters, limit=MOST_FOUND)
         found = reading.rows(found_codes.FOUND, ids=[row["id"] for row in matching])
     if not found:
         what = (
@@ -228,14 +228,14 @@ def run() -> NoReturn:
     console.run(commands, "b2b_codes")
 
 
-def _print(rows: Records, chosen: Format) -> None:
+def _print(rows: Sequence[Row], chosen: Format) -> None:
     if chosen is Format.CSV:
         _write(rows, chosen, sys.stdout)
     else:
         console.print_rows(rows, COLUMNS, as_json=chosen is Format.JSON)
 
 
-def _write(rows: Records, chosen: Format, file: IO[str]) -> None:
+def _write(rows: Sequence[Row], chosen: Format, file: IO[str]) -> None:
     if chosen is Format.JSON:
         file.write(console.json_text(rows))
         return

@@ -244,6 +244,11 @@ def print_rows(
         warn(f"Too narrow for: {', '.join(hidden)}. Widen the terminal, or use --json.")
 
 
+def without(rows: Iterable[Mapping[str, Any]], *hidden: str) -> list[dict[str, Any]]:
+    """Return the rows without these keys."""
+    return [{key: value for key, value in row.items() if key not in hidden} for row in rows]
+
+
 def print_csv(rows: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> None:
     """Print CSV: these columns first, then the rows' other keys. A spreadsheet runs no cell as a formula."""
     names = list(dict.fromkeys([*columns, *(rows[0] if rows else ())]))

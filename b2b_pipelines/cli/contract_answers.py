@@ -37,7 +37,7 @@ def as_listed(session: Session, contract: Contract) -> dict[str, Any]:
     from b2b_pipelines.enrollment_codes import reports
 
     session.flush()
-    return reports.contract_overview(session, [contract.id])[0]
+    return reports.contract_overview(session, contract.id)
 
 
 def show_contract(answer: Mapping[str, Any], lead: str, fields: Mapping[str, tuple[Any, Any]] | None = None) -> None:

@@ -9,6 +9,7 @@ import typer
 from b2b_pipelines.cli import console, courseware
 from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
 from b2b_pipelines.contracts.rules import SOURCE_TAG
+from b2b_pipelines.inputs.text import containing
 from b2b_pipelines.reports import listings
 
 commands = console.app("Courses that can be added to contracts: register one, list them.")
@@ -40,6 +41,6 @@ def list_courses(
 ) -> None:
     """List the registered courses, and whether each has a source run to copy."""
     with console.surroundings() as here, here.reading() as reading:
-        rows = reading.rows(listings.COURSES, pattern=courseware.pattern_of(search), source_tag=SOURCE_TAG)
+        rows = reading.rows(listings.COURSES, pattern=containing(search), source_tag=SOURCE_TAG)
     columns = {"readable_id": "Course", "title": "Title", "has_source_run": "Source run"}
     console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)

@@ -10,7 +10,6 @@ import typer
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
 from b2b_pipelines.errors import InvalidInput
-from b2b_pipelines.inputs.text import containing
 
 if TYPE_CHECKING:
     from b2b_pipelines.contracts.catalog import Catalog
@@ -42,11 +41,6 @@ def import_courseware(
     with console.surroundings() as here:
         done = register(here, listed)
     show(done, as_json=as_json)
-
-
-def pattern_of(search: str | None) -> str | None:
-    """Return the LIKE pattern of a search; None without one."""
-    return containing(search) if search else None
 
 
 def content_of(file: Path) -> str:

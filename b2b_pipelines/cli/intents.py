@@ -42,7 +42,7 @@ def list_intents(
         found = reading.rows(listings.INTENTS, learner=learner, state=state, limit=limit)
     hidden = ("total",) if show_emails else ("total", "learner")
     count = found[0]["total"] if found else 0
-    rows = [{key: value for key, value in row.items() if key not in hidden} for row in found]
+    rows = console.without(found, *hidden)
     columns = {
         "uuid": "Intent",
         "state": "State",

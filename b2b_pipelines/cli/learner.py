@@ -96,7 +96,7 @@ def conflicts(
     hidden = () if show_emails else ("email", "other_email")
     with console.surroundings() as here, here.reading() as reading:
         found = reading.rows(listings.LEARNER_CONFLICTS)
-    rows = [{key: value for key, value in row.items() if key not in hidden} for row in found]
+    rows = console.without(found, *hidden)
     columns = {
         "lms_user_id": "LMS user",
         "learner": "Learner",

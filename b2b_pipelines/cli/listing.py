@@ -37,7 +37,7 @@ CodesOut = Annotated[
 def organizations(org: Org = None, as_csv: AsCsv = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """List the organizations with their numbers of contracts and learners."""
     with console.surroundings() as here, here.reading() as reading:
-        rows = reading.rows(statements.ORGANIZATIONS, organization=_organization_id(reading, org))
+        found = reading.rows(listings.ORGANIZATIONS, organization=_organization_id(reading, org), pattern=None)
     columns = {
         "id": "ID",
         "slug": "Slug",
@@ -46,7 +46,7 @@ def organizations(org: Org = None, as_csv: AsCsv = False, as_json: AsJson = Fals
         "contracts": "Contracts",
         "learners": "Learners",
     }
-    console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)
+    console.print_rows(console.without(found, "description"), columns, as_json=as_json, as_csv=as_csv)
 
 
 @commands.command(
@@ -172,7 +172,7 @@ def write_codes(contract_id: str, out: Path | None, *, as_json: bool) -> None:
     with console.surroundings() as here, here.session() as session:
         contract = store.contract(session, contract_id)
         path = out or Path(f"codes-{contract.id}.csv")
-        total = reports.contract_overview(session, [contract.id])[0]["codes"]
+        total = reports.contract_overview(session, contract.id)["codes"]
         with files.writing(path):
             replaced = files.replacing(path)
         with _completed(path) as file, console.progress("Writing codes", total) as bar:

@@ -9,6 +9,7 @@ import typer
 
 from b2b_pipelines.cli import console, courseware
 from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
+from b2b_pipelines.inputs.text import containing
 from b2b_pipelines.reports import listings
 
 commands = console.app("Programs that can be added to contracts: register one, list them.")
@@ -56,6 +57,6 @@ def list_programs(
 ) -> None:
     """List the registered programs. --json includes their requirements."""
     with console.surroundings() as here, here.reading() as reading:
-        rows = reading.rows(listings.PROGRAMS, pattern=courseware.pattern_of(search))
+        rows = reading.rows(listings.PROGRAMS, pattern=containing(search))
     columns = {"readable_id": "Program", "title": "Title"}
     console.print_rows(rows, columns, as_json=as_json, as_csv=as_csv)

@@ -181,7 +181,7 @@ def _looked_at(
         codes=change,
         orders=orders,
         redeemed_twice=reports.codes_redeemed_by_several(session, contract),
-        stats=reports.code_stats(session, [contract.id])[0],
+        stats=reports.code_stats(session, contract),
         seats=pages.seats(session, [contract.id])[contract.id],
         attached_by_day=reports.attached_by_day(session, contract),
         delivered=is_delivered(session, contract),

@@ -1,19 +1,15 @@
 """Reports on contracts and codes for people and other systems. One query each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import date
 from typing import IO, Any
 
-from sqlalchemy import bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import text
 from sqlalchemy.orm import Session
-from sqlalchemy.types import BigInteger
 
 from b2b_pipelines.contracts.models import Contract
+from b2b_pipelines.db.rows import Row, rows_of
 from b2b_pipelines.enrollment_codes.statements import OVERVIEW, OVERVIEW_OF_ONE, STATS
-
-Records = Sequence[dict[str, Any]]
-
 
 ATTACHED_BY_DAY = """
 SELECT (attached.attached_at AT TIME ZONE 'UTC')::date AS day, count(*) AS number
@@ -59,14 +55,12 @@ COPY (
 """
 
 
-def contract_overview(
-    session: Session, contract_ids: Sequence[int] | None = None, organization_id: int | None = None
-) -> Records:
-    """Return contracts as `b2b_list contracts` shows them.
+def contract_overview(session: Session, contract_id: int) -> dict[str, Any]:
+    """Return a contract as `b2b_list contracts` shows it.
 
     `codes` counts the active ones, `learners` the attached ones.
     """
-    return _records(session, OVERVIEW, contracts=contract_ids, organization=organization_id)
+    return dict(rows_of(session)(OVERVIEW, contracts=[contract_id], organization=None)[0])
 
 
 def contract_of_slug(
@@ -77,16 +71,16 @@ def contract_of_slug(
     Return None if it does not exist or belongs to another organization.
     """
     given = {"slug": slug, "organization": organization_id, "emails": emails}
-    row = session.execute(text(OVERVIEW_OF_ONE), given).mappings().first()
-    return None if row is None else dict(row)
+    rows = rows_of(session)(OVERVIEW_OF_ONE, **given)
+    return dict(rows[0]) if rows else None
 
 
-def code_stats(session: Session, contract_ids: Sequence[int] | None = None) -> Records:
-    """Return seats, attached learners, runs, codes and redemptions of each contract.
+def code_stats(session: Session, contract: Contract) -> Row:
+    """Return a contract's seats, attached learners, runs, codes and redemptions.
 
     Seats of None mean no cap. Codes count in any state, redemptions by kind.
     """
-    return _records(session, STATS, contracts=contract_ids)
+    return rows_of(session)(STATS, contracts=[contract.id])[0]
 
 
 def attached_by_day(session: Session, contract: Contract) -> list[tuple[date, int]]:
@@ -130,13 +124,3 @@ class _RowCounter:
         self._lines += lines
         self._on_rows(lines)
         return self._out.write(data)
-
-
-def _records(
-    session: Session, statement: str, *, contracts: Sequence[int] | None, organization: int | None = None
-) -> Records:
-    bound = text(statement).bindparams(bindparam("contracts", type_=ARRAY(BigInteger)))
-    given: dict[str, Any] = {"contracts": None if contracts is None else list(contracts)}
-    if ":organization" in statement:
-        given["organization"] = organization
-    return [dict(row) for row in session.execute(bound, given).mappings()]

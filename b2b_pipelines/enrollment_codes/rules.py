@@ -4,9 +4,11 @@ A product's codes enter as a tally and leave as orders in numbers ("create 50", 
 cost does not grow with the number of codes. `store.py` counts the tallies and carries out the orders.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 
 class RedemptionType(StrEnum):
@@ -103,6 +105,16 @@ class Orders:
             (self.create, f"{self.create} {self.create_as} codes are missing"),
         ]
         return "; ".join(sentence for applies, sentence in sentences if applies) or "nothing to do"
+
+
+def tally_of(row: Mapping[str, Any]) -> Tally:
+    """Return the tally in a row of `statements.TALLIES`."""
+    return Tally(**{field.name: row[field.name] for field in fields(Tally)})
+
+
+def needed_orders(terms: Terms, tallies: Iterable[Tally]) -> list[Orders]:
+    """Return the orders of every product whose codes differ from the contract's terms."""
+    return [orders for tally in tallies if not (orders := orders_for(terms, tally)).nothing]
 
 
 def orders_for(terms: Terms, tally: Tally) -> Orders:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from b2b_pipelines.contracts import store as contract_store
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.enrollment_codes import store
-from b2b_pipelines.enrollment_codes.rules import Orders, Terms, orders_for
+from b2b_pipelines.enrollment_codes.rules import Orders, Terms, needed_orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,7 @@ def outstanding(session: Session, contracts: Sequence[Contract]) -> Mapping[str,
     """
     tallies = store.tallies(session, [contract.id for contract in contracts])
     orders_of = {
-        contract.slug: [
-            orders
-            for tally in tallies.get(contract.id, ())
-            if not (orders := orders_for(terms_of(contract), tally)).nothing
-        ]
-        for contract in contracts
+        contract.slug: needed_orders(terms_of(contract), tallies.get(contract.id, ())) for contract in contracts
     }
     return {slug: orders for slug, orders in orders_of.items() if orders}
 

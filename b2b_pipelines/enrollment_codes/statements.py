@@ -142,17 +142,6 @@ ORDER BY contract, place
 
 ALL_CODES = f"{CODES} ORDER BY contract.id, code.id"
 
-ORGANIZATIONS = """
-SELECT organization.id, organization.slug, organization.name, organization.org_key,
-       count(DISTINCT contract.id) AS contracts, count(DISTINCT attached.learner_id) AS learners
-FROM organization
-LEFT JOIN contract ON contract.organization_id = organization.id
-LEFT JOIN contract_learner attached ON attached.contract_id = contract.id
-WHERE CAST(:organization AS bigint) IS NULL OR organization.id = :organization
-GROUP BY organization.id
-ORDER BY organization.id
-"""
-
 COURSEWARE = """
 SELECT run.courseware_id, course.readable_id AS course, run.run_tag, contract.slug AS contract,
        run."start", run."end", run.enrollment_start, run.enrollment_end, run.edx_state, run.edx_error,

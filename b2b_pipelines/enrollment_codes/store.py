@@ -5,24 +5,21 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import text
 from sqlalchemy.orm import Session
-from sqlalchemy.types import BigInteger
 
+from b2b_pipelines.db.rows import rows_of
 from b2b_pipelines.enrollment_codes import statements
-from b2b_pipelines.enrollment_codes.rules import Orders, RedemptionType, Tally
+from b2b_pipelines.enrollment_codes.rules import Orders, RedemptionType, Tally, tally_of
 
 UNREDEEMED = "NOT EXISTS (SELECT FROM code_redemption WHERE code_redemption.code_id = enrollment_code.id)"
-
-TALLIES = text(statements.TALLIES).bindparams(bindparam("contracts", type_=ARRAY(BigInteger)))
 
 
 def tallies(session: Session, contract_ids: Iterable[int]) -> dict[int, list[Tally]]:
     """Return the tally of every active product of those contracts, by contract. One query."""
-    rows = session.execute(TALLIES, {"contracts": list(contract_ids)}).mappings()
+    rows = rows_of(session)(statements.TALLIES, contracts=list(contract_ids))
     return {
-        contract_id: [Tally(**{key: row[key] for key in Tally.__dataclass_fields__}) for row in group]
+        contract_id: [tally_of(row) for row in group]
         for contract_id, group in groupby(rows, key=lambda row: row["contract_id"])
     }
 

@@ -3,16 +3,13 @@
 `b2b status` and the status page show them. The module imports no SQLAlchemy, so that the command starts fast.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
+from b2b_pipelines.db.rows import Row, Rows
 from b2b_pipelines.faults import dagster_facts, rules
 from b2b_pipelines.faults.rules import Lasting, Subject
-
-Rows = Callable[[str], Sequence[Mapping[str, Any]]]
-"""Runs a statement, and returns its rows."""
 
 UNSENT_TOO_LONG = 300
 """Seconds."""
@@ -51,7 +48,7 @@ def _dagster(rows: Rows, now: datetime) -> Iterator[Line]:
         yield Line(problem.what, None, problem.since, rules.OPERATORS, problem.words, None)
 
 
-def _fault(row: Mapping[str, Any]) -> Line:
+def _fault(row: Row) -> Line:
     subject = Subject(row["kind"], row["name"], row["partition"])
     return Line(
         what=row["name"],

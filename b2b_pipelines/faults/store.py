@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
-from sqlalchemy import delete, func, insert, or_, select, text, tuple_, update
+from sqlalchemy import delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
+from b2b_pipelines.db.rows import rows_of
 from b2b_pipelines.faults import status
 from b2b_pipelines.faults.models import Fault
 from b2b_pipelines.faults.rules import SYNCED, Seen, Subject
@@ -19,7 +20,7 @@ def every(session: Session) -> Sequence[Fault]:
 
 def current(session: Session) -> list[status.Line]:
     """Return everything at fault, Dagster itself and undelivered alerts included, as `b2b status` lists it."""
-    return status.lines(lambda statement: [dict(row) for row in session.execute(text(statement)).mappings()])
+    return status.lines(rows_of(session))
 
 
 def subject(fault: Fault) -> Subject:

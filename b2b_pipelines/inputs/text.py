@@ -38,6 +38,7 @@ def as_slug(text: str, longest: int) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:longest].strip("-")
 
 
-def containing(value: str) -> str:
-    """Return the LIKE pattern (escape character `\\`) for texts that contain this value."""
-    return "%" + value.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+def containing(value: str | None) -> str | None:
+    """Return the LIKE pattern (escape character `\\`) for texts that contain this value. None for None and blanks."""
+    wanted = (value or "").strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{wanted}%" if wanted else None

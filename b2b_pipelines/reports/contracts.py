@@ -1,17 +1,30 @@
 """List contracts, organizations, and a contract's history."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from b2b_pipelines.contracts.models import Contract, ContractLearner, Learner, Organization
+from b2b_pipelines.contracts.models import Organization
 from b2b_pipelines.contracts.rules import IntegrationType
-from b2b_pipelines.delivery.models import ContractChange
-from b2b_pipelines.enrollment_codes import reports
+from b2b_pipelines.db.rows import Row, rows_of
+from b2b_pipelines.enrollment_codes.statements import OVERVIEW
 from b2b_pipelines.inputs.text import containing
-from b2b_pipelines.reports.pages import Row, Slice, page
+from b2b_pipelines.reports import listings
+from b2b_pipelines.reports.pages import Slice, page
+
+FITTING = """
+SELECT contract.id FROM contract JOIN organization ON organization.id = contract.organization_id
+WHERE (CAST(:bound_to AS bigint) IS NULL OR contract.organization_id = :bound_to)
+  AND (CAST(:organization AS text) IS NULL OR lower(:organization) IN (
+        lower(organization.name), lower(organization.slug), lower(organization.org_key)))
+  AND (CAST(:active AS boolean) IS NULL OR contract.active = :active)
+  AND (CAST(:integration_type AS text) IS NULL OR contract.integration_type = :integration_type)
+  AND (CAST(:search AS text) IS NULL OR contract.name ILIKE :search OR contract.slug ILIKE :search
+       OR organization.name ILIKE :search)
+ORDER BY contract.id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,36 +43,16 @@ class ContractFilter:
     search: str | None = None
     bound_to: int | None = None
 
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """Return the SQL conditions of the filters."""
-        conditions: list[ColumnElement[bool]] = []
-        if self.bound_to is not None:
-            conditions.append(Contract.organization_id == self.bound_to)
-        if self.organization is not None:
-            conditions.append(_is_organization(self.organization))
-        if self.active is not None:
-            conditions.append(Contract.active.is_(self.active))
-        if self.integration_type is not None:
-            conditions.append(Contract.integration_type == self.integration_type)
-        if self.search:
-            texts = (Contract.name, Contract.slug, Organization.name)
-            conditions.append(or_(*(text.ilike(containing(self.search)) for text in texts)))
-        return conditions
-
 
 def contracts(session: Session, wanted: ContractFilter, asked: Slice) -> tuple[int, Sequence[Row]]:
     """Return the number of matching contracts, and a page of them in id order.
 
     The rows are those of `b2b_list contracts`.
     """
-    query = (
-        select(Contract.id)
-        .join(Organization, Organization.id == Contract.organization_id)
-        .where(*wanted.conditions())
-        .order_by(Contract.id)
-    )
-    count, rows = page(session, query, asked)
-    return count, reports.contract_overview(session, [row["id"] for row in rows])
+    organization = None if wanted.organization is None else wanted.organization.strip()
+    given = asdict(wanted) | {"organization": organization, "search": containing(wanted.search)}
+    count, rows = page(session, FITTING, asked, **given)
+    return count, rows_of(session)(OVERVIEW, contracts=[row["id"] for row in rows], organization=None)
 
 
 def organizations(
@@ -69,27 +62,7 @@ def organizations(
 
     Each has counts of its contracts and its distinct learners.
     """
-    attached = (
-        select(func.count(ContractLearner.learner_id.distinct()))
-        .join(Contract, Contract.id == ContractLearner.contract_id)
-        .where(Contract.organization_id == Organization.id)
-    )
-    sold = select(func.count()).select_from(Contract).where(Contract.organization_id == Organization.id)
-    query = select(
-        Organization.id,
-        Organization.slug,
-        Organization.name,
-        Organization.org_key,
-        Organization.description,
-        sold.scalar_subquery().label("contracts"),
-        attached.scalar_subquery().label("learners"),
-    ).order_by(Organization.id)
-    if bound_to is not None:
-        query = query.where(Organization.id == bound_to)
-    if search:
-        texts = (Organization.name, Organization.slug, Organization.org_key)
-        query = query.where(or_(*(text.ilike(containing(search)) for text in texts)))
-    return page(session, query, asked)
+    return page(session, listings.ORGANIZATIONS, asked, pattern=containing(search), organization=bound_to)
 
 
 def organization_names(session: Session, bound_to: int | None = None) -> Sequence[tuple[int, str]]:
@@ -113,26 +86,4 @@ def changes(session: Session, contract_id: int, asked: Slice) -> tuple[int, Sequ
 
     Each has the address of its `learner`, if any.
     """
-    query = (
-        select(
-            ContractChange.id,
-            ContractChange.made_at,
-            ContractChange.revision,
-            ContractChange.action,
-            ContractChange.actor_kind,
-            ContractChange.actor_id,
-            ContractChange.actor_name,
-            ContractChange.details,
-            Learner.email.label("learner_email"),
-        )
-        .outerjoin(Learner, Learner.id == ContractChange.details["learner"].as_integer())
-        .where(ContractChange.contract_id == contract_id)
-        .order_by(ContractChange.id.desc())
-    )
-    return page(session, query, asked)
-
-
-def _is_organization(named: str) -> ColumnElement[bool]:
-    word = func.lower(named.strip())
-    texts = (Organization.name, Organization.slug, Organization.org_key)
-    return or_(*(func.lower(text) == word for text in texts))
+    return page(session, listings.CHANGES, asked, contract=contract_id)

@@ -33,8 +33,8 @@ WHERE (CAST(:organization AS bigint) IS NULL OR contract.organization_id = :orga
   AND (CAST(:learner AS text) IS NULL OR code.id IN (
         SELECT redemption.code_id FROM code_redemption redemption JOIN learner ON learner.id = redemption.learner_id
         WHERE lower(learner.email) = lower(:learner)))
+ORDER BY code.id
 """
-PAGE_OF_MATCHING = f"{MATCHING} ORDER BY code.id LIMIT :limit OFFSET :offset"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
-"""SQL of the listings of commands. The module imports nothing, so that a listing starts fast.
+"""SQL of the listings of commands, API and pages. The module imports nothing, so that a command's listing starts fast.
 
-Columns have the names that JSON and CSV show. Courses, programs and organizations are read by services too, for API and
-pages; `tests/reports` compares their rows.
+Columns have the names that JSON and CSV show. A statement that `pages.page` reads ends with its ORDER BY, on its own line.
 """
 
 CONTRACT = """
@@ -10,6 +9,19 @@ SELECT id, slug FROM contract WHERE slug = :reference OR id = CAST(:id AS bigint
 ORGANIZATION = """
 SELECT id FROM organization WHERE lower(name) = lower(:reference) OR lower(org_key) = lower(:reference)
 ORDER BY (name = :reference) DESC, (org_key = :reference) DESC, id LIMIT 1
+"""
+
+ORGANIZATIONS = """
+SELECT id, slug, name, org_key, (
+    SELECT count(*) FROM contract WHERE contract.organization_id = organization.id
+) AS contracts, (
+    SELECT count(DISTINCT seat.learner_id) FROM contract JOIN contract_learner seat ON seat.contract_id = contract.id
+    WHERE contract.organization_id = organization.id
+) AS learners, description
+FROM organization
+WHERE (CAST(:organization AS bigint) IS NULL OR id = :organization)
+  AND (CAST(:pattern AS text) IS NULL OR name ILIKE :pattern OR slug ILIKE :pattern OR org_key ILIKE :pattern)
+ORDER BY id
 """
 
 COURSES = """
@@ -25,6 +37,25 @@ PROGRAMS = """
 SELECT id, readable_id, title, requirements FROM program
 WHERE CAST(:pattern AS text) IS NULL OR readable_id ILIKE :pattern OR title ILIKE :pattern
 ORDER BY readable_id
+"""
+
+RUNS = """
+SELECT run.courseware_id, course.readable_id AS course, run.run_tag, run.title, run."start", run."end",
+       run.enrollment_start, run.enrollment_end, run.edx_state, run.edx_error, newest.id AS product_id, newest.price
+FROM course_run run
+JOIN course ON course.id = run.course_id
+LEFT JOIN LATERAL (
+    SELECT id, price FROM product WHERE course_run_id = run.id ORDER BY active DESC, id DESC LIMIT 1
+) AS newest ON true
+WHERE run.contract_id = :contract AND (CAST(:edx_state AS text) IS NULL OR run.edx_state = :edx_state)
+ORDER BY run.id
+"""
+CHANGES = """
+SELECT change.id, change.made_at, change.revision, change.action, change.actor_kind, change.actor_id, change.actor_name,
+       change.details, learner.email AS learner_email
+FROM contract_change change LEFT JOIN learner ON learner.id = CAST(change.details ->> 'learner' AS bigint)
+WHERE change.contract_id = :contract
+ORDER BY change.id DESC
 """
 
 TOKENS = """

@@ -1,13 +1,12 @@
 """Read a page of a listing with the total number of rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-Row = Mapping[str, Any]
+from b2b_pipelines.db.rows import Row, rows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +17,10 @@ class Slice:
     offset: int
 
 
-def page(session: Session, query: Select[*tuple[Any, ...]], asked: Slice) -> tuple[int, Sequence[Row]]:
-    """Return the number of rows of an ordered query, and the requested page. Two queries."""
-    count = session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
-    rows = session.execute(query.limit(asked.limit).offset(asked.offset)).mappings()
-    return count, [dict(row) for row in rows]
+def page(session: Session, statement: str, asked: Slice, **given: Any) -> tuple[int, Sequence[Row]]:
+    """Return the number of rows of a statement that ends with its order, and the requested page. Two queries."""
+    rows = rows_of(session)
+    unordered, _, order = statement.rpartition("\nORDER BY ")
+    [total] = rows(f"SELECT count(*) AS count FROM ({unordered}) AS listed", **given)
+    limited = f"{unordered} ORDER BY {order} LIMIT :limit OFFSET :offset"
+    return total["count"], rows(limited, **given, limit=asked.limit, offset=asked.offset)

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, or_, select, text
 from sqlalchemy.orm import Session
 
-from b2b_pipelines.contracts.models import ContractLearner, Learner
+from b2b_pipelines.db.rows import Row, rows_of
 from b2b_pipelines.inputs.text import containing
-from b2b_pipelines.reports.found_codes import FOUND, MATCHING, PAGE_OF_MATCHING, CodeSearch, judged
-from b2b_pipelines.reports.pages import Row, Slice, page
+from b2b_pipelines.reports.found_codes import FOUND, MATCHING, CodeSearch, judged
+from b2b_pipelines.reports.pages import Slice, page
 
 OF_CONTRACT = """
 SELECT code.id FROM enrollment_code code
@@ -22,8 +21,16 @@ WHERE code.contract_id = :contract
         WHEN 'used' THEN EXISTS (SELECT FROM code_redemption WHERE code_id = code.id)
         WHEN 'inactive' THEN NOT code.active
         ELSE true END
+ORDER BY code.id
 """
-SEATS_OF = text("""
+LEARNERS = """
+SELECT learner.id, learner.email, learner.name, learner.lms_user_id, seat.how, seat.attached_at
+FROM contract_learner seat JOIN learner ON learner.id = seat.learner_id
+WHERE seat.contract_id = :contract AND (CAST(:how AS text) IS NULL OR seat.how = :how)
+  AND (CAST(:pattern AS text) IS NULL OR learner.email ILIKE :pattern OR learner.name ILIKE :pattern)
+ORDER BY seat.id
+"""
+SEATS_OF = """
 SELECT contract.slug, contract.name, organization.name AS organization, seat.how, seat.attached_at, learner.email,
        learner.name AS learner
 FROM learner
@@ -33,32 +40,14 @@ JOIN organization ON organization.id = contract.organization_id
 WHERE lower(learner.email) = lower(:email)
   AND (CAST(:organization AS bigint) IS NULL OR contract.organization_id = :organization)
 ORDER BY seat.attached_at, seat.id
-""")
+"""
 
 
 def learners(
     session: Session, contract_id: int, asked: Slice, *, how: str | None = None, search: str | None = None
 ) -> tuple[int, Sequence[Row]]:
     """Return the number of a contract's learners, and a page of them in order of attachment."""
-    query = (
-        select(
-            Learner.id,
-            Learner.email,
-            Learner.name,
-            Learner.lms_user_id,
-            ContractLearner.how,
-            ContractLearner.attached_at,
-        )
-        .join(ContractLearner, ContractLearner.learner_id == Learner.id)
-        .where(ContractLearner.contract_id == contract_id)
-        .order_by(ContractLearner.id)
-    )
-    if how is not None:
-        query = query.where(ContractLearner.how == how)
-    if search:
-        pattern = func.lower(containing(search))
-        query = query.where(or_(func.lower(Learner.email).like(pattern), func.lower(Learner.name).like(pattern)))
-    return page(session, query, asked)
+    return page(session, LEARNERS, asked, contract=contract_id, how=how, pattern=containing(search))
 
 
 def codes(session: Session, wanted: CodeSearch, now: datetime, asked: Slice) -> tuple[int, Sequence[Row]]:
@@ -66,12 +55,7 @@ def codes(session: Session, wanted: CodeSearch, now: datetime, asked: Slice) -> 
 
     Each has `valid`, whether it still admits a new learner, and `reason` and `message`.
     """
-    given = wanted.parameters
-    count = session.scalar(text(f"SELECT count(*) FROM ({MATCHING}) AS found"), given) or 0
-    limited = text(PAGE_OF_MATCHING)
-    ids = session.scalars(limited, {**given, "limit": asked.limit, "offset": asked.offset}).all()
-    rows = session.execute(text(FOUND), {"ids": list(ids)}).mappings()
-    return count, [judged(dict(row), now) for row in rows]
+    return _judged(session, now, *page(session, MATCHING, asked, **wanted.parameters))
 
 
 def contract_codes(
@@ -89,16 +73,15 @@ def contract_codes(
     `search` is a part of a code or, with `emails`, of an address that redeemed it. `state` is `unused`, `used` or
     `inactive`.
     """
-    pattern = containing(search.lower()) if search and search.strip() else None
-    given = {"contract": contract_id, "search": pattern, "state": state, "emails": emails}
-    count = session.scalar(text(f"SELECT count(*) FROM ({OF_CONTRACT}) AS found"), given) or 0
-    limited = text(f"{OF_CONTRACT} ORDER BY code.id LIMIT :limit OFFSET :offset")
-    ids = session.scalars(limited, {**given, "limit": asked.limit, "offset": asked.offset}).all()
-    rows = session.execute(text(FOUND), {"ids": list(ids)}).mappings()
-    return count, [judged(dict(row), now) for row in rows]
+    given = {"contract": contract_id, "search": containing((search or "").lower()), "state": state, "emails": emails}
+    return _judged(session, now, *page(session, OF_CONTRACT, asked, **given))
+
+
+def _judged(session: Session, now: datetime, count: int, ids: Sequence[Row]) -> tuple[int, Sequence[Row]]:
+    rows = rows_of(session)(FOUND, ids=[row["id"] for row in ids])
+    return count, [judged(row, now) for row in rows]
 
 
 def seats_of_address(session: Session, email: str, bound_to: int | None = None) -> Sequence[Row]:
     """Return the seats that the learner with that address has, in all contracts that the caller sees. One query."""
-    rows = session.execute(SEATS_OF, {"email": email.strip(), "organization": bound_to}).mappings()
-    return [dict(row) for row in rows]
+    return rows_of(session)(SEATS_OF, email=email.strip(), organization=bound_to)

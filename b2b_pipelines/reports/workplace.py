@@ -162,7 +162,7 @@ def cards(session: Session, wanted: Wanted, asked: Slice) -> tuple[int, Sequence
         "organization": wanted.organization,
         "active": wanted.active,
         "integration": wanted.integration_type,
-        "search": containing(wanted.search) if wanted.search and wanted.search.strip() else None,
+        "search": containing(wanted.search),
         "state": wanted.state,
         "limit": asked.limit,
         "offset": asked.offset,

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from b2b_pipelines.contracts.models import Organization
 from b2b_pipelines.errors import InvalidInput, NotFound
+from b2b_pipelines.privacy import masked, masked_anywhere
 from b2b_pipelines.tokens.models import Token, TokenSession
 from b2b_pipelines.tokens.rules import Scope
 
@@ -52,6 +53,18 @@ class Caller:
     @property
     def sees_emails(self) -> bool:
         return Scope.EMAILS in self.scopes
+
+    @property
+    def manages(self) -> bool:
+        return Scope.MANAGE in self.scopes
+
+    def address(self, email: str | None) -> str | None:
+        """Return an e-mail address as the caller may see it."""
+        return email if self.sees_emails else masked(email)
+
+    def seen(self, value: Any) -> Any:
+        """Return a JSON value with every e-mail address masked that the caller may not see."""
+        return value if self.sees_emails else masked_anywhere(value)
 
 
 @dataclass(frozen=True, slots=True)

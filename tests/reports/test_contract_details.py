@@ -1,12 +1,12 @@
-"""`b2b contract show` reads plain SQL, API and pages go through services: both give the same answer in every state."""
+"""The set-up of a contract in every state, for the API and the pages (a session) and for `b2b contract show` (plain SQL)."""
 
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.contracts import store
+from b2b_pipelines.db.reading import Reading
 from b2b_pipelines.delivery import set_up
 from b2b_pipelines.enrollment_codes import reports
 from b2b_pipelines.reports import contract_details, contracts, courseware
@@ -29,66 +29,104 @@ INSERT INTO fault (kind, name, partition, cause, words, run_id, since)
 SELECT :kind, :name, slug, 'sheet_unshared', 'share it', 'r', CAST(:since AS timestamptz) FROM contract
 """
 SYNCED = {"kind": "check", "name": "sheet_is_synced (sheet_snapshots)"}
-STATES: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
-    "no sheet": (),
-    "never synced": ((SHEET, {}),),
-    "synced": ((SHEET, {}), (TARGET, {}), (SNAPSHOT, {})),
-    "changed since": ((SHEET, {}), (TARGET, {}), (SNAPSHOT, {}), ("UPDATE contract SET revision = revision + 1", {})),
-    "failing": ((SHEET, {}), (TARGET, {}), (SNAPSHOT, {}), (FAULT, {**SYNCED, "since": "2026-11-28T13:00Z"})),
-    "failed before": ((SHEET, {}), (TARGET, {}), (SNAPSHOT, {}), (FAULT, {**SYNCED, "since": "2026-11-28T11:00Z"})),
+STATES: dict[str, tuple[tuple[tuple[str, dict[str, Any]], ...], str, str, str]] = {
+    "no sheet": ((), "sheet", "done", "the contract has no sheet"),
+    "never synced": (((SHEET, {}),), "sheet", "pending", "the sheet was not synced since the last change"),
+    "synced": (
+        ((SHEET, {}), (TARGET, {}), (SNAPSHOT, {})),
+        "sheet",
+        "done",
+        "2 rows, verified 2026-11-28 12:00 UTC, 1 conflict to look at",
+    ),
+    "changed since": (
+        ((SHEET, {}), (TARGET, {}), (SNAPSHOT, {}), ("UPDATE contract SET revision = revision + 1", {})),
+        "sheet",
+        "pending",
+        "the sheet was not synced since the last change",
+    ),
+    "failing": (
+        ((SHEET, {}), (TARGET, {}), (SNAPSHOT, {}), (FAULT, {**SYNCED, "since": "2026-11-28T13:00Z"})),
+        "sheet",
+        "failed",
+        "share it",
+    ),
+    "failed before": (
+        ((SHEET, {}), (TARGET, {}), (SNAPSHOT, {}), (FAULT, {**SYNCED, "since": "2026-11-28T11:00Z"})),
+        "sheet",
+        "done",
+        "2 rows, verified 2026-11-28 12:00 UTC, 1 conflict to look at",
+    ),
     "a failing partition": (
-        (SHEET, {}),
-        (FAULT, {"kind": "partition", "name": "sheet_snapshots", "since": "2026-11-28T13:00Z"}),
+        ((SHEET, {}), (FAULT, {"kind": "partition", "name": "sheet_snapshots", "since": "2026-11-28T13:00Z"})),
+        "sheet",
+        "failed",
+        "share it",
     ),
     "another asset's fault": (
-        (SHEET, {}),
-        (FAULT, {"kind": "partition", "name": "enrollment_codes", "since": "2026-11-28T13:00Z"}),
+        ((SHEET, {}), (FAULT, {"kind": "partition", "name": "enrollment_codes", "since": "2026-11-28T13:00Z"})),
+        "sheet",
+        "pending",
+        "the sheet was not synced since the last change",
     ),
     "another check of the sheet": (
-        (SHEET, {}),
-        (FAULT, {"kind": "check", "name": "sheet_is_fresh (sheet_snapshots)", "since": "2026-11-28T13:00Z"}),
+        ((SHEET, {}), (FAULT, {**SYNCED, "name": "sheet_is_fresh (sheet_snapshots)", "since": "2026-11-28T13:00Z"})),
+        "sheet",
+        "pending",
+        "the sheet was not synced since the last change",
     ),
-    "a run that Studio refused": (("UPDATE course_run SET edx_state = 'failed', edx_error = 'no rights'", {}),),
-    "no codes needed": (("UPDATE contract SET integration_type = 'sso'", {}), (SHEET, {})),
-    "codes that lack": (("UPDATE contract SET max_learners = 5", {}),),
-    "free of a cap": (("UPDATE contract SET max_learners = 0", {}),),
+    "a run that Studio refused": (
+        (("UPDATE course_run SET edx_state = 'failed', edx_error = 'no rights'", {}),),
+        "runs",
+        "failed",
+        "2 of 2 runs failed: no rights",
+    ),
+    "no codes needed": (
+        (("UPDATE contract SET integration_type = 'sso'", {}), (SHEET, {})),
+        "codes",
+        "done",
+        "the contract does not require codes",
+    ),
+    "codes that lack": (
+        (("UPDATE contract SET max_learners = 5", {}),),
+        "codes",
+        "pending",
+        "product 1: 3 one-time codes are missing",
+    ),
+    "free of a cap": (
+        (("UPDATE contract SET max_learners = 0", {}),),
+        "codes",
+        "pending",
+        "product 1: 2 codes must become unlimited",
+    ),
 }
 
 
-def by_sql(session: Session, contract_id: int) -> dict[str, Any]:
-    def rows(statement: str, **given: Any) -> list[dict[str, Any]]:
-        return [dict(row) for row in session.execute(text(statement), given).mappings()]
-
-    return contract_details.details(rows, contract_id, 10)
-
-
 @pytest.mark.parametrize("state", STATES)
-def test_a_contract_is_shown_alike_in_every_state(shop: Shop, state: str):
+def test_the_set_up_says_how_far_a_contract_is(shop: Shop, state: str):
     sold = shop.sell(courses=2, cap=2)
-    for statement, given in STATES[state]:
+    statements, part, reached, message = STATES[state]
+    for statement, given in statements:
         shop.run(statement, **given)
     with shop.database.session() as session:
         contract = store.contract(session, sold.slug)
-        shown = by_sql(session, contract.id)
-        assert shown["set_up"] == set_up.of(session, contract).as_json()
-        assert shown.items() >= reports.contract_overview(session, [contract.id])[0].items()
-        runs = courseware.runs(session, contract.id, Slice(limit=100, offset=0))[1]
-        assert shown["runs"] == [dict(run) for run in runs]
+        shown = set_up.of(session, contract).as_json()
+        assert (shown[part]["state"], shown[part]["message"]) == (reached, message)
+        by_command = contract_details.details(Reading(driver(session)).rows, contract.id, 10)
+        assert by_command["set_up"] == shown
+
+
+def test_a_command_shows_the_rows_of_api_and_pages(shop: Shop):
+    sold = shop.sell(courses=2, cap=2)
+    with shop.database.session() as session:
+        contract = store.contract(session, sold.slug)
+        shown = contract_details.details(Reading(driver(session)).rows, contract.id, 10)
+        assert shown.items() >= reports.contract_overview(session, contract.id).items()
+        assert shown["runs"] == courseware.runs(session, contract.id, Slice(limit=100, offset=0))[1]
         changes = contracts.changes(session, contract.id, Slice(limit=10, offset=0))[1]
         assert shown["changes"] == [
             {key: change[key] for key in ("made_at", "action", "actor_name", "details")} for change in changes
         ]
 
 
-def test_the_states_differ(shop: Shop):
-    """Otherwise the comparison above would compare one state many times."""
-    sold = shop.sell(courses=2, cap=2)
-    messages = set()
-    for statement, given in STATES["failing"]:
-        with shop.database.session() as session:
-            messages.add(by_sql(session, store.contract(session, sold.slug).id)["set_up"]["sheet"]["message"])
-        shop.run(statement, **given)
-    with shop.database.session() as session:
-        found = by_sql(session, store.contract(session, sold.slug).id)["set_up"]["sheet"]
-    assert (found["state"], found["message"]) == ("failed", "share it")
-    assert len(messages) == 3
+def driver(session: Session) -> Any:
+    return session.connection().connection.driver_connection
