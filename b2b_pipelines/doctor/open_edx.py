@@ -42,12 +42,12 @@ def inquiries(
         studio = stack.enter_context(Studio(settings.studio_url, credentials, timeout=timeout, patience=patience))
         found["studio"] = partial(_studio, studio)
     if settings.lms_url:
-        lms = EnterpriseLms(settings.lms_url, credentials, timeout=timeout, patience=patience)
-        stack.callback(lms.close)
+        lms = stack.enter_context(EnterpriseLms(settings.lms_url, credentials, timeout=timeout, patience=patience))
         found["lms"] = partial(_lms, lms, studio, settings.unlink_customers)
     if settings.license_manager_url:
-        manager = LicenseManager(settings.license_manager_url, credentials, timeout=timeout, patience=patience)
-        stack.callback(manager.close)
+        manager = stack.enter_context(
+            LicenseManager(settings.license_manager_url, credentials, timeout=timeout, patience=patience)
+        )
         found["license_manager"] = partial(_license_manager, manager, settings.unlink_customers)
     if settings.enterprise_catalog_url:
         catalog = stack.enter_context(

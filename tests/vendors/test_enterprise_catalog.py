@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from b2b_pipelines.vendors.enterprise_catalog import QUIET_PASSES, EnterpriseCatalog, ListUnsettled
+from b2b_pipelines.vendors.enterprise_catalog import QUIET_PASSES, EnterpriseCatalog
 from b2b_pipelines.vendors.http.client import Patience
-from b2b_pipelines.vendors.http.errors import AnswerMalformed, VendorRefused, VendorUnavailable
+from b2b_pipelines.vendors.http.errors import AnswerMalformed, ListUnsettled, VendorRefused, VendorUnavailable
 from b2b_pipelines.vendors.open_edx import ClientCredentials
 from sandbox.enterprise_catalog import academy, catalog
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET, callers

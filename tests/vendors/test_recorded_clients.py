@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from b2b_pipelines.vendors.enterprise_catalog import EnterpriseCatalog, ListUnsettled
+from b2b_pipelines.vendors.enterprise_catalog import EnterpriseCatalog
 from b2b_pipelines.vendors.http.client import Patience
-from b2b_pipelines.vendors.http.errors import AnswerMalformed, VendorRefused, VendorUnavailable
+from b2b_pipelines.vendors.http.errors import AnswerMalformed, ListUnsettled, VendorRefused, VendorUnavailable
 from b2b_pipelines.vendors.license_manager import LicenseManager, ListingIncomplete
 from b2b_pipelines.vendors.open_edx import (
     AddressesRefused,

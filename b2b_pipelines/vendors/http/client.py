@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 from tenacity import (
@@ -26,7 +26,7 @@ from b2b_pipelines.vendors.http.counting import RequestTally, count
 from b2b_pipelines.vendors.http.errors import AnswerMalformed, SignInUnavailable, VendorRefused, VendorUnavailable
 from b2b_pipelines.vendors.http.redaction import message_of, without
 from b2b_pipelines.vendors.http.retrying import retry_after
-from b2b_pipelines.vendors.http.throttle import Throttle
+from b2b_pipelines.vendors.http.throttle import Rate, Throttle
 
 
 @dataclass(frozen=True)
@@ -177,10 +177,27 @@ class HttpClient(Closing):
 
 
 class VendorClient(Closing):
-    """A vendor's client over one `HttpClient`. As a context manager it closes its connections."""
+    """The client of one service at `base_url`. Thread-safe. As a context manager it closes its connections.
 
-    def __init__(self, http: HttpClient) -> None:
-        self.http = http
+    Arguments as of `HttpClient`. Its requests keep to the `rates` of the class, unless others are given.
+    """
+
+    vendor: ClassVar[str]
+    rates: ClassVar[tuple[Rate, ...]] = ()
+
+    def __init__(
+        self,
+        base_url: str,
+        auth: httpx.Auth | None = None,
+        *,
+        timeout: float = 30.0,
+        patience: Patience | None = None,
+        rates: tuple[Rate, ...] | None = None,
+    ) -> None:
+        throttle = Throttle(self.rates if rates is None else rates)
+        self.http = HttpClient(
+            base_url, vendor=self.vendor, timeout=timeout, patience=patience, auth=auth, throttle=throttle
+        )
 
     @property
     def requests(self) -> int:
