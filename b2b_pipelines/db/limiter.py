@@ -121,13 +121,8 @@ class Limiter:
         began = time.monotonic()
         if self._yields:
             self._wait_until_free(kind, began + self._max_wait)
-        while not self._yields:
-            delay = self._reserve(kind, self._max_wait - (time.monotonic() - began))
-            if delay <= 0:
-                break
-            time.sleep(delay)
-            if not self._paused(kind):
-                break
+        else:
+            self._wait_for_turn(kind, began + self._max_wait)
         return time.monotonic() - began
 
     def pause(self, kind: Kind, seconds: float) -> None:
@@ -145,29 +140,32 @@ class Limiter:
         """
         self._run(_PAUSE_ONCE, kind, pause=self._window)
 
-    def _reserve(self, kind: Kind, patience: float) -> float:
-        delay = self._ask(kind, patience)
-        if delay is None:
-            raise self._out_of_permits(kind)
-        return delay
+    def _wait_for_turn(self, kind: Kind, deadline: float) -> None:
+        """Reserve the next permit, and wait for its time. A pause that begins meanwhile makes it void."""
+        while True:
+            delay = self._ask(kind, deadline - time.monotonic())
+            if delay is None:
+                raise self._out_of_permits(kind)
+            if delay <= 0:
+                return
+            time.sleep(delay)
+            if not self._run(_PAUSED, kind):
+                return
 
     def _wait_until_free(self, kind: Kind, deadline: float) -> None:
         """Take a permit as soon as one is free."""
         if not self._turn[kind].acquire(timeout=max(deadline - time.monotonic(), 0)):
             raise self._out_of_permits(kind)
         try:
-            while not self._take(kind):
+            while self._ask(kind, 0) is None:
                 if time.monotonic() > deadline:
                     raise self._out_of_permits(kind)
                 time.sleep(LOOK_AGAIN_SECONDS * (0.5 + random.random()))  # noqa: S311  jitter keeps processes apart
         finally:
             self._turn[kind].release()
 
-    def _take(self, kind: Kind) -> bool:
-        """Take a permit that is free now. Return whether there was one."""
-        return self._ask(kind, 0) is not None
-
     def _ask(self, kind: Kind, patience: float) -> float | None:
+        """Take the next permit. Return the seconds until it counts, or None if they exceed `patience`: then none is taken."""
         delay = self._run(
             _RESERVE,
             kind,
@@ -185,9 +183,6 @@ class Limiter:
             f"the next {kind} request would have to wait more than {self._max_wait:.0f} s,"
             f" at {self._most} a minute: try again later"
         )
-
-    def _paused(self, kind: Kind) -> bool:
-        return bool(self._run(_PAUSED, kind))
 
     def _run(self, statement: TextClause, kind: Kind, **parameters: object) -> Any:
         """Execute and commit the statement. Return its single value, or None."""

@@ -113,8 +113,7 @@ def _catalog(catalog: EnterpriseCatalog, settings: Settings) -> str:
     customer = read_selection(settings).customer
     assert customer is not None
     answer = catalog.read(customer)
-    seen = f"{len(answer.academies)} academies are listed for the customer"
-    return f"{seen}; {'; '.join(answer.notes)} (catalogs take the role {OPERATOR})" if answer.notes else seen
+    return "; ".join([f"{len(answer.academies)} academies are listed for the customer", *answer.notes])
 
 
 def _missing(error: VendorRefused, role: str) -> PermanentError:
