@@ -68,7 +68,7 @@ class LicenseManager(VendorClient):
     def licenses(self, plan: UUID) -> list[ListedLicense]:
         """Return every license of a plan that was given out at least once, each exactly once.
 
-        An unknown plan has none (recorded: `licenses-unknown-plan`). Ask only for plans that are `is_held`.
+        An unknown plan has none (recorded: `licenses-unknown-plan`).
         """
         params = {"page_size": PAGE_SIZE, "status": ",".join(GIVEN_OUT)}
         return self._complete(LICENSES.format(plan=plan), params, lambda row: read_license(row, plan))
