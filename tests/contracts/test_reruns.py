@@ -2,8 +2,6 @@
 
 from datetime import date
 
-import pytest
-
 from b2b_pipelines.contracts import reruns, store
 from b2b_pipelines.vendors.studio import Studio
 from sandbox.server import Sandbox
