@@ -110,7 +110,7 @@ def test_what_studio_says_is_kept_without_addresses(shop: Shop, sandbox: Sandbox
 def test_a_401_renews_the_token_once(shop: Shop, sandbox: Sandbox, studio: Studio):
     first, second = shop.sell("One"), shop.sell("Two")
     ask_for_reruns(shop, studio, first.slug)
-    sandbox.lms.forget_tokens()
+    sandbox.lms.accounts.expire_tokens()
     assert len(ask_for_reruns(shop, studio, second.slug).created) == 1
     assert sandbox.log.counts(vendor="lms")["token"] == 2
 

@@ -141,7 +141,7 @@ def test_a_refused_customer_is_told_at_once(sandbox, client):
 def test_a_token_that_was_revoked_is_renewed(sandbox, client):
     sandbox.enterprise_catalog.put(CUSTOMER, [academy("Data")])
     client.academies(CUSTOMER)
-    sandbox.lms.forget_tokens()
+    sandbox.lms.accounts.expire_tokens()
     assert titles(client.academies(CUSTOMER)) == ["Data"]
 
 

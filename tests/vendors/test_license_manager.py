@@ -230,7 +230,11 @@ def test_400_plans_of_100_customers_cost_at_most_500_requests(
     listed = 0
     for customer in customers:
         (agreement,) = license_manager.agreements(customer)
-        listed += sum(len(license_manager.licenses(each.uuid)) for each in agreement.plans if each.counts and each.counts.given_out)
+        listed += sum(
+            len(license_manager.licenses(each.uuid))
+            for each in agreement.plans
+            if each.counts and each.counts.given_out
+        )
     assert listed == 900
     assert license_manager.http.tally.total == 100 + 300
 

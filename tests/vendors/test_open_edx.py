@@ -63,7 +63,7 @@ def test_a_token_is_used_until_five_seconds_before_its_end(
 
 def test_a_401_gets_a_new_token_once(sandbox: Sandbox, lms: EnterpriseLms) -> None:
     lms.is_linked(CUSTOMER, "jane@example.com")
-    sandbox.lms.forget_tokens()
+    sandbox.lms.accounts.expire_tokens()
     assert lms.is_linked(CUSTOMER, "jane@example.com")
     assert sign_ins(sandbox) == 2
 
