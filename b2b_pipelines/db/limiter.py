@@ -37,19 +37,14 @@ _RESERVE = text(f"""
     WHERE {_NEXT} <= clock_timestamp() + :patience
     RETURNING extract(epoch FROM slots[cardinality(slots)] - clock_timestamp())
 """)
-_PAUSE = text("""
+_PAUSE = """
     INSERT INTO request_permits AS permits (account, kind, slots, paused_until)
     VALUES (:account, :kind, ARRAY[]::timestamptz[], clock_timestamp() + :pause)
     ON CONFLICT (account, kind) DO UPDATE
     SET paused_until = greatest(permits.paused_until, excluded.paused_until)
-""")
-_PAUSE_ONCE = text("""
-    INSERT INTO request_permits AS permits (account, kind, slots, paused_until)
-    VALUES (:account, :kind, ARRAY[]::timestamptz[], clock_timestamp() + :pause)
-    ON CONFLICT (account, kind) DO UPDATE
-    SET paused_until = CASE WHEN permits.paused_until > clock_timestamp() THEN permits.paused_until
-                            ELSE excluded.paused_until END
-""")
+"""
+_PAUSE_LONGER = text(_PAUSE)
+_PAUSE_ONCE = text(f"{_PAUSE} WHERE (permits.paused_until > clock_timestamp()) IS NOT TRUE")
 _PAUSED = text("""
     SELECT paused_until > clock_timestamp() FROM request_permits WHERE account = :account AND kind = :kind
 """)
@@ -130,7 +125,7 @@ class Limiter:
 
         Requests that already wait get a new turn after the pause. A shorter pause never replaces a longer one.
         """
-        self._run(_PAUSE, kind, pause=timedelta(seconds=seconds))
+        self._run(_PAUSE_LONGER, kind, pause=timedelta(seconds=seconds))
 
     def pause_until_minute_ends(self, kind: Kind) -> None:
         """Give no permits of this kind until a minute has passed since the vendor's first refusal.

@@ -2,11 +2,12 @@
 
 import socket
 import struct
+from typing import Any
 
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # the only request that PostgreSQL answers before authentication
 
 
-def server_answers(family: socket.AddressFamily, address: object, seconds: float) -> bool:
+def server_answers(family: socket.AddressFamily, address: Any, seconds: float) -> bool:
     """Return whether the server at the address answers a new connection.
 
     Connecting is not enough, because the kernel also accepts for a dying server. Raises `TimeoutError` for a server

@@ -49,14 +49,14 @@ def test_every_license_comes_once_though_pages_have_no_order(sandbox: Sandbox, l
     sandbox.license_manager.put_licenses(PLAN, [*rows(1600), license_row(UUID(int=1), PLAN, None, status="unassigned")])
     listed = license_manager.licenses(PLAN)
     assert len(listed) == len({row.uuid for row in listed}) == 1600
-    assert license_manager.http.tally.by_method["GET"] > 4, "one reading was enough: nothing moved"
+    assert sandbox.log.counts(vendor="license_manager")["read"] > 4, "one reading was enough: nothing moved"
 
 
 def test_a_stable_listing_is_read_once(sandbox: Sandbox, license_manager: LicenseManager) -> None:
     sandbox.license_manager.unstable = False
     sandbox.license_manager.put_licenses(PLAN, rows(1600))
     assert len(license_manager.licenses(PLAN)) == 1600
-    assert license_manager.http.tally.by_method["GET"] == 4
+    assert sandbox.log.counts(vendor="license_manager")["read"] == 4
 
 
 def test_rows_that_never_come_are_an_error(sandbox: Sandbox, license_manager: LicenseManager) -> None:
@@ -236,7 +236,7 @@ def test_400_plans_of_100_customers_cost_at_most_500_requests(
             if each.counts and each.counts.given_out
         )
     assert listed == 900
-    assert license_manager.http.tally.total == 100 + 300
+    assert sandbox.log.counts(vendor="license_manager")["read"] == 100 + 300
 
 
 def test_an_agreement_that_is_hidden_from_a_caller_reads_as_none(
