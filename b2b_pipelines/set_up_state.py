@@ -45,7 +45,14 @@ class SetUp:
     @property
     def of_runs(self) -> Part:
         """The runs together."""
-        return _of_runs(self.runs)
+        failed = [message for _, state, message in self.runs if state is State.FAILED]
+        pending = sum(state is State.PENDING for _, state, _ in self.runs)
+        runs = counted(len(self.runs), "run")
+        if failed:
+            return Part(State.FAILED, f"{len(failed)} of {runs} failed: {failed[0]}")
+        if pending:
+            return Part(State.PENDING, f"{pending} of {runs} {'is' if pending == 1 else 'are'} not in edX yet")
+        return Part(State.DONE, f"{runs} in edX" if self.runs else "the contract has no course run")
 
     def as_json(self) -> dict[str, Any]:
         """Return the set-up as JSON."""
@@ -53,7 +60,7 @@ class SetUp:
         return {
             "contract": self.contract,
             "revision": self.revision,
-            "runs": {**asdict(_of_runs(self.runs)), "runs": shown},
+            "runs": {**asdict(self.of_runs), "runs": shown},
             "codes": asdict(self.codes),
             "sheet": asdict(self.sheet),
         }
@@ -109,14 +116,3 @@ def sheet_part(facts: SheetFacts) -> Part:
         return Part(State.PENDING, "the sheet was not synced since the last change")
     conflicts = f", {counted(facts.conflicts, 'conflict')} to look at" if facts.conflicts else ""
     return Part(State.DONE, f"{counted(facts.rows, 'row')}, verified {verified:%Y-%m-%d %H:%M} UTC{conflicts}")
-
-
-def _of_runs(runs: Sequence[RunState]) -> Part:
-    failed = [message for _, state, message in runs if state is State.FAILED]
-    if failed:
-        return Part(State.FAILED, f"{len(failed)} of {counted(len(runs), 'run')} failed: {failed[0]}")
-    pending = sum(state is State.PENDING for _, state, _ in runs)
-    if pending:
-        verb = "is" if pending == 1 else "are"
-        return Part(State.PENDING, f"{pending} of {counted(len(runs), 'run')} {verb} not in edX yet")
-    return Part(State.DONE, f"{counted(len(runs), 'run')} in edX" if runs else "the contract has no course run")

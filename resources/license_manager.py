@@ -9,18 +9,16 @@ from pydantic import Field
 from b2b_pipelines.vendors.connections import license_manager
 from b2b_pipelines.vendors.license_manager import LicenseManager
 from resources.fields import settings_of
+from resources.open_edx import OpenEdxResource
 
 
-class LicenseManagerResource(dg.ConfigurableResource[LicenseManager | None]):
+class LicenseManagerResource(OpenEdxResource[LicenseManager | None]):
     """Hands out `LicenseManager`, or None while its settings are missing.
 
     Imported files are kept then.
     """
 
     license_manager_url: str | None = Field(default=None, description="Base URL of license-manager.")
-    lms_url: str | None = Field(default=None, description="Base URL of the LMS.")
-    oauth_client_id: str | None = Field(default=None, description="OAuth client of all Open edX services.")
-    oauth_client_secret: str | None = Field(default=None, description="Secret of the OAuth client.")
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[LicenseManager | None, None, None]:

@@ -9,9 +9,10 @@ from pydantic import Field
 from b2b_pipelines.vendors.connections import studio
 from b2b_pipelines.vendors.studio import Studio
 from resources.fields import settings_of
+from resources.open_edx import OpenEdxResource
 
 
-class StudioResource(dg.ConfigurableResource[Studio | None]):
+class StudioResource(OpenEdxResource[Studio | None]):
     """Hands out a client of Studio.
 
     None while settings are missing, and contract runs then stay pending. The settings are `B2B_STUDIO_URL`,
@@ -19,9 +20,6 @@ class StudioResource(dg.ConfigurableResource[Studio | None]):
     """
 
     studio_url: str | None = Field(default=None, description="Base URL of Studio.")
-    lms_url: str | None = Field(default=None, description="Base URL of the LMS.")
-    oauth_client_id: str | None = Field(default=None, description="OAuth client of all Open edX services.")
-    oauth_client_secret: str | None = Field(default=None, description="Secret of the OAuth client.")
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[Studio | None, None, None]:

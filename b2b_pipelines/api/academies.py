@@ -115,7 +115,7 @@ _FILTERS = [
     _parameter("tag", {"type": "array", "items": {"type": "string"}}, "Repeatable; all must be there. Without case."),
     _parameter("product_key", {"type": "string"}, "The product with this key."),
     _parameter("academy_uuid", {"type": "string", "format": "uuid"}, "The academy with this uuid."),
-    _parameter("page", {"type": "integer", "minimum": 1, "default": 1}, "Page number, from 1."),
+    _parameter("page", {"type": "integer", "minimum": 1, "default": 1}, "From 1. A page after the last is empty."),
     _parameter(
         "page_size",
         {"type": "integer", "minimum": 1, "default": MOST_PER_PAGE},

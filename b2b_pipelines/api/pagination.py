@@ -71,7 +71,7 @@ def window(maximum: int = MAXIMUM, default: int = DEFAULT_SIZE) -> Callable[...,
 
     async def asked(
         request: Request,
-        page: Annotated[int, Query(ge=1, description="Page number, from 1.")] = 1,
+        page: Annotated[int, Query(ge=1, description="From 1. A page after the last is empty.")] = 1,
         page_size: Annotated[int, Query(ge=1, description=said)] = default,
     ) -> Window:
         return Window(request, page, min(page_size, maximum))

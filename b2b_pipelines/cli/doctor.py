@@ -101,11 +101,9 @@ def _share_with(settings: Settings) -> str | None:
 
 
 def _database(here: Surroundings) -> Finding:
-    from b2b_pipelines.db.bounds import server_version
-
     try:
-        with here.session() as session:
-            version = server_version(session)
+        with here.reading() as reading:
+            version = reading.server_version
     except B2BError as error:
         return Finding("database", False, error.message)
     where = f"embedded under {here.settings.home}" if here.settings.embedded else "named by B2B_DATABASE_URL"
@@ -157,7 +155,11 @@ def _sign_in(settings: Settings) -> Iterator[Finding]:
     yield _needs(
         "openid_connect",
         "people sign in to the pages through it",
-        {"B2B_OIDC_ISSUER": settings.oidc_issuer, "B2B_OIDC_CLIENT_ID": settings.oidc_client_id},
+        {
+            "B2B_OIDC_ISSUER": settings.oidc_issuer,
+            "B2B_OIDC_CLIENT_ID": settings.oidc_client_id,
+            "B2B_OIDC_CLIENT_SECRET": settings.oidc_client_secret,
+        },
     )
     yield _needs("heartbeat", "calls the URL every minute", {"B2B_HEARTBEAT_URL": settings.heartbeat_url})
 

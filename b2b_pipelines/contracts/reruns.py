@@ -44,10 +44,10 @@ class Waiting:
 
 
 def ask(database: Database, studio: Studio | None, runs: Sequence[Waiting]) -> RerunReport:
-    """Ask Studio for these runs, and store each answer.
+    """Ask Studio for these runs and store each answer. Its errors are in the report.
 
     Without Studio the runs keep their state. A failed run does not stop the others. Once Studio is found to be down,
-    each remaining run is tried once. Errors of Studio are in the report.
+    each remaining run is tried once.
     """
     if studio is None:
         return RerunReport(pending=[run.courseware_id for run in runs])

@@ -1,4 +1,4 @@
-"""Limits on the waiting of one transaction, and the version of the server."""
+"""Limits on the waiting of one transaction."""
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -10,8 +10,3 @@ def bound(session: Session, seconds: float, *, locks: bool = False, statements: 
     """Limit the rest of the transaction: how long it waits for a lock, how long a statement may take, or both."""
     names = [name for name, wanted in (("lock_timeout", locks), ("statement_timeout", statements)) if wanted]
     session.execute(_BOUND, {"milliseconds": str(round(seconds * 1000)), "names": names})
-
-
-def server_version(session: Session) -> str:
-    """Return PostgreSQL's version, such as `16.4`."""
-    return str(session.execute(text("SHOW server_version")).scalar_one()).split()[0]

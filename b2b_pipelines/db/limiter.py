@@ -37,19 +37,14 @@ _RESERVE = text(f"""
     WHERE {_NEXT} <= clock_timestamp() + :patience
     RETURNING extract(epoch FROM slots[cardinality(slots)] - clock_timestamp())
 """)
-_PAUSE = text("""
+_PAUSE = """
     INSERT INTO request_permits AS permits (account, kind, slots, paused_until)
     VALUES (:account, :kind, ARRAY[]::timestamptz[], clock_timestamp() + :pause)
     ON CONFLICT (account, kind) DO UPDATE
     SET paused_until = greatest(permits.paused_until, excluded.paused_until)
-""")
-_PAUSE_ONCE = text("""
-    INSERT INTO request_permits AS permits (account, kind, slots, paused_until)
-    VALUES (:account, :kind, ARRAY[]::timestamptz[], clock_timestamp() + :pause)
-    ON CONFLICT (account, kind) DO UPDATE
-    SET paused_until = CASE WHEN permits.paused_until > clock_timestamp() THEN permits.paused_until
-                            ELSE excluded.paused_until END
-""")
+"""
+_PAUSE_LONGER = text(_PAUSE)
+_PAUSE_ONCE = text(f"{_PAUSE} WHERE (permits.paused_until > clock_timestamp()) IS NOT TRUE")
 _PAUSED = text("""
     SELECT paused_until > clock_timestamp() FROM request_permits WHERE account = :account AND kind = :kind
 """)
@@ -121,13 +116,8 @@ class Limiter:
         began = time.monotonic()
         if self._yields:
             self._wait_until_free(kind, began + self._max_wait)
-        while not self._yields:
-            delay = self._reserve(kind, self._max_wait - (time.monotonic() - began))
-            if delay <= 0:
-                break
-            time.sleep(delay)
-            if not self._paused(kind):
-                break
+        else:
+            self._wait_for_turn(kind, began + self._max_wait)
         return time.monotonic() - began
 
     def pause(self, kind: Kind, seconds: float) -> None:
@@ -135,7 +125,7 @@ class Limiter:
 
         Requests that already wait get a new turn after the pause. A shorter pause never replaces a longer one.
         """
-        self._run(_PAUSE, kind, pause=timedelta(seconds=seconds))
+        self._run(_PAUSE_LONGER, kind, pause=timedelta(seconds=seconds))
 
     def pause_until_minute_ends(self, kind: Kind) -> None:
         """Give no permits of this kind until a minute has passed since the vendor's first refusal.
@@ -145,29 +135,32 @@ class Limiter:
         """
         self._run(_PAUSE_ONCE, kind, pause=self._window)
 
-    def _reserve(self, kind: Kind, patience: float) -> float:
-        delay = self._ask(kind, patience)
-        if delay is None:
-            raise self._out_of_permits(kind)
-        return delay
+    def _wait_for_turn(self, kind: Kind, deadline: float) -> None:
+        """Reserve the next permit, and wait for its time. A pause that begins meanwhile makes it void."""
+        while True:
+            delay = self._ask(kind, deadline - time.monotonic())
+            if delay is None:
+                raise self._out_of_permits(kind)
+            if delay <= 0:
+                return
+            time.sleep(delay)
+            if not self._run(_PAUSED, kind):
+                return
 
     def _wait_until_free(self, kind: Kind, deadline: float) -> None:
         """Take a permit as soon as one is free."""
         if not self._turn[kind].acquire(timeout=max(deadline - time.monotonic(), 0)):
             raise self._out_of_permits(kind)
         try:
-            while not self._take(kind):
+            while self._ask(kind, 0) is None:
                 if time.monotonic() > deadline:
                     raise self._out_of_permits(kind)
                 time.sleep(LOOK_AGAIN_SECONDS * (0.5 + random.random()))  # noqa: S311  jitter keeps processes apart
         finally:
             self._turn[kind].release()
 
-    def _take(self, kind: Kind) -> bool:
-        """Take a permit that is free now. Return whether there was one."""
-        return self._ask(kind, 0) is not None
-
     def _ask(self, kind: Kind, patience: float) -> float | None:
+        """Take the next permit. Return the seconds until it counts, or None if they exceed `patience`: then none is taken."""
         delay = self._run(
             _RESERVE,
             kind,
@@ -185,9 +178,6 @@ class Limiter:
             f"the next {kind} request would have to wait more than {self._max_wait:.0f} s,"
             f" at {self._most} a minute: try again later"
         )
-
-    def _paused(self, kind: Kind) -> bool:
-        return bool(self._run(_PAUSED, kind))
 
     def _run(self, statement: TextClause, kind: Kind, **parameters: object) -> Any:
         """Execute and commit the statement. Return its single value, or None."""

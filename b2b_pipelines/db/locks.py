@@ -23,7 +23,6 @@ SLICE_SECONDS = 1.0
 LOCK_NOT_AVAILABLE = "55P03"
 
 _KEY = bindparam("key", type_=BigInteger)
-_TRANSACTION_LOCK = text("SELECT pg_advisory_xact_lock(:key)").bindparams(_KEY)
 _TRANSACTION_LOCKS = text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS wanted (key)")
 _LOCK = text("SELECT pg_advisory_lock(:key)").bindparams(_KEY)
 _UNLOCK = text("SELECT pg_advisory_unlock(:key)").bindparams(_KEY)
@@ -90,7 +89,7 @@ def lock_key(kind: str, name: str | int) -> int:
 
 def transaction_lock(session: Session, kind: str, name: str | int) -> None:
     """Wait for the lock and hold it until the session's transaction ends in any way."""
-    session.execute(_TRANSACTION_LOCK, {"key": lock_key(kind, name)})
+    transaction_locks(session, kind, [name])
 
 
 def transaction_locks(session: Session, kind: str, names: Iterable[str | int]) -> None:

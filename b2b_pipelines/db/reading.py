@@ -31,6 +31,11 @@ class Reading:
         register_uuid(conn_or_curs=connection)  # type: ignore[no-untyped-call]
         self._connection = connection
 
+    @property
+    def server_version(self) -> str:
+        """Return PostgreSQL's version, such as `16.4`."""
+        return str(self._connection.info.parameter_status("server_version")).split()[0]
+
     def rows(self, statement: str, **given: Any) -> list[dict[str, Any]]:
         """Return every row as a mapping of columns to values."""
         with self._connection.cursor(cursor_factory=RealDictCursor) as cursor:

@@ -7,7 +7,6 @@ request when connections have been busy for some seconds, and cuts them when it 
 
 import os
 import socket
-import struct
 import threading
 import time
 import weakref
@@ -16,13 +15,14 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
+from b2b_pipelines.db.probe import server_answers
+
 LOOKS_EVERY = 1.0
 AT_WORK_SECONDS = 2.0
 """Seconds after which a busy connection is checked."""
 SILENT_SECONDS = 4.0
 QUESTIONS = 2
 """Consecutive requests without an answer after which the server counts as frozen."""
-SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # the only request that PostgreSQL answers before authentication
 
 
 def watch(engine: Engine) -> None:
@@ -90,16 +90,12 @@ def _answers(connection: Any) -> bool:
                 address = f"{connection.info.host}/.s.PGSQL.{connection.info.port}"
     except Exception:  # noqa: BLE001  the connection was closed meanwhile
         return True
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.settimeout(SILENT_SECONDS)
-        try:
-            probe.connect(address)
-            probe.sendall(SSL_REQUEST)
-            return len(probe.recv(1)) == 1
-        except TimeoutError:
-            return False
-        except OSError:  # refused or reset: the server is not frozen, and the driver gets the error
-            return True
+    try:
+        return server_answers(family, address, SILENT_SECONDS)
+    except TimeoutError:
+        return False
+    except OSError:  # refused or reset: the server is not frozen, and the driver gets the error
+        return True
 
 
 def _cut(connection: Any) -> None:

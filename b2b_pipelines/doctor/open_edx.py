@@ -42,12 +42,12 @@ def inquiries(
         studio = stack.enter_context(Studio(settings.studio_url, credentials, timeout=timeout, patience=patience))
         found["studio"] = partial(_studio, studio)
     if settings.lms_url:
-        lms = EnterpriseLms(settings.lms_url, credentials, timeout=timeout, patience=patience)
-        stack.callback(lms.close)
+        lms = stack.enter_context(EnterpriseLms(settings.lms_url, credentials, timeout=timeout, patience=patience))
         found["lms"] = partial(_lms, lms, studio, settings.unlink_customers)
     if settings.license_manager_url:
-        manager = LicenseManager(settings.license_manager_url, credentials, timeout=timeout, patience=patience)
-        stack.callback(manager.close)
+        manager = stack.enter_context(
+            LicenseManager(settings.license_manager_url, credentials, timeout=timeout, patience=patience)
+        )
         found["license_manager"] = partial(_license_manager, manager, settings.unlink_customers)
     if settings.enterprise_catalog_url:
         catalog = stack.enter_context(
@@ -113,8 +113,7 @@ def _catalog(catalog: EnterpriseCatalog, settings: Settings) -> str:
     customer = read_selection(settings).customer
     assert customer is not None
     answer = catalog.read(customer)
-    seen = f"{len(answer.academies)} academies are listed for the customer"
-    return f"{seen}; {'; '.join(answer.notes)} (catalogs take the role {OPERATOR})" if answer.notes else seen
+    return "; ".join([f"{len(answer.academies)} academies are listed for the customer", *answer.notes])
 
 
 def _missing(error: VendorRefused, role: str) -> PermanentError:

@@ -21,14 +21,8 @@ from b2b_pipelines.licenses.renewals import in_cycles
 from b2b_pipelines.licenses.staging import COUNTED, Merged
 from b2b_pipelines.licenses.work import LOCK, PATIENCE, customer_lock
 from b2b_pipelines.vendors.http.counting import tallied_requests
-from b2b_pipelines.vendors.license_manager import (
-    Agreement,
-    LicenseCounts,
-    LicenseManager,
-    ListedLicense,
-    ListedPlan,
-    RefusedPlan,
-)
+from b2b_pipelines.vendors.license_manager import LicenseManager
+from b2b_pipelines.vendors.license_rows import Agreement, LicenseCounts, ListedLicense, ListedPlan, RefusedPlan
 
 DAY = timedelta(hours=24)
 INTERNAL = "for_internal_use_only"

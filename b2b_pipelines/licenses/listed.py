@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from b2b_pipelines.vendors.license_manager import Agreement
+from b2b_pipelines.vendors.license_rows import Agreement
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ from typing import TypeVar
 
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.vendors.enterprise_catalog import EnterpriseCatalog
-from b2b_pipelines.vendors.http.client import Patience
+from b2b_pipelines.vendors.http.client import Patience, VendorClient
 from b2b_pipelines.vendors.license_manager import LicenseManager
 from b2b_pipelines.vendors.open_edx import ClientCredentials, EnterpriseLms
 from b2b_pipelines.vendors.stripe import Stripe
 from b2b_pipelines.vendors.studio import Studio
 
-Client = TypeVar("Client", EnterpriseCatalog, EnterpriseLms, LicenseManager)
+Client = TypeVar("Client", bound=VendorClient)
 
 
 @contextmanager
@@ -53,16 +53,9 @@ def enterprise_catalog(settings: Settings) -> AbstractContextManager[EnterpriseC
     return _signed_in(EnterpriseCatalog, settings.enterprise_catalog_url, settings)
 
 
-@contextmanager
-def studio(settings: Settings, patience: Patience | None = None) -> Iterator[Studio | None]:
-    """Yield Studio, of `B2B_STUDIO_URL`."""
-    with client_credentials(settings) as credentials:
-        if credentials is None or settings.studio_url is None:
-            yield None
-            return
-        timeout = settings.lms_timeout_seconds
-        with Studio(settings.studio_url, credentials, timeout=timeout, patience=patience) as client:
-            yield client
+def studio(settings: Settings, patience: Patience | None = None) -> AbstractContextManager[Studio | None]:
+    """Return Studio, of `B2B_STUDIO_URL`."""
+    return _signed_in(Studio, settings.studio_url, settings, patience)
 
 
 @contextmanager
@@ -76,10 +69,12 @@ def stripe(settings: Settings) -> Iterator[Stripe | None]:
 
 
 @contextmanager
-def _signed_in(kind: type[Client], url: str | None, settings: Settings) -> Iterator[Client | None]:
+def _signed_in(
+    kind: type[Client], url: str | None, settings: Settings, patience: Patience | None = None
+) -> Iterator[Client | None]:
     with client_credentials(settings) as credentials:
         if credentials is None or url is None:
             yield None
             return
-        with kind(url, credentials, timeout=settings.lms_timeout_seconds) as client:
+        with kind(url, credentials, timeout=settings.lms_timeout_seconds, patience=patience) as client:
             yield client

@@ -11,25 +11,16 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-import httpx
-
-from b2b_pipelines.errors import TransientError
 from b2b_pipelines.vendors.http.bounds import bounded_listing
-from b2b_pipelines.vendors.http.client import HttpClient, Patience, VendorClient
-from b2b_pipelines.vendors.http.errors import AnswerMalformed, VendorRefused
-from b2b_pipelines.vendors.http.listing import page_of, read_until_complete
+from b2b_pipelines.vendors.http.client import VendorClient
+from b2b_pipelines.vendors.http.errors import AnswerMalformed, ListUnsettled, VendorRefused
+from b2b_pipelines.vendors.http.listing import pages, read_until_complete
 
 PAGE_SIZE = 100
 ROLE_FOR_CATALOGS = "catalogs take the role enterprise_openedx_operator; academies take none"
 REFUSED_TO_THE_USER = (401, 403, 404)
 QUIET_PASSES = 8
 """Readings of the whole list without a new row after which the listing counts as incomplete."""
-
-
-class ListUnsettled(TransientError):
-    """The list changed while it was read, or never became complete."""
-
-    code = "list_unsettled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +38,13 @@ class CatalogAnswer:
 
 
 class EnterpriseCatalog(VendorClient):
-    """The service at `base_url` (`B2B_ENTERPRISE_CATALOG_URL`). Thread-safe.
+    """The service at `B2B_ENTERPRISE_CATALOG_URL`.
 
     Raises `VendorUnavailable` and `VendorRefused` as every client does, and `AnswerMalformed` for a page that is not a
     list.
     """
 
-    def __init__(
-        self, base_url: str, auth: httpx.Auth, *, timeout: float = 30.0, patience: Patience | None = None
-    ) -> None:
-        super().__init__(
-            HttpClient(base_url, vendor="enterprise-catalog", timeout=timeout, patience=patience, auth=auth)
-        )
+    vendor = "enterprise-catalog"
 
     @bounded_listing
     def read(self, customer: UUID) -> CatalogAnswer:
@@ -114,21 +100,7 @@ class EnterpriseCatalog(VendorClient):
         return [row for page in self._pages("/api/v1/enterprise-catalogs/", customer) for row in page["results"]]
 
     def _pages(self, path: str, customer: UUID) -> Iterator[Mapping[str, Any]]:
-        number = 1
-        while True:
-            asked = {"enterprise_customer": str(customer), "page": number, "page_size": PAGE_SIZE}
-            try:
-                page = page_of(self.http.json("GET", path, params=asked), self.http.vendor, path)
-            except VendorRefused as error:
-                if error.status == 404 and number > 1:
-                    raise ListUnsettled(f"enterprise-catalog lost page {number} of {path} while it was read") from None
-                raise
-            yield page
-            if not page["next"]:
-                return
-            if number >= page["count"]:
-                raise AnswerMalformed(f"enterprise-catalog has more pages of {path} than rows")
-            number += 1
+        return pages(self.http, path, {"enterprise_customer": str(customer), "page_size": PAGE_SIZE})
 
 
 @dataclass

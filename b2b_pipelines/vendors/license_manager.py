@@ -7,29 +7,17 @@ A caller without the role `enterprise_openedx_operator` receives an empty 200 (r
 `agreement-for-staff-without-role`), so an empty listing is not evidence that a customer has no agreement.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
-from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
-
-import httpx
 
 from b2b_pipelines.errors import TransientError
 from b2b_pipelines.vendors.http.bounds import bounded_listing
-from b2b_pipelines.vendors.http.client import HttpClient, Patience, VendorClient
+from b2b_pipelines.vendors.http.client import VendorClient
 from b2b_pipelines.vendors.http.errors import AnswerMalformed
-from b2b_pipelines.vendors.http.listing import page_of, read_until_complete
-from b2b_pipelines.vendors.http.throttle import Rate, Throttle
-from b2b_pipelines.vendors.license_rows import (
-    Agreement,
-    LicenseCounts,
-    ListedLicense,
-    ListedPlan,
-    ListedRenewal,
-    RefusedPlan,
-    read_agreement,
-    read_license,
-)
+from b2b_pipelines.vendors.http.listing import pages, read_until_complete
+from b2b_pipelines.vendors.http.throttle import Rate
+from b2b_pipelines.vendors.license_rows import Agreement, ListedLicense, read_agreement, read_license
 
 AGREEMENTS = "/api/v1/customer-agreement/"
 LICENSES = "/api/v1/subscriptions/{plan}/licenses/"
@@ -57,28 +45,14 @@ Listed = TypeVar("Listed", Agreement, ListedLicense)
 
 
 class LicenseManager(VendorClient):
-    """Client of one license-manager. Thread-safe.
+    """Client of one license-manager.
 
-    A listing is returned complete, or raises `VendorUnavailable`, `VendorRefused`, `AnswerMalformed` or
-    `ListingIncomplete`. A failure never reads as "no licenses". `rates` are the limits that this client keeps; a 429
-    is obeyed as well.
+    A listing is returned complete, or raises `VendorUnavailable`, `VendorRefused`, `AnswerMalformed`, `ListUnsettled`
+    or `ListingIncomplete`. A failure never reads as "no licenses". A 429 is obeyed, whatever the `rates`.
     """
 
-    def __init__(
-        self,
-        base_url: str,
-        auth: httpx.Auth,
-        *,
-        timeout: float = 30.0,
-        patience: Patience | None = None,
-        rates: tuple[Rate, ...] = RATES,
-    ) -> None:
-        throttle = Throttle(rates)
-        super().__init__(
-            HttpClient(
-                base_url, vendor="license-manager", timeout=timeout, patience=patience, auth=auth, throttle=throttle
-            )
-        )
+    vendor = "license-manager"
+    rates = RATES
 
     @bounded_listing
     def agreements(self, customer: UUID) -> list[Agreement]:
@@ -94,7 +68,7 @@ class LicenseManager(VendorClient):
     def licenses(self, plan: UUID) -> list[ListedLicense]:
         """Return every license of a plan that was given out at least once, each exactly once.
 
-        An unknown plan has none (recorded: `licenses-unknown-plan`). Ask only for plans that are `is_held`.
+        An unknown plan has none (recorded: `licenses-unknown-plan`).
         """
         params = {"page_size": PAGE_SIZE, "status": ",".join(GIVEN_OUT)}
         return self._complete(LICENSES.format(plan=plan), params, lambda row: read_license(row, plan))
@@ -104,14 +78,14 @@ class LicenseManager(VendorClient):
 
         Without the role the listing is empty.
         """
-        return int(next(self._pages(AGREEMENTS, {"active_plans_only": "true"}))["count"]) > 0
+        return int(next(pages(self.http, AGREEMENTS, {"active_plans_only": "true"}))["count"]) > 0
 
     def _complete(self, path: str, params: Mapping[str, object], read: Callable[[Any], Listed]) -> list[Listed]:
         rows: dict[UUID, Listed] = {}
 
         def read_once() -> int:
             count = 0
-            for answer in self._pages(path, params):
+            for answer in pages(self.http, path, params):
                 try:
                     count = answer["count"]
                     rows.update({row.uuid: row for row in map(read, answer["results"])})
@@ -129,38 +103,6 @@ class LicenseManager(VendorClient):
             )
         return list(rows.values())
 
-    def _pages(self, path: str, params: Mapping[str, object]) -> Iterator[Mapping[str, Any]]:
-        page = 1
-        while True:
-            answer = page_of(self.http.json("GET", path, params={**params, "page": page}), self.http.vendor, path)
-            yield answer
-            if not answer["next"]:
-                return
-            page = _next_page(str(answer["next"]), page, path)
-
-
-def _next_page(url: str, page: int, path: str) -> int:
-    """Return the number of the next page.
-
-    The host in `next` is ignored: only the vendor may reach it.
-    """
-    number = parse_qs(urlsplit(url).query).get("page", [str(page + 1)])[0]
-    if not number.isdecimal() or int(number) <= page:
-        raise AnswerMalformed(f"license-manager's page {page} of GET {path} is followed by page {number[:20]}")
-    return int(number)
-
 
 def _fault(error: Exception) -> str:
     return f"no {error}" if isinstance(error, KeyError) else str(error)
-
-
-__all__ = [
-    "Agreement",
-    "LicenseCounts",
-    "LicenseManager",
-    "ListedLicense",
-    "ListedPlan",
-    "ListedRenewal",
-    "ListingIncomplete",
-    "RefusedPlan",
-]

@@ -63,11 +63,6 @@ class ListedPlan:
     days_until_expiration_including_renewals: int | None = None
 
     @property
-    def is_held(self) -> bool:
-        """Return whether the plan may have assigned licenses. A plan without counts may."""
-        return self.counts is None or self.counts.given_out > 0
-
-    @property
     def expects_renewal(self) -> bool:
         """Return whether the plan has a renewal, processed or not.
 
@@ -89,11 +84,6 @@ class RefusedPlan:
     reason: str
     counts: LicenseCounts | None = None
     renewals: tuple[ListedRenewal, ...] | None = None
-
-    @property
-    def is_held(self) -> bool:
-        """Return whether the plan may have assigned licenses. A plan without counts may."""
-        return self.counts is None or self.counts.given_out > 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ import httpx
 
 from b2b_pipelines.vendors.http import punctual
 from b2b_pipelines.vendors.http.bounds import bounded_listing
-from b2b_pipelines.vendors.http.client import HttpClient, Patience, VendorClient
+from b2b_pipelines.vendors.http.client import Patience, VendorClient
 from b2b_pipelines.vendors.http.errors import AnswerMalformed, SignInUnavailable, VendorRefused, VendorUnavailable
+from b2b_pipelines.vendors.http.listing import pages
 
 SIGN_IN = "/oauth2/access_token"
 ENTERPRISE = "/enterprise/api/v1"
@@ -36,6 +37,8 @@ class ClientCredentials(VendorClient, httpx.Auth):
     `AnswerMalformed` for an answer without a token.
     """
 
+    vendor = "the LMS"
+
     def __init__(
         self,
         lms_url: str,
@@ -45,7 +48,7 @@ class ClientCredentials(VendorClient, httpx.Auth):
         timeout: float = 30.0,
         patience: Patience | None = None,
     ) -> None:
-        super().__init__(HttpClient(lms_url, vendor="the LMS", timeout=timeout, patience=patience))
+        super().__init__(lms_url, timeout=timeout, patience=patience)
         self._form = {
             "grant_type": "client_credentials",
             "client_id": client_id,
@@ -141,13 +144,10 @@ class EnterpriseLms(VendorClient):
     """The LMS's enterprise endpoints.
 
     Every request is harmless to repeat, and is repeated when it may help. Raises `VendorUnavailable`, `VendorRefused`
-    (with the LMS's words, without addresses) and `AnswerMalformed`.
+    (with the LMS's words, without addresses), `AnswerMalformed` and `ListUnsettled`.
     """
 
-    def __init__(
-        self, lms_url: str, auth: httpx.Auth, *, timeout: float = 30.0, patience: Patience | None = None
-    ) -> None:
-        super().__init__(HttpClient(lms_url, vendor="the LMS", timeout=timeout, patience=patience, auth=auth))
+    vendor = "the LMS"
 
     def expire_enrollments(
         self, licenses: Sequence[UUID], *, ignore_modified_after: datetime | None, patience: Patience | None = None
@@ -236,18 +236,12 @@ class EnterpriseLms(VendorClient):
         self, customer: UUID | None, params: Mapping[str, str], *, private: Sequence[str] = ()
     ) -> Iterator[LinkedLearner]:
         whose = {} if customer is None else {"enterprise_customer_uuid": str(customer)}
-        page = 1
-        while True:
-            query = {**whose, **params, "page": page, "page_size": AT_ONCE}
-            answer = self.http.json("GET", LEARNERS, params=query, private=private)
+        for page in pages(self.http, LEARNERS, {**whose, **params, "page_size": AT_ONCE}, private=private):
             try:
-                learners, last = [_learner(row) for row in answer["results"]], not answer["next"]
-            except (TypeError, KeyError, AttributeError):
+                learners = [_learner(row) for row in page["results"]]
+            except (TypeError, AttributeError):
                 raise AnswerMalformed(f"the LMS answered GET {LEARNERS} without a list of learners") from None
             yield from learners
-            if last:
-                return
-            page += 1
 
     def _refuse_unlinking(self, path: str, response: httpx.Response, addresses: Sequence[str]) -> NoReturn:
         refusal = self.http.refused("POST", path, response, private=addresses)

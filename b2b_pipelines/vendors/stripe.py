@@ -4,7 +4,6 @@ Through the package `stripe`.
 """
 
 import json
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,6 +15,7 @@ from b2b_pipelines.errors import InvalidInput, PermanentError, TransientError
 from b2b_pipelines.vendors.http import bounds, punctual
 from b2b_pipelines.vendors.http.bounds import bounded_listing
 from b2b_pipelines.vendors.http.closing import Closing
+from b2b_pipelines.vendors.http.counting import count
 
 KEYS_A_CALL = 10
 PAGE_SIZE = 100
@@ -49,11 +49,10 @@ class EventMalformed(InvalidInput):
     code = "invalid_event"
 
 
-class _CountedHttp(stripe.HTTPClient):
+class _BoundedHttp(stripe.HTTPClient):
     """The package's HTTP client over httpx.
 
-    It keeps within the bounds of every vendor and counts the requests. It also retries a request that Stripe gave up
-    (408) or rate-limits (429).
+    It keeps within the bounds of every vendor, and retries a request that Stripe gave up (408) or rate-limits (429).
     """
 
     name = "httpx"
@@ -61,14 +60,11 @@ class _CountedHttp(stripe.HTTPClient):
     def __init__(self, timeout: float) -> None:
         super().__init__()
         self._client = punctual.client(timeout=timeout, follow_redirects=False)
-        self.count = 0
-        self._counting = threading.Lock()
 
     def request(
         self, method: str, url: str, headers: Any, post_data: Any = None, *, _usage: Any = None
     ) -> tuple[Any, int, Any]:
-        with self._counting:
-            self.count += 1
+        count()
         try:
             with (
                 bounds.answer("Stripe", httpx.TimeoutException) as came,
@@ -98,18 +94,13 @@ class Stripe(Closing):
     """
 
     def __init__(self, api_key: str, *, base_url: str = "https://api.stripe.com", timeout: float = 30.0) -> None:
-        self._http = _CountedHttp(timeout)
+        self._http = _BoundedHttp(timeout)
         self._client = stripe.StripeClient(
             api_key,
             base_addresses={"api": base_url},
             max_network_retries=TRIES - 1,
             http_client=self._http,
         )
-
-    @property
-    def requests(self) -> int:
-        """Return the number of requests made so far, retries included."""
-        return self._http.count
 
     def close(self) -> None:
         self._http.close()

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from b2b_pipelines.errors import PermanentError
-from b2b_pipelines.vendors.http.client import HttpClient, Patience, VendorClient
+from b2b_pipelines.vendors.http.client import Patience, VendorClient
 from b2b_pipelines.vendors.http.errors import AnswerMalformed
 
 CLONE = "/api/v1/course_runs/clone/"
@@ -58,12 +58,9 @@ class RunRequest:
 
 
 class Studio(VendorClient):
-    """A client of one Studio. Thread-safe. `timeout` is in seconds, for each wait."""
+    """A client of one Studio."""
 
-    def __init__(
-        self, base_url: str, auth: httpx.Auth, *, timeout: float = 30.0, patience: Patience | None = None
-    ) -> None:
-        super().__init__(HttpClient(base_url, vendor="Studio", timeout=timeout, patience=patience, auth=auth))
+    vendor = "Studio"
 
     def make_run(self, run: RunRequest, *, patience: Patience | None = None) -> None:
         """Clone the source and set title, pacing and times.

@@ -68,9 +68,6 @@ class EnterpriseCatalog(Vendor):
             self.academies[str(customer)] = copy.deepcopy(list(academies))
             self.catalogs[str(customer)] = copy.deepcopy(list(catalogs))
 
-    def owns(self, path: str) -> bool:
-        return path.startswith(f"{self.prefix}/")
-
     def routes(self) -> Sequence[BaseRoute]:
         return [
             route("/api/v1/academies/", get=self._list_academies),

@@ -20,7 +20,8 @@ def _merge_cells(spreadsheet: Spreadsheet, body: Body, account: str) -> Reply:
 
 
 def _unmerge_cells(spreadsheet: Spreadsheet, body: Body, account: str) -> Reply:
-    structure.unmerge(*grid_box(spreadsheet, body.get("range", {})))
+    tab, box = grid_box(spreadsheet, body.get("range", {}))
+    tab.unmerge_box(box)
     return {}
 
 
@@ -42,7 +43,7 @@ def _set_basic_filter(spreadsheet: Spreadsheet, body: Body, account: str) -> Rep
 
 
 def _clear_basic_filter(spreadsheet: Spreadsheet, body: Body, account: str) -> Reply:
-    structure.clear_filter(spreadsheet.tab_by_id(body.get("sheetId", 0)))
+    spreadsheet.tab_by_id(body.get("sheetId", 0)).clear_filter()
     return {}
 
 

@@ -47,17 +47,25 @@ class Grid(Contents):
         ]
         self.changed(regions=True)
 
+    def clear_filter(self) -> None:
+        self.remove_regions("filter")
+        self.remove_regions("hidden_by_filter")
+
+    def unmerge_box(self, box: Box) -> None:
+        """Unmerge cells. Raises `SheetError` for a part of a merge."""
+        for merge in self.regions_of("merge"):
+            other = merge.box(*self.box[2:])
+            if other.touches(box) and not other.within(box):
+                raise SheetError("You must select all cells in a merged range to merge or unmerge them.")
+        self.remove_regions("merge", box)
+
     def merge_box(self, box: Box, how: str = "MERGE_ALL") -> None:
         """Merge cells: the value of the first one stays, the others are emptied.
 
         Recorded: gspread's cassette test_get_merge_cells_and_unmerge_cells (MERGE_ALL, _ROWS, _COLUMNS). That the first
         value stays: https://support.google.com/docs/answer/9060449.
         """
-        for merge in self.regions_of("merge"):
-            other = merge.box(*self.box[2:])
-            if other.touches(box) and not other.within(box):
-                raise SheetError("You must select all cells in a merged range to merge or unmerge them.")
-        self.remove_regions("merge", box)
+        self.unmerge_box(box)
         for part in _parts(box, how):
             if (part.bottom - part.top) * (part.right - part.left) < 2:
                 continue

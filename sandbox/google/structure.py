@@ -14,14 +14,6 @@ def merge(tab: Tab, box: Box, how: str) -> None:
     tab.merge_box(box, "MERGE_ALL" if how == "MERGE_TYPE_UNSPECIFIED" else how)
 
 
-def unmerge(tab: Tab, box: Box) -> None:
-    for region in tab.regions_of("merge"):
-        other = region.box(tab.row_count, tab.column_count)
-        if other.touches(box) and not other.within(box):
-            raise SheetError("You must select all cells in a merged range to merge or unmerge them.")
-    tab.remove_regions("merge", box)
-
-
 def set_validation(tab: Tab, box: Box, rule: Body | None) -> None:
     """A checkbox for a rule of type BOOLEAN; other rules are not kept, because the API does not enforce them.
 
@@ -48,7 +40,7 @@ def set_filter(tab: Tab, box: Box, wanted: Body) -> None:
     Recorded: gspread's cassette test_basic_filters. Source:
     https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheets/other#filtercriteria
     """
-    clear_filter(tab)
+    tab.clear_filter()
     properties = {name: value for name, value in wanted.items() if name != "range"}
     tab.add_region("filter", Area(*box), **properties)
     criteria = {int(column): rule for column, rule in wanted.get("criteria", {}).items()}
@@ -57,11 +49,6 @@ def set_filter(tab: Tab, box: Box, wanted: Body) -> None:
     for row in range(box.top + 1, box.bottom):
         if any(tab.shown_at(row, column) in rule.get("hiddenValues", ()) for column, rule in criteria.items()):
             tab.add_region("hidden_by_filter", Area(row, None, row + 1, None))
-
-
-def clear_filter(tab: Tab) -> None:
-    tab.remove_regions("filter")
-    tab.remove_regions("hidden_by_filter")
 
 
 def hide_rows(tab: Tab, start: int, end: int, *, hidden: bool) -> None:

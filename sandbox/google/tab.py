@@ -113,16 +113,14 @@ class Tab(Grid):
     @edit
     def filter(self, cells: str, hide: Sequence[int] = ()) -> None:
         """Create a filter over cells that hides these rows (from 1)."""
-        self.remove_regions("filter")
-        self.remove_regions("hidden_by_filter")
+        self.clear_filter()
         self.add_region("filter", Area(*self._box(cells)))
         for row in hide:
             self.add_region("hidden_by_filter", Area(row - 1, None, row, None))
 
     @edit
     def remove_filter(self) -> None:
-        self.remove_regions("filter")
-        self.remove_regions("hidden_by_filter")
+        self.clear_filter()
 
     @edit
     def hide_rows(self, first: int, last: int | None = None) -> None:

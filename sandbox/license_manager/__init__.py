@@ -139,9 +139,6 @@ class LicenseManager(Vendor):
         row["user_email"] = None
         return True
 
-    def owns(self, path: str) -> bool:
-        return path.startswith(f"{self.prefix}/")
-
     def routes(self) -> Sequence[BaseRoute]:
         return [
             route("/api/v1/customer-agreement/", get=self._list_agreements),

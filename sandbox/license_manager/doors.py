@@ -88,9 +88,7 @@ def doors(manager: "LicenseManager") -> list[BaseRoute]:
     """Routes to agreements, licenses, renewals, the nightly command and the limits."""
 
     async def everything(request: Request) -> Response:
-        renewals = [asdict(renewal) for renewal in manager.renewals]
-        kept = {"agreements": manager.agreements, "licenses": manager.licenses}
-        return JSONResponse({**kept, "renewals": renewals})
+        return JSONResponse(manager.dump())
 
     async def agreement(request: Request) -> Response:
         customer = _uuid(request.path_params["customer"])

@@ -161,13 +161,6 @@ class Lms(Vendor):
         with self.world.lock:
             self._ended.discard(license_uuid)
 
-    def forget_tokens(self) -> None:
-        """Let no token be good any more, however long it was to be."""
-        self.accounts.expire_tokens()
-
-    def owns(self, path: str) -> bool:
-        return path.startswith(f"{self.prefix}/")
-
     def kind(self, method: str, path: str) -> str:
         return "token" if path.startswith("/oauth2/") else super().kind(method, path)
 

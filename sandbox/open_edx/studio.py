@@ -75,9 +75,6 @@ class Studio(Vendor):
         with self.world.lock:
             return copy.deepcopy(self._runs)
 
-    def owns(self, path: str) -> bool:
-        return path.startswith(f"{self.prefix}/")
-
     def routes(self) -> Sequence[BaseRoute]:
         runs = "/api/v1/course_runs"
         return [

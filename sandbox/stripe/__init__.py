@@ -49,9 +49,6 @@ class Stripe(Vendor):
         if "till" in state:
             self.till.load(state["till"])
 
-    def owns(self, path: str) -> bool:
-        return path.startswith(f"{self.prefix}/")
-
     def error_body(self, status: int) -> Any:
         return _error("api_error" if status >= 500 else "invalid_request_error", f"error {status}")
 

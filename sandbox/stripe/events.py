@@ -14,41 +14,36 @@ def checkout_event(
     event_id: str, *, client_reference_id: str | None = None, kind: str = "checkout.session.completed", **session: Any
 ) -> dict[str, Any]:
     """Return a webhook event about a checkout session that was paid; `session` replaces or adds to its fields."""
-    return {
-        "id": event_id,
-        "object": "event",
-        "api_version": "2026-10-28.preview",
-        "created": int(time.time()),
-        "livemode": False,
-        "type": kind,
-        "data": {
-            "object": {
-                "id": f"cs_test_{event_id}",
-                "object": "checkout.session",
-                "amount_total": 9900,
-                "client_reference_id": client_reference_id,
-                "currency": "usd",
-                "metadata": {},
-                "mode": "subscription",
-                "payment_status": "paid",
-                "status": "complete",
-                **session,
-            }
-        },
+    paid = {
+        "id": f"cs_test_{event_id}",
+        "object": "checkout.session",
+        "amount_total": 9900,
+        "client_reference_id": client_reference_id,
+        "currency": "usd",
+        "metadata": {},
+        "mode": "subscription",
+        "payment_status": "paid",
+        "status": "complete",
     }
+    return _event(event_id, kind, int(time.time()), {**paid, **session})
 
 
 def money_back_event(event_id: str, kind: str, *, created: Any = None, **fields: Any) -> dict[str, Any]:
     """Return a webhook event of a refund, a dispute or a failed invoice; `fields` replace or add to those of its object."""
     name = {"charge.refunded": "charge", "charge.dispute.created": "dispute"}.get(kind, "invoice")
+    moment = int(time.time()) if created is None else created
+    return _event(event_id, kind, moment, {"id": f"{name}_{event_id}", "object": name, "currency": "usd", **fields})
+
+
+def _event(event_id: str, kind: str, created: Any, about: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": event_id,
         "object": "event",
         "api_version": "2026-10-28.preview",
-        "created": int(time.time()) if created is None else created,
+        "created": created,
         "livemode": False,
         "type": kind,
-        "data": {"object": {"id": f"{name}_{event_id}", "object": name, "currency": "usd", **fields}},
+        "data": {"object": about},
     }
 
 

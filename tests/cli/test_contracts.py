@@ -114,6 +114,7 @@ def test_a_slug_that_is_taken_gets_a_number_and_names_are_found_by_org_key(run: 
         ("b2b_list contracts --org Unknown", 1, "no organization"),
         ("b2b_list contracts --codes 77", 1, "no contract 77"),
         ("b2b_list nonsense", 2, "No such command"),
+        ("b2b_contract modify acme-2026 --seats 5", 2, "--max-learners limits the seats"),
     ],
 )
 def test_refusals_are_one_line_and_change_nothing(

@@ -277,7 +277,7 @@ def test_a_token_that_is_not_good_any_more_is_renewed_once(
 ) -> None:
     start(*map(seat, range(3)))
     lms.is_linked(CUSTOMER, address(0))
-    sandbox.lms.forget_tokens()
+    sandbox.lms.accounts.expire_tokens()
     assert unlink(database, lms).done == 3
     assert sandbox.log.counts(vendor="lms")["token"] == 2
 

@@ -84,7 +84,7 @@ def test_what_may_pass_is_tried_five_times_in_all(script: Script, failure: Any) 
     with HttpClient(script.url, vendor="the LMS", timeout=0.1, patience=QUICK) as client:
         with pytest.raises(VendorUnavailable) as raised:
             client.request("POST", "/there", body={})
-        assert client.tally.total == len(script.seen) == 5
+        assert len(script.seen) == 5
     assert raised.value.status == (failure if isinstance(failure, int) else None)
     assert "POST /there" in raised.value.message
 
@@ -94,7 +94,7 @@ def test_what_passed_is_answered(script: Script, failure: Any) -> None:
     script.answers = [failure if isinstance(failure, str) else (failure, {}, ""), (200, {}, {"done": True})]
     with HttpClient(script.url, vendor="the LMS", timeout=0.1, patience=QUICK) as client:
         assert client.json("GET", "/there") == {"done": True}
-        assert client.tally.by_method["GET"] == 2
+        assert len(script.seen) == 2
 
 
 @pytest.mark.parametrize("status", [301, 302, 400, 401, 403, 404, 409, 410, 422])
@@ -198,7 +198,7 @@ def test_requests_are_tallied_for_whoever_asks(script: Script) -> None:
         with tallied_requests() as tally:
             client.request("GET", "/there")
         client.request("POST", "/there")
-        assert (tally.total, client.tally.total) == (2, 3)
+        assert (tally.total, len(script.seen)) == (2, 3)
 
 
 def test_nobody_listening_is_unavailable() -> None:

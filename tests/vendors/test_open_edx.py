@@ -63,7 +63,7 @@ def test_a_token_is_used_until_five_seconds_before_its_end(
 
 def test_a_401_gets_a_new_token_once(sandbox: Sandbox, lms: EnterpriseLms) -> None:
     lms.is_linked(CUSTOMER, "jane@example.com")
-    sandbox.lms.forget_tokens()
+    sandbox.lms.accounts.expire_tokens()
     assert lms.is_linked(CUSTOMER, "jane@example.com")
     assert sign_ins(sandbox) == 2
 
@@ -127,7 +127,8 @@ def test_whether_somebody_is_linked_is_read_to_the_last_page(sandbox: Sandbox, l
 
 
 @pytest.mark.parametrize(
-    "answer", [{"results": None, "next": None}, {"next": None}, {"results": ["x"], "next": None}, 7]
+    "answer",
+    [{"count": 1, "results": None, "next": None}, {"next": None}, {"count": 1, "results": ["x"], "next": None}, 7],
 )
 def test_a_listing_that_is_none_never_means_unlinked(sandbox: Sandbox, lms: EnterpriseLms, answer: object) -> None:
     sandbox.faults.answer(200, body=answer, vendor="lms", kind="read")
@@ -164,7 +165,7 @@ def test_learners_are_found_by_user_id_whatever_their_address(sandbox: Sandbox, 
 
 def test_a_server_that_ignores_user_ids_confirms_only_the_users_asked_for(sandbox: Sandbox, lms: EnterpriseLms) -> None:
     rows = [{"user": {"id": number, "email": f"p{number}@example.com"}} for number in range(1, 6)]
-    sandbox.faults.answer(200, {"results": rows, "next": None}, vendor="lms", kind="read")
+    sandbox.faults.answer(200, {"count": 5, "results": rows, "next": None}, vendor="lms", kind="read")
     assert [learner.user_id for learner in lms.linked_users(CUSTOMER, [2, 99])] == [2]
 
 

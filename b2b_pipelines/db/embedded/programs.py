@@ -76,11 +76,8 @@ def program_folders(account: pwd.struct_passwd | None = None) -> Iterator[Path]:
         return
     for name in ("pginstall18", "pginstall"):
         if (tree := Path(spec.origin).parent / name).is_dir():
-            yield (tree if _canrun_program(tree / "bin", account) else _reachable_copy(tree)) / "bin"
-
-
-def _canrun_program(folder: Path, account: pwd.struct_passwd | None) -> bool:
-    return _major_version(folder, account) is not None
+            runs = _major_version(tree / "bin", account) is not None
+            yield (tree if runs else _reachable_copy(tree)) / "bin"
 
 
 def _major_version(folder: Path, account: pwd.struct_passwd | None) -> int | None:

@@ -6,7 +6,6 @@ import pwd
 import re
 import signal
 import socket
-import struct
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -26,6 +25,7 @@ from b2b_pipelines.db.embedded.programs import (
     last_lines,
     run_program,
 )
+from b2b_pipelines.db.probe import server_answers
 
 PRODUCT_DATABASE = "b2b"
 PORT = 5432
@@ -34,7 +34,6 @@ SHORT_PATHS = Path("/tmp")  # noqa: S108 (the link's owner is verified)
 LOG_BYTES_KEPT = 5_000_000
 ANSWER_SECONDS = 5
 """Seconds in which a live server must answer."""
-SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # the only request that PostgreSQL answers before authentication
 
 # Errors of statements are not logged: psycopg2 puts the values, e-mail addresses among them, into the text.
 # Memory is mapped from files because Docker gives /dev/shm 64 MB, and systemd empties it when a user logs out.
@@ -84,7 +83,10 @@ class EmbeddedPostgres:
 
     def is_running(self) -> bool:
         """Return whether the server accepts connections now."""
-        return self._postmaster()[1] == "ready" and self._answers()
+        try:
+            return self._postmaster()[1] == "ready" and self._answers()
+        except TimeoutError:
+            return False
 
     def ensure_running(self) -> None:
         """Create and start the server if needed, and return once it accepts connections.
@@ -116,7 +118,7 @@ class EmbeddedPostgres:
 
     def stop_if_unused(self) -> None:
         """Stop the server, if it runs, unless a client is connected."""
-        if self._postmaster()[1] != "ready" or not self.is_running():
+        if not self.is_running():
             return
         with closing(self._connect()) as connection, connection.cursor() as cursor:
             cursor.execute(
@@ -141,7 +143,7 @@ class EmbeddedPostgres:
                 f"the PostgreSQL in {self.directory} is frozen: continue it with `kill -CONT {pid}`, or end it"
             )
         try:
-            self._says_anything()
+            self._answers()
         except TimeoutError:
             raise PostgresNotReady(
                 f"the PostgreSQL in {self.directory} (process {pid}) does not answer within {ANSWER_SECONDS} s:"
@@ -222,30 +224,13 @@ class EmbeddedPostgres:
         return pid, lines[7].strip() if len(lines) > 7 else "starting"
 
     def _answers(self) -> bool:
-        """Return whether the server answers a new connection.
-
-        Connecting is not enough, because the kernel also accepts for a dying server.
-        """
+        """Return whether the server answers. Raises `TimeoutError` when it accepts but stays silent."""
         try:
-            return self._says_anything()
+            return server_answers(socket.AF_UNIX, f"{self._socket_folder}/.s.PGSQL.{PORT}", ANSWER_SECONDS)
         except TimeoutError:
+            raise
+        except OSError:
             return False
-
-    def _says_anything(self) -> bool:
-        """Return whether the server answers at once.
-
-        Raises `TimeoutError` when it accepts but stays silent.
-        """
-        with socket.socket(socket.AF_UNIX) as probe:
-            probe.settimeout(ANSWER_SECONDS)
-            try:
-                probe.connect(f"{self._socket_folder}/.s.PGSQL.{PORT}")
-                probe.sendall(SSL_REQUEST)
-                return len(probe.recv(1)) == 1
-            except TimeoutError:
-                raise
-            except OSError:
-                return False
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -84,8 +84,8 @@ def bounded_listing(method: Callable[P, T]) -> Callable[P, T]:
 def answer(vendor: str, *timeouts: type[Exception]) -> Iterator[Callable[[int], None]]:
     """Hold one answer to its bounds, and to those of the listing that it belongs to.
 
-    Gives a function to report the bytes that came. `timeouts` are the errors of the client when a wait is over, besides
-    `OSError`. Raises `BoundExceeded`.
+    Gives a function to report the bytes that came. `timeouts` are the errors of the client when a wait is over or its
+    connection is cut, besides `OSError`. Raises `BoundExceeded`.
     """
     budget, began, received = _listing.get(), time.monotonic(), 0
     until = min(began + ANSWER_SECONDS, budget.until if budget else began + ANSWER_SECONDS)
@@ -122,8 +122,8 @@ def answer(vendor: str, *timeouts: type[Exception]) -> Iterator[Callable[[int], 
 
 
 def _too_slow(vendor: str, budget: _Budget | None) -> BoundExceeded:
-    what, seconds = ("listing", LISTING_SECONDS) if budget else ("answer", ANSWER_SECONDS)
-    return BoundExceeded(f"{vendor} did not complete a {what} within {seconds:.0f} s")
+    what, seconds = ("a listing", LISTING_SECONDS) if budget else ("an answer", ANSWER_SECONDS)
+    return BoundExceeded(f"{vendor} did not complete {what} within {seconds:.0f} s")
 
 
 def seconds_left() -> float | None:
@@ -164,8 +164,7 @@ def cut_after(seconds: float, sock: Callable[[], socket.socket | None]) -> Itera
 @contextmanager
 def http_client(connection: http.client.HTTPConnection, vendor: str) -> Iterator[None]:
     """Hold the answer on a connection of `http.client`, which httplib2 uses, to the bounds."""
-    until = time.monotonic() + ANSWER_SECONDS
-    with answer(vendor) as came, cut_after(ANSWER_SECONDS, lambda: connection.sock):
+    with answer(vendor, http.client.HTTPException) as came, cut_after(ANSWER_SECONDS, lambda: connection.sock):
 
         class Bounded(http.client.HTTPResponse):
             def read(self, amt: int | None = None) -> bytes:
@@ -183,12 +182,7 @@ def http_client(connection: http.client.HTTPConnection, vendor: str) -> Iterator
                 return b"".join(content)
 
         connection.response_class = Bounded
-        try:
-            yield
-        except (OSError, http.client.HTTPException):
-            if time.monotonic() >= until:
-                raise BoundExceeded(f"{vendor} did not complete an answer within {ANSWER_SECONDS:.0f} s") from None
-            raise
+        yield
 
 
 def _inflated_size(inflated: Any, piece: bytes) -> int:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 from tenacity import (
@@ -22,11 +22,11 @@ from tenacity import (
 
 from b2b_pipelines.vendors.http import bounds, punctual
 from b2b_pipelines.vendors.http.closing import Closing
-from b2b_pipelines.vendors.http.counting import RequestTally, count
+from b2b_pipelines.vendors.http.counting import count
 from b2b_pipelines.vendors.http.errors import AnswerMalformed, SignInUnavailable, VendorRefused, VendorUnavailable
 from b2b_pipelines.vendors.http.redaction import message_of, without
 from b2b_pipelines.vendors.http.retrying import retry_after
-from b2b_pipelines.vendors.http.throttle import Throttle
+from b2b_pipelines.vendors.http.throttle import Rate, Throttle
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,6 @@ class HttpClient(Closing):
     ) -> None:
         self.vendor = vendor
         self.patience = patience or Patience()
-        self.tally = RequestTally()
         self._throttle = throttle or Throttle()
         self._client = punctual.client(
             base_url=base_url,
@@ -84,7 +83,6 @@ class HttpClient(Closing):
         params: Mapping[str, Any] | None = None,
         body: object = None,
         form: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
         expect: Iterable[int] | None = None,
         patience: Patience | None = None,
         private: Iterable[str] = (),
@@ -99,7 +97,6 @@ class HttpClient(Closing):
             method=method,
             path=path,
             arguments={"params": params, "json": body, "data": form},
-            headers=dict(headers or {}),
             expected=None if expect is None else frozenset(expect),
             private=tuple(private),
         )
@@ -137,15 +134,15 @@ class HttpClient(Closing):
             return response
         raise self._failure(call, response)
 
-    def _begin(self, request: httpx.Request) -> None:
+    def _begin(self, _: httpx.Request) -> None:
         self._throttle.wait()
-        count(request.method, self.tally)
+        count()
 
     def _send(self, call: "_Call") -> httpx.Response:
         try:
             with (
                 bounds.answer(self.vendor, httpx.TimeoutException) as came,
-                self._client.stream(call.method, call.path, headers=call.headers, **call.arguments) as response,
+                self._client.stream(call.method, call.path, **call.arguments) as response,
             ):
                 punctual.read(response, came)
                 return response
@@ -177,15 +174,27 @@ class HttpClient(Closing):
 
 
 class VendorClient(Closing):
-    """A vendor's client over one `HttpClient`. As a context manager it closes its connections."""
+    """The client of one service at `base_url`. Thread-safe. As a context manager it closes its connections.
 
-    def __init__(self, http: HttpClient) -> None:
-        self.http = http
+    Arguments as of `HttpClient`. Its requests keep to the `rates` of the class, unless others are given.
+    """
 
-    @property
-    def requests(self) -> int:
-        """Return the number of requests made so far, retries included."""
-        return self.http.tally.total
+    vendor: ClassVar[str]
+    rates: ClassVar[tuple[Rate, ...]] = ()
+
+    def __init__(
+        self,
+        base_url: str,
+        auth: httpx.Auth | None = None,
+        *,
+        timeout: float = 30.0,
+        patience: Patience | None = None,
+        rates: tuple[Rate, ...] | None = None,
+    ) -> None:
+        throttle = Throttle(self.rates if rates is None else rates)
+        self.http = HttpClient(
+            base_url, vendor=self.vendor, timeout=timeout, patience=patience, auth=auth, throttle=throttle
+        )
 
     def close(self) -> None:
         self.http.close()
@@ -196,7 +205,6 @@ class _Call:
     method: str
     path: str
     arguments: dict[str, Any]
-    headers: dict[str, str]
     expected: frozenset[int] | None
     private: tuple[str, ...]
 

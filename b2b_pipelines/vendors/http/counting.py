@@ -1,27 +1,16 @@
-"""Count requests: those of a client, and those of a block."""
+"""Count the requests of a block."""
 
-import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass
 class RequestTally:
-    """Requests made, attempts included, by method."""
+    """Requests made, attempts included."""
 
-    by_method: Counter[str] = field(default_factory=Counter)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    @property
-    def total(self) -> int:
-        return self.by_method.total()
-
-    def add(self, method: str) -> None:
-        with self._lock:
-            self.by_method[method] += 1
+    total: int = 0
 
 
 _of_block: ContextVar[RequestTally | None] = ContextVar("request_tally", default=None)
@@ -38,8 +27,7 @@ def tallied_requests() -> Iterator[RequestTally]:
         _of_block.reset(before)
 
 
-def count(method: str, *tallies: RequestTally) -> None:
-    """Add a request to these tallies, and to that of the block in which it is made."""
-    block = _of_block.get()
-    for tally in (*tallies, *([block] if block else [])):
-        tally.add(method)
+def count() -> None:
+    """Add a request to the tally of the block in which it is made, if any."""
+    if tally := _of_block.get():
+        tally.total += 1

@@ -49,5 +49,11 @@ class AnswerMalformed(PermanentError):
     code = "answer_malformed"
 
 
-VENDOR_ERRORS = (VendorUnavailable, VendorRefused, AnswerMalformed, BoundExceeded)
+class ListUnsettled(TransientError):
+    """The list changed while it was read, or never became complete."""
+
+    code = "list_unsettled"
+
+
+VENDOR_ERRORS = (VendorUnavailable, VendorRefused, AnswerMalformed, ListUnsettled, BoundExceeded)
 """Any error of a request to a vendor."""

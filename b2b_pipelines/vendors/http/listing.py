@@ -1,14 +1,18 @@
-"""Read a listing whose pages have no stable order, until it is complete.
+"""Read a listing page by page, and again until it is complete when its pages have no stable order.
 
 A row can come twice, or slip from an unread page to a read one. A listing is complete when it has as many rows as it
 counts; until then it is read again.
 """
 
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
-from b2b_pipelines.vendors.http.errors import AnswerMalformed
+import httpx
+
+from b2b_pipelines.vendors.http.client import HttpClient
+from b2b_pipelines.vendors.http.errors import AnswerMalformed, ListUnsettled, VendorRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +42,36 @@ def read_until_complete(
     return Shortfall(counted, len(collected), readings)
 
 
-def page_of(answer: Any, vendor: str, path: str) -> Mapping[str, Any]:
-    """Return an answer that is a page of a listing: `{count, next, results: […]}`. Raises `AnswerMalformed`."""
-    if (
+def pages(
+    http: HttpClient, path: str, params: Mapping[str, object], *, private: Iterable[str] = ()
+) -> Iterator[Mapping[str, Any]]:
+    """Yield the pages of a listing, as Django REST writes them: `{count, next, results: […]}`.
+
+    The address in `next` is not used, because only the vendor may be asked. Raises `ListUnsettled` when a later page
+    has disappeared, and `AnswerMalformed` for an answer that is not a page, or when there are more pages than rows.
+    `private` as of `HttpClient.request`.
+    """
+    for number in count(1):
+        try:
+            page = http.json("GET", path, params={**params, "page": number}, private=private)
+        except VendorRefused as error:
+            if error.status == httpx.codes.NOT_FOUND and number > 1:
+                raise ListUnsettled(f"{http.vendor} lost page {number} of {path} while it was read") from None
+            raise
+        if not _is_page(page):
+            raise AnswerMalformed(f"{http.vendor} answered GET {path} with something that is not a page of a list")
+        yield page
+        if not page["next"]:
+            return
+        if number >= page["count"]:
+            raise AnswerMalformed(f"{http.vendor} has more pages of {path} than rows")
+
+
+def _is_page(answer: Any) -> bool:
+    return (
         isinstance(answer, Mapping)
         and isinstance(answer.get("results"), list)
         and isinstance(answer.get("count"), int)
         and "next" in answer
         and isinstance(answer["next"], str | None)
-    ):
-        return answer
-    raise AnswerMalformed(f"{vendor} answered GET {path} with something that is not a page of a list")
+    )
