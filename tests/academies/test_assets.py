@@ -110,6 +110,7 @@ def test_an_unknown_field_of_a_price_is_noted_and_the_price_shown(materialize, s
     sandbox.stripe.price("usd", surge={"factor": 2})
     result = materialize()
     assert metadata(result, "stripe_prices")["fields unknown to this version"].value == "price.surge"
+    assert metadata(result, "stripe_prices")["requests"].value == 1
     assert shown(database)["Data"].price_state == "priced"
 
 
