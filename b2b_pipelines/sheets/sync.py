@@ -301,7 +301,7 @@ class Sync:
             mended = with_cells(self.tab, put_back)
             if isinstance(find_layout(mended, known, plan.written, believe_headers=True), Layout):
                 return put_back
-        return withdrawal(plan, self.tab)
+        return withdrawal(plan, self.tab) or repairs(before, plan, self.tab, None)
 
     def settle(self, plan: Plan) -> None:
         """Record an applied write.
