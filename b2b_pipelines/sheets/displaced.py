@@ -9,7 +9,7 @@ Pure: nothing here reads, writes or knows the time. Rows and columns are counted
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from b2b_pipelines.cells import Cell, is_blank, is_blank_cell, is_prepared, recognized
@@ -95,8 +95,10 @@ class _Repairs:
         self.columns = column_origins(before, plan.layout, after, layout, self.written)
         self.rows = row_origins(before, plan.layout, after, self.columns, self.written)
         self.nearby, self.used = Nearby(self.rows), set(self.rows.values())
-        self.ours = [now for now, then in self.columns.items() if then in plan.layout.columns]
+        self.ours_then = set(plan.layout.columns)
+        self.ours = [now for now, then in self.columns.items() if then in self.ours_then]
         self.code = next((now for now, then in self.columns.items() if then == plan.layout.code), None)
+        self.code_then = plan.layout.code
         self.meant = plan.rows_after or {}
         cells = (row[self.code] for row in after.values if len(row) > self.code) if self.code is not None else ()
         self.standing = Counter(map(normal, cells))
@@ -104,41 +106,60 @@ class _Repairs:
 
     def of_row(self, row: int) -> list[CellRun]:
         """Return the repairs of a written row."""
-        origin, cells = self.origin(row), self.written[row]
+        for origin in self.origins(row):
+            restored = self.restored(row, origin)
+            if not self.repeats_code(restored):
+                return [CellRun(row, column, ((_entry(old),),)) for column, old in restored.items()]
+        return []
+
+    def restored(self, row: int, origin: int | None) -> dict[int, Cell]:
+        """Return what the written cells of a row held, by column, if the row was at `origin` before."""
+        foreign = self.alike(row) if origin is None and self.is_beside(row) else origin
         beside = [(self.after.cell(row, at), self.before.cell(row, self.columns[at])) for at in self.ours]
-        unwritten = [pair for at, pair in zip(self.ours, beside, strict=True) if at not in cells]
+        unwritten = [pair for at, pair in zip(self.ours, beside, strict=True) if at not in self.written[row]]
         emptied = origin == row and _was_emptied(unwritten)
-        restored: list[tuple[int, Cell]] = []
-        for column, value in cells.items():
+        restored: dict[int, Cell] = {}
+        for column, value in self.written[row].items():
             source = self.columns.get(column)
             if not _same(self.after.cell(row, column), value) or ((origin, source) == (row, column) and not emptied):
                 continue
-            old: Cell = ""
-            if origin is not None and source is not None and not emptied:
-                old = self.formulas.now(row, column, origin, source)
+            then = origin if source in self.ours_then else foreign
+            old = "" if then is None or source is None or emptied else self.formulas.now(row, column, then, source)
             if not _same(old, value):
-                restored.append((column, old))
-        if any(column == self.code and normal(old) and self.standing[normal(old)] for column, old in restored):
-            return []
-        return [CellRun(row, column, ((_entry(old),),)) for column, old in restored]
+                restored[column] = old
+        return restored
 
-    def origin(self, row: int) -> int | None:
-        """Return the place of a written row when the tab was read; None if it is not known."""
+    def repeats_code(self, restored: Mapping[int, Cell]) -> bool:
+        """Return whether a code would be written that stands somewhere else."""
+        code = normal(restored.get(self.code, "")) if self.code is not None else ""
+        return bool(code and self.standing[code])
+
+    def origins(self, row: int) -> Iterator[int | None]:
+        """Yield the places that a written row may have had when the tab was read, the likeliest first.
+
+        None stands for an unknown place.
+        """
         if row in self.rows:
-            return self.rows[row]
-        if self.stayed(row):
-            return row
-        if all(self.columns.get(column) == column for column in self.written[row]):
-            return None
-        return next((then for then in self.nearby.candidates(row) if self.agrees(row, then)), self.alike(row))
+            yield self.rows[row]
+        elif self.stayed(row):
+            yield row
+        elif not self.is_beside(row):
+            yield None
+        if self.is_beside(row):
+            yield from (then for then in (*self.nearby.candidates(row), row) if self.agrees(row, then))
+            yield None
 
     def alike(self, row: int) -> int | None:
-        """Return one of the earlier rows near a written row that agree with it, if all held the same beneath it."""
+        """Return the nearest of the earlier rows that agree with a written row, if foreign cells are alike in them."""
         around = range(max(row - ROWS_AROUND, 0), row + ROWS_AROUND)
         rows = sorted((then for then in around if self.agrees(row, then)), key=lambda then: abs(then - row))
-        sources = [self.columns[column] for column in self.written[row] if column in self.columns]
+        sources = {self.columns[column] for column in self.written[row] if column in self.columns} - self.ours_then
         held = {tuple(recognized(self.before.cell(then, source)) for source in sources) for then in rows}
         return rows[0] if len(held) == 1 else None
+
+    def is_beside(self, row: int) -> bool:
+        """Return whether a row was written in other columns than the plan meant."""
+        return any(self.columns.get(column) != column for column in self.written[row])
 
     def stayed(self, row: int) -> bool:
         """Return whether a written row is the intended one, by its code or by any cell beside it."""
@@ -151,13 +172,11 @@ class _Repairs:
         unmatched = then >= 0 and then not in self.used
         return unmatched and all(_same(now, earlier) for now, earlier in self.beside(row, then))
 
-    def beside(self, row: int, then: int) -> list[tuple[Cell, Cell]]:
-        """Return the unwritten cells of a row, each with the cell of an earlier row."""
-        return [
-            (self.after.cell(row, column), self.before.cell(then, source))
-            for column, source in self.columns.items()
-            if column not in self.written[row]
-        ]
+    def beside(self, row: int, then: int) -> Iterator[tuple[Cell, Cell]]:
+        """Yield the unwritten cells of a row, each with the cell of an earlier row."""
+        for column, source in self.columns.items():
+            if column not in self.written[row]:
+                yield self.after.cell(row, column), self.before.cell(then, source)
 
 
 def _was_emptied(pairs: Sequence[tuple[Cell, Cell]]) -> bool:

@@ -82,13 +82,22 @@ def footer(tab) -> None:
     tab.type("C12", "=SUM(C2:C11)")
     tab.type("A14", "Teams")
     tab.merge("A14:F14")
+    tab.merge("B9:C9")
     tab.paste("A15", [["Red", "=COUNTA(A2:A9)", "", "9"], ["Blue", "=A15", "", "8"]])
     tab.checkbox("C15:C16")
 
 
+def hiding_footer(tab) -> None:
+    """The same where covered cells of a merge keep what is written to them."""
+    footer(tab)
+
+
 BESIDE = {
     each.__name__: each
-    for each in (formulas_left, two_left, formulas_right, formulas_between, boxes, array_left, notes, footer)
+    for each in (
+        *(formulas_left, two_left, formulas_right, formulas_between, boxes, array_left, notes, footer),
+        hiding_footer,
+    )
 }
 MOVES = {
     "insert-a": lambda tab: tab.insert_columns("A"),
@@ -166,6 +175,7 @@ def places_of(tab, header: str) -> list[tuple[int, int]]:
     ],
 )
 def test_cells_that_moved_under_a_write_get_back_what_they_held(deliver, sandbox, beside, move):
+    sandbox.google.hypotheses.covered_cells = "hide" if beside == "hiding_footer" else "drop"
     acme = deliver(cap=6)
     acme.sync()
     BESIDE[beside](acme.tab)
@@ -197,7 +207,7 @@ def test_cells_that_moved_under_a_write_get_back_what_they_held(deliver, sandbox
 
 NO_COLUMN_LEFT = {
     (beside, move)
-    for beside in ("formulas_right", "formulas_between", "footer")
+    for beside in ("formulas_right", "formulas_between", "footer", "hiding_footer")
     for move in ("delete-a", "delete-row-and-column")
 }
 """The first column is the codes'."""
