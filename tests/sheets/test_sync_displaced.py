@@ -12,7 +12,7 @@ from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.sheets.service import LayoutIsLost
 from sandbox.google.a1 import column_letters
 
-FILLED = 30
+FILLED = 20
 
 
 def place(tab, header: str = HEADERS[0]) -> tuple[int, int]:
@@ -215,3 +215,28 @@ NO_COLUMN_LEFT = {
 
 def is_same(one: object, other: object) -> bool:
     return type(one) is type(other) and one == other
+
+
+def test_formulas_without_a_title_survive_a_column_inserted_before_them(deliver, sandbox):
+    """The world of seed 61009 of the model test: a lost code is written again below, beside formulas filled down."""
+    acme = deliver(cap=7)
+    acme.sync()
+    tab = acme.tab
+    tab.shrink(20, 8)
+    fill(tab, "H", '=IMAGE("https://example.com/"&{code}2)')
+    tab.move_columns("A", before="D")
+    tab.move_columns("H", before="A")
+    tab.clear("B5:H5")
+    left: list[object] = []
+
+    def edit() -> None:
+        tab.insert_columns("A")
+        tab.type("A1", "note 3")
+        left[:] = [(tab.at(row, 0), tab.at(row, 1)) for row in range(tab.row_count)]
+
+    sandbox.faults.call(edit, when="before", kind="write")
+    acme.sync()
+    assert [(tab.at(row, 0), tab.at(row, 1)) for row in range(tab.row_count)] == left
+    code = place(tab)[1]
+    assert sorted(tab.shown_at(row, code) for row in range(1, 20) if tab.shown_at(row, code)) == sorted(acme.codes())
+    assert not acme.plan().changed
