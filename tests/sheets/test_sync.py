@@ -294,6 +294,25 @@ def test_deleted_codes_keep_their_row_and_one_time_of_invalidation(deliver):
     assert acme.row_of(gone) == shown
 
 
+@pytest.mark.parametrize("column", "BCD")
+@pytest.mark.parametrize("covered_cells", ["drop", "hide"])
+def test_a_deleted_code_that_stands_twice_keeps_cells_that_a_merge_hides_in_one_row(
+    deliver, sandbox, column, covered_cells
+):
+    sandbox.google.hypotheses.covered_cells = covered_cells
+    acme = deliver(cap=3)
+    acme.sync()
+    gone = acme.codes()[1]
+    acme.tab.duplicate_row(3)
+    acme.statement("DELETE FROM enrollment_code WHERE code = :code", code=gone)
+    acme.sync()
+    shown = acme.row_of(gone)
+    acme.tab.merge(f"{column}3:{column}4")
+    for _ in range(2):
+        assert not acme.sync().changed
+    assert acme.row_of(gone) == shown
+
+
 def test_what_only_looks_like_a_code_is_never_taken_for_a_deleted_one(deliver):
     acme = deliver(cap=2)
     acme.sync()
