@@ -62,6 +62,27 @@ def repairs(before: Tab, plan: Plan, after: Tab, layout: Layout | None) -> tuple
     return tuple(run for row in search.written for run in search.of_row(row))
 
 
+def carried(put_back: Sequence[CellRun], then: Tab, now: Tab, layout: Layout) -> tuple[CellRun, ...]:
+    """Return repairs of an earlier tab for the tab as it is now, because a person moved cells again since.
+
+    `layout` is the place of our columns in the earlier one. Cells that changed since are left alone.
+    """
+    columns = column_origins(then, layout, now, None, {})
+    rows = row_origins(then, layout, now, columns, {})
+    mended = with_cells(then, put_back)
+    formulas = FollowedFormulas(mended, Plan("update", layout, None), now, columns, rows)
+    row_now = Nearby({place: row for row, place in rows.items()})
+    column_now = {place: column for column, place in columns.items()}
+    moved: list[CellRun] = []
+    for row_then, cells in by_cell(put_back).items():
+        row = row_now.candidates(row_then)[0]
+        for column_then in cells:
+            column = column_now.get(column_then)
+            if row >= 0 and column is not None and _same(now.cell(row, column), then.cell(row_then, column_then)):
+                moved.append(CellRun(row, column, ((_entry(formulas.now(row, column, row_then, column_then)),),)))
+    return tuple(moved)
+
+
 def withdrawal(plan: Plan, after: Tab) -> tuple[CellRun, ...]:
     """Return the cells to empty because a person cleared the tab around this product's write."""
     written = [

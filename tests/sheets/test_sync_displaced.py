@@ -11,6 +11,7 @@ import pytest
 from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.sheets.service import LayoutIsLost
 from sandbox.google.a1 import column_letters
+from tests.sheets.pace import NoPace
 
 FILLED = 20
 
@@ -239,4 +240,58 @@ def test_formulas_without_a_title_survive_a_column_inserted_before_them(deliver,
     assert [(tab.at(row, 0), tab.at(row, 1)) for row in range(tab.row_count)] == left
     code = place(tab)[1]
     assert sorted(tab.shown_at(row, code) for row in range(1, 20) if tab.shown_at(row, code)) == sorted(acme.codes())
+    assert not acme.plan().changed
+
+
+MEANWHILE = {
+    "nothing": lambda tab: None,
+    "a-note": lambda tab: tab.type("K4", "typed meanwhile"),
+    "insert-column": lambda tab: tab.insert_columns("A"),
+    "move-column": lambda tab: tab.move_columns("B", before="A"),
+    "insert-row": lambda tab: tab.insert_rows(2),
+    "delete-row": lambda tab: tab.delete_rows(FILLED + 1),
+}
+
+
+@pytest.mark.parametrize("again", MEANWHILE)
+def test_cells_that_move_while_a_repair_waits_for_its_turn_are_restored_where_they_are(
+    deliver, sandbox, signed_in, again
+):
+    """The quota of Google may make the second write wait for a minute, in which the customer goes on."""
+
+    class Crowded(NoPace):
+        writes = 0
+
+        def wait(self, kind: str) -> float:
+            self.writes += kind == "write"
+            if kind == "read" or self.writes != 2:
+                return 0.0
+            MEANWHILE[again](acme.tab)
+            return 40.0
+
+    acme = deliver(cap=6, client=signed_in(pace=NoPace()))
+    acme.sync()
+    tab = acme.tab
+    formulas_left(tab)
+    acme.redeem(acme.codes()[1], "ann@example.com")
+    acme.modify(max_learners=8)
+    pace = Crowded()
+    acme.sheets = signed_in(pace=pace)
+    sandbox.faults.call(lambda: tab.insert_columns("A"), when="before", kind="write")
+    acme.sync()
+
+    assert pace.writes == 2
+    header, code = place(tab)
+    first = 2 if again == "insert-row" else 1
+    formula = '=IMAGE("https://example.com/A1?"&{}{})'
+    column = 0 if again == "move-column" else code - 1
+    held = [tab.at(row, column) for row in range(tab.row_count)]
+    expected = [formula.format(column_letters(code), row + 1) for row in range(first, first + FILLED - 1)]
+    assert [cell.text for cell in held if cell is not None] == expected
+    assert next(row for row, cell in enumerate(held) if cell is not None) == first
+    others = {*range(tab.column_count)} - {column, *(place(tab, title)[1] for title in HEADERS)}
+    strays = {tab.at(row, other) for row in range(tab.row_count) for other in others} - {None}
+    assert strays == ({"typed meanwhile"} if again == "a-note" else set())
+    shown = [tab.shown_at(row, code) for row in range(header + 1, tab.row_count)]
+    assert sorted(filter(None, shown)) == sorted(acme.codes())
     assert not acme.plan().changed
