@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
-from b2b_pipelines.cells import Cell, Formula, is_blank
+from b2b_pipelines.cells import Cell, Formula, is_prepared
 from b2b_pipelines.sheets.alignment import Nearby, Origins, by_cell
 from b2b_pipelines.sheets.layout import Tab
 from b2b_pipelines.sheets.operations import Plan
@@ -87,8 +87,12 @@ class FollowedFormulas:
 
     @cached_property
     def row_now(self) -> Places:
-        """Return the places of rows now; None for a row with contents that is gone."""
-        held = {row for row, cells in enumerate(self.before.values) if not is_blank(cells)} if self.rows_deleted else ()
+        """Return the places of rows now; None for a row with contents that is gone.
+
+        Prepared rows, which are alike, are judged by the rows around them.
+        """
+        rows = enumerate(self.before.values) if self.rows_deleted else ()
+        held = {row for row, cells in rows if not all(map(is_prepared, cells))}
         return _places(self.rows_then.known, held)
 
     @cached_property
