@@ -189,7 +189,7 @@ def test_rebuilding_writes_anew_and_a_second_time_nothing(deliver):
     acme.tab.type("G3", "a note")
     acme.tab.move_columns("A", before="E")
     done = acme.sync(rebuild=True)
-    assert (done.header, done.appended, done.target.new) == (True, 3, True)
+    assert (done.header, done.updated, done.appended, done.target.new) == (True, 3, 0, True)
     assert acme.shown() == acme.codes()
     acme.requests()
     assert not acme.sync(rebuild=True).changed
