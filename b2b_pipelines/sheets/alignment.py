@@ -137,6 +137,8 @@ class _RowSearch:
         self.before, self.written, self.after, self.columns = before, written, after, columns
         self.ours_then = then.columns
         self.ours_now = {now for now, place in columns.items() if place in then.columns}
+        now = {place: column for column, place in columns.items()}
+        self.code, *self.alike = [now.get(place) for place in then.columns[:3]]
         self.found: Origins = {}
         self.used: set[int] = set()
         self.standing = {row for row in range(len(before.values)) if self.stands(row)}
@@ -155,9 +157,11 @@ class _RowSearch:
     def says_something(self, row: int, beside: Sequence[int]) -> bool:
         """Return whether those cells identify a row.
 
-        Fill-down formulas and unticked boxes are alike in all rows.
+        Fill-down formulas and unticked boxes are alike in all rows, and so are the type and count beside a code that
+        was overwritten.
         """
-        return not all(is_prepared(self.after.cell(row, column)) for column in beside)
+        alike = self.alike if self.code in self.written.get(row, ()) else ()
+        return not all(is_prepared(self.after.cell(row, column)) for column in beside if column not in alike)
 
     def by_cells_beside(self) -> None:
         rows = [row for row in range(len(self.after.values)) if self.says_something(row, self.beside(row))]

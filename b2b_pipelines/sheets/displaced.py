@@ -11,6 +11,7 @@ Pure: nothing here reads, writes or knows the time. Rows and columns are counted
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 from b2b_pipelines.cells import Cell, is_blank, is_blank_cell, is_prepared, recognized
 from b2b_pipelines.sheets.alignment import Nearby, by_cell, column_origins, row_origins
@@ -49,17 +50,21 @@ def differing(before: Tab, plan: Plan, after: Tab, most: int = 1000) -> list[tup
     return found
 
 
-def repairs(before: Tab, plan: Plan, after: Tab, layout: Layout | None) -> tuple[CellRun, ...]:
+def repairs(
+    before: Tab, plan: Plan, after: Tab, layout: Layout | None, put_back: Sequence[CellRun] = ()
+) -> tuple[CellRun, ...]:
     """Return the cells to write so that everything that moved under the plan is restored.
 
-    The plan was made from `before`; `after` is the tab with the plan applied, and `layout` is the place of our columns
-    in it now, None if not all of them can be found. Cells that a person edited since are left alone, and so are rows
-    that did not move. A code that is elsewhere in the tab is never written again.
+    The plan was made from `before`, with the cells `put_back` that were written with it; `after` is the tab with the
+    plan applied, and `layout` is the place of our columns in it now, None if not all of them can be found. Cells that a
+    person edited since are left alone, and so are rows that did not move. A code that is elsewhere in the tab is never
+    written again.
     """
     if plan.kind != "update" or plan.layout is None:
         return ()
-    search = _Repairs(before, plan, after, layout)
-    return tuple(run for row in search.written for run in search.of_row(row))
+    sent = replace(plan, writes=(*put_back, *plan.writes))
+    search = _Repairs(before, sent, after, layout, put_back)
+    return (*(run for row in search.written for run in search.of_row(row)), *search.not_put_back())
 
 
 def carried(put_back: Sequence[CellRun], then: Tab, now: Tab, layout: Layout) -> tuple[CellRun, ...]:
@@ -67,20 +72,7 @@ def carried(put_back: Sequence[CellRun], then: Tab, now: Tab, layout: Layout) ->
 
     `layout` is the place of our columns in the earlier one. Cells that changed since are left alone.
     """
-    columns = column_origins(then, layout, now, None, {})
-    rows = row_origins(then, layout, now, columns, {})
-    mended = with_cells(then, put_back)
-    formulas = FollowedFormulas(mended, Plan("update", layout, None), now, columns, rows)
-    row_now = Nearby({place: row for row, place in rows.items()})
-    column_now = {place: column for column, place in columns.items()}
-    moved: list[CellRun] = []
-    for row_then, cells in by_cell(put_back).items():
-        row = row_now.candidates(row_then)[0]
-        for column_then in cells:
-            column = column_now.get(column_then)
-            if row >= 0 and column is not None and _same(now.cell(row, column), then.cell(row_then, column_then)):
-                moved.append(CellRun(row, column, ((_entry(formulas.now(row, column, row_then, column_then)),),)))
-    return tuple(moved)
+    return tuple(_Repairs(then, Plan("update", layout, None), now, None, put_back).not_put_back())
 
 
 def withdrawal(plan: Plan, after: Tab) -> tuple[CellRun, ...]:
@@ -109,8 +101,11 @@ def with_cells(tab: Tab, runs: Iterable[CellRun]) -> Tab:
 class _Repairs:
     """The search for cells that a plan overwrote in another place than it meant."""
 
-    def __init__(self, before: Tab, plan: Plan, after: Tab, layout: Layout | None) -> None:
+    def __init__(
+        self, before: Tab, plan: Plan, after: Tab, layout: Layout | None, put_back: Sequence[CellRun] = ()
+    ) -> None:
         assert plan.layout is not None
+        self.put_back = by_cell(put_back)
         self.before, self.after = before, after
         self.written = by_cell(plan.writes)
         self.columns = column_origins(before, plan.layout, after, layout, self.written)
@@ -121,17 +116,40 @@ class _Repairs:
         self.code = next((now for now, then in self.columns.items() if then == plan.layout.code), None)
         self.code_then = plan.layout.code
         self.meant = plan.rows_after or {}
-        cells = (row[self.code] for row in after.values if len(row) > self.code) if self.code is not None else ()
-        self.standing = Counter(map(normal, cells))
-        self.formulas = FollowedFormulas(before, plan, after, self.columns, self.rows)
+        self.formulas = FollowedFormulas(with_cells(before, put_back), plan, after, self.columns, self.rows)
+
+    @cached_property
+    def standing(self) -> Counter[str]:
+        """Return the codes in cells that no repair changes, and those that repairs wrote."""
+        if self.code is None:
+            return Counter()
+        changed = {row for row in self.written if self.code in self.restored(row, next(self.origins(row)))}
+        rows = (row for index, row in enumerate(self.after.values) if index not in changed)
+        return Counter(normal(row[self.code]) for row in rows if len(row) > self.code)
 
     def of_row(self, row: int) -> list[CellRun]:
         """Return the repairs of a written row."""
         for origin in self.origins(row):
             restored = self.restored(row, origin)
             if not self.repeats_code(restored):
+                self.standing[normal(restored.get(self.code, "")) if self.code is not None else ""] += 1
                 return [CellRun(row, column, ((_entry(old),),)) for column, old in restored.items()]
         return []
+
+    def not_put_back(self) -> Iterator[CellRun]:
+        """Yield the cells to put back that moved once more, so that they were not written."""
+        row_now = Nearby({then: row for row, then in self.rows.items()})
+        column_now = {then: column for column, then in self.columns.items()}
+        for then, cells in self.put_back.items():
+            row = row_now.candidates(then)[0]
+            for source in cells:
+                column = column_now.get(source)
+                if row < 0 or column is None or column in self.written.get(row, ()):
+                    continue
+                old = self.formulas.now(row, column, then, source)
+                left = _same(self.after.cell(row, column), self.before.cell(then, source))
+                if left and not self.repeats_code({column: old}):
+                    yield CellRun(row, column, ((_entry(old),),))
 
     def restored(self, row: int, origin: int | None) -> dict[int, Cell]:
         """Return what the written cells of a row held, by column, if the row was at `origin` before."""
@@ -139,10 +157,12 @@ class _Repairs:
         beside = [(self.after.cell(row, at), self.before.cell(row, self.columns[at])) for at in self.ours]
         unwritten = [pair for at, pair in zip(self.ours, beside, strict=True) if at not in self.written[row]]
         emptied = origin == row and _was_emptied(unwritten)
+        astray = self.code_then in self.written[row] and self.columns.get(self.code_then) != self.code_then
         restored: dict[int, Cell] = {}
         for column, value in self.written[row].items():
             source = self.columns.get(column)
-            if not _same(self.after.cell(row, column), value) or ((origin, source) == (row, column) and not emptied):
+            is_right = (origin, source) == (row, column) and not emptied and not astray
+            if is_right or not _same(self.after.cell(row, column), value):
                 continue
             then = origin if source in self.ours_then else foreign
             old = "" if then is None or source is None or emptied else self.formulas.now(row, column, then, source)

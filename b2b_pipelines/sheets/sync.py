@@ -253,7 +253,7 @@ class Sync:
 
         A failure leaves open whether the write was applied: a plan of the tab then shows it.
         """
-        before, put_back, held, failed = self.tab, self.repairs, None, False
+        before, held, failed = self.unmended if self.repairs else self.tab, None, False
         try:
             held = write(self.sheets, self.spreadsheet, self.seen, plan, self.repairs)
         except (GoogleUnavailable, TabMoved) as error:
@@ -265,11 +265,13 @@ class Sync:
                 self.sheets.back_off("write", self.failures, error)
         else:
             self.settle(plan)
-            put_back = ()
         self.seen = held or targets.read_again(self.sheets, self.spreadsheet, self.seen)
         if not failed:
             self.refuse_what_is_not_kept(before, plan)
-        self.mend(put_back or self.hit(before, plan))
+        if failed and self.repairs:
+            self.carry_repairs()
+        else:
+            self.mend(self.hit(before, plan))
 
     def mend(self, put_back: tuple[CellRun, ...]) -> None:
         """Decide on the tab with its moved cells restored; the next write restores them."""
@@ -278,12 +280,12 @@ class Sync:
             self.seen = replace(self.seen, values=[list(row) for row in with_cells(self.tab, put_back).values])
 
     def carry_repairs(self) -> None:
-        """Restore cells where they are now, after a long wait in which a person may have moved them again."""
+        """Restore cells where they are now, after a wait in which a person may have moved them again."""
         if self.repairs:
-            known = self.known()
-            layout = find_layout(self.unmended, known, self.written, believe_headers=True)
+            layout = find_layout(self.unmended, self.known(), self.written, believe_headers=True)
             if isinstance(layout, Layout):
-                self.mend(carried(self.repairs, self.unmended, self.tab, layout))
+                self.repairs = carried(self.repairs, self.unmended, self.tab, layout)
+            self.mend(self.repairs)
 
     def refuse_what_is_not_kept(self, before: Tab, plan: Plan) -> None:
         """Raise `CellNotKept` if cells lost their written values twice while nothing else changed."""
@@ -303,18 +305,19 @@ class Sync:
 
     def hit(self, before: Tab, plan: Plan) -> tuple[CellRun, ...]:
         """Return the cells to restore because rows or columns moved or were cleared under a write."""
-        if is_as_meant(before, plan, self.tab):
+        sent, tab = self.repairs, self.tab
+        if is_as_meant(with_cells(before, sent), plan, tab):
             return ()
         known = self.known()
-        layout = find_layout(self.tab, known, plan.written, believe_headers=True)
+        layout = find_layout(tab, known, plan.written, believe_headers=True)
         if isinstance(layout, Layout):
-            return repairs(before, plan, self.tab, layout)
+            return repairs(before, plan, tab, layout, sent)
         if plan.layout is not None:  # rows were inserted above the header, and the write is over its texts
-            put_back = repairs(before, plan, self.tab, plan.layout)
-            mended = with_cells(self.tab, put_back)
+            put_back = repairs(before, plan, tab, plan.layout, sent)
+            mended = with_cells(tab, put_back)
             if isinstance(find_layout(mended, known, plan.written, believe_headers=True), Layout):
                 return put_back
-        return withdrawal(plan, self.tab) or repairs(before, plan, self.tab, None)
+        return withdrawal(plan, tab) or repairs(before, plan, tab, None, sent)
 
     def known(self) -> Collection[str]:
         """Return the codes of the contract that are in the tab."""

