@@ -8,19 +8,19 @@ nothing, because it changes with our own write.
 Pure: nothing here reads, writes or knows the time. Rows and columns are counted from 0.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from functools import cached_property
 
 from b2b_pipelines.cells import Cell, is_blank, is_blank_cell, is_prepared, recognized
+from b2b_pipelines.sheets.alignment import Nearby, by_cell, column_origins, row_origins
+from b2b_pipelines.sheets.followed import FollowedFormulas
 from b2b_pipelines.sheets.layout import Layout, Tab, normal
 from b2b_pipelines.sheets.operations import CellRun, Entry, Plan
 
-_Written: TypeAlias = dict[int, dict[int, Entry]]
-"""The written cells, by row and column."""
-_Origins: TypeAlias = Mapping[int, int]
-"""The place of a row (or column) of the current tab when the tab was read."""
+ROWS_AROUND = 50
+"""Rows above, and below, among which rows like a written one are searched."""
 
 
 def is_as_meant(before: Tab, plan: Plan, after: Tab) -> bool:
@@ -33,7 +33,7 @@ def is_as_meant(before: Tab, plan: Plan, after: Tab) -> bool:
 
 def differing(before: Tab, plan: Plan, after: Tab, most: int = 1000) -> list[tuple[int, int]]:
     """Return at most `most` cells that hold neither their old value nor the planned one."""
-    written = _by_cell(plan.writes)
+    written = by_cell(plan.writes)
     found: list[tuple[int, int]] = []
     for row in range(max(len(before.values), len(after.values))):
         then = before.values[row] if row < len(before.values) else []
@@ -50,48 +50,36 @@ def differing(before: Tab, plan: Plan, after: Tab, most: int = 1000) -> list[tup
     return found
 
 
-def repairs(before: Tab, plan: Plan, after: Tab, layout: Layout) -> tuple[CellRun, ...]:
+def repairs(
+    before: Tab, plan: Plan, after: Tab, layout: Layout | None, put_back: Sequence[CellRun] = ()
+) -> tuple[CellRun, ...]:
     """Return the cells to write so that everything that moved under the plan is restored.
 
-    The plan was made from `before`; `after` is the tab with the plan applied, and `layout` is the place of our columns
-    in it now. Cells that a person edited since are left alone, and so are rows that did not move. A code that is
-    elsewhere in the tab is never written again.
+    The plan was made from `before`, with the cells `put_back` that were written with it; `after` is the tab with the
+    plan applied, and `layout` is the place of our columns in it now, None if not all of them can be found. Cells that a
+    person edited since are left alone, and so are rows that did not move. A code that is elsewhere in the tab is never
+    written again.
     """
     if plan.kind != "update" or plan.layout is None:
         return ()
-    written = _by_cell(plan.writes)
-    columns = _column_origins(before, plan.layout, after, layout)
-    rows = _RowSearch(before, plan.layout, written, after, columns).origins()
-    standing = Counter(normal(row[layout.code]) for row in after.values if len(row) > layout.code)
-    meant = plan.rows_after or {}
-    put_back: list[CellRun] = []
-    for row, cells in written.items():
-        origin = rows.get(
-            row,
-            row
-            if _stayed(row, cells, before=before, after=after, columns=columns, layout=layout, meant=meant)
-            else None,
-        )
-        ours = [(after.cell(row, at), before.cell(row, columns[at])) for at in layout.columns if at not in cells]
-        emptied = origin == row and _was_emptied(ours)
-        restored = []
-        for column, value in cells.items():
-            source = columns.get(column)
-            if not _same(after.cell(row, column), value) or ((origin, source) == (row, column) and not emptied):
-                continue
-            old = "" if origin is None or source is None or emptied else before.cell(origin, source)
-            if not _same(old, value):
-                restored.append((column, old))
-        if not any(column == layout.code and standing[normal(old)] and normal(old) for column, old in restored):
-            put_back += [CellRun(row, column, ((_entry(old),),)) for column, old in restored]
-    return tuple(put_back)
+    sent = replace(plan, writes=(*put_back, *plan.writes))
+    search = _Repairs(before, sent, after, layout, put_back)
+    return (*(run for row in search.written for run in search.of_row(row)), *search.not_put_back())
+
+
+def carried(put_back: Sequence[CellRun], then: Tab, now: Tab, layout: Layout) -> tuple[CellRun, ...]:
+    """Return repairs of an earlier tab for the tab as it is now, because a person moved cells again since.
+
+    `layout` is the place of our columns in the earlier one. Cells that changed since are left alone.
+    """
+    return tuple(_Repairs(then, Plan("update", layout, None), now, None, put_back).not_put_back())
 
 
 def withdrawal(plan: Plan, after: Tab) -> tuple[CellRun, ...]:
     """Return the cells to empty because a person cleared the tab around this product's write."""
     written = [
         (row, column)
-        for row, cells in _by_cell(plan.writes).items()
+        for row, cells in by_cell(plan.writes).items()
         for column, value in cells.items()
         if _same(after.cell(row, column), value)
     ]
@@ -110,179 +98,131 @@ def with_cells(tab: Tab, runs: Iterable[CellRun]) -> Tab:
     return replace(tab, values=values)
 
 
-def _stayed(
-    row: int,
-    cells: Mapping[int, Entry],
-    *,
-    before: Tab,
-    after: Tab,
-    columns: _Origins,
-    layout: Layout,
-    meant: Mapping[int, str],
-) -> bool:
-    """Return whether a written row is the intended one, by its code or by any cell beside it."""
-    if normal(after.cell(row, layout.code)) == normal(meant.get(row + 1)):
-        return True
-    beside = [
-        (after.cell(row, column), before.cell(row, then)) for column, then in columns.items() if column not in cells
-    ]
-    return any(_same(now, then) and not is_prepared(now) for now, then in beside)
+class _Repairs:
+    """The search for cells that a plan overwrote in another place than it meant."""
 
+    def __init__(
+        self, before: Tab, plan: Plan, after: Tab, layout: Layout | None, put_back: Sequence[CellRun] = ()
+    ) -> None:
+        assert plan.layout is not None
+        self.put_back = by_cell(put_back)
+        self.before, self.after = before, after
+        self.written = by_cell(plan.writes)
+        self.columns = column_origins(before, plan.layout, after, layout, self.written)
+        self.rows = row_origins(before, plan.layout, after, self.columns, self.written)
+        self.nearby, self.used = Nearby(self.rows), set(self.rows.values())
+        self.ours_then = set(plan.layout.columns)
+        self.ours = [now for now, then in self.columns.items() if then in self.ours_then]
+        self.code = next((now for now, then in self.columns.items() if then == plan.layout.code), None)
+        self.code_then = plan.layout.code
+        self.meant = plan.rows_after or {}
+        self.formulas = FollowedFormulas(with_cells(before, put_back), plan, after, self.columns, self.rows)
 
-def _by_cell(runs: Iterable[CellRun]) -> _Written:
-    written: _Written = defaultdict(dict)
-    for run in runs:
-        for row, cells in enumerate(run.values, start=run.row):
-            written[row].update(enumerate(cells, start=run.column))
-    return written
+    @cached_property
+    def standing(self) -> Counter[str]:
+        """Return the codes in cells that no repair changes, and those that repairs wrote."""
+        if self.code is None:
+            return Counter()
+        changed = {row for row in self.written if self.code in self.restored(row, next(self.origins(row)))}
+        rows = (row for index, row in enumerate(self.after.values) if index not in changed)
+        return Counter(normal(row[self.code]) for row in rows if len(row) > self.code)
 
+    def of_row(self, row: int) -> list[CellRun]:
+        """Return the repairs of a written row."""
+        for origin in self.origins(row):
+            restored = self.restored(row, origin)
+            if not self.repeats_code(restored):
+                self.standing[normal(restored.get(self.code, "")) if self.code is not None else ""] += 1
+                return [CellRun(row, column, ((_entry(old),),)) for column, old in restored.items()]
+        return []
 
-def _column_origins(before: Tab, then: Layout, after: Tab, now: Layout) -> _Origins:
-    """Match our columns by header.
+    def not_put_back(self) -> Iterator[CellRun]:
+        """Yield the cells to put back that moved once more, so that they were not written."""
+        row_now = Nearby({then: row for row, then in self.rows.items()})
+        column_now = {then: column for column, then in self.columns.items()}
+        for then, cells in self.put_back.items():
+            row = row_now.candidates(then)[0]
+            for source in cells:
+                column = column_now.get(source)
+                if row < 0 or column is None or column in self.written.get(row, ()):
+                    continue
+                old = self.formulas.now(row, column, then, source)
+                left = _same(self.after.cell(row, column), self.before.cell(then, source))
+                if left and not self.repeats_code({column: old}):
+                    yield CellRun(row, column, ((_entry(old),),))
 
-    Others by their order, or by their header if some came or went.
-    """
-    origins = dict(zip(now.columns, then.columns, strict=True))
-    others = [column for column in range(after.column_count) if column not in now.columns]
-    others_then = [column for column in range(before.column_count) if column not in then.columns]
-    if len(others) == len(others_then):
-        return origins | dict(zip(others, others_then, strict=True))
-    titles = _only_ones(normal(before.cell(then.header_row, column)) for column in others_then)
-    for column in others:
-        title = normal(after.cell(now.header_row, column))
-        if title in titles:
-            origins[column] = others_then[titles[title]]
-    return origins
+    def restored(self, row: int, origin: int | None) -> dict[int, Cell]:
+        """Return what the written cells of a row held, by column, if the row was at `origin` before."""
+        foreign = self.alike(row) if origin is None and self.is_beside(row) else origin
+        beside = [(self.after.cell(row, at), self.before.cell(row, self.columns[at])) for at in self.ours]
+        unwritten = [pair for at, pair in zip(self.ours, beside, strict=True) if at not in self.written[row]]
+        emptied = origin == row and _was_emptied(unwritten)
+        astray = self.code_then in self.written[row] and self.columns.get(self.code_then) != self.code_then
+        restored: dict[int, Cell] = {}
+        for column, value in self.written[row].items():
+            source = self.columns.get(column)
+            is_right = (origin, source) == (row, column) and not emptied and not astray
+            if is_right or not _same(self.after.cell(row, column), value):
+                continue
+            then = origin if source in self.ours_then else foreign
+            old = "" if then is None or source is None or emptied else self.formulas.now(row, column, then, source)
+            if not _same(old, value):
+                restored[column] = old
+        return restored
 
+    def repeats_code(self, restored: Mapping[int, Cell]) -> bool:
+        """Return whether a code would be written that stands somewhere else."""
+        code = normal(restored.get(self.code, "")) if self.code is not None else ""
+        return bool(code and self.standing[code])
 
-class _RowSearch:
-    """One search for the earlier places of a tab's rows.
+    def origins(self, row: int) -> Iterator[int | None]:
+        """Yield the places that a written row may have had when the tab was read, the likeliest first.
 
-    A row is the origin of at most one row, and never while it is still in its place.
-    """
-
-    def __init__(self, before: Tab, then: Layout, written: _Written, after: Tab, columns: _Origins) -> None:
-        self.before, self.then, self.written, self.after, self.columns = before, then, written, after, columns
-        self.found: dict[int, int] = {}
-        self.used: set[int] = set()
-        self.standing = {row for row in range(len(before.values)) if self.stands(row)}
-
-    def origins(self) -> _Origins:
-        """Return the earlier place of each row that can be matched.
-
-        First, rows are matched by the cells that were not written. Rows without such cells are matched by the rows
-        above them, if the row that must have been there is missing now. The remaining missing rows are matched in their
-        order with the unmatched written rows that agree in every unwritten cell, unless rows were deleted or edited.
+        None stands for an unknown place.
         """
-        self.by_cells_beside()
-        self.by_rows_above()
-        self.by_what_is_gone()
-        return self.found
+        if row in self.rows:
+            yield self.rows[row]
+        elif self.stayed(row):
+            yield row
+        elif not self.is_beside(row):
+            yield None
+        if self.is_beside(row):
+            yield from (then for then in (*self.nearby.candidates(row), row) if self.agrees(row, then))
+            yield None
 
-    def stands(self, row: int) -> bool:
-        """Return whether a row still shows its old contents in the cells that were not written."""
-        return all(
-            _same(self.after.cell(row, now), self.before.cell(row, self.columns[now])) for now in self.beside(row)
-        )
+    def alike(self, row: int) -> int | None:
+        """Return the nearest of the earlier rows that agree with a written row, if foreign cells are alike in them."""
+        around = range(max(row - ROWS_AROUND, 0), row + ROWS_AROUND)
+        rows = sorted((then for then in around if self.agrees(row, then)), key=lambda then: abs(then - row))
+        sources = {self.columns[column] for column in self.written[row] if column in self.columns} - self.ours_then
+        held = {tuple(recognized(self.before.cell(then, source)) for source in sources) for then in rows}
+        return rows[0] if len(held) == 1 else None
 
-    def beside(self, row: int) -> tuple[int, ...]:
-        written = self.written.get(row)
-        return tuple(column for column in self.columns if column not in written) if written else tuple(self.columns)
+    def is_beside(self, row: int) -> bool:
+        """Return whether a row was written in other columns than the plan meant."""
+        return any(self.columns.get(column) != column for column in self.written[row])
 
-    def says_something(self, row: int, beside: Sequence[int]) -> bool:
-        """Return whether those cells identify a row.
+    def stayed(self, row: int) -> bool:
+        """Return whether a written row is the intended one, by its code or by any cell beside it."""
+        if self.code is not None and normal(self.after.cell(row, self.code)) == normal(self.meant.get(row + 1)):
+            return True
+        return any(_same(now, then) and not is_prepared(now) for now, then in self.beside(row, row))
 
-        Fill-down formulas and unticked boxes are alike in all rows.
-        """
-        return not all(is_prepared(self.after.cell(row, column)) for column in beside)
+    def agrees(self, row: int, then: int) -> bool:
+        """Return whether a row is as an earlier one was, in all cells that were not written."""
+        unmatched = then >= 0 and then not in self.used
+        return unmatched and all(_same(now, earlier) for now, earlier in self.beside(row, then))
 
-    def by_cells_beside(self) -> None:
-        rows = [row for row in range(len(self.after.values)) if self.says_something(row, self.beside(row))]
-        for row in rows:
-            if row in self.standing:
-                self.settle(row, row)
-        before = _Rows(self.before, range(len(self.before.values)), self.columns)
-        for row in rows:
-            if row not in self.found:
-                free = [then for then in before.like(self.after, row, self.beside(row)) if self.is_free(then)]
-                if free:
-                    self.settle(row, min(free, key=lambda then: abs(then - row)))
-
-    def by_rows_above(self) -> None:
-        shift = 0
-        for row in range(len(self.after.values)):
-            if row in self.found:
-                shift = self.found[row] - row
-            elif shift and row in self.written and self.is_missing(row + shift):
-                self.settle(row, row + shift)
-
-    def by_what_is_gone(self) -> None:
-        gone = [row for row in range(len(self.before.values)) if self.is_missing(row)]
-        edited = any(
-            row not in self.found
-            and row not in self.written
-            and row not in self.standing
-            and self.holds(self.after, row)
-            for row in range(len(self.after.values))
-        )
-        if not gone or edited or self.after.row_count < self.before.row_count:
-            return
-        gone_rows = _Rows(self.before, gone, self.columns)
-        for row in sorted(self.written.keys() - self.found.keys()):
-            candidates = [then for then in gone_rows.like(self.after, row, self.beside(row)) if then not in self.used]
-            if candidates:
-                self.settle(row, candidates[0])
-
-    def settle(self, row: int, then: int) -> None:
-        self.found[row] = then
-        self.used.add(then)
-
-    def is_free(self, then: int) -> bool:
-        return then not in self.used and then not in self.standing
-
-    def is_missing(self, then: int) -> bool:
-        """Return whether a row with contents is nowhere in the tab now."""
-        return self.is_free(then) and self.holds(self.before, then)
-
-    def holds(self, tab: Tab, row: int) -> bool:
-        """Return whether a row has contents of its own, in our columns or beside them."""
-        if not 0 <= row < len(tab.values):
-            return False
-        ours = self.then.columns if tab is self.before else tuple(self.columns)[: len(self.then.columns)]
-        return any(
-            not (is_blank_cell(cell) if column in ours else is_prepared(cell))
-            for column, cell in enumerate(tab.values[row])
-        )
+    def beside(self, row: int, then: int) -> Iterator[tuple[Cell, Cell]]:
+        """Yield the unwritten cells of a row, each with the cell of an earlier row."""
+        for column, source in self.columns.items():
+            if column not in self.written[row]:
+                yield self.after.cell(row, column), self.before.cell(then, source)
 
 
 def _was_emptied(pairs: Sequence[tuple[Cell, Cell]]) -> bool:
     """Return whether cells that had contents are blank now."""
     return is_blank(now for now, _ in pairs) and not is_blank(then for _, then in pairs)
-
-
-class _Rows:
-    """Rows of the tab as read, indexed by their contents in some columns."""
-
-    def __init__(self, tab: Tab, rows: Iterable[int], columns: _Origins) -> None:
-        self.tab, self.rows, self.columns = tab, list(rows), columns
-        self.indexes: dict[tuple[int, ...], dict[tuple[object, ...], list[int]]] = {}
-
-    def like(self, after: Tab, row: int, beside: tuple[int, ...]) -> list[int]:
-        """Return the earlier rows that equal that row in the columns now `beside`."""
-        if beside not in self.indexes:
-            index: dict[tuple[object, ...], list[int]] = defaultdict(list)
-            for then in self.rows:
-                index[tuple(recognized(self.tab.cell(then, self.columns[column])) for column in beside)].append(then)
-            self.indexes[beside] = index
-        return self.indexes[beside].get(tuple(recognized(after.cell(row, column)) for column in beside), [])
-
-
-def _only_ones(titles: Iterable[str]) -> dict[str, int]:
-    """Return the places of titles that are there once and not blank."""
-    places: dict[str, list[int]] = defaultdict(list)
-    for place, title in enumerate(titles):
-        places[title].append(place)
-    return {title: found[0] for title, found in places.items() if title and len(found) == 1}
 
 
 def _entry(cell: Cell) -> Entry:

@@ -16,7 +16,7 @@ from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.locks import Held
 from b2b_pipelines.sheets import refusals, snapshots, store, targets
 from b2b_pipelines.sheets.columns import find_layout, holds_our_codes
-from b2b_pipelines.sheets.displaced import differing, is_as_meant, repairs, with_cells, withdrawal
+from b2b_pipelines.sheets.displaced import carried, differing, is_as_meant, repairs, with_cells, withdrawal
 from b2b_pipelines.sheets.layout import HEADERS, CodeRow, Layout, Tab, Written, normal, present_codes
 from b2b_pipelines.sheets.links import link
 from b2b_pipelines.sheets.models import SheetSnapshot, SheetTarget
@@ -56,7 +56,8 @@ class Order:
 class Sync:
     """One sync, from looking at the tab to storing a snapshot of it.
 
-    `seen` is the tab at the last read or write. `written` is the state after the last write, of an earlier sync (its
+    `seen` is the tab at the last read or write. `repairs` are the cells of the tab
+    `unmended` to restore, because it changed under a write. `written` is the state after the last write, of an earlier sync (its
     `snapshot`) or of this one, and `strangers` are its rows without a code of ours. `new`: the tab differs from the one
     that was last written.
     """
@@ -81,6 +82,7 @@ class Sync:
     applied: list[Plan] = field(init=False, default_factory=list)
     unsettled: Plan | None = field(init=False, default=None)
     repairs: tuple[CellRun, ...] = field(init=False, default=())
+    unmended: Tab = field(init=False)
     not_kept: list[tuple[int, int]] = field(init=False, default_factory=list)
     failures: int = field(init=False, default=0)
 
@@ -229,8 +231,9 @@ class Sync:
         while self.repairs or not plan.is_empty:
             if len(self.applied) > REPLANS:
                 raise Contended(f"the sheet of {self.slug} is being edited while it is written: try again in a minute")
-            if self.sheets.take_turn("write") > LONG_WAIT_SECONDS and not self.repairs:
+            if self.sheets.take_turn("write") > LONG_WAIT_SECONDS:
                 self.seen = targets.read_again(self.sheets, self.spreadsheet, self.seen)
+                self.carry_repairs()
                 plan = self.decide()
                 self.consent(plan)
                 continue
@@ -250,7 +253,7 @@ class Sync:
 
         A failure leaves open whether the write was applied: a plan of the tab then shows it.
         """
-        before, put_back, held, failed = self.tab, self.repairs, None, False
+        before, held, failed = self.unmended if self.repairs else self.tab, None, False
         try:
             held = write(self.sheets, self.spreadsheet, self.seen, plan, self.repairs)
         except (GoogleUnavailable, TabMoved) as error:
@@ -262,14 +265,27 @@ class Sync:
                 self.sheets.back_off("write", self.failures, error)
         else:
             self.settle(plan)
-            put_back = ()
         self.seen = held or targets.read_again(self.sheets, self.spreadsheet, self.seen)
         if not failed:
             self.refuse_what_is_not_kept(before, plan)
-        self.repairs = put_back or self.hit(before, plan)
+        if failed and self.repairs:
+            self.carry_repairs()
+        else:
+            self.mend(self.hit(before, plan))
+
+    def mend(self, put_back: tuple[CellRun, ...]) -> None:
+        """Decide on the tab with its moved cells restored; the next write restores them."""
+        self.repairs, self.unmended = put_back, self.tab
+        if put_back:
+            self.seen = replace(self.seen, values=[list(row) for row in with_cells(self.tab, put_back).values])
+
+    def carry_repairs(self) -> None:
+        """Restore cells where they are now, after a wait in which a person may have moved them again."""
         if self.repairs:
-            mended = [list(row) for row in with_cells(self.tab, self.repairs).values]
-            self.seen = replace(self.seen, values=mended)
+            layout = find_layout(self.unmended, self.known(), self.written, believe_headers=True)
+            if isinstance(layout, Layout):
+                self.repairs = carried(self.repairs, self.unmended, self.tab, layout)
+            self.mend(self.repairs)
 
     def refuse_what_is_not_kept(self, before: Tab, plan: Plan) -> None:
         """Raise `CellNotKept` if cells lost their written values twice while nothing else changed."""
@@ -289,19 +305,24 @@ class Sync:
 
     def hit(self, before: Tab, plan: Plan) -> tuple[CellRun, ...]:
         """Return the cells to restore because rows or columns moved or were cleared under a write."""
-        if is_as_meant(before, plan, self.tab):
+        sent, tab = self.repairs, self.tab
+        if is_as_meant(with_cells(before, sent), plan, tab):
             return ()
-        with self.database.session() as session:
-            known = store.codes_among(session, self.contract, codes_in(self.tab))
-        layout = find_layout(self.tab, known, plan.written, believe_headers=True)
+        known = self.known()
+        layout = find_layout(tab, known, plan.written, believe_headers=True)
         if isinstance(layout, Layout):
-            return repairs(before, plan, self.tab, layout)
+            return repairs(before, plan, tab, layout, sent)
         if plan.layout is not None:  # rows were inserted above the header, and the write is over its texts
-            put_back = repairs(before, plan, self.tab, plan.layout)
-            mended = with_cells(self.tab, put_back)
+            put_back = repairs(before, plan, tab, plan.layout, sent)
+            mended = with_cells(tab, put_back)
             if isinstance(find_layout(mended, known, plan.written, believe_headers=True), Layout):
                 return put_back
-        return withdrawal(plan, self.tab)
+        return withdrawal(plan, tab) or repairs(before, plan, tab, None, sent)
+
+    def known(self) -> Collection[str]:
+        """Return the codes of the contract that are in the tab."""
+        with self.database.session() as session:
+            return store.codes_among(session, self.contract, codes_in(self.tab))
 
     def settle(self, plan: Plan) -> None:
         """Record an applied write.

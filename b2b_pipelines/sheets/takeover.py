@@ -80,7 +80,8 @@ def plan_rebuild(wanted: Sequence[CodeRow], tab: Tab) -> Plan:
     ]
     held = tuple(HeldRow(index + 1, row.code, row.cells) for index, row in sorted(rows.items()))
     width = max(tab.column_count, WIDTH)
-    differing = sum(index in rows for index, _, _ in changes)
+    differing = {index for index, _, _ in changes}
+    appended, updated = len(differing & added.keys()), len(differing & rows.keys() - added.keys())
     foreign = _foreign_rows(tab, {HEADERS, *(row.cells for row in wanted)}, but=kept)
     return Plan(
         kind="new",
@@ -89,8 +90,9 @@ def plan_rebuild(wanted: Sequence[CodeRow], tab: Tab) -> Plan:
         writes=in_order(runs_of(changes), 0),
         grow_rows=max(0, max(target) + 1 - tab.row_count),
         grow_columns=width - tab.column_count,
-        appended=differing,
-        unchanged=len(rows) - differing,
+        updated=updated,
+        appended=appended,
+        unchanged=len(rows) - updated - appended,
         header=bool(changes),
         rows_after={row.row: row.code for row in held},
         replaced=len(foreign),

@@ -3,6 +3,7 @@
 Pure.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
@@ -55,9 +56,24 @@ def gone(written: Written | None, strangers: Iterable[int], missing: set[str], n
     `strangers` the rows (from 1) that held no code of ours.
     """
     known = set(strangers)
-    rows = [row for row in (written.rows if written else ()) if normal(row.code) in missing and row.row not in known]
-    rows.sort(key=lambda row: row.is_exact)  # a cell with just the code counts most
-    return {normal(row.code): as_code_row(row, now) for row in rows}
+    rows: defaultdict[str, list[HeldRow]] = defaultdict(list)
+    for row in written.rows if written else ():
+        if normal(row.code) in missing and row.row not in known:
+            rows[normal(row.code)].append(row)
+    return {code: as_code_row(_most_complete(copies), now) for code, copies in rows.items()}
+
+
+def _most_complete(copies: list[HeldRow]) -> HeldRow:
+    """Return the contents of a code that is in several rows.
+
+    Rows with just the code count most. A merge may hide a cell in one of them, which another one still shows.
+    """
+    exact = [row for row in copies if row.is_exact] or copies[-1:]
+    cells = (
+        next((cell for cell in column if cell not in ("", None)), "")
+        for column in zip(*(row.cells for row in exact), strict=True)
+    )
+    return exact[0]._replace(cells=tuple(cells))
 
 
 def as_code_row(row: HeldRow, invalidated: str = "") -> CodeRow:

@@ -75,7 +75,8 @@ def test_a_rebuild_shows_the_rows_to_be_written_and_writes_nothing_in_a_dry_run(
     shown = run("b2b sheet rebuild acme --dry-run")
     assert (shown.status, shown.err) == (0, "")
     assert "Would " in shown.out and "2 unchanged" in shown.out
-    assert run("b2b sheet rebuild acme --dry-run --json").json["unchanged"] == 2
+    planned = run("b2b sheet rebuild acme --dry-run --json").json
+    assert (planned["updated"], planned["appended"], planned["unchanged"]) == (1, 0, 2)
     assert sheet.tab("Sheet1").grid() == before
     assert run("b2b sheet rebuild acme --yes").status == 0
     assert sheet.tab("Sheet1").grid() != before

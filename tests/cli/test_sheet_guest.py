@@ -80,6 +80,7 @@ def test_a_rebuild_adds_missing_codes_below_those_that_stand(run, make):
     cap(run, 4)
     done = run("b2b sheet rebuild acme --json --yes").json
     assert (done["rows_added"], codes(tab)) == ([8, 9], tab.column("A")[5:9])
+    assert (done["updated"], done["appended"], done["unchanged"]) == (0, 2, 2)
 
 
 # Our columns

@@ -123,12 +123,21 @@ class Customer:
         )
 
     def forget_columns_without_codes(self) -> None:
-        """Where no code is left, nothing but the headers' texts says which column is which, for them as for us."""
+        """Where no code is left, nothing but the headers' texts says which column is which, for them as for us.
+
+        An edited code that a sync reported is as good as a code: what stands beside it is known. A column whose text is
+        gone stays the one that it was, unless another text stands over it.
+        """
         row = self.header_row()
         titles = [normal(self.shows(row, column)) for column in range(self.tab.column_count)]
-        has_codes = any(len(str(cell).strip()) >= 36 for line in self.tab.grid() for cell in line)
-        if not has_codes and all(titles.count(name) == 1 for name in HEADER_NAMES):
-            self.marks = [HEADER_NAMES.index(title) if title in HEADER_NAMES else THEIRS for title in titles]
+        cells = [normal(cell) for line in self.tab.grid() for cell in line]
+        has_codes = any(len(cell) >= 36 or cell in self.then for cell in cells)
+        if not has_codes and all(titles.count(name) <= 1 for name in HEADER_NAMES):
+            said = [HEADER_NAMES.index(title) if title in HEADER_NAMES else THEIRS for title in titles]
+            self.marks = [
+                mark if text == THEIRS and mark not in said else text
+                for text, mark in zip(said, self.marks, strict=True)
+            ]
 
     def note_what_stands(self, reported: Collection[int]) -> None:
         """Keep what stands beside the codes after a sync, and in rows (from 1) that it `reported` as edited."""

@@ -2,7 +2,10 @@
 
 from datetime import UTC, datetime
 
+import httpx
 import pytest
+from google.auth.transport.requests import Request
+from google.oauth2 import service_account
 from sqlalchemy import text
 
 from b2b_pipelines.learners import service as learners
@@ -13,6 +16,7 @@ from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.sheets.models import SheetSnapshot
 from b2b_pipelines.sheets.service import NotDelivered
 from b2b_pipelines.vendors.google_sheets import SheetProtected
+from tests.sheets.conftest import ACCOUNT
 
 
 def test_a_first_fill_of_300_codes_is_one_read_and_one_write(deliver):
@@ -185,7 +189,7 @@ def test_rebuilding_writes_anew_and_a_second_time_nothing(deliver):
     acme.tab.type("G3", "a note")
     acme.tab.move_columns("A", before="E")
     done = acme.sync(rebuild=True)
-    assert (done.header, done.appended, done.target.new) == (True, 3, True)
+    assert (done.header, done.updated, done.appended, done.target.new) == (True, 3, 0, True)
     assert acme.shown() == acme.codes()
     acme.requests()
     assert not acme.sync(rebuild=True).changed
@@ -291,6 +295,50 @@ def test_deleted_codes_keep_their_row_and_one_time_of_invalidation(deliver):
     acme.tab.sort("A", descending=True)
     acme.tab.type(f"D{acme.tab.column('A').index(gone) + 1}", "")
     acme.sync()
+    assert acme.row_of(gone) == shown
+
+
+def test_an_unchanged_time_of_modification_is_no_reason_to_skip_a_sync(deliver, sandbox):
+    """Drive learns of edits up to a minute late; a sync reads, repairs and asks Drive nothing."""
+    acme = deliver(cap=2)
+    acme.sync()
+    modified = modified_time(sandbox, acme.spreadsheet.spreadsheet_id)
+    acme.tab.type("B2", "mine")
+    acme.tab.clear("A3:F3")
+    acme.requests()
+    assert (acme.sync().updated, acme.tab.shown("B2"), sorted(acme.shown())) == (1, "one-time", sorted(acme.codes()))
+    assert sandbox.google.counts() == {"read": 1, "write": 1}
+    assert acme.sync().requests.reads == 1
+    assert modified_time(sandbox, acme.spreadsheet.spreadsheet_id) == modified
+
+
+def modified_time(sandbox, spreadsheet_id: str) -> str:
+    """Return `modifiedTime` as Drive answers it to the account that syncs."""
+    key = sandbox.google.make_service_account(ACCOUNT)
+    scopes = ["https://www.googleapis.com/auth/drive"]
+    credentials = service_account.Credentials.from_service_account_info(key, scopes=scopes)
+    credentials.refresh(Request())
+    url = f"{sandbox.url}/drive/v3/files/{spreadsheet_id}?fields=modifiedTime"
+    answer = httpx.get(url, headers={"authorization": f"Bearer {credentials.token}"})
+    return str(answer.raise_for_status().json()["modifiedTime"])
+
+
+@pytest.mark.parametrize("column", "BCD")
+@pytest.mark.parametrize("covered_cells", ["drop", "hide"])
+def test_a_deleted_code_that_stands_twice_keeps_cells_that_a_merge_hides_in_one_row(
+    deliver, sandbox, column, covered_cells
+):
+    sandbox.google.hypotheses.covered_cells = covered_cells
+    acme = deliver(cap=3)
+    acme.sync()
+    gone = acme.codes()[1]
+    acme.tab.duplicate_row(3)
+    acme.statement("DELETE FROM enrollment_code WHERE code = :code", code=gone)
+    acme.sync()
+    shown = acme.row_of(gone)
+    acme.tab.merge(f"{column}3:{column}4")
+    for _ in range(2):
+        assert not acme.sync().changed
     assert acme.row_of(gone) == shown
 
 
