@@ -114,11 +114,24 @@ class Limiter:
         Raises `OutOfPermits`, at once and without spending a permit, when the wait would exceed `max_wait` seconds.
         """
         began = time.monotonic()
-        if self._yields:
-            self._wait_until_free(kind, began + self._max_wait)
-        else:
+        if not self._yields:
             self._wait_for_turn(kind, began + self._max_wait)
+        elif not self._becomes_free(kind, began + self._max_wait):
+            raise self._out_of_permits(kind)
         return time.monotonic() - began
+
+    def take(self, kind: Kind, patience: float) -> bool:
+        """Wait until one request of this kind may be made, if that is within so many seconds. Return whether it may.
+
+        If not, no permit was spent, unless the vendor asked for a pause meanwhile.
+        """
+        if self._yields:
+            return self._becomes_free(kind, time.monotonic() + patience)
+        delay = self._ask(kind, patience)
+        if delay is None or delay <= 0:
+            return delay is not None
+        time.sleep(delay)
+        return not self._run(_PAUSED, kind)
 
     def pause(self, kind: Kind, seconds: float) -> None:
         """Pause requests of this kind, because the vendor answered 429 with `Retry-After`.
@@ -147,15 +160,16 @@ class Limiter:
             if not self._run(_PAUSED, kind):
                 return
 
-    def _wait_until_free(self, kind: Kind, deadline: float) -> None:
-        """Take a permit as soon as one is free."""
+    def _becomes_free(self, kind: Kind, deadline: float) -> bool:
+        """Take a permit as soon as one is free. Return False when none was free in time."""
         if not self._turn[kind].acquire(timeout=max(deadline - time.monotonic(), 0)):
-            raise self._out_of_permits(kind)
+            return False
         try:
             while self._ask(kind, 0) is None:
                 if time.monotonic() > deadline:
-                    raise self._out_of_permits(kind)
+                    return False
                 time.sleep(LOOK_AGAIN_SECONDS * (0.5 + random.random()))  # noqa: S311  jitter keeps processes apart
+            return True
         finally:
             self._turn[kind].release()
 

@@ -174,7 +174,7 @@ class AfterRestore(Sync):
 
     def put_back(self, lock: Any) -> Restored:
         """Restore as a sync writes: verified, and planned again if a person edits meanwhile."""
-        result = self.carry_out(lock)
+        result = self.carry_out(lock, self.agreed_plan())
         return self.restored(result, self.applied)
 
     def restored(self, result: SyncResult, plans: list[Plan]) -> Restored:

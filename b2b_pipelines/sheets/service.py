@@ -67,23 +67,33 @@ def sync(
 ) -> SyncResult:
     """Update the sheet of a contract to its codes: one read and, if anything differs, one write.
 
-    Waits `wait` seconds for another sync of the spreadsheet, and for the turn of the first read before that: a sync that
-    held the spreadsheet meanwhile would keep an urgent one from it. `rebuild` rewrites our columns at A-F, beside the
+    Waits `wait` seconds for another sync of the spreadsheet, and for its turns before that: a sync that held the
+    spreadsheet meanwhile would keep an urgent one from it. `rebuild` rewrites our columns at A-F, beside the
     customer's notes. `replace` is the consent to replace the contents of a new target; with `ask`, every new target
     with contents needs it, else only a target whose tab the contract does not name. A caller that has loaded the
     contract, and knows that it is delivered, passes it as `contract`. Raises `NotDelivered`, `TabMissing`, `Conflict`
     (the tab is another contract's), `TargetNotEmpty`, `TargetTaken`, `SheetMerged`, `LayoutIsLost`, `CellNotKept`,
     `Contended`, `Busy` and the errors of `vendors.google_sheets`; the next sync continues a write that was cut short.
     """
-    order = Order(rebuild=rebuild, replace=replace, ask=ask)
-    work = Sync(database, sheets.counting(Requests()), reference, run_id=run_id, order=order, loaded=contract)
+    counted, order = sheets.counting(Requests()), Order(rebuild=rebuild, replace=replace, ask=ask)
+    while True:
+        work = Sync(database, counted, reference, run_id=run_id, order=order, loaded=contract)
+        result = _sync_if_its_turn_comes(work, wait)
+        if result is not None:
+            return result
+        counted.take_turn("write")
+
+
+def _sync_if_its_turn_comes(work: Sync, wait: float) -> SyncResult | None:
+    """Sync under the spreadsheet's lock. Return None if the turn of the write does not come soon."""
     holder = f"b2b sheet sync {work.slug}"[:40] + f" (process {os.getpid()})"
     try:
         work.sheets.take_turn("read")
-        with exclusive(database.engine, "spreadsheet", work.spreadsheet, holder=holder, wait=wait) as lock:
+        with exclusive(work.database.engine, "spreadsheet", work.spreadsheet, holder=holder, wait=wait) as lock:
             work.look()
             work.claim()
-            return work.carry_out(lock)
+            plan = work.agreed_plan()
+            return work.carry_out(lock, plan) if work.can_begin(plan) else None
     except GoogleUnavailable as error:
         advice = f"the next refresh of all sheets tries again; to try sooner, use `b2b sheet sync {work.slug}` in a few minutes"
         raise error.advising(advice) from error

@@ -165,6 +165,12 @@ class Sync:
             and not self.order.agreed
         )
 
+    def agreed_plan(self) -> Plan:
+        """Return the plan to carry out. Raises as `decide`, and `TargetNotEmpty` if it needs consent."""
+        plan = self.decide()
+        self.consent(plan)
+        return plan
+
     def decide(self) -> Plan:
         """Return the plan for the current tab and the current state of the codes.
 
@@ -221,21 +227,22 @@ class Sync:
             tabs = targets.titles_of(self.sheets.open(self.spreadsheet))
             raise refusals.target_not_empty(self.contract, self.seen.info.title, plan.replaced, tabs)
 
-    def carry_out(self, lock: Held) -> SyncResult:
+    def can_begin(self, plan: Plan) -> bool:
+        """Return whether nothing is to be written, or the turn of the write comes soon."""
+        return plan.is_empty or self.sheets.turn_comes("write", LONG_WAIT_SECONDS)
+
+    def carry_out(self, lock: Held, plan: Plan) -> SyncResult:
         """Write until the tab holds everything.
 
         This is one write, unless a person edits meanwhile or Google fails.
         """
-        plan = self.decide()
-        self.consent(plan)
         while self.repairs or not plan.is_empty:
             if len(self.applied) > REPLANS:
                 raise Contended(f"the sheet of {self.slug} is being edited while it is written: try again in a minute")
             if self.sheets.take_turn("write") > LONG_WAIT_SECONDS:
                 self.seen = targets.read_again(self.sheets, self.spreadsheet, self.seen)
                 self.carry_repairs()
-                plan = self.decide()
-                self.consent(plan)
+                plan = self.agreed_plan()
                 continue
             self.first = self.first or plan
             self.keep_before(plan)

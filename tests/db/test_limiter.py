@@ -234,6 +234,15 @@ def test_routine_work_gives_up_when_no_permit_is_free_in_time(engine: Engine) ->
         routine.wait("read")
 
 
+@pytest.mark.parametrize("share", [1, 0.5])
+def test_a_permit_that_does_not_come_in_time_is_not_spent(engine: Engine, share: float) -> None:
+    paced = Limiter(engine, ACCOUNT, 4, window=2, margin=0, share=share)
+    first = sum(paced.take("write", 0) for _ in range(4))
+    assert first == (4 if share == 1 else 1)  # half of it, spread over the window
+    assert not paced.take("write", 0.1)
+    assert paced.take("write", 4)
+
+
 def test_one_thread_at_a_time_looks_for_a_permit_of_routine_work(engine: Engine) -> None:
     routine = Limiter(engine, ACCOUNT, 4, window=30, margin=0, share=0.25, max_wait=1)
     routine.wait("read")

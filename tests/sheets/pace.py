@@ -7,6 +7,9 @@ class NoPace:
     def wait(self, kind: str) -> float:
         return 0.0
 
+    def take(self, kind: str, patience: float) -> bool:
+        return True
+
     def pause(self, kind: str, seconds: float) -> None:
         pass
 

@@ -118,6 +118,9 @@ def test_what_is_typed_while_a_write_waits_for_its_turn_is_kept(deliver, signed_
             acme.tab.type("C7", "17")
             return 40.0
 
+        def take(self, kind: str, patience: float) -> bool:
+            return False
+
     pace = Crowded()
     acme = deliver(client=signed_in(pace=NoPace()))
     acme.sync()
@@ -455,20 +458,24 @@ def test_a_second_sync_of_a_spreadsheet_waits_and_then_says_who_is_at_it(deliver
 
 
 class LongPace(NoPace):
-    """Lets a read go when the test says so."""
+    """Lets requests of a kind go when the test says so."""
 
-    def __init__(self) -> None:
-        self.asked, self.free = threading.Event(), threading.Event()
+    def __init__(self, kind: str) -> None:
+        self.kind, self.asked, self.free = kind, threading.Event(), threading.Event()
 
     def wait(self, kind: str) -> float:
-        if kind == "read":
+        if kind == self.kind:
             self.asked.set()
             assert self.free.wait(30)
         return 0.0
 
+    def take(self, kind: str, patience: float) -> bool:
+        return kind != self.kind
 
-def test_a_sync_that_waits_for_its_turn_keeps_no_other_from_the_spreadsheet(deliver, signed_in):
-    acme, pace = deliver(), LongPace()
+
+@pytest.mark.parametrize(("kind", "reads"), [("read", 2), ("write", 3)])
+def test_a_sync_that_waits_for_its_turn_keeps_no_other_from_the_spreadsheet(deliver, signed_in, kind, reads):
+    acme, pace = deliver(), LongPace(kind)
     slow = threading.Thread(target=lambda: service.sync(acme.database, signed_in(pace=pace), acme.slug))
     slow.start()
     assert pace.asked.wait(30)
@@ -476,7 +483,7 @@ def test_a_sync_that_waits_for_its_turn_keeps_no_other_from_the_spreadsheet(deli
     pace.free.set()
     slow.join()
     assert urgent.appended == len(acme.codes())
-    assert acme.requests() == {"read": 2, "write": 1}
+    assert acme.requests() == {"read": reads, "write": 1}
     assert is_true(acme)
 
 

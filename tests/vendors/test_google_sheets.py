@@ -46,6 +46,10 @@ class Pace:
         self.asked.append(kind)
         return 0.0
 
+    def take(self, kind: str, patience: float) -> bool:
+        self.asked.append(kind)
+        return True
+
     def pause(self, kind: str, seconds: float) -> None:
         self.paused.append((kind, seconds))
 

@@ -97,6 +97,10 @@ class GoogleSheets(Closing):
         """Wait until a request of this kind may be made; the seconds that took."""
         return self._pace.wait(kind)
 
+    def turn_comes(self, kind: Kind, patience: float) -> bool:
+        """Wait for a turn that comes within so many seconds; whether it did."""
+        return self._pace.take(kind, patience)
+
     def send(
         self,
         kind: Kind,
@@ -319,6 +323,12 @@ class CountedSheets:
         waited = self.sheets.take_turn(kind)
         self.turns[kind] = time.monotonic()
         return waited
+
+    def turn_comes(self, kind: Kind, patience: float) -> bool:
+        """As `take_turn`, for a turn that comes within so many seconds. Return whether the caller has it."""
+        if kind not in self.turns and self.sheets.turn_comes(kind, patience):
+            self.turns[kind] = time.monotonic()
+        return kind in self.turns
 
     def _use_turn(self, kind: Kind) -> bool:
         """Return whether the caller has waited for the turn of this request."""
