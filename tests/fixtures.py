@@ -7,9 +7,10 @@ A test project that extends this one puts the checkout on its path and registers
 `database` and `sandbox` are as new in each test that names them; their servers are started once for each process.
 """
 
+import asyncio
 import os
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import uvicorn.server
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from argon2 import PasswordHasher
@@ -175,6 +177,16 @@ def shop(database: Database) -> Shop:
     return Shop(database)
 
 
+class QuickTicks:
+    """`asyncio` for uvicorn, which looks every 0.1 s whether it is to stop and whether its connections are closed."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    def sleep(self, seconds: float) -> Coroutine[Any, Any, None]:
+        return asyncio.sleep(min(seconds, 0.02))
+
+
 def migrations_read_once() -> Callable[[Config], ScriptDirectory]:
     """Return `ScriptDirectory.from_config`, which imports a folder's migrations, with one directory for each folder."""
     read: dict[str | None, ScriptDirectory] = {}
@@ -194,11 +206,13 @@ def slow_preparations_once() -> Iterator[None]:
     """Do once for each process what takes 10 to 100 ms.
 
     Private keys are checked, the machine's certificates and Alembic's folders of migrations read, and passwords hashed.
+    Servers in this process stop without delay.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(serialization, "load_pem_private_key", cache(serialization.load_pem_private_key))
         patch.setattr(ssl, "create_default_context", cache(ssl.create_default_context))
         patch.setattr(ScriptDirectory, "from_config", migrations_read_once())
+        patch.setattr(uvicorn.server, "asyncio", QuickTicks())
         patch.setattr(people, "HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         yield
 
