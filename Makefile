@@ -23,7 +23,7 @@ demo: setup ## Show the whole mission in six scenes, on stand-ins (DEMO_EXIT=1: 
 	@$(BIN)/b2b demo $(if $(DEMO_EXIT),--exit)
 
 test: setup ## Run the tests, but for the long ones
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not long" -p no:schemathesis
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not long" -p no:schemathesis
 
 test-long: setup ## Run the long ones: hundreds of customers at work, killed processes, guides, the API's schema, a browser, a broker
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m long
@@ -36,7 +36,7 @@ test-next: setup ## Run the tests on the newest Dagster that resolves, in .venv-
 	$(BIN)/uv pip sync --quiet --python .venv-next/bin/python .venv-next/requirements.txt
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python .venv-next/bin/python --editable .
 	@grep -E '^dagster' .venv-next/requirements.txt
-	.venv-next/bin/python -m pytest -n auto --dist loadgroup -m "not long"
+	.venv-next/bin/python -m pytest -n auto --dist worksteal -m "not long"
 
 check: setup ## Lint, types, import directions, Dagster's definitions, migrations
 	$(BIN)/ruff check .

@@ -25,8 +25,9 @@ SHOP = Actor.system("the shop")
 
 @dataclass(frozen=True)
 class Sold:
-    """A contract as it was sold: its slug, and the codes of each of its products, oldest first."""
+    """A contract as it was sold: its id and slug, and the codes of each of its products, oldest first."""
 
+    id: int
     slug: str
     codes: Mapping[int, list[str]] = field(default_factory=dict)
 
@@ -83,6 +84,7 @@ class Shop:
     def sold(self, slug: str) -> Sold:
         """The contract as it is now."""
         with self.database.session() as session:
+            number = session.scalars(select(Contract.id).where(Contract.slug == slug)).one()
             products = session.scalars(
                 select(Product.id)
                 .join(CourseRun, CourseRun.id == Product.course_run_id)
@@ -96,7 +98,7 @@ class Shop:
                 .where(Contract.slug == slug)
                 .order_by(EnrollmentCode.id)
             ).all()
-        return Sold(slug, {product: [code for of, code in found if of == product] for product in products})
+        return Sold(number, slug, {product: [code for of, code in found if of == product] for product in products})
 
     def change(self, slug: str, **values: Any) -> None:
         with self.database.session() as session:

@@ -1,6 +1,8 @@
 """Readable sizes and imports without circles, in the product and its stand-ins; and the manners of their tests."""
 
 import ast
+from dataclasses import dataclass, field
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -26,18 +28,60 @@ def sources(package: str) -> list[Path]:
     return [path.relative_to(ROOT) for path in sorted((ROOT / package).rglob("*.py"))]
 
 
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+@dataclass
+class Facts:
+    """The contents of a file that the rules below are about. No tree is kept, because they are large."""
+
+    lines: int = 0
+    function_sizes: list[int] = field(default_factory=list)
+    imported: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    """Modules with the names that are imported from them, at any place: in functions, and for types alone, too."""
+    defined: set[str] = field(default_factory=set)
+    """Functions, classes, and the variables and attributes that are set."""
+    touched: set[str] = field(default_factory=set)
+    """Names that are read of other objects than `self`, imported from modules, or replaced by `setattr`."""
+    called: set[str] = field(default_factory=set)
 
 
-def function_sizes(path: Path) -> list[int]:
-    functions = (node for node in ast.walk(tree_of(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
-    return [(node.end_lineno or node.lineno) - node.lineno + 1 for node in functions]
+@cache
+def facts(path: Path) -> Facts:
+    source = (ROOT / path).read_text(encoding="utf-8")
+    found = Facts(len(source.splitlines()))
+    for node in ast.walk(ast.parse(source)):
+        note(node, found)
+    return found
+
+
+def note(node: ast.AST, found: Facts) -> None:
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            found.function_sizes.append((node.end_lineno or node.lineno) - node.lineno + 1)
+            found.defined.add(node.name)
+        case ast.ClassDef():
+            found.defined.add(node.name)
+        case ast.Import():
+            found.imported += [(alias.name, ()) for alias in node.names]
+        case ast.ImportFrom(module=str(module)):
+            names = tuple(alias.name for alias in node.names)
+            found.imported.append((module, names))
+            found.touched |= set(names)
+        case ast.Name(id=name, ctx=ast.Store()):
+            found.defined.add(name)
+        case ast.Attribute(value=value, attr=name, ctx=context):
+            if isinstance(context, ast.Store):
+                found.defined.add(name)
+            if not (isinstance(value, ast.Name) and value.id in ("self", "cls")):
+                found.touched.add(name)
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
+            found.called.add(name)
+            if name in ("setattr", "getattr", "patch"):
+                texts = [each.value for each in node.args if isinstance(each, ast.Constant)]
+                found.touched |= {text.rpartition(".")[2] for text in texts if isinstance(text, str)}
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_file_is_longer_than_400_lines(package: str):
-    sizes = {path: len((ROOT / path).read_text(encoding="utf-8").splitlines()) for path in sources(package)}
+    sizes = {path: facts(path).lines for path in sources(package)}
     assert len(sizes) > 5
     long = {path: size for path, size in sizes.items() if size > LONGEST_FILE}
     assert long.keys() - FROZEN == set()
@@ -47,21 +91,18 @@ def test_no_file_is_longer_than_400_lines(package: str):
 def test_nine_functions_in_ten_have_at_most_20_lines(packages: tuple[str, ...]):
     migrations = Path("b2b_pipelines/db/migrations")
     paths = [path for package in packages for path in sources(package) if not path.is_relative_to(migrations)]
-    sizes = [size for path in paths for size in function_sizes(path)]
+    sizes = [size for path in paths for size in facts(path).function_sizes]
     assert len(sizes) > 2000
     short = sum(size <= LONGEST_FUNCTION for size in sizes) / len(sizes)
     assert short >= 0.9, f"{short:.1%} of {len(sizes)} functions have at most {LONGEST_FUNCTION} lines"
 
 
 def imports_of(path: Path, modules: set[str]) -> set[str]:
-    """The modules of these that a file imports, at any place: in functions, and for types alone, too."""
+    """The modules of these that a file imports."""
     found = set()
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            parts = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= parts & modules if parts <= modules else (parts & modules) | {node.module}
+    for module, names in facts(path).imported:
+        parts = {f"{module}.{name}" for name in names}
+        found |= parts & modules if names and parts <= modules else (parts & modules) | {module}
     return found & modules
 
 
@@ -72,12 +113,12 @@ SQL = {"select", "insert", "update", "delete", "text", "func", "exists", "union_
 def test_no_route_command_or_asset_writes_sql(room: str):
     """Statements stand in the stores and reports; a route names what it asks for."""
     found = {
-        (str(path), alias.name)
+        (str(path), name)
         for path in sources(room)
-        for node in ast.walk(tree_of(path))
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("sqlalchemy")
-        for alias in node.names
-        if alias.name in SQL
+        for module, names in facts(path).imported
+        if module.startswith("sqlalchemy")
+        for name in names
+        if name in SQL
     }
     assert found == set()
 
@@ -98,48 +139,15 @@ def is_private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
 
 
-def private_names(path: Path) -> set[str]:
-    """Return the private names that a file of the product defines: functions, classes, variables and attributes."""
-    found = set()
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found.add(node.name)
-        elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
-            found.add(node.id if isinstance(node, ast.Name) else node.attr)
-    return {name for name in found if is_private(name)}
-
-
-def names_touched(path: Path) -> set[str]:
-    """Return the names that a test reads of other objects, imports from modules, or replaces by `setattr`."""
-    found = set()
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.Attribute) and not (
-            isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
-        ):
-            found.add(node.attr)
-        elif isinstance(node, ast.ImportFrom):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("setattr", "getattr", "patch")):
-            texts = [each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
-            found |= {text.rpartition(".")[2] for text in texts}
-    return found
-
-
 def test_tests_touch_no_private_name_of_the_product():
     """They use what its callers use, so that the inside can change. Their own private names are their affair."""
-    of_the_product = {name for package in PACKAGES for path in sources(package) for name in private_names(path)}
-    assert len(of_the_product) > 500
-    refused = of_the_product - OF_TUPLES
-    found = {(path, name) for path in sources("tests") for name in names_touched(path) & refused}
+    defined = {name for package in PACKAGES for path in sources(package) for name in facts(path).defined}
+    refused = {name for name in defined if is_private(name)} - OF_TUPLES
+    assert len(refused) > 500
+    found = {(path, name) for path in sources("tests") for name in facts(path).touched & refused}
     assert found - FOREIGN == set()
 
 
 def test_only_one_place_in_the_tests_sleeps():
     """A test waits for a condition with `wait_until`: a sleep is too short on a busy machine, and too long on others."""
-    sleeping = {
-        str(path)
-        for path in sources("tests")
-        for node in ast.walk(tree_of(path))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("time.sleep", "sleep", "asyncio.sleep")
-    }
-    assert sleeping == {"tests/waiting.py"}
+    assert {str(path) for path in sources("tests") if "sleep" in facts(path).called} == {"tests/waiting.py"}

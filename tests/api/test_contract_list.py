@@ -49,7 +49,9 @@ def test_failing_contracts_come_first_and_then_what_changed_last(desk: Desk, sol
 
 
 def test_a_run_that_failed_in_edx_makes_its_contract_come_first(desk: Desk, sold: Sold, shop: Shop):
-    shop.run("UPDATE course_run SET edx_state = 'failed' WHERE contract_id = 1")
+    shop.run(
+        "UPDATE course_run SET edx_state = 'failed' WHERE contract_id = (SELECT id FROM contract WHERE slug = 'acme-2026')"
+    )
     page = desk.open("/")
     assert names(page)[0] == "acme-2026"
     assert "1 run failed in edX" in page
@@ -105,12 +107,13 @@ def test_a_page_of_a_thousand_contracts_takes_a_tenth_of_a_second_and_a_constant
         desk.open("/")
     shop.run(
         "INSERT INTO contract (organization_id, name, slug, integration_type, max_learners, sheet_url) "
-        "SELECT 1, 'Contract ' || n, 'contract-' || n, 'non-sso', 50, '1SheetOfContractNumber' || n "
-        "FROM generate_series(1, 1000) n"
+        "SELECT min(organization.id), 'Contract ' || n, 'contract-' || n, 'non-sso', 50, '1SheetOfContractNumber' || n "
+        "FROM organization, generate_series(1, 1000) n GROUP BY n"
     )
     shop.run(
         "INSERT INTO enrollment_code (code, contract_id, product_id, redemption_type, amount, sheet_row) "
-        "SELECT gen_random_uuid()::text, contract.id, 1, 'one-time', 0, n FROM contract, generate_series(1, 50) n"
+        "SELECT gen_random_uuid()::text, contract.id, (SELECT min(id) FROM product), 'one-time', 0, n "
+        "FROM contract, generate_series(1, 50) n"
     )
     shop.run(
         "INSERT INTO sheet_snapshot (contract_id, kind, spreadsheet_id, sheet_id, title, columns, column_count, rows, "

@@ -69,8 +69,8 @@ def test_organizations_courses_programs_and_runs_are_listed(api: httpx.Client, s
     assert program["requirements"] == tree
     runs = api.get(f"/contracts/{sold.slug}/runs/").json()["results"]
     assert [(run["courseware_id"], run["product_id"], run["edx_state"]) for run in runs] == [
-        ("course-v1:UAI_ACME+1.00+2026_C1", 1, "pending"),
-        ("course-v1:UAI_ACME+2.00+2026_C1", 2, "pending"),
+        (f"course-v1:UAI_ACME+{number}.00+2026_C{sold.id}", product, "pending")
+        for number, product in enumerate(sold.products, 1)
     ]
     assert api.get(f"/contracts/{sold.slug}/runs/", params={"edx_state": "created"}).json()["count"] == 0
 
@@ -117,7 +117,8 @@ def test_a_page_of_a_thousand_contracts_costs_a_constant_number_of_queries(
 ):
     shop.sell("First", courses=0)
     shop.run("""INSERT INTO contract (organization_id, name, slug, integration_type)
-                SELECT 1, 'Contract ' || n, 'contract-' || n, 'non-sso' FROM generate_series(2, 1000) AS n""")
+                SELECT organization.id, 'Contract ' || n, 'contract-' || n, 'non-sso'
+                FROM organization, generate_series(2, 1000) AS n""")
     sent = []
     for search in ("contract-99", "contract"):
         api.get("/contracts/", params={"search": search, "page_size": 1000})

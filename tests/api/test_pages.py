@@ -288,13 +288,15 @@ def test_every_type_that_a_field_names_is_linked_and_explained_once(visitor):
 def test_a_run_that_failed_in_edx_shows_on_its_contracts_page_and_why_to_unbound_tokens(
     visitor, database, sold, shop: Shop
 ):
-    run = shop.run("SELECT courseware_id FROM course_run WHERE contract_id = 1")[0]
+    run = shop.run(
+        "SELECT courseware_id FROM course_run JOIN contract ON contract.id = contract_id WHERE slug = 'acme-2026'"
+    )[0]
     with database.session() as session:
         session.execute(text("UPDATE course_run SET edx_state = 'failed', edx_error = 'Studio answered 403'"))
     sign_in(visitor, token(database, "read"))
     page = visitor.get("/contracts/acme-2026").text
     assert run in page and "Studio answered 403" in page
-    sign_in(visitor, token(database, "read", organization=shop.run("SELECT org_key FROM organization WHERE id = 1")[0]))
+    sign_in(visitor, token(database, "read", organization="ACME"))
     page = visitor.get("/contracts/acme-2026").text
     assert run in page and ">Failed<" in page and "Studio answered 403" not in page
 

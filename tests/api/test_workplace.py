@@ -68,10 +68,12 @@ def test_what_cannot_be_understood_is_said_and_what_was_typed_stays(desk: Desk):
     assert "Codes: 18 codes created." in page
 
 
-def test_the_same_name_twice_is_asked_about(desk: Desk):
+def test_the_same_name_twice_is_asked_about(desk: Desk, database: Database):
     new_contract(desk)
     desk.open("/new-contract")
-    values = {"organization": "1", "name": "Leadership 2026", "do": "create"}
+    with database.session() as session:
+        acme = session.scalars(text("SELECT id FROM organization")).one()
+    values = {"organization": str(acme), "name": "Leadership 2026", "do": "create"}
     page = desk.send("/new-contract", **values)
     assert "has a contract of that name already (leadership-2026)" in page
     desk.send("/new-contract", **values, same_name="yes")
@@ -259,7 +261,7 @@ def test_codes_are_searched_and_downloaded_with_formulas_made_texts(desk: Desk, 
         session.execute(
             text(
                 "INSERT INTO code_redemption (code_id, redemption_type, learner_id, kind) "
-                "SELECT min(id), 'one-time', 1, 'attach' FROM enrollment_code"
+                "SELECT min(enrollment_code.id), 'one-time', min(learner.id), 'attach' FROM enrollment_code, learner"
             )
         )
     answer = desk.client.get("/contracts/leadership-2026/codes.csv")

@@ -38,7 +38,7 @@ def test_the_table_shows_which_contracts_are_open_today(run: Run) -> None:
 def test_a_contract_is_made_and_listed_with_the_same_keys(run: Run) -> None:
     made = create(run, "--max-learners", "5", "--price", "199", "--start", "2026-01-01", "--sheet", SHEET)
     assert made == {
-        "id": 1,
+        "id": made["id"],
         "slug": "acme-2026",
         "name": "Acme 2026",
         "organization": "Acme Corp",
@@ -60,30 +60,35 @@ def test_a_contract_is_made_and_listed_with_the_same_keys(run: Run) -> None:
     assert run("b2b list contracts --org ACMECORP --json").json == [made]
 
 
+def run_of(made: dict[str, object], number: int = 1) -> str:
+    """Return the id of the run that a contract gets of one of the `courses`."""
+    return f"course-v1:UAI_ACMECORP+C{number}+2026_C{made['id']}"
+
+
 def test_codes_follow_courseware_at_once(run: Run) -> None:
-    create(run, "--max-learners", "5")
+    made = create(run, "--max-learners", "5")
     given = run("b2b_contract courseware acme-2026 course-v1:UAI+C1 --json")
     assert given.json == {
-        "created": ["course-v1:UAI_ACMECORP+C1+2026_C1"],
+        "created": [run_of(made)],
         "removed": [],
         "skipped": [],
         "without_source": [],
     }
     assert run("b2b_list contracts --json").json[0]["codes"] == 5
-    again = run("b2b_contract courseware 1 course-v1:UAI+C1 --json").json
+    again = run("b2b_contract courseware acme-2026 course-v1:UAI+C1 --json").json
     assert again["skipped"] == ["course-v1:UAI+C1"]
-    more = run("b2b_contract courseware 1 course-v1:UAI+C1 --rerun --json").json
-    assert more["created"] == ["course-v1:UAI_ACMECORP+C1+2026_C1_2"]
-    taken = run("b2b_contract courseware 1 course-v1:UAI+C1 --remove --json").json
+    more = run("b2b_contract courseware acme-2026 course-v1:UAI+C1 --rerun --json").json
+    assert more["created"] == [f"{run_of(made)}_2"]
+    taken = run("b2b_contract courseware acme-2026 course-v1:UAI+C1 --remove --json").json
     assert len(taken["removed"]) == 2
     assert run("b2b_list contracts --json").json[0]["codes"] == 0
     assert run("b2b_codes validate").status == 0
 
 
 def test_a_number_is_no_slug_but_the_id_of_a_contract(run: Run) -> None:
-    create(run)
+    made = create(run)
     assert [create(run, name="1")["slug"] for _ in range(2)] == ["contract-1", "contract-1-2"]
-    assert run("b2b_contract modify 1 --price 3 --json").json["slug"] == "acme-2026"
+    assert run(f"b2b_contract modify {made['id']} --price 3 --json").json["slug"] == "acme-2026"
 
 
 def test_a_slug_that_is_taken_gets_a_number_and_names_are_found_by_org_key(run: Run) -> None:
@@ -217,7 +222,7 @@ def test_a_run_belongs_to_one_contract(run: Run) -> None:
 
 
 def test_codes_are_handed_out_up_to_the_seats_that_are_left(run: Run) -> None:
-    create(run, "--max-learners", "3")
+    made = create(run, "--max-learners", "3")
     for number in (1, 2):
         run(f"b2b_contract courseware acme-2026 course-v1:UAI+C{number}")
     listed = run("b2b_codes output --json").json
@@ -230,7 +235,7 @@ def test_codes_are_handed_out_up_to_the_seats_that_are_left(run: Run) -> None:
     assert every[0] == {
         "contract": "acme-2026",
         "code": listed[0]["code"],
-        "product": "course-v1:UAI_ACMECORP+C1+2026_C1",
+        "product": run_of(made),
         "redemption_type": "one-time",
         "amount": "0.00",
         "active": True,
@@ -261,26 +266,28 @@ def test_every_code_goes_to_a_file_with_who_redeemed_it(
 ) -> None:
     monkeypatch.setenv("B2B_PRODUCT_URL_BASE", "https://shop.example.com/add?product=")
     monkeypatch.chdir(tmp_path)
-    create(run, "--max-learners", "2")
+    made = create(run, "--max-learners", "2")
     run("b2b_contract courseware acme-2026 course-v1:UAI+C1")
+    [course] = run("b2b_list courseware --json").json
     code = run("b2b_codes output --json").json[0]["code"]
     run("b2b learner attach", code, "jo@example.com")
     assert run("b2b_list contracts --codes acme-2026").status == 0
-    rows = list(csv.DictReader((tmp_path / "codes-1.csv").read_text(encoding="utf-8").splitlines()))
+    written = tmp_path / f"codes-{made['id']}.csv"
+    rows = list(csv.DictReader(written.read_text(encoding="utf-8").splitlines()))
     assert [list(row) for row in rows] == [["Code", "Product", "Redeemed", "Product URL"]] * 2
     assert (rows[0]["Code"], rows[0]["Redeemed"], rows[1]["Redeemed"]) == (code, "jo@example.com", "No")
-    assert rows[0]["Product URL"] == "https://shop.example.com/add?product=1"
+    assert rows[0]["Product URL"] == f"https://shop.example.com/add?product={course['product_id']}"
     other = tmp_path / "other.csv"
-    run("b2b_list courses --codes 1 --codes-out", str(other))
-    assert other.read_bytes() == (tmp_path / "codes-1.csv").read_bytes()
+    run(f"b2b_list courses --codes {made['id']} --codes-out", str(other))
+    assert other.read_bytes() == written.read_bytes()
 
 
 @pytest.mark.parametrize(
     "words",
     [
-        "b2b_list contracts --codes 1 --codes-out",
+        "b2b_list contracts --codes acme-2026 --codes-out",
         "b2b_codes output --filename",
-        "b2b_contract export 1 --output",
+        "b2b_contract export acme-2026 --output",
     ],
 )
 def test_a_file_that_cannot_be_written_is_named_and_a_link_is_followed(run: Run, tmp_path: Path, words: str) -> None:
@@ -313,7 +320,7 @@ def test_validate_says_what_differs_and_mends_it_when_told(run: Run, database: o
     create(run, "--max-learners", "3")
     run("b2b_contract courseware acme-2026 course-v1:UAI+C1")
     with database.session() as session:
-        session.execute(text("DELETE FROM enrollment_code WHERE id = 2"))
+        session.execute(text("DELETE FROM enrollment_code WHERE id = (SELECT min(id) FROM enrollment_code)"))
     found = run("b2b_codes validate --json")
     assert found.status == 1
     assert "1 one-time codes are missing" in found.json[0]["differs"]
@@ -324,9 +331,9 @@ def test_validate_says_what_differs_and_mends_it_when_told(run: Run, database: o
 
 def test_modifying_keeps_what_is_not_named(run: Run) -> None:
     create(run, "--max-learners", "3", "--price", "10", "--end", "2027-01-01")
-    changed = run("b2b_contract modify 1 --no-price --json").json
+    changed = run("b2b_contract modify acme-2026 --no-price --json").json
     assert (changed["price"], changed["max_learners"], changed["end"]) == (None, 3, "2027-01-01")
-    closed = run("b2b_contract modify 1 --delete --json").json
+    closed = run("b2b_contract modify acme-2026 --delete --json").json
     assert closed["active"] is False
 
 
@@ -383,49 +390,51 @@ def test_the_doctor_says_that_the_database_does_not_answer(run: Run, monkeypatch
 
 
 def test_a_later_end_tells_how_many_runs_end_before_it_and_names_rerun(run: Run) -> None:
-    create(run, "--end", "2027-01-31")
+    made = create(run, "--end", "2027-01-31")
     for number in (1, 2):
-        run(f"b2b_contract courseware 1 course-v1:UAI+C{number}")
-    changed = run("b2b_contract modify 1 --end 2027-06-30")
+        run(f"b2b_contract courseware acme-2026 course-v1:UAI+C{number}")
+    changed = run("b2b_contract modify acme-2026 --end 2027-06-30")
     assert changed.status == 0
     assert "2 runs end before the contract acme-2026 does" in " ".join(changed.out.split())
     assert "--rerun" in changed.out
-    listed = run("b2b_contract modify 1 --end 2027-07-31 --json").json["runs_ending_early"]
-    assert listed == [f"course-v1:UAI_ACMECORP+C{number}+2026_C1" for number in (1, 2)]
+    listed = run("b2b_contract modify acme-2026 --end 2027-07-31 --json").json["runs_ending_early"]
+    assert listed == [run_of(made, number) for number in (1, 2)]
 
 
 def test_runs_that_end_early_are_a_note_of_validate_until_there_is_a_further_run(run: Run) -> None:
-    create(run, "--end", "2027-01-31")
-    run("b2b_contract courseware 1 course-v1:UAI+C1")
-    assert "runs_ending_early" not in run("b2b_contract modify 1 --price 5 --json").json
-    assert "runs_ending_early" not in run("b2b_contract modify 1 --end 2027-01-15 --json").json
+    made = create(run, "--end", "2027-01-31")
+    run("b2b_contract courseware acme-2026 course-v1:UAI+C1")
+    assert "runs_ending_early" not in run("b2b_contract modify acme-2026 --price 5 --json").json
+    assert "runs_ending_early" not in run("b2b_contract modify acme-2026 --end 2027-01-15 --json").json
     assert run("b2b_codes validate --json").json == []
     for changes in ("--end 2027-06-30", "--no-end-date"):
-        run(f"b2b_contract modify 1 {changes}")
+        run(f"b2b_contract modify acme-2026 {changes}")
         validated = run("b2b_codes validate")
         assert validated.status == 0
         assert "1 run ends before the contract acme-2026 does" in " ".join(validated.out.split())
         (note,) = run("b2b_codes validate --json").json
-        assert (note["contract"], note["runs"]) == ("acme-2026", ["course-v1:UAI_ACMECORP+C1+2026_C1"])
-    run("b2b_contract courseware 1 course-v1:UAI+C1 --rerun")
+        assert (note["contract"], note["runs"]) == ("acme-2026", [run_of(made)])
+    run("b2b_contract courseware acme-2026 course-v1:UAI+C1 --rerun")
     assert run("b2b_codes validate --json").json == []
 
 
 def test_a_dry_run_tells_of_the_runs_that_would_end_early(run: Run) -> None:
-    create(run, "--end", "2027-01-31")
-    run("b2b_contract courseware 1 course-v1:UAI+C1")
-    planned = run("b2b_contract modify 1 --end 2027-06-30 --dry-run --json")
+    made = create(run, "--end", "2027-01-31")
+    run("b2b_contract courseware acme-2026 course-v1:UAI+C1")
+    planned = run("b2b_contract modify acme-2026 --end 2027-06-30 --dry-run --json")
     assert planned.status == 0, planned.err
-    assert planned.json["runs_ending_early"] == ["course-v1:UAI_ACMECORP+C1+2026_C1"]
+    assert planned.json["runs_ending_early"] == [run_of(made)]
     assert run("b2b_codes validate --json").json == []
 
 
 def test_the_listing_says_why_a_run_failed_in_edx(run: Run, database: Database) -> None:
     create(run)
-    run("b2b_contract courseware 1 course-v1:UAI+C1")
+    run("b2b_contract courseware acme-2026 course-v1:UAI+C1")
     with database.session() as session:
         session.execute(
-            text("UPDATE course_run SET edx_state = 'failed', edx_error = 'Studio answered 403' WHERE id = 3")
+            text(
+                "UPDATE course_run SET edx_state = 'failed', edx_error = 'Studio answered 403' WHERE contract_id IS NOT NULL"
+            )
         )
     (row,) = run("b2b_list courseware --json").json
     assert (row["edx_state"], row["edx_error"]) == ("failed", "Studio answered 403")

@@ -39,7 +39,7 @@ def test_plan_sync_and_again(run, sandbox, sheet):
         "url": f"https://docs.google.com/spreadsheets/d/{sheet.spreadsheet_id}/edit#gid=0",
         "new": True,
     }
-    again = run("b2b sheet sync 1 --json").json
+    again = run("b2b sheet sync acme --json").json
     assert (again["header"], again["updated"], again["appended"], again["unchanged"]) == (False, 0, 0, 3)
     assert (again["reads"], again["writes"], again["conflicts"]) == (1, 0, [])
     assert again["target"]["new"] is False
@@ -94,7 +94,7 @@ def test_show_before(run, sheet):
     assert [kept["id"] for kept in again["kept"]] == [again["id"], shown["id"]]
     assert f"--snapshot {shown['id']}" in run("b2b sheet show acme --before").out
     assert run(f"b2b sheet show acme --snapshot {shown['id']} --json").json["cells"] == shown["cells"]
-    both = run("b2b sheet show acme --before --snapshot 1")
+    both = run(f"b2b sheet show acme --before --snapshot {shown['id']}")
     assert (both.status, both.out) == (2, "")
 
 

@@ -272,9 +272,10 @@ def test_a_snapshot_of_another_tab_is_not_restored(run, make):
     make(tabs={"One": [], "Two": []}, tab="One")
     sync(run)
     run("b2b_contract modify acme --tab Two")
-    code, message = error(run, "b2b sheet restore acme --yes --snapshot 1")
+    (first,) = run("b2b sheet history acme --json").json
+    code, message = error(run, f"b2b sheet restore acme --yes --snapshot {first['id']}")
     assert code == "another_target"
-    assert message.startswith("snapshot 1 is of the tab 'One', and acme has another sheet or tab now")
+    assert message.startswith(f"snapshot {first['id']} is of the tab 'One', and acme has another sheet or tab now")
     code, message = error(run, "b2b sheet restore acme --yes --snapshot 99")
     assert (code, "b2b sheet history acme" in message) == ("not_found", True)
 

@@ -58,6 +58,7 @@ def test_a_first_fill_replaces_a_to_f_and_leaves_the_columns_beside_them(run, ma
 def test_a_rebuild_and_a_restore_need_consent_without_a_terminal(run, make):
     sheet = make()
     sync(run)
+    (snapshot,) = run("b2b sheet history acme --json").json
     tab = sheet.tabs[0]
     tab.type("A1", "theirs")
     tab.type("B2", "typed")
@@ -65,8 +66,8 @@ def test_a_rebuild_and_a_restore_need_consent_without_a_terminal(run, make):
     for command in (
         "rebuild acme",
         "rebuild acme --json",
-        "restore acme --snapshot 1",
-        "restore acme --snapshot 1 --json",
+        f"restore acme --snapshot {snapshot['id']}",
+        f"restore acme --snapshot {snapshot['id']} --json",
     ):
         assert run(f"b2b sheet {command}").status == 2
     assert tab.grid() == before

@@ -21,8 +21,13 @@ def test_a_contract_is_shown_with_terms_seats_runs_and_changes(acme: Run) -> Non
     ]
     assert found["set_up"]["codes"]["state"] == "done"
     assert [change["action"] for change in found["changes"]] == ["courseware_given", "created"]
-    shown = acme("b2b contract show 1").out
-    for words in ("Leadership (leadership, ID 1)", "0 of 2 seats taken", "2 active", "the contract has no sheet"):
+    shown = acme(f"b2b contract show {found['id']}").out
+    for words in (
+        f"Leadership (leadership, ID {found['id']})",
+        "0 of 2 seats taken",
+        "2 active",
+        "the contract has no sheet",
+    ):
         assert words in shown
     assert acme("b2b contract show nope").status == 1
 

@@ -28,12 +28,13 @@ SAME_NUMBER = ("course-v1:UAI+LEAD101", "course-v1:MIT+LEAD101")
 def test_courses_with_one_number_get_runs_of_their_own(shop: Shop):
     register(shop, *SAME_NUMBER)
     one, two = shop.sell("One", courses=0), shop.sell("Two", courses=0)
+    run = f"course-v1:UAI_ACME+LEAD101+2026_C{one.id}"
     made = [give(shop, one.slug, course).created for course in SAME_NUMBER]
-    assert made == [["course-v1:UAI_ACME+LEAD101+2026_C1"], ["course-v1:UAI_ACME+LEAD101+2026_C1_2"]]
-    assert give(shop, one.slug, SAME_NUMBER[0], rerun=True).created == ["course-v1:UAI_ACME+LEAD101+2026_C1_3"]
+    assert made == [[run], [f"{run}_2"]]
+    assert give(shop, one.slug, SAME_NUMBER[0], rerun=True).created == [f"{run}_3"]
     assert give(shop, two.slug, "program-v1:UAI+P").created == [
-        "course-v1:UAI_ACME+LEAD101+2026_C2",
-        "course-v1:UAI_ACME+LEAD101+2026_C2_2",
+        f"course-v1:UAI_ACME+LEAD101+2026_C{two.id}",
+        f"course-v1:UAI_ACME+LEAD101+2026_C{two.id}_2",
     ]
 
 
@@ -49,7 +50,8 @@ def test_a_source_run_that_a_contract_was_given_is_a_source_still(shop: Shop):
     register(shop, "course-v1:UAI+C1")
     one, two = shop.sell("One", courses=0), shop.sell("Two", courses=0)
     give(shop, one.slug, "course-v1:UAI+C1+SOURCE")
-    assert give(shop, two.slug, "course-v1:UAI+C1") == CoursewareChange(created=["course-v1:UAI_ACME+C1+2026_C2"])
+    run = f"course-v1:UAI_ACME+C1+2026_C{two.id}"
+    assert give(shop, two.slug, "course-v1:UAI+C1") == CoursewareChange(created=[run])
 
 
 def test_what_a_contract_was_given_is_not_guessed_to_be_a_source(shop: Shop):

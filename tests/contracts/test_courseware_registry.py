@@ -102,8 +102,8 @@ def test_a_wrong_line_is_named_and_nothing_is_registered(shop: Shop, before: str
 
 
 def test_a_contract_run_of_another_course_is_not_taken_for_a_course_of_that_name(shop: Shop):
-    shop.sell()
-    mine = catalog.course("course-v1:UAI_ACME+1.00", "Mine", ["2026_C1"])
+    sold = shop.sell()
+    mine = catalog.course("course-v1:UAI_ACME+1.00", "Mine", [f"2026_C{sold.id}"])
     with (
         pytest.raises(InvalidInput, match=r"belongs to the course course-v1:MITx\+1\.00"),
         shop.database.session() as session,

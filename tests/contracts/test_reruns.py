@@ -5,10 +5,12 @@ from datetime import date
 from b2b_pipelines.contracts import reruns, store
 from b2b_pipelines.vendors.studio import Studio
 from sandbox.server import Sandbox
-from tests.shop import Shop
+from tests.shop import Shop, Sold
 
-RUN_1 = "course-v1:UAI_ACME+1.00+2026_C1"
-RUN_2 = "course-v1:UAI_ACME+2.00+2026_C1"
+
+def run_of(sold: Sold, number: int) -> str:
+    """Return the id of the contract's run of one of its courses."""
+    return f"course-v1:UAI_ACME+{number}.00+2026_C{sold.id}"
 
 
 def states(shop: Shop) -> list[str | None]:
@@ -24,11 +26,11 @@ def ask_for_reruns(shop: Shop, studio: Studio | None, slug: str) -> reruns.Rerun
 def test_studio_is_asked_for_every_run_of_the_contract(shop: Shop, sandbox: Sandbox, studio: Studio):
     sold = shop.sell(courses=2, start=date(2026, 9, 1), end=date(2027, 6, 30))
     report = ask_for_reruns(shop, studio, sold.slug)
-    assert report == reruns.RerunReport(created=[RUN_1, RUN_2])
+    assert report == reruns.RerunReport(created=[run_of(sold, 1), run_of(sold, 2)])
     assert states(shop) == ["created", "created"]
     first = sandbox.studio.clones[0]
-    assert (first.run, first.source) == (RUN_1, "course-v1:MITx+1.00+SOURCE")
-    run = sandbox.studio.runs[RUN_1]
+    assert (first.run, first.source) == (run_of(sold, 1), "course-v1:MITx+1.00+SOURCE")
+    run = sandbox.studio.runs[run_of(sold, 1)]
     assert (run["title"], run["pacing_type"]) == ("Course 1", "self_paced")
     assert run["schedule"] == {
         "start": "2026-09-01T00:00:00Z",
@@ -49,21 +51,21 @@ def test_asking_again_asks_for_nothing(shop: Shop, sandbox: Sandbox, studio: Stu
 
 def test_without_a_studio_runs_stay_pending(shop: Shop):
     sold = shop.sell()
-    assert ask_for_reruns(shop, None, sold.slug) == reruns.RerunReport(pending=[RUN_1])
+    assert ask_for_reruns(shop, None, sold.slug) == reruns.RerunReport(pending=[run_of(sold, 1)])
     assert states(shop) == ["pending"]
 
 
 def test_500_twice_and_then_fine_is_created(shop: Shop, sandbox: Sandbox, studio: Studio):
     sold = shop.sell()
     sandbox.faults.answer(500, vendor="studio", times=2)
-    assert ask_for_reruns(shop, studio, sold.slug).created == [RUN_1]
+    assert ask_for_reruns(shop, studio, sold.slug).created == [run_of(sold, 1)]
     assert len(sandbox.log.entries(vendor="studio")) == 2 + 2
 
 
 def test_a_run_that_edx_has_already_counts_as_created(shop: Shop, sandbox: Sandbox, studio: Studio):
     sold = shop.sell()
-    sandbox.studio.add([RUN_1, "course-v1:MITx+1.00+SOURCE"])
-    assert ask_for_reruns(shop, studio, sold.slug).created == [RUN_1]
+    sandbox.studio.add([run_of(sold, 1), "course-v1:MITx+1.00+SOURCE"])
+    assert ask_for_reruns(shop, studio, sold.slug).created == [run_of(sold, 1)]
     assert states(shop) == ["created"]
 
 
@@ -72,7 +74,9 @@ def test_down_for_an_hour_fails_and_is_created_the_next_time(shop: Shop, sandbox
     before = shop.run("SELECT code FROM enrollment_code ORDER BY id")
     sandbox.faults.answer(503, vendor="studio", times=1000)
     report = ask_for_reruns(shop, studio, sold.slug)
-    assert list(report.failed) == shop.run("SELECT courseware_id FROM course_run WHERE contract_id = 1 ORDER BY id")
+    assert list(report.failed) == shop.run(
+        "SELECT courseware_id FROM course_run WHERE contract_id IS NOT NULL ORDER BY id"
+    )
     assert all("503" in reason for reason in report.failed.values())
     assert states(shop) == ["failed"] * 3
     assert len(sandbox.log.entries(vendor="studio")) == 4 + 1 + 1
@@ -86,7 +90,7 @@ def test_one_course_failing_leaves_the_others(shop: Shop, sandbox: Sandbox, stud
     sold = shop.sell(courses=3)
     sandbox.studio.add(["course-v1:MITx+1.00+SOURCE", "course-v1:MITx+3.00+SOURCE"])
     report = ask_for_reruns(shop, studio, sold.slug)
-    assert list(report.failed) == [RUN_2]
+    assert list(report.failed) == [run_of(sold, 2)]
     assert len(report.created) == 2
     assert states(shop) == ["created", "failed", "created"]
     assert (
@@ -97,14 +101,14 @@ def test_one_course_failing_leaves_the_others(shop: Shop, sandbox: Sandbox, stud
 def test_a_400_about_anything_else_is_a_failure(shop: Shop, sandbox: Sandbox, studio: Studio):
     sold = shop.sell()
     sandbox.faults.answer(400, {"non_field_errors": ["Enter a valid value."]}, vendor="studio")
-    assert "Enter a valid value" in ask_for_reruns(shop, studio, sold.slug).failed[RUN_1]
+    assert "Enter a valid value" in ask_for_reruns(shop, studio, sold.slug).failed[run_of(sold, 1)]
 
 
 def test_what_studio_says_is_kept_without_addresses(shop: Shop, sandbox: Sandbox, studio: Studio):
     sold = shop.sell()
     sandbox.faults.answer(400, {"title": ["ask jane@example.com"]}, vendor="studio")
     report = ask_for_reruns(shop, studio, sold.slug)
-    assert report.failed[RUN_1].endswith('["ask (address)"]')
+    assert report.failed[run_of(sold, 1)].endswith('["ask (address)"]')
 
 
 def test_a_401_renews_the_token_once(shop: Shop, sandbox: Sandbox, studio: Studio):
@@ -118,14 +122,14 @@ def test_a_401_renews_the_token_once(shop: Shop, sandbox: Sandbox, studio: Studi
 def test_an_answer_that_is_cut_off_after_the_work_counts_as_created(shop: Shop, sandbox: Sandbox, studio: Studio):
     sold = shop.sell()
     sandbox.faults.cut("after", vendor="studio")
-    assert ask_for_reruns(shop, studio, sold.slug).created == [RUN_1]
+    assert ask_for_reruns(shop, studio, sold.slug).created == [run_of(sold, 1)]
     assert len(sandbox.studio.clones) == 1
 
 
 def test_an_open_ended_contract_sends_no_end_and_is_created(shop: Shop, sandbox: Sandbox, studio: Studio):
     sold = shop.sell(start=date(2026, 9, 1))
     assert ask_for_reruns(shop, studio, sold.slug).failed == {}
-    assert sandbox.studio.runs[RUN_1]["schedule"] == {
+    assert sandbox.studio.runs[run_of(sold, 1)]["schedule"] == {
         "start": "2026-09-01T00:00:00Z",
         "end": None,
         "enrollment_start": "2026-09-01T00:00:00Z",
@@ -138,11 +142,11 @@ def test_a_clone_whose_times_could_not_be_set_is_failed_and_set_the_next_time(
 ):
     sold = shop.sell(end=date(2027, 6, 30))
     sandbox.faults.answer(403, vendor="studio", method="PATCH")
-    assert "403" in ask_for_reruns(shop, studio, sold.slug).failed[RUN_1]
+    assert "403" in ask_for_reruns(shop, studio, sold.slug).failed[run_of(sold, 1)]
     assert states(shop) == ["failed"]
-    assert sandbox.studio.runs[RUN_1]["schedule"]["end"] is None
-    assert ask_for_reruns(shop, studio, sold.slug).created == [RUN_1]
-    assert sandbox.studio.runs[RUN_1]["schedule"]["end"] == "2027-06-30T23:59:59Z"
+    assert sandbox.studio.runs[run_of(sold, 1)]["schedule"]["end"] is None
+    assert ask_for_reruns(shop, studio, sold.slug).created == [run_of(sold, 1)]
+    assert sandbox.studio.runs[run_of(sold, 1)]["schedule"]["end"] == "2027-06-30T23:59:59Z"
     assert len(sandbox.studio.clones) == 1
 
 
@@ -151,6 +155,6 @@ def test_a_run_that_studio_has_under_another_key_is_failed_and_both_are_named(
 ):
     sold = shop.sell()
     sandbox.faults.answer(200, {"id": "course-v1:MITx+1.00+2026_C1"}, vendor="studio", method="PATCH")
-    failed = ask_for_reruns(shop, studio, sold.slug).failed[RUN_1]
-    assert "course-v1:MITx+1.00+2026_C1" in failed and RUN_1 in failed
+    failed = ask_for_reruns(shop, studio, sold.slug).failed[run_of(sold, 1)]
+    assert "course-v1:MITx+1.00+2026_C1" in failed and run_of(sold, 1) in failed
     assert states(shop) == ["failed"]

@@ -203,9 +203,10 @@ def test_a_limit_below_one_makes_no_sense(engine: Engine) -> None:
         Limiter(engine, ACCOUNT, 0)
 
 
+@pytest.mark.long
 def test_routine_work_leaves_its_rest_of_the_window_to_urgent_work_and_reserves_nothing(engine: Engine) -> None:
-    routine = Limiter(engine, ACCOUNT, 8, window=2, margin=0, share=0.75)
-    urgent = limiter(engine, 8, window=2)
+    routine = Limiter(engine, ACCOUNT, 8, window=1.2, margin=0, share=0.75)
+    urgent = limiter(engine, 8, window=1.2)
     assert sum(urgent.wait("read") for _ in range(6)) < 0.5
     with ThreadPoolExecutor(4) as threads:
         waiting = [threads.submit(routine.wait, "read") for _ in range(4)]

@@ -83,18 +83,22 @@ def test_other_names_of_the_integration_types_are_taken(acme: Run) -> None:
 def test_a_dry_run_of_an_import_uses_no_number_up(acme: Run, tmp_path) -> None:
     file = tmp_path / "contract.json"
     file.write_text(acme("b2b_contract export leadership").out.replace('"leadership"', '"other"'))
+    known = acme("b2b_list contracts --json").json[0]["id"]
+    expected = (known + 1, [f"course-v1:UAI_ACME+C1+2026_C{known + 1}"])
     for _ in range(2):
         would = acme("b2b_contract import --dry-run --json", str(file)).json
-        assert (would["id"], would["created"]) == (2, ["course-v1:UAI_ACME+C1+2026_C2"])
+        assert (would["id"], would["created"]) == expected
     made = acme("b2b_contract import --json", str(file)).json
-    assert (made["id"], made["created"]) == (2, ["course-v1:UAI_ACME+C1+2026_C2"])
-    assert [row["product_id"] for row in acme("b2b_list courseware --json").json] == [1, 2]
+    assert (made["id"], made["created"]) == expected
+    first, second = (row["product_id"] for row in acme("b2b_list courseware --json").json)
+    assert second == first + 1
 
 
 def test_courseware_that_comes_back_is_listed_as_created(acme: Run) -> None:
     codes = acme("b2b_codes output --json").json
+    runs = [row["courseware_id"] for row in acme("b2b_list courseware --json").json]
     acme("b2b_contract courseware leadership course-v1:UAI+C1 --remove")
     assert acme("b2b_codes output --json").json == []
     back = acme("b2b_contract courseware leadership course-v1:UAI+C1 --json").json
-    assert back["created"] == ["course-v1:UAI_ACME+C1+2026_C1"]
+    assert back["created"] == runs
     assert acme("b2b_codes output --json").json == codes

@@ -46,6 +46,7 @@ class Customer:
                 session, "Acme", "Acme", kind, ContractPatch(**terms), by=MANAGER, create_organization=True
             ).contract
             self.slug = contract.slug
+            self.run = f"course-v1:UAI_ACME+C0+2026_C{contract.id}"
             for number in range(courses):
                 changes.give_courseware(session, self.slug, f"course-v1:UAI+C{number}", by=MANAGER, now=NOW)
 
@@ -163,10 +164,10 @@ def test_courseware_that_is_taken_and_given_again_comes_back_with_its_run_and_it
     acme.attach(acme.free()[-1], "jo@example.com")
     before = acme.codes
     taken = acme.take("course-v1:UAI+C0")
-    assert taken.courseware.removed == ["course-v1:UAI_ACME+C0+2026_C1"]
+    assert taken.courseware.removed == [acme.run]
     assert [row["active"] for row in acme.codes] != [row["active"] for row in before]
     given = acme.give("course-v1:UAI+C0")
-    assert given.courseware.created == given.courseware.restored == ["course-v1:UAI_ACME+C0+2026_C1"]
+    assert given.courseware.created == given.courseware.restored == [acme.run]
     assert acme.codes == before
     assert acme.ensure().nothing
 
@@ -176,16 +177,16 @@ def test_a_further_run_is_made_when_it_is_asked_for_though_another_could_come_ba
 ) -> None:
     acme = customer(max_learners=2)
     acme.take("course-v1:UAI+C0")
-    assert acme.give("course-v1:UAI+C0", rerun=True).courseware.created == ["course-v1:UAI_ACME+C0+2026_C1_2"]
+    assert acme.give("course-v1:UAI+C0", rerun=True).courseware.created == [f"{acme.run}_2"]
     acme.take("course-v1:UAI+C0")
-    assert acme.give("course-v1:UAI+C0").courseware.created == ["course-v1:UAI_ACME+C0+2026_C1_2"]
+    assert acme.give("course-v1:UAI+C0").courseware.created == [f"{acme.run}_2"]
 
 
 def test_a_run_whose_enrollment_is_over_stays_closed_and_a_new_one_is_made(customer: Callable[..., Customer]) -> None:
     acme = customer(max_learners=2, ends_on=date(2026, 3, 31))
     acme.take("course-v1:UAI+C0")
     given = acme.give("course-v1:UAI+C0", now=datetime(2026, 4, 1, tzinfo=UTC)).courseware
-    assert (given.created, given.restored) == (["course-v1:UAI_ACME+C0+2026_C1_2"], [])
+    assert (given.created, given.restored) == ([f"{acme.run}_2"], [])
     assert acme.counted() == {"active one-time": 2, "inactive one-time": 2}
 
 
@@ -195,8 +196,8 @@ def test_a_run_that_was_taken_comes_back_under_its_own_id_and_at_the_new_price(
     acme = customer(max_learners=2)
     acme.take("course-v1:UAI+C0")
     acme.modify(price=Decimal("5.00"), max_learners=3)
-    given = acme.give("course-v1:UAI_ACME+C0+2026_C1").courseware
-    assert given.created == given.restored == ["course-v1:UAI_ACME+C0+2026_C1"]
+    given = acme.give(acme.run).courseware
+    assert given.created == given.restored == [acme.run]
     assert [(row["active"], row["amount"]) for row in acme.codes] == [(True, Decimal("5.00"))] * 3
     with acme.database.session() as session:
         assert session.scalars(text("SELECT price FROM product WHERE active")).all() == [Decimal("5.00")]

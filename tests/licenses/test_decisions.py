@@ -182,7 +182,7 @@ def a_world_of_every_decision() -> LicenseFacts:
     )
 
 
-@pytest.mark.parametrize("examples", [100, pytest.param(600, marks=pytest.mark.long)])
+@pytest.mark.parametrize("examples", [50, pytest.param(600, marks=pytest.mark.long)])
 def test_the_statement_decides_as_the_rules_do(database: Database, put, examples: int) -> None:
     seen: Counter[str] = Counter()
 

@@ -94,7 +94,8 @@ def signs_in(url, key):
     return httpx.post(f"{url}/token", data={"grant_type": grant, "assertion": assertion}).status_code == 200
 
 
-def test_the_state_file_is_written_while_it_runs(tmp_path):
+def test_the_state_file_is_written_while_it_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr("sandbox.server.SAVED_EVERY", 0.05)
     state = tmp_path / "state.json"
     sandbox = Sandbox(state_file=state).start()
     try:

@@ -67,10 +67,11 @@ def world(database, sandbox, signed_in):
         session.execute(text("INSERT INTO course (readable_id, title) VALUES ('course-v1:A+1', 'Course')"))
         session.execute(
             text(
-                "INSERT INTO course_run (courseware_id, course_id, run_tag, title) VALUES ('course-v1:A+1+R', 1, 'R', '')"
+                "INSERT INTO course_run (courseware_id, course_id, run_tag, title) "
+                "SELECT 'course-v1:A+1+R', id, 'R', '' FROM course"
             )
         )
-        session.execute(text("INSERT INTO product (course_run_id) VALUES (1)"))
+        session.execute(text("INSERT INTO product (course_run_id) SELECT id FROM course_run"))
     return World(database, sandbox, signed_in(pace=NoPace()))
 
 
@@ -85,7 +86,7 @@ class Scenario:
         with world.database.session() as session:
             self.id = session.scalar(
                 text("""INSERT INTO contract (organization_id, name, slug, integration_type, max_learners, sheet_url)
-                        VALUES (1, 'C', :slug, 'non-sso', :cap, :sheet) RETURNING id"""),
+                        SELECT id, 'C', :slug, 'non-sso', :cap, :sheet FROM organization RETURNING id"""),
                 {"slug": self.slug, "cap": cap, "sheet": spreadsheet},
             )
             self.create(session, codes)
@@ -106,8 +107,8 @@ class Scenario:
         self.created += 100
         session.execute(
             text("""INSERT INTO enrollment_code (code, contract_id, product_id, redemption_type, amount)
-                    SELECT md5(:contract || '-' || :first + n)::uuid::text, :contract, 1, 'one-time', 0
-                    FROM generate_series(1, :number) AS n"""),
+                    SELECT md5(:contract || '-' || :first + n)::uuid::text, :contract, product.id, 'one-time', 0
+                    FROM product, generate_series(1, :number) AS n"""),
             {"contract": self.id, "number": number, "first": self.created},
         )
 

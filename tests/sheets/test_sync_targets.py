@@ -106,7 +106,7 @@ def test_coming_back_to_the_target_last_written_is_an_update(deliver):
     acme.modify(sheet_tab="Two")
     with pytest.raises(Exception, match="protected"):
         acme.sync()
-    acme.statement("DELETE FROM enrollment_code WHERE id = 1")
+    acme.statement("DELETE FROM enrollment_code WHERE id = (SELECT min(id) FROM enrollment_code)")
     acme.modify(sheet_tab="One")
     done = acme.sync()
     assert (done.target.new, done.header, done.updated) == (False, False, 1)
