@@ -59,14 +59,12 @@ COPY (
 """
 
 
-def contract_overview(
-    session: Session, contract_ids: Sequence[int] | None = None, organization_id: int | None = None
-) -> Records:
+def contract_overview(session: Session, contract_ids: Sequence[int]) -> Records:
     """Return contracts as `b2b_list contracts` shows them.
 
     `codes` counts the active ones, `learners` the attached ones.
     """
-    return _records(session, OVERVIEW, contracts=contract_ids, organization=organization_id)
+    return _records(session, OVERVIEW, contract_ids, organization=None)
 
 
 def contract_of_slug(
@@ -81,12 +79,12 @@ def contract_of_slug(
     return None if row is None else dict(row)
 
 
-def code_stats(session: Session, contract_ids: Sequence[int] | None = None) -> Records:
+def code_stats(session: Session, contract_ids: Sequence[int]) -> Records:
     """Return seats, attached learners, runs, codes and redemptions of each contract.
 
     Seats of None mean no cap. Codes count in any state, redemptions by kind.
     """
-    return _records(session, STATS, contracts=contract_ids)
+    return _records(session, STATS, contract_ids)
 
 
 def attached_by_day(session: Session, contract: Contract) -> list[tuple[date, int]]:
@@ -132,11 +130,6 @@ class _RowCounter:
         return self._out.write(data)
 
 
-def _records(
-    session: Session, statement: str, *, contracts: Sequence[int] | None, organization: int | None = None
-) -> Records:
+def _records(session: Session, statement: str, contract_ids: Sequence[int], **given: object) -> Records:
     bound = text(statement).bindparams(bindparam("contracts", type_=ARRAY(BigInteger)))
-    given: dict[str, Any] = {"contracts": None if contracts is None else list(contracts)}
-    if ":organization" in statement:
-        given["organization"] = organization
-    return [dict(row) for row in session.execute(bound, given).mappings()]
+    return [dict(row) for row in session.execute(bound, {"contracts": list(contract_ids), **given}).mappings()]
