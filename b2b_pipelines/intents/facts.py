@@ -78,7 +78,7 @@ class MoneyBack:
 class Unusable:
     """An event about a checkout session that cannot be used, and why.
 
-    `about_us` is certain where it cannot be checked.
+    `about_us`: a person is alerted although the event names no known intent.
     """
 
     reason: str
