@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from b2b_pipelines.academies.selection import LARGEST, Selection, folded
+from b2b_pipelines.academies.selection import Selection, folded
 from b2b_pipelines.inputs.text import as_slug
+from b2b_pipelines.settings import LARGEST_ID
 
 SLUG_LENGTH = 255
 LOOKUP_KEY_LENGTH = 200
@@ -128,7 +129,7 @@ def whole_id(value: object) -> int | None:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         return None
-    return value if -LARGEST <= value <= LARGEST else None
+    return value if -LARGEST_ID <= value <= LARGEST_ID else None
 
 
 def text_of(value: object) -> str:
@@ -218,7 +219,7 @@ def _display_order(value: object) -> int:
         return 0
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_ID:
         raise _Unusable("its display_order is not a whole number from 0 on")
     return value
 

@@ -11,10 +11,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints, ValidationError
 
 from b2b_pipelines.errors import InvalidInput
-from b2b_pipelines.settings import Settings
+from b2b_pipelines.settings import LARGEST_ID, Settings
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-LARGEST = 2**63 - 1
 
 
 class Override(BaseModel):
@@ -34,8 +33,8 @@ class Override(BaseModel):
     stripe_price_lookup_key: Line | None = None
     product_key: Line | None = None
     slug: Line | None = None
-    display_order: int | None = Field(None, ge=0, le=LARGEST)
-    catalog_query_id: int | None = Field(None, ge=0, le=LARGEST)
+    display_order: int | None = Field(None, ge=0, le=LARGEST_ID)
+    catalog_query_id: int | None = Field(None, ge=0, le=LARGEST_ID)
 
 
 class OverrideFile(RootModel[dict[str, Override]]):

@@ -12,15 +12,10 @@ def utc(column: str) -> str:
     return f"""to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 
 
-def shown_email(column: str) -> str:
-    """Return SQL for an address, masked unless the caller sees addresses.
-
-    A masked address reads `j•••@example.com`.
-    """
-    masked = f"CASE WHEN strpos({column}, '@') > 0 THEN left(split_part({column}, '@', 1), 1) || '•••@'"
-    masked = f"{masked} || reverse(split_part(reverse({column}), '@', 1)) ELSE '•••' END"
-    return f"CASE WHEN {column} IS NULL OR (SELECT emails FROM caller) THEN {column} ELSE {masked} END"
-
+_SHOWN_EMAIL = """CASE WHEN (SELECT emails FROM caller) THEN learner.email
+    WHEN strpos(learner.email, '@') = 0 THEN '•••'
+    ELSE left(split_part(learner.email, '@', 1), 1) || '•••@' || reverse(split_part(reverse(learner.email), '@', 1)) END"""
+"""An address, masked as `j•••@example.com` unless the caller sees addresses."""
 
 _PAGE = f"""
 seen AS (
@@ -41,8 +36,8 @@ seen AS (
            max(used.number) FILTER (WHERE used.kind = 'attach') AS attached,
            max(used.number) FILTER (WHERE used.kind = 'enroll') AS enrolled,
            max(used.redeemed_at) FILTER (WHERE used.kind = 'attach') AS attached_at,
-           max({shown_email("learner.email")}) FILTER (WHERE used.kind = 'attach') AS attached_by,
-           max({shown_email("learner.email")}) FILTER (WHERE used.kind = 'enroll') AS enrolled_by
+           max({_SHOWN_EMAIL}) FILTER (WHERE used.kind = 'attach') AS attached_by,
+           max({_SHOWN_EMAIL}) FILTER (WHERE used.kind = 'enroll') AS enrolled_by
     FROM used JOIN learner ON learner.id = used.learner_id GROUP BY used.code_id
 )
 SELECT (SELECT count(*) FROM enrollment_code WHERE contract_id = seen.id) AS count,

@@ -8,18 +8,10 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from b2b_pipelines.faults.dagster_facts import (
-    STALE_AFTER,
-    Facts,
-    FailingTick,
-    Problem,
-    Watched,
-    problems,
-    watched,
-)
+from b2b_pipelines.faults.dagster_facts import Facts, FailingTick, Watched, problems, watched
 from b2b_pipelines.faults.models import DagsterWatch
 
-__all__ = ["STALE_AFTER", "Facts", "FailingTick", "Problem", "Watched", "last", "problems", "save"]
+__all__ = ["Facts", "FailingTick", "Watched", "last", "problems", "save"]
 
 
 def save(session: Session, facts: Facts) -> None:

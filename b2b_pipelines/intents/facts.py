@@ -78,7 +78,7 @@ class MoneyBack:
 class Unusable:
     """An event about a checkout session that cannot be used, and why.
 
-    `about_us` is certain where it cannot be checked.
+    `about_us`: a person is alerted although the event names no known intent.
     """
 
     reason: str
@@ -101,8 +101,7 @@ def read_event(event: Mapping[str, Any], now: datetime) -> SessionFact | MoneyBa
     kind = str(event.get("type"))
     if _is_thin(event):
         return _thin(event, kind)
-    data = event.get("data")
-    subject = data.get("object") if isinstance(data, Mapping) else None
+    subject = _mapping(event.get("data")).get("object")
     if kind in SESSION_TYPES:
         return _session_fact(kind, subject)
     if kind in MONEY_BACK_TYPES and isinstance(subject, Mapping):
@@ -159,10 +158,8 @@ def _is_thin(event: Mapping[str, Any]) -> bool:
 
 
 def _thin(event: Mapping[str, Any], kind: str) -> Unusable | None:
-    related = event.get("related_object")
-    related = related if isinstance(related, Mapping) else {}
-    names_session = related.get("type") == "checkout.session" or "checkout.session." in kind
-    if not names_session:
+    related = _mapping(event.get("related_object"))
+    if related.get("type") != "checkout.session" and "checkout.session." not in kind:
         return None
     reason = "it is a thin event: have Stripe send snapshot events to this endpoint"
     return Unusable(reason, _text(related.get("id")), (), True)
@@ -209,8 +206,7 @@ def _terms(session: Mapping[str, Any]) -> dict[str, Any]:
 
     Prices that Stripe converted count in the currency of the price (`currency_conversion`).
     """
-    converted = session.get("currency_conversion")
-    source = converted if isinstance(converted, Mapping) else session
+    source = _mapping(session.get("currency_conversion")) or session
     total, subtotal = _amount(source.get("amount_total")), _amount(source.get("amount_subtotal"))
     currency = _plain(source.get("source_currency") or source.get("currency"))
     terms = {
@@ -223,12 +219,10 @@ def _terms(session: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _products(session: Mapping[str, Any]) -> set[str]:
-    items, metadata = session.get("line_items"), session.get("metadata")
-    rows = items.get("data") if isinstance(items, Mapping) else None
-    prices = [row.get("price") for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
-    named = [price.get("product") for price in prices if isinstance(price, Mapping)]
-    if isinstance(metadata, Mapping):
-        named.append(metadata.get("stripe_product_id"))
+    rows = _mapping(session.get("line_items")).get("data")
+    prices = [_mapping(row).get("price") for row in rows] if isinstance(rows, list) else []
+    named = [_mapping(price).get("product") for price in prices]
+    named.append(_mapping(session.get("metadata")).get("stripe_product_id"))
     return {found for found in map(_id, named) if found}
 
 
@@ -242,12 +236,8 @@ def _money_back(kind: str, event: Mapping[str, Any], subject: Mapping[str, Any],
 
     Source: https://docs.stripe.com/api/events/types, the objects `charge`, `dispute` and `invoice`.
     """
-    links = _links(subject)
-    charge, parent = subject.get("charge"), subject.get("parent")
-    if isinstance(charge, Mapping):
-        links = _links(charge) | links
-    if isinstance(parent, Mapping) and isinstance(details := parent.get("subscription_details"), Mapping):
-        links = _links(details) | links
+    details = _mapping(_mapping(subject.get("parent")).get("subscription_details"))
+    links = _links(details) | _links(_mapping(subject.get("charge"))) | _links(subject)
     currency = _plain(subject.get("currency"))
     entry = {
         "type": kind,
@@ -268,8 +258,7 @@ def _amount_back(kind: str, event: Mapping[str, Any], subject: Mapping[str, Any]
     if kind == "invoice.payment_failed":
         return _first_amount(subject, "amount_remaining", "amount_due")
     amount = _first_amount(subject, "amount_refunded", "amount")
-    previous = event["data"].get("previous_attributes")
-    before = _amount(previous.get("amount_refunded")) if isinstance(previous, Mapping) else None
+    before = _amount(_mapping(event["data"].get("previous_attributes")).get("amount_refunded"))
     return amount if amount is None or before is None else amount - before
 
 
@@ -300,8 +289,12 @@ def _names(subject: Mapping[str, Any]) -> tuple[UUID, ...]:
 
 
 def _in_metadata(subject: Mapping[str, Any]) -> UUID | None:
-    metadata = subject.get("metadata")
-    return _uuid(metadata.get("checkout_intent_uuid")) if isinstance(metadata, Mapping) else None
+    return _uuid(_mapping(subject.get("metadata")).get("checkout_intent_uuid"))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    """Return an object of the event; an empty one for a value that is not an object."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def _uuid(value: object) -> UUID | None:

@@ -294,8 +294,8 @@ def _collect_money_back(session: Session, intent: CheckoutIntent, known: Checkou
 
 def _note_money_back(session: Session, intent: CheckoutIntent, session_id: str, entry: Mapping[str, Any]) -> Effect:
     """Record the entry on the intent, and alert; the same fact of another event changes nothing."""
-    known = [{name: value for name, value in each.items() if name != "time"} for each in intent.money_back]
-    if {name: value for name, value in entry.items() if name != "time"} in known:
+    undated = [{**each, "time": None} for each in (entry, *intent.money_back)]
+    if undated[0] in undated[1:]:
         return Effect.ALREADY_KNOWN
     intent.money_back = [*intent.money_back, dict(entry)]
     amount, currency = entry["amount"], entry["currency"]

@@ -81,7 +81,7 @@ class _Batch:
     is_open: bool
     new_seats: list[NewSeat] = field(default_factory=list)
     _seen: set[str | int] = field(default_factory=set)
-    """Lower-case addresses and LMS user ids of the people before."""
+    """Lower-case addresses and LMS user ids of the earlier requests."""
     _spent: set[str] = field(default_factory=set)
     """Codes that a new seat of this batch was taken with."""
 
@@ -106,7 +106,7 @@ class _Batch:
         return Attachment(outcome, self.contract.slug)
 
     def _was_seen(self, request: AttachRequest, person: KnownPerson) -> bool:
-        """Return whether a person before may be the same one."""
+        """Return whether an earlier request may be of the same person."""
         marks: set[str | int] = {person.address}
         if request.person.lms_user_id is not None:
             marks.add(request.person.lms_user_id)

@@ -66,17 +66,17 @@ class KnownPerson:
     """The stored learners of a person: by their LMS user id, and by their address."""
 
     address: str
-    """in lower case, as PostgreSQL lowers it"""
+    """In lower case, as PostgreSQL lowers it."""
     user_id: int | None
     user_name: str | None
     address_id: int | None
     address_name: str | None
     lacks_user: bool
-    """an LMS user id is given, and the learner of the address has none"""
+    """An LMS user id is given, and the learner of the address has none."""
 
     @property
     def learner_id(self) -> int | None:
-        """Return who it is: a known LMS user id decides."""
+        """Return the id of the learner; None for a new one. A known LMS user id decides."""
         return self.user_id if self.user_id is not None else self.address_id
 
     def changes(self, name: str) -> bool:
@@ -114,7 +114,7 @@ class NewSeat:
 
 
 def people(session: Session, given: Sequence[tuple[str, int | None]]) -> list[KnownPerson]:
-    """Return what is known of each `(email, LMS user id)`, in their order."""
+    """Return the stored learners of each `(email, LMS user id)`, in their order."""
     emails, users = [email for email, _ in given], [user for _, user in given]
     return [KnownPerson(**row._mapping) for row in session.execute(_PEOPLE, {"emails": emails, "users": users})]
 
@@ -126,7 +126,7 @@ def codes(session: Session, contract_id: int, texts: Iterable[str]) -> Mapping[s
 
 
 def seats(session: Session, contract_id: int, learner_ids: Iterable[int]) -> tuple[int, set[int], set[int]]:
-    """Return the seats taken, and which of the learners are attached, and which were before and are not now."""
+    """Return the number of taken seats, the attached learners, and those who have left the contract."""
     row = session.execute(_SEATS, {"contract_id": contract_id, "ids": list(learner_ids)}).one()
     return row.taken, set(row.attached), set(row.returning)
 

@@ -22,13 +22,13 @@ from b2b_pipelines.errors import InvalidInput
 from b2b_pipelines.inputs.text import storable
 from b2b_pipelines.inputs.times import utc
 from b2b_pipelines.licenses.facts import LicenseStatus
+from b2b_pipelines.settings import LARGEST_ID
 
 if TYPE_CHECKING:
     from _csv import Reader
 
 TRUE = frozenset({"true", "t", "yes", "1"})
 FALSE = frozenset({"false", "f", "no", "0"})
-LARGEST_ID = 2**63 - 1
 LONGEST_CELL = 1 << 20
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 

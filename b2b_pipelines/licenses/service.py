@@ -12,24 +12,20 @@ from sqlalchemy.orm import Session
 from b2b_pipelines.db.locks import transaction_lock
 from b2b_pipelines.licenses import brakes, store, verdicts
 from b2b_pipelines.licenses.brakes import HeldPlan
-from b2b_pipelines.licenses.confirming import SAMPLE, confirm_unlinked
+from b2b_pipelines.licenses.confirming import confirm_unlinked
 from b2b_pipelines.licenses.facts import Policy, policy
-from b2b_pipelines.licenses.importing import Imported, NoAgreement, import_files, read_license_manager
+from b2b_pipelines.licenses.importing import Imported, import_files, read_license_manager
 from b2b_pipelines.licenses.outcome import Forgotten, Outcome
 from b2b_pipelines.licenses.rules import Verdict
 from b2b_pipelines.licenses.terminating import terminate
-from b2b_pipelines.licenses.unlinking import UnlinkedTooEarly, unlink
+from b2b_pipelines.licenses.unlinking import unlink
 from b2b_pipelines.licenses.work import LOCK
 from b2b_pipelines.settings import Settings
 
 __all__ = [
-    "LOCK",
-    "SAMPLE",
     "Forgotten",
     "Imported",
-    "NoAgreement",
     "Outcome",
-    "UnlinkedTooEarly",
     "confirm_plan",
     "confirm_unlinked",
     "decide",

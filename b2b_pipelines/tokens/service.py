@@ -20,6 +20,7 @@ from b2b_pipelines.tokens.models import Token, TokenSession
 from b2b_pipelines.tokens.rules import Scope
 
 PREFIX = "b2b_"
+LONGEST_NAME = 255
 SESSION_LIFETIME = timedelta(hours=12)
 
 
@@ -78,11 +79,13 @@ class Listed:
 def create(session: Session, name: str, scopes: Iterable[str] = (), org_key: str | None = None) -> tuple[Listed, str]:
     """Create a token and return it with its text, which cannot be shown again.
 
-    Without scopes it gets `read`. Raises `InvalidInput` for an unknown scope or an empty name, `NotFound` for an
-    unknown org key.
+    Without scopes it gets `read`. Raises `InvalidInput` for an unknown scope, and for an empty or too long name,
+    `NotFound` for an unknown org key.
     """
     if not name.strip():
         raise InvalidInput("a token needs a name that describes its purpose")
+    if len(name.strip()) > LONGEST_NAME:
+        raise InvalidInput(f"a token's name has at most {LONGEST_NAME} characters")
     granted = _scopes(scopes)
     organization = None if org_key is None else _organization(session, org_key)
     text = PREFIX + secrets.token_urlsafe(32)

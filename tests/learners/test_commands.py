@@ -89,7 +89,11 @@ def test_without_a_scope_a_token_may_read(b2b):
 
 @pytest.mark.parametrize(
     ("options", "code"),
-    [(("--scope", "everything"), "invalid_input"), (("--organization", "NOBODY"), "not_found")],
+    [
+        (("--scope", "everything"), "invalid_input"),
+        (("--organization", "NOBODY"), "not_found"),
+        pytest.param(("--name", "x" * 256), "invalid_input", id="long-name"),
+    ],
 )
 def test_a_token_for_nothing_there_is_is_refused(b2b, options: tuple[str, str], code: str):
     status, answer = b2b("token", "create", "--name", "x", *options, "--json")

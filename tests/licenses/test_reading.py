@@ -13,6 +13,7 @@ from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import B2BError, Conflict
 from b2b_pipelines.licenses import service, store, verdicts
 from b2b_pipelines.licenses.facts import EventName, LicenseStatus, Policy
+from b2b_pipelines.licenses.importing import NoAgreement
 from b2b_pipelines.licenses.models import CustomerAgreement, License, SubscriptionPlan
 from b2b_pipelines.licenses.rules import Decision
 from b2b_pipelines.licenses.staging import Merged
@@ -125,7 +126,7 @@ def test_an_empty_answer_is_a_failure_and_changes_nothing(
     list_customer(sandbox, 2)
     service.read_license_manager(database, license_manager, CUSTOMER, NOW)
     sandbox.license_manager.clear()
-    with pytest.raises(service.NoAgreement, match="has the OAuth client's user the role enterprise_openedx_operator"):
+    with pytest.raises(NoAgreement, match="has the OAuth client's user the role enterprise_openedx_operator"):
         service.read_license_manager(database, license_manager, CUSTOMER, NOW)
     assert counted(database, License.unseen_since.is_(None)) == 2
 

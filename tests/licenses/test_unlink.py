@@ -13,9 +13,12 @@ from sqlalchemy import func, select
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.locks import exclusive
 from b2b_pipelines.licenses import service, verdicts
+from b2b_pipelines.licenses.confirming import SAMPLE
 from b2b_pipelines.licenses.facts import EventName, LicenseStatus, Policy
 from b2b_pipelines.licenses.models import LicenseEvent, RefusedAddress
 from b2b_pipelines.licenses.rules import Decision
+from b2b_pipelines.licenses.unlinking import UnlinkedTooEarly
+from b2b_pipelines.licenses.work import LOCK
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
 from sandbox.server import Sandbox
 from tests.licenses.reference import HeldLicense, LicenseFacts, Plan
@@ -322,7 +325,7 @@ def test_nobody_is_unlinked_while_somebody_was_too_early(
     rehearsed = unlink(database, lms, dry_run=True)
     assert (rehearsed.done, rehearsed.skipped, rehearsed.is_failure) == (0, 1, False)
     assert str(seat(2).uuid) in rehearsed.notes[0]
-    with pytest.raises(service.UnlinkedTooEarly, match=str(seat(2).uuid)):
+    with pytest.raises(UnlinkedTooEarly, match=str(seat(2).uuid)):
         unlink(database, lms)
     assert sandbox.log.entries() == []
     assert len(sandbox.lms.linked(CUSTOMER)) == 2
@@ -362,7 +365,7 @@ def test_two_runs_at_once_have_one_effect(database: Database, start, lms: Enterp
 def test_ending_and_unlinking_take_turns(database: Database, start, lms: EnterpriseLms) -> None:
     start(seat(1))
     done: list[service.Outcome] = []
-    with exclusive(database.engine, service.LOCK, str(CUSTOMER), holder="test"):
+    with exclusive(database.engine, LOCK, str(CUSTOMER), holder="test"):
         thread = threading.Thread(target=lambda: done.append(unlink(database, lms)))
         thread.start()
         thread.join(0.2)
@@ -378,9 +381,9 @@ def test_the_lms_is_asked_whether_they_are_gone(
     unlink(database, lms)
     sandbox.lms.link(CUSTOMER, ["another@example.com"])
     confirmed = service.confirm_unlinked(database, lms, CUSTOMER, NOW)
-    assert (confirmed.asked, confirmed.still_linked) == (service.SAMPLE, [])
+    assert (confirmed.asked, confirmed.still_linked) == (SAMPLE, [])
     sandbox.lms.link(CUSTOMER, map(address, range(30)))
-    assert len(service.confirm_unlinked(database, lms, CUSTOMER, NOW).still_linked) == service.SAMPLE
+    assert len(service.confirm_unlinked(database, lms, CUSTOMER, NOW).still_linked) == SAMPLE
 
 
 def test_no_address_gets_into_logs_or_outcomes(
