@@ -186,9 +186,9 @@ class Surroundings:
             yield found
 
     @contextmanager
-    def session(self, *, dry_run: bool = False) -> "Iterator[Session]":
-        """Open one transaction for the whole command, rolled back for a dry run."""
-        with self.database.rehearsal() if dry_run else self.database.session() as session:
+    def session(self) -> "Iterator[Session]":
+        """Open one transaction for the whole command."""
+        with self.database.session() as session:
             yield session
 
 

@@ -13,6 +13,7 @@ import typer
 
 from b2b_pipelines.cli import console, files
 from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
+from b2b_pipelines.cli.options import OfContract
 from b2b_pipelines.contracts.rules import is_open
 from b2b_pipelines.enrollment_codes import statements
 from b2b_pipelines.errors import NotFound
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 commands = console.app("List organizations, contracts, courseware and learners.")
 
 Org = Annotated[str | None, typer.Option("--org", help="Only this organization: its name or org key.")]
-OfContract = Annotated[str | None, typer.Option("--contract", metavar="ID", help="Only this contract: its id or slug.")]
 EVERY_CODE = "Write every code of this contract to a CSV file, revoked ones too. Codes to hand out: `b2b codes output`."
 Codes = Annotated[str | None, typer.Option("--codes", metavar="ID", help=EVERY_CODE)]
 CodesOut = Annotated[
