@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.api.auth import Reader
-from b2b_pipelines.api.database import Db
+from b2b_pipelines.api.database import Connection, Db
 from b2b_pipelines.api.errors import answers
 from b2b_pipelines.api.fields import API, LARGEST_ID, Text
 from b2b_pipelines.api.pagination import Page, Paging
@@ -314,6 +314,12 @@ def seen_contract(session: Session, caller: Caller, slug: str) -> Contract:
     if found is None:
         raise NotFound("no such contract")
     return found
+
+
+def own_contract(db: Connection, caller: Caller, slug: str) -> int:
+    """Return the id of the contract of that slug, for a change. Raises `NotFound` like `seen_contract`."""
+    with db.session() as session:
+        return seen_contract(session, caller, slug).id
 
 
 def seen_snapshot(session: Session, contract: Contract, snapshot_id: int) -> SheetSnapshot:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from b2b_pipelines.api.auth import Manager, Reader
-from b2b_pipelines.api.contracts import Slug, seen_contract
+from b2b_pipelines.api.contracts import Slug, own_contract, seen_contract
 from b2b_pipelines.api.database import Connection, Db, in_thread, takes_its_own_turn
 from b2b_pipelines.api.errors import answers
 from b2b_pipelines.api.fields import API, LARGEST_ID, Body
@@ -148,15 +148,11 @@ async def retry_set_up(request: Request, db: Db, caller: Manager, slug: Slug, as
     vendors: Vendors = request.app.state.vendors
 
     def work() -> dict[str, Any]:
-        _own(db, caller, slug)
+        own_contract(db, caller, slug)
         if asked.dry_run:
             with db.session() as session:
                 return set_up.of(session, seen_contract(session, caller, slug)).as_json()
-        with vendors.studio() as studio:
-            reached = set_up.retry(
-                db.open(), slug, sheets=vendors.sheets, studio=studio, ask=vendors.asks, alert=vendors.alerts
-            )
-        return reached.as_json()
+        return vendors.set_up(db.open(), slug).as_json()
 
     return await in_thread(request, lambda: remembered(db, caller, asked, work))
 
@@ -228,7 +224,7 @@ async def restore_sheet(
             session.expunge(snapshot)
         done = sheets.restore(db.open(), vendors.sheets(), slug, snapshot, dry_run=asked.dry_run)
         if not asked.dry_run:
-            _note(db, caller, slug, Action.SHEET_RESTORED)
+            record_action(db, caller, slug, Action.SHEET_RESTORED)
         return _masked(done.as_json(), caller) | {"dry_run": asked.dry_run}
 
     return await in_thread(request, lambda: remembered(db, caller, asked, work, body.model_dump()))
@@ -238,7 +234,7 @@ async def _work(request: Request, db: Connection, caller: Caller, slug: str, *, 
     vendors: Vendors = request.app.state.vendors
 
     def work() -> dict[str, Any]:
-        _own(db, caller, slug)
+        own_contract(db, caller, slug)
         database, client, rebuild = db.open(), vendors.sheets(), what == "rebuild"
         if asked.dry_run:
             planned = sheets.plan(database, client, slug, rebuild=rebuild, ask=vendors.asks)
@@ -250,20 +246,16 @@ async def _work(request: Request, db: Connection, caller: Caller, slug: str, *, 
             raise
         note_sync(database, slug, alert=vendors.alerts)
         if rebuild:
-            _note(db, caller, slug, Action.SHEET_REBUILT)
+            record_action(db, caller, slug, Action.SHEET_REBUILT)
         return _masked(done.as_json(), caller)
 
     return await in_thread(request, lambda: remembered(db, caller, asked, work))
 
 
-def _note(db: Connection, caller: Caller, slug: str, action: Action) -> None:
+def record_action(db: Connection, caller: Caller, slug: str, action: Action) -> None:
+    """Add what the caller did with the sheet to the contract's history."""
     with db.session() as session:
         record(session, seen_contract(session, caller, slug), action, actor(caller), {})
-
-
-def _own(db: Connection, caller: Caller, slug: str) -> None:
-    with db.session() as session:
-        seen_contract(session, caller, slug)
 
 
 def _masked(shown: dict[str, Any], caller: Caller) -> dict[str, Any]:

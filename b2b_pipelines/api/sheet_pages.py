@@ -6,17 +6,16 @@ from fastapi import APIRouter, Form, Request, Response
 
 from b2b_pipelines.api import wording
 from b2b_pipelines.api.contract_pages import view_of
-from b2b_pipelines.api.contracts import seen_contract
+from b2b_pipelines.api.contracts import own_contract, seen_contract
 from b2b_pipelines.api.database import Connection, Db, in_thread, takes_its_own_turn
 from b2b_pipelines.api.fields import LARGEST_ID
 from b2b_pipelines.api.notes import answered
 from b2b_pipelines.api.page_routes import Managing, Number, PageRoute, sentence
+from b2b_pipelines.api.set_up import record_action
 from b2b_pipelines.api.sign_in import OurForm
 from b2b_pipelines.api.vendors import Vendors
-from b2b_pipelines.api.writing import actor
-from b2b_pipelines.delivery import set_up
 from b2b_pipelines.delivery.attempts import NAMES_THE_ACCOUNT, note_sync
-from b2b_pipelines.delivery.history import Action, record
+from b2b_pipelines.delivery.history import Action
 from b2b_pipelines.errors import B2BError
 from b2b_pipelines.set_up_state import State
 from b2b_pipelines.sheets import service
@@ -85,12 +84,8 @@ async def retry_form(request: Request, db: Db, caller: Managing, slug: str) -> R
     vendors: Vendors = request.app.state.vendors
 
     def work() -> Response:
-        with db.session() as session:
-            seen_contract(session, caller, slug)
-        with vendors.studio() as studio:
-            reached = set_up.retry(
-                db.open(), slug, sheets=vendors.sheets, studio=studio, ask=vendors.asks, alert=vendors.alerts
-            )
+        own_contract(db, caller, slug)
+        reached = vendors.set_up(db.open(), slug)
         parts = (("Runs in edX", reached.of_runs), ("Codes", reached.codes), ("Sheet", reached.sheet))
         lines = [f"{name}: {wording.with_buttons(part.message)}." for name, part in parts]
         good = all(part.state is not State.FAILED for _, part in parts)
@@ -112,8 +107,7 @@ def _synced(
     request: Request, db: Connection, caller: Caller, slug: str, *, rebuild: bool = False, replace: bool = False
 ) -> Response:
     vendors: Vendors = request.app.state.vendors
-    with db.session() as session:
-        seen_contract(session, caller, slug)
+    own_contract(db, caller, slug)
     page = _contract(request, slug)
     try:
         done = service.sync(db.open(), vendors.sheets(), slug, rebuild=rebuild, replace=replace, ask=vendors.asks)
@@ -126,7 +120,7 @@ def _synced(
         return answered(request, page, _refusal(error, caller), good=False)
     note_sync(db.open(), slug, alert=vendors.alerts)
     if rebuild:
-        _note(db, caller, slug, Action.SHEET_REBUILT)
+        record_action(db, caller, slug, Action.SHEET_REBUILT)
     return answered(request, page, "Rebuilt." if rebuild else "Synced.", *caller.seen(wording.synced(done)))
 
 
@@ -146,7 +140,7 @@ def _restored(request: Request, db: Connection, caller: Caller, slug: str, *, nu
         done = act()
     except B2BError as error:
         return answered(request, _contract(request, slug), _refusal(error, caller), good=False)
-    _note(db, caller, slug, Action.SHEET_RESTORED)
+    record_action(db, caller, slug, Action.SHEET_RESTORED)
     cells, rows = wording.counted(done.cells, "cell"), wording.counted(done.rows, "row")
     after = "Nothing is written to this tab until you sync it again with Preview." if done.pauses else ""
     return answered(request, _contract(request, slug), f"Restored: {cells} in {rows} written.", after)
@@ -171,10 +165,5 @@ def _refusal(error: B2BError, caller: Caller) -> str:
     return sentence(error) if isinstance(error, NAMES_THE_ACCOUNT) else str(caller.seen(sentence(error)))
 
 
-def _note(db: Connection, caller: Caller, slug: str, action: Action) -> None:
-    with db.session() as session:
-        record(session, seen_contract(session, caller, slug), action, actor(caller), {})
-
-
 def _contract(request: Request, slug: str) -> str:
-    return f"{request.url_for('contract_page', slug=slug).path}"
+    return request.url_for("contract_page", slug=slug).path
