@@ -25,7 +25,6 @@ from b2b_pipelines.errors import NotFound
 from b2b_pipelines.privacy import masked, masked_anywhere
 from b2b_pipelines.reports import contracts as listed
 from b2b_pipelines.reports.contracts import ContractFilter
-from b2b_pipelines.reports.pages import Slice
 from b2b_pipelines.sheets import history
 from b2b_pipelines.sheets.explained import explained
 from b2b_pipelines.sheets.layout import HEADERS
@@ -209,7 +208,7 @@ def list_contracts(
     """In the order of their ids; for a token bound to an organization, that organization's."""
     wanted = ContractFilter(organization, active, integration_type, search, caller.organization_id)
     with db.session() as session:
-        count, found = listed.contracts(session, wanted, Slice(paging.limit, paging.offset))
+        count, found = listed.contracts(session, wanted, paging.rows)
     return paging.envelope(count, [shown_contract(dict(row), caller) for row in found])
 
 

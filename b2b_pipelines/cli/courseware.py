@@ -55,8 +55,8 @@ def register(here: Surroundings, catalog: Catalog) -> Registration:
     """Register in one transaction, with a progress bar."""
     from b2b_pipelines.contracts import courseware_registry
 
-    with console.progress("Registering", len(catalog)) as ticker, here.session() as session:
-        return courseware_registry.register(session, catalog, ticker.advance)
+    with console.progress("Registering", len(catalog)) as advance, here.session() as session:
+        return courseware_registry.register(session, catalog, advance)
 
 
 def show(done: Registration, *, as_json: bool) -> None:

@@ -175,8 +175,8 @@ def write_codes(contract_id: str, out: Path | None, *, as_json: bool) -> None:
         total = reports.contract_overview(session, contract.id)["codes"]
         with files.writing(path):
             replaced = files.replacing(path)
-        with _completed(path) as file, console.progress("Writing codes", total) as bar:
-            rows = reports.export_codes(session, contract, here.settings.product_url_base, file, bar.advance)
+        with _completed(path) as file, console.progress("Writing codes", total) as advance:
+            rows = reports.export_codes(session, contract, here.settings.product_url_base, file, advance)
     if as_json:
         console.print_json({"contract": contract.slug, "file": str(path), "rows": rows})
     else:
