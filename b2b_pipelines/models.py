@@ -15,4 +15,6 @@ import b2b_pipelines.licenses.models
 import b2b_pipelines.people.models
 import b2b_pipelines.sheets.models
 import b2b_pipelines.tokens.models
-from b2b_pipelines.db.base import Base as Base
+from b2b_pipelines.db.base import Base
+
+__all__ = ["Base"]
