@@ -319,14 +319,9 @@ def agreed(question: str, sentences: Sequence[str], *, yes: bool) -> None:
         raise Refused("Nothing was changed, because you answered no.")
 
 
-def money(amount: Decimal | None) -> str | None:
-    """Return major units with two decimals, as JSON shows them."""
-    return None if amount is None else f"{amount:.2f}"
-
-
 def _plain(value: object) -> Any:
     if isinstance(value, Decimal):
-        return money(value)
+        return f"{value:.2f}"
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, UUID):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -195,12 +194,10 @@ def show(
         )
 
 
-@contextmanager
-def _signed_in(here: Surroundings) -> Iterator[GoogleSheets]:
+def _signed_in(here: Surroundings) -> GoogleSheets:
     from b2b_pipelines.sheets.connection import connect_sheets
 
-    with closing(connect_sheets(here.settings, here.database.engine)) as sheets:
-        yield sheets
+    return connect_sheets(here.settings, here.database.engine)
 
 
 def _asks(here: Surroundings) -> bool:
