@@ -8,6 +8,7 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning)
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 from assets import academies, academy_checks, checkout, columns, contracts, freshness, licenses  # noqa: E402
+from assets.added import without_partitioned_checks  # noqa: E402
 from assets.snapshots import SnapshotLoader  # noqa: E402
 from b2b_pipelines import defs as added_defs  # noqa: E402
 from b2b_pipelines.academies.selection import read_selection  # noqa: E402
@@ -50,7 +51,7 @@ def added() -> dg.Definitions:
 
 
 defs = dg.Definitions.merge(
-    added(),
+    without_partitioned_checks(added(), {*contracts.contract_delivery.keys, *licenses.license_chain.keys}),
     dg.Definitions(
         assets=dg.with_source_code_references(
             [

@@ -1,4 +1,4 @@
-"""Sizes that keep files and functions readable, and imports without circles: the product and its stand-ins."""
+"""Readable sizes and imports without circles, in the product and its stand-ins; and the manners of their tests."""
 
 import ast
 from graphlib import TopologicalSorter
@@ -14,15 +14,24 @@ LONGEST_FUNCTION = 20
 """Lines of nine functions in ten, signature and docstring included."""
 FROZEN = {Path("b2b_pipelines/db/migrations/versions/0001_initial_tables.py")}
 """A released migration is never edited."""
+FOREIGN = {
+    (Path("tests/orchestration/test_storage.py"), "_engine"),  # of Dagster's storage, which has no public one
+}
+"""Private names of other projects that the product uses too, by the test that needs them."""
+OF_TUPLES = {"_asdict", "_fields", "_make", "_replace"}
+"""Methods of every named tuple. Their underscore keeps them apart from the fields."""
 
 
 def sources(package: str) -> list[Path]:
     return [path.relative_to(ROOT) for path in sorted((ROOT / package).rglob("*.py"))]
 
 
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
 def function_sizes(path: Path) -> list[int]:
-    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    functions = (node for node in ast.walk(tree_of(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
     return [(node.end_lineno or node.lineno) - node.lineno + 1 for node in functions]
 
 
@@ -47,7 +56,7 @@ def test_nine_functions_in_ten_have_at_most_20_lines(packages: tuple[str, ...]):
 def imports_of(path: Path, modules: set[str]) -> set[str]:
     """The modules of these that a file imports, at any place: in functions, and for types alone, too."""
     found = set()
-    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -65,7 +74,7 @@ def test_no_route_command_or_asset_writes_sql(room: str):
     found = {
         (str(path), alias.name)
         for path in sources(room)
-        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("sqlalchemy")
         for alias in node.names
         if alias.name in SQL
@@ -83,3 +92,54 @@ def test_no_module_imports_itself_by_way_of_others():
     graph = {name: imports_of(path, set(modules)) - {name} for name, path in modules.items()}
     assert sum(map(len, graph.values())) > 1000
     assert len(list(TopologicalSorter(graph).static_order())) == len(modules)
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def private_names(path: Path) -> set[str]:
+    """Return the private names that a file of the product defines: functions, classes, variables and attributes."""
+    found = set()
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            found.add(node.id if isinstance(node, ast.Name) else node.attr)
+    return {name for name in found if is_private(name)}
+
+
+def names_touched(path: Path) -> set[str]:
+    """Return the names that a test reads of other objects, imports from modules, or replaces by `setattr`."""
+    found = set()
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Attribute) and not (
+            isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+        ):
+            found.add(node.attr)
+        elif isinstance(node, ast.ImportFrom):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("setattr", "getattr", "patch")):
+            texts = [each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+            found |= {text.rpartition(".")[2] for text in texts}
+    return found
+
+
+def test_tests_touch_no_private_name_of_the_product():
+    """They use what its callers use, so that the inside can change. Their own private names are their affair."""
+    of_the_product = {name for package in PACKAGES for path in sources(package) for name in private_names(path)}
+    assert len(of_the_product) > 500
+    refused = of_the_product - OF_TUPLES
+    found = {(path, name) for path in sources("tests") for name in names_touched(path) & refused}
+    assert found - FOREIGN == set()
+
+
+def test_only_one_place_in_the_tests_sleeps():
+    """A test waits for a condition with `wait_until`: a sleep is too short on a busy machine, and too long on others."""
+    sleeping = {
+        str(path)
+        for path in sources("tests")
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("time.sleep", "sleep", "asyncio.sleep")
+    }
+    assert sleeping == {"tests/waiting.py"}

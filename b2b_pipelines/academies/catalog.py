@@ -141,11 +141,6 @@ def text_of(value: object) -> str:
     return value.replace("\x00", "").encode("utf-8", "ignore").decode().strip()
 
 
-def slug_of(value: str) -> str:
-    """Return the text as a slug of at most 255 characters."""
-    return as_slug(value, SLUG_LENGTH)
-
-
 def _identity(item: object) -> tuple[UUID, str]:
     if not isinstance(item, Mapping):
         raise _Unusable("is not an object")
@@ -178,7 +173,7 @@ def _is_kept(uuid: UUID, name: str, selection: Selection) -> bool:
 
 def _normalized(item: object, uuid: UUID, name: str, fallback: int | None, selection: Selection) -> Academy:
     assert isinstance(item, Mapping)
-    override = {**selection.overrides.get(folded(name), {}), **selection.overrides.get(str(uuid), {})}
+    override = selection.override_of(uuid, name)
     values = {**item, **override}
 
     def text(*names: str) -> str:
@@ -201,7 +196,7 @@ def _normalized(item: object, uuid: UUID, name: str, fallback: int | None, selec
         tags=_tags(item.get("tags")),
         stripe_product_id=text("stripe_product_id"),
         lookup_key=lookup_key,
-        slug=slug_of(text("slug")) or slug_of(shown_name) or str(uuid),
+        slug=as_slug(text("slug"), SLUG_LENGTH) or as_slug(shown_name, SLUG_LENGTH) or str(uuid),
         slug_decided="slug" in override,
         product_key=text("product_key")[:SLUG_LENGTH],
         product_key_decided="product_key" in override,

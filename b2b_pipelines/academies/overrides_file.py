@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from b2b_pipelines.academies.catalog import Academy
-from b2b_pipelines.academies.selection import Override, Selection, folded
+from b2b_pipelines.academies.selection import Override, Selection
 
 TO_FILL_IN = ("stripe_product_id", "stripe_price_lookup_key")
 HEADER = f"""\
@@ -34,8 +34,7 @@ def template_entries(academies: Sequence[Academy], selection: Selection) -> list
     """Return an entry for each academy, by name. Overrides by name become overrides by uuid."""
     entries = []
     for academy in sorted(academies, key=lambda each: (each.name.casefold(), str(each.uuid))):
-        by_name = selection.overrides.get(folded(academy.name), {})
-        kept = {**by_name, **selection.overrides.get(str(academy.uuid), {})}
+        kept = selection.override_of(academy.uuid, academy.name)
         entries.append(Entry(str(academy.uuid), academy.name, {**dict.fromkeys(TO_FILL_IN), **kept}))
     return entries
 

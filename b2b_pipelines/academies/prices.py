@@ -1,14 +1,13 @@
-"""Decide whether a Stripe price can be shown for an academy, and its amount in major units.
+"""Decide whether a Stripe price can be shown for an academy, and its amount in major units. Pure.
 
-Pure.
+A price is shown only when `unit_amount` is the buyer's payment for each interval.
+Source: https://docs.stripe.com/api/prices/object, https://docs.stripe.com/api/products/object
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
-
-from b2b_pipelines.academies.price_fields import INTERVALS, UNSUPPORTED_WHEN_SET, fields_beyond
 
 NO_DIGITS = frozenset(
     "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split()  # noqa: SIM905 (easier to compare)
@@ -20,6 +19,27 @@ MISSING = "missing"
 INACTIVE = "inactive"
 UNCHECKED = "unchecked"
 NO_LOOKUP_KEY = "no lookup key"
+
+PRICE_FIELDS = frozenset(
+    "id object active billing_scheme created currency currency_options custom_unit_amount deleted livemode lookup_key"  # noqa: SIM905
+    " metadata nickname product recurring tax_behavior tiers tiers_mode transform_quantity type unit_amount"
+    " unit_amount_decimal".split()
+)
+RECURRING_FIELDS = frozenset("interval interval_count meter trial_period_days usage_type".split())  # noqa: SIM905
+PRODUCT_FIELDS = frozenset(
+    "id object active created default_price deleted description images livemode marketing_features metadata name"  # noqa: SIM905
+    " package_dimensions shippable statement_descriptor tax_code tax_details type unit_label updated url".split()
+)
+"""Every field of the pinned API version (that of the package `stripe`). A test has the meaning of each for a shown price,
+and fails when a later version adds one."""
+UNSUPPORTED_WHEN_SET: Mapping[str, str] = {
+    "tiers_mode": "tiered",
+    "tiers": "tiered",
+    "custom_unit_amount": "custom_unit_amount",  # the buyer chooses the amount
+    "transform_quantity": "transform_quantity",  # the amount is for a package of units
+}
+"""Fields that change the meaning of `unit_amount` when set, each with the name for such a price."""
+INTERVALS = frozenset(("day", "week", "month", "year"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +81,8 @@ def major_units(minor: Decimal, currency: str) -> str:
 def outcome_of(prices: Iterable[Mapping[str, Any]]) -> PriceOutcome:
     """Return the outcome of a lookup key, given every price that Stripe returned for it.
 
-    A price that can be bought wins over an inactive one; among several the newest wins. `price_fields` lists the shapes
-    that can be shown correctly; the outcome of any other has the reason.
+    A price that can be bought wins over an inactive one; among several the newest wins. The outcome of one that
+    cannot be shown correctly has the reason.
     """
     ranked = sorted(prices, key=_precedence, reverse=True)
     if not ranked:
@@ -80,7 +100,17 @@ def unknown_fields(prices: Iterable[Mapping[str, Any]]) -> list[str]:
 
     They are named `price.name` or `product.name` and refuse nothing.
     """
-    return sorted({name for price in prices for name in fields_beyond(price)})
+    return sorted({name for price in prices for name in _fields_beyond(price)})
+
+
+def _fields_beyond(price: Mapping[str, Any]) -> Iterator[str]:
+    for where, known, values in (
+        ("price", PRICE_FIELDS, price),
+        ("price.recurring", RECURRING_FIELDS, price.get("recurring")),
+        ("product", PRODUCT_FIELDS, price.get("product")),
+    ):
+        if isinstance(values, Mapping):
+            yield from (f"{where}.{name}"[:100] for name in values if name not in known)
 
 
 def _precedence(price: Mapping[str, Any]) -> tuple[bool, int, str]:

@@ -91,10 +91,8 @@ def plan_publication(
     """
     stored = {product.uuid: product for product in published}
     refused = {refusal.uuid for refusal in reading.refused}
-    slugs = _assigned([_Wish.for_slug(academy, stored) for academy in reading.academies], published, "slug")
-    keys = _assigned(
-        [_Wish.for_product_key(academy, stored) for academy in reading.academies], published, "product_key"
-    )
+    slugs = _assigned(reading.academies, stored, "slug")
+    keys = _assigned(reading.academies, stored, "product_key")
     after = {
         academy.uuid: _product(academy, slugs[academy.uuid], keys[academy.uuid], stored.get(academy.uuid))
         for academy in reading.academies
@@ -136,15 +134,9 @@ class _Wish:
     settled: bool
 
     @classmethod
-    def for_slug(cls, academy: Academy, stored: Mapping[UUID, Product]) -> "_Wish":
-        before = stored.get(academy.uuid)
-        return cls(academy.uuid, academy.slug, before.slug if before else "", not academy.slug_decided)
-
-    @classmethod
-    def for_product_key(cls, academy: Academy, stored: Mapping[UUID, Product]) -> "_Wish":
-        before = stored.get(academy.uuid)
-        has = before.product_key if before else ""
-        return cls(academy.uuid, academy.product_key, has, not academy.product_key_decided)
+    def of(cls, academy: Academy, before: Product | None, column: str) -> "_Wish":
+        has = getattr(before, column) if before else ""
+        return cls(academy.uuid, getattr(academy, column), has, not getattr(academy, f"{column}_decided"))
 
     @property
     def candidates(self) -> list[str]:
@@ -154,12 +146,13 @@ class _Wish:
         return [self.requested, *longer, str(self.uuid)]
 
 
-def _assigned(wishes: Sequence[_Wish], published: Sequence[Product], column: str) -> dict[UUID, str]:
-    """Return a unique name for each academy, among all names that are or were published.
+def _assigned(academies: Sequence[Academy], stored: Mapping[UUID, Product], column: str) -> dict[UUID, str]:
+    """Return a unique `slug` or `product_key` for each academy, among all names that are or were published.
 
     A published name stays, unless an override has changed it.
     """
-    taken = {getattr(product, column): product.uuid for product in published}
+    wishes = [_Wish.of(academy, stored.get(academy.uuid), column) for academy in academies]
+    taken = {getattr(product, column): uuid for uuid, product in stored.items()}
     names: dict[UUID, str] = {}
     for wish in sorted(wishes, key=lambda wish: (not wish.has, wish.settled, wish.uuid)):
         if not wish.requested or (wish.has and (wish.settled or wish.has in wish.candidates)):

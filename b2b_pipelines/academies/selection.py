@@ -59,6 +59,10 @@ class Selection:
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     max_deactivated: Decimal = Decimal("0.5")
 
+    def override_of(self, uuid: UUID, name: str) -> dict[str, Any]:
+        """Return the overrides of an academy. Those by uuid win over those by name, field by field."""
+        return {**self.overrides.get(folded(name), {}), **self.overrides.get(str(uuid), {})}
+
 
 def folded(key: str) -> str:
     """Return a name or uuid in the form used for comparison.

@@ -4,10 +4,12 @@ The caller opens the transaction. Functions that ask a vendor take the `Database
 and after the request.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -22,6 +24,10 @@ from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.locks import transaction_lock
 from b2b_pipelines.errors import B2BError, NotConfigured, NotFound, PermanentError
 
+if TYPE_CHECKING:  # the package stripe takes long to import
+    from b2b_pipelines.vendors.enterprise_catalog import CatalogAnswer, EnterpriseCatalog
+    from b2b_pipelines.vendors.stripe import Stripe
+
 
 class ImplausibleCatalog(PermanentError):
     """Publishing would empty most or all of the list. Nothing was published; the old list stays."""
@@ -34,35 +40,6 @@ CATALOG_IS_OFF = (
     " B2B_OAUTH_CLIENT_SECRET"
 )
 STRIPE_IS_OFF = "the academies name prices, and Stripe is off: set B2B_STRIPE_API_KEY"
-
-
-class CatalogAnswer(Protocol):
-    """The complete answer of enterprise-catalog about a customer."""
-
-    @property
-    def academies(self) -> list[Any]: ...
-    @property
-    def catalogs(self) -> list[Any]: ...
-    @property
-    def content_hash(self) -> str: ...
-    @property
-    def notes(self) -> Sequence[str]: ...
-
-
-class CatalogSource(Protocol):
-    """A client of enterprise-catalog, or a stand-in for it."""
-
-    def read(self, customer: UUID) -> CatalogAnswer:
-        """Return everything about a customer."""
-        ...
-
-
-class PriceSource(Protocol):
-    """A client of Stripe, or a stand-in for it."""
-
-    def prices(self, lookup_keys: Sequence[str]) -> list[dict[str, Any]]:
-        """Return every price with one of these lookup keys, active or not."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +82,7 @@ class PricesRead:
 
 
 def refresh_catalog(
-    database: Database, catalog: CatalogSource | None, selection: Selection, now: datetime
+    database: Database, catalog: EnterpriseCatalog | None, selection: Selection, now: datetime
 ) -> CatalogRead:
     """Read the customer's academies and catalogs, and store them unchanged.
 
@@ -169,7 +146,7 @@ def wanted_lookup_keys(session: Session, selection: Selection) -> list[str]:
     return sorted({*reading.lookup_keys, *shown} - {""})
 
 
-def refresh_prices(database: Database, stripe: PriceSource | None, selection: Selection, now: datetime) -> PricesRead:
+def refresh_prices(database: Database, stripe: Stripe | None, selection: Selection, now: datetime) -> PricesRead:
     """Ask Stripe for the price of each required lookup key, and store the answer.
 
     A failure is recorded (the published prices then count as stale), the last good prices stay, and the error is
@@ -230,15 +207,6 @@ def _announce(session: Session, reading: Reading, plan: Plan, prices: Prices, no
         for name, value in seen.items():
             setattr(last, name, value)
     return last.version
-
-
-def left_out(session: Session) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    """Return the refused items of the last publication, and the settings that match nothing.
-
-    The items have `uuid`, `name`, `reason`; the settings `setting`, `entry`.
-    """
-    last = store.publication(session)
-    return (list(last.refused), list(last.unmatched)) if last else ([], [])
 
 
 def notes_on(products: Sequence[Product]) -> list[str]:

@@ -12,11 +12,10 @@ may wait up to a sixtieth of the window longer than necessary.
 
 import asyncio
 import json
-import logging
 import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -38,8 +37,6 @@ LARGE_LEASE = 64
 BLOCKED_SECONDS = 1.0
 """Seconds after which a worker asks again for a client without grants, because another may have returned some."""
 UNITS = {"minute": 60, "hour": 3600, "day": 86400}
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +132,7 @@ def forget_the_past(session: Session) -> None:
 
 
 @dataclass(slots=True)
-class _Lease:
+class Lease:
     """A worker's lease for a client, by the worker's monotonic clock."""
 
     granted: int = 0
@@ -180,76 +177,80 @@ class _Lease:
 class Throttle:
     """The throttle of one worker.
 
-    `admit` runs in its event loop; another thread calls `tidy` regularly.
+    `admit` runs in its event loop; another thread calls `tidy` regularly. `leases` are those of its clients, and
+    `clock` gives the seconds by which they end.
     """
 
-    def __init__(self, rate: Rate, threads: CapacityLimiter | None = None) -> None:
+    def __init__(
+        self, rate: Rate, threads: CapacityLimiter | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.rate = rate
+        self.leases: dict[str, Lease] = {}
         self._threads = threads
-        self._leases: dict[str, _Lease] = {}
+        self._clock = clock
         self._lock = threading.Lock()
 
     async def admit(self, client: str, database: Database) -> int | None:
         """Return None for an admitted request, else the seconds until a retry."""
         if lease := self._spend(client):
-            if lease.renewal is None and lease.runs_out(time.monotonic()):
+            if lease.renewal is None and lease.runs_out(self._clock()):
                 lease.renewal = asyncio.create_task(self._renew_ahead(client, lease, database))
             return None
         with self._lock:
-            lease = self._leases.setdefault(client, _Lease())
+            lease = self.leases.setdefault(client, Lease())
         async with lease.asking:
             if self._spend(client):
                 return None
-            now = time.monotonic()
+            now = self._clock()
             asks = now >= lease.blocked_until
             if asks:
                 size = lease.next_size(now)
                 if await to_thread.run_sync(self._renew, client, lease, size, database, limiter=self._threads):
                     return None
-            return max(math.ceil(lease.free_at - time.monotonic()), 1)
+            return max(math.ceil(lease.free_at - self._clock()), 1)
 
     def tidy(self, database: Database) -> None:
         """Return unspent grants to the database, and forget idle clients."""
-        now = time.monotonic()
+        now = self._clock()
         unspent: dict[str, tuple[int, int]] = {}
         with self._lock:
-            for client, lease in list(self._leases.items()):
+            for client, lease in list(self.leases.items()):
                 if now < max(lease.good_until, lease.blocked_until) or lease.asking.locked():
                     continue
                 if lease.left:
                     unspent[client] = (lease.slice, lease.left)
                     lease.granted, lease.left = lease.granted - lease.left, 0
                 if now >= lease.good_until + LEASE_SECONDS:
-                    del self._leases[client]
+                    del self.leases[client]
         if unspent:
             with database.session() as session:
                 give_back(session, unspent)
 
-    def _spend(self, client: str) -> _Lease | None:
+    def _spend(self, client: str) -> Lease | None:
         """Admit a request on the client's lease, if any of it is left."""
         with self._lock:
-            lease = self._leases.get(client)
-            if lease is None or not lease.left or time.monotonic() >= lease.good_until:
+            lease = self.leases.get(client)
+            if lease is None or not lease.left or self._clock() >= lease.good_until:
                 return None
             lease.left -= 1
             return lease
 
-    async def _renew_ahead(self, client: str, lease: _Lease, database: Database) -> None:
+    async def _renew_ahead(self, client: str, lease: Lease, database: Database) -> None:
         """Take the next lease before this one ends.
 
         On failure the request that finds the lease empty reports the error.
         """
         async with lease.asking:
-            now = time.monotonic()
+            now = self._clock()
             if not (lease.left and lease.runs_out(now)):  # a request that found the lease empty was faster
                 return
             with suppress(B2BError, SQLAlchemyError):
                 size = lease.next_size(now)
                 await to_thread.run_sync(self._add, client, lease, size, database, limiter=self._threads)
 
-    def _add(self, client: str, lease: _Lease, size: int, database: Database) -> None:
+    def _add(self, client: str, lease: Lease, size: int, database: Database) -> None:
         """Replace the lease with a new one, and return what is left of the old one."""
-        asked_at = time.monotonic()
+        asked_at = self._clock()
         with database.session() as session:
             given = take(session, client, self.rate, size)
         if not given.count:
@@ -261,12 +262,12 @@ class Throttle:
             with database.session() as session:
                 give_back(session, {client: (slice_number, unspent)})
 
-    def _renew(self, client: str, lease: _Lease, size: int, database: Database) -> bool:
+    def _renew(self, client: str, lease: Lease, size: int, database: Database) -> bool:
         """Take a new lease. Return whether there was one.
 
         Its first request is reserved for the caller, because others may spend the rest at once.
         """
-        asked_at = time.monotonic()
+        asked_at = self._clock()
         with self._lock:
             unspent, lease.left = lease.left, 0
         with database.session() as session:
@@ -274,6 +275,6 @@ class Throttle:
                 give_back(session, {client: (lease.slice, unspent)})
             given = take(session, client, self.rate, size)
         with self._lock:
-            self._leases[client] = lease
+            self.leases[client] = lease
             lease.begin(given, asked_at, spent=1)
         return given.count > 0

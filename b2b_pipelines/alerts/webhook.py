@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import html
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ def body(message: Mapping[str, Any], style: Style) -> bytes:
     """
     link = link_of(message, style.public_url)
     if style.format == "slack":
-        text = _escaped(str(message["text"]))
+        text = html.escape(str(message["text"]), quote=False)
         document: dict[str, Any] = {"text": f"{text} <{link}|Open>" if link else text}
     else:
         document = {**message, **({"link": link} if link else {})}
@@ -105,8 +106,3 @@ def link_of(message: Mapping[str, Any], public_url: str | None) -> str | None:
 
 def _is_of_contract(what: str) -> bool:
     return what in CONTRACT_ASSETS or what.endswith(tuple(f"({asset})" for asset in CONTRACT_ASSETS))
-
-
-def _escaped(text: str) -> str:
-    """Escape the three characters that Slack reads as markup."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -20,7 +20,8 @@ from b2b_pipelines.api.learners import person
 from b2b_pipelines.api.writing import idempotency_key
 from b2b_pipelines.checkout import service
 from b2b_pipelines.checkout.rules import Reason
-from b2b_pipelines.checkout.service import Basket, Checkout, KeyReused
+from b2b_pipelines.checkout.service import Basket, Checkout
+from b2b_pipelines.db.answered import KeyReused
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.tokens.service import Caller
 

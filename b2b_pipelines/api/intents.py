@@ -245,7 +245,7 @@ def get_current_intent(
 ) -> IntentOut:
     """Created and not past its reservation, or paid."""
     with db.session() as session:
-        found = service.for_user(
+        found = store.for_user(
             session,
             learner.strip(),
             datetime.now(UTC),

@@ -78,13 +78,4 @@ def list_expired_licenses(
 
 
 def _shown(row: Decided, policy: Policy, caller: Caller) -> dict[str, Any]:
-    return {
-        "license_uuid": row.verdict.license_uuid,
-        "plan_uuid": row.verdict.plan_uuid,
-        "customer": row.verdict.customer,
-        "expiration_date": row.verdict.expiration_date,
-        "decision": row.verdict.decision,
-        "reason": row.verdict.reason(policy),
-        "user_email": caller.address(row.address),
-        "no_longer_seen_since": row.unseen_since,
-    }
+    return row.as_row(policy) | {"user_email": caller.address(row.address)}

@@ -89,11 +89,10 @@ def decisions_page(
     wanted = Decision(decision) if decision in set(Decision) else None
     rows = slice_of(page, A_PAGE)
     with db.session() as session:
-        agreement = store.agreements(session, customer)[0]
+        name = store.agreements(session, customer)[0].shown_name
         found = verdicts.decide(
             session, policy, customer=customer, decision=wanted, limit=rows.limit, offset=rows.offset
         )
-        name = agreement.name or agreement.slug or str(customer)
     return render(
         request,
         "decisions.html",
@@ -135,7 +134,7 @@ def academies_page(request: Request, db: Db, caller: Everywhere) -> Response:
         last = academy_store.publication(session)
         published_at = last.published_at if last else None
         _, products, times = academy_store.shown(session)
-        refused, unmatched = academies.left_out(session)
+        refused, unmatched = (last.refused, last.unmatched) if last else ([], [])
         changes = [
             (change.changed_at, change.kind, change.uuid, sorted(change.changes))
             for change in academy_store.changes(session, 20)

@@ -4,8 +4,6 @@ A quote writes nothing; a checkout decides again under lock and records the orde
 idempotency key, the learner's checkouts (address, LMS user, learner), the contracts by id, the learner's row.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,20 +16,15 @@ from b2b_pipelines.checkout.models import AnsweredCheckout, CheckoutOrder
 from b2b_pipelines.checkout.rules import Offer, Quote, Standing
 from b2b_pipelines.checkout.store import ProductFacts
 from b2b_pipelines.contracts.models import Contract
+from b2b_pipelines.db.answered import KeyReused, request_hash
 from b2b_pipelines.db.locks import transaction_lock
 from b2b_pipelines.enrollment_codes.rules import RedemptionKind, RedemptionType
-from b2b_pipelines.errors import Refused, TransientError
+from b2b_pipelines.errors import TransientError
 from b2b_pipelines.learners import rules as learner_rules
 from b2b_pipelines.learners import service as learners
 from b2b_pipelines.learners import store as learner_store
 from b2b_pipelines.learners.service import Known, Person
 from b2b_pipelines.learners.store import CodeFacts
-
-
-class KeyReused(Refused):
-    """An idempotency key was reused with a different request."""
-
-    code = "idempotency_key_reused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +96,17 @@ def answered_before(session: Session, token_id: int, key: str, request: Mapping[
     Concurrent requests with the key wait until the transaction ends. Raises `KeyReused` when the request differed.
     """
     transaction_lock(session, "idempotency key", f"{token_id} {key}")
-    stored = store.answered(session, token_id, key)
+    stored = session.get(AnsweredCheckout, (token_id, key))
     if stored is None:
         return None
-    if stored.request_hash != _hash(request):
+    if stored.request_hash != request_hash(request):
         raise KeyReused("this Idempotency-Key completed another checkout: use a new key for a new checkout")
     return stored.answer
 
 
 def remember(session: Session, token_id: int, key: str, request: Mapping[str, Any], answer: str) -> None:
     """Store the response body of a completed checkout under its key."""
-    session.add(AnsweredCheckout(token_id=token_id, key=key, request_hash=_hash(request), answer=answer))
+    session.add(AnsweredCheckout(token_id=token_id, key=key, request_hash=request_hash(request), answer=answer))
 
 
 def _gather(
@@ -192,7 +185,3 @@ def _lock_learner(session: Session, person: Person) -> None:
 
 def _contract_ids(products: Mapping[int, ProductFacts]) -> set[int]:
     return {known.item.contract_id for known in products.values() if known.item.contract_id is not None}
-
-
-def _hash(request: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import and_, exists, func, insert, literal, select
 from sqlalchemy.orm import Session
 
-from b2b_pipelines.checkout.models import AnsweredCheckout, CheckoutOrder, Enrollment
+from b2b_pipelines.checkout.models import CheckoutOrder, Enrollment
 from b2b_pipelines.checkout.rules import Item
 from b2b_pipelines.contracts.models import Contract, CourseRun, Product
 
@@ -64,7 +64,3 @@ def add_order(session: Session, order: CheckoutOrder, enrollments: Sequence[Mapp
     session.add(order)
     session.flush()
     session.execute(insert(Enrollment), [{**enrollment, "order_id": order.id} for enrollment in enrollments])
-
-
-def answered(session: Session, token_id: int, key: str) -> AnsweredCheckout | None:
-    return session.get(AnsweredCheckout, (token_id, key))

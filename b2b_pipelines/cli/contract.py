@@ -18,7 +18,7 @@ from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
 from b2b_pipelines.cli.courseware import content_of
 from b2b_pipelines.cli.options import ContractId, Yes
 from b2b_pipelines.cli.who import actor
-from b2b_pipelines.contracts.patch import UNSET, ContractPatch, Unset, Value
+from b2b_pipelines.contracts.patch import UNSET, ContractPatch, Unset
 from b2b_pipelines.contracts.rules import integration_type
 from b2b_pipelines.errors import InvalidInput
 from b2b_pipelines.inputs.times import day
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from b2b_pipelines.delivery.changes import ContractChanged, CoursewareChanged
     from b2b_pipelines.delivery.losses import Losses
 
+Value = TypeVar("Value")
 Done = TypeVar("Done", "ContractChanged", "CoursewareChanged")
 
 LATEST_CHANGES = 10

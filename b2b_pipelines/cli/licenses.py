@@ -24,9 +24,8 @@ from b2b_pipelines.plural import counted
 
 if TYPE_CHECKING:
     from b2b_pipelines.licenses.brakes import HeldPlan
-    from b2b_pipelines.licenses.bringing import Imported
+    from b2b_pipelines.licenses.importing import Imported
     from b2b_pipelines.licenses.service import Outcome
-    from b2b_pipelines.licenses.verdicts import Decided
 
     Step = Callable[..., Outcome]
 
@@ -142,7 +141,7 @@ def expired(
 ) -> None:
     """List the expired licenses that have a learner, each with a decision and its reason."""
     from b2b_pipelines.licenses import verdicts
-    from b2b_pipelines.licenses.policies import policy as policy_of
+    from b2b_pipelines.licenses.facts import policy as policy_of
 
     moment = datetime.now(UTC) if at is None else _moment(at)
     with console.surroundings() as here, here.reading() as reading:
@@ -151,7 +150,7 @@ def expired(
             raise NotFound(f"customer {customer} is not known: `b2b licenses customers` lists the known ones")
         given = verdicts.parameters(policy, customer=customer, decision=decision)
         decided = verdicts.decided_in(reading.rows(verdicts.statement(), **given))
-    rows = [_shown(row, policy, show_emails=show_emails) for row in decided]
+    rows = [row.as_row(policy) | ({"user_email": row.address} if show_emails else {}) for row in decided]
     columns = {"license_uuid": "License", "plan_uuid": "Plan", "decision": "Decision", "reason": "Reason"}
     emails = {"user_email": "E-mail"} if show_emails else {}
     console.print_rows(rows, columns | emails, as_json=as_json, as_csv=as_csv)
@@ -365,19 +364,6 @@ def _say(outcome: Outcome, did: Did) -> None:
         console.say(f"  {'Would keep: ' if outcome.dry_run else ''}{line}")
     for line in outcome.errors:
         console.say(f"  Failed: {line}")
-
-
-def _shown(row: Decided, policy: Policy, *, show_emails: bool) -> dict[str, Any]:
-    shown = {
-        "license_uuid": row.verdict.license_uuid,
-        "plan_uuid": row.verdict.plan_uuid,
-        "decision": row.verdict.decision.value,
-        "reason": row.verdict.reason(policy),
-        "customer": row.verdict.customer,
-        "expiration_date": row.verdict.expiration_date,
-        "no_longer_seen_since": row.unseen_since,
-    }
-    return shown | ({"user_email": row.address} if show_emails else {})
 
 
 def _moment(value: str) -> datetime:

@@ -11,9 +11,9 @@ from typing import TypeVar
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from b2b_pipelines.contracts import rules
+from b2b_pipelines.contracts import rules, store
 from b2b_pipelines.contracts.catalog import Catalog, CourseEntry, ProgramEntry
-from b2b_pipelines.contracts.models import Course, Program
+from b2b_pipelines.contracts.models import Course
 from b2b_pipelines.db.locks import transaction_lock
 from b2b_pipelines.errors import B2BError, InvalidInput
 
@@ -132,10 +132,7 @@ def _register_runs(session: Session, courses: Sequence[CourseEntry], tally: Tall
 
 def _check_requirements(session: Session, programs: Sequence[ProgramEntry]) -> None:
     """Raise `InvalidInput` for a program that requires itself or an unknown course or program."""
-    trees = {
-        row.readable_id: row.requirements for row in session.execute(select(Program.readable_id, Program.requirements))
-    }
-    trees |= {entry.readable_id: entry.requirements for entry in programs}
+    trees = store.program_requirements(session) | {entry.readable_id: entry.requirements for entry in programs}
     required = {leaf for entry in programs for leaf in entry.places}
     known = set(session.scalars(select(Course.readable_id).where(Course.readable_id.in_(required)))) | trees.keys()
     for entry in programs:

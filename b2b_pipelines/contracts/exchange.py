@@ -3,7 +3,6 @@
 Runs, codes and learners are not part of the document.
 """
 
-import json
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -17,6 +16,7 @@ from b2b_pipelines.contracts.patch import ContractPatch
 from b2b_pipelines.contracts.rules import IntegrationType
 from b2b_pipelines.contracts.service import CoursewareChange
 from b2b_pipelines.errors import Conflict, InvalidInput
+from b2b_pipelines.inputs.json_text import parse
 from b2b_pipelines.inputs.text import is_storable
 
 
@@ -82,14 +82,8 @@ class Document(_Part):
 def export(session: Session, reference: str) -> Document:
     """Return the contract with that id or slug as a document. Raises `NotFound`."""
     contract = store.contract(session, reference)
-    organization = contract.organization
     return Document(
-        organization=OrganizationPart(
-            name=organization.name,
-            org_key=organization.org_key,
-            org_key_prefix=organization.org_key_prefix,
-            description=organization.description,
-        ),
+        organization=OrganizationPart.model_validate(contract.organization, from_attributes=True),
         contract=ContractPart(
             slug=contract.slug,
             name=contract.name,
@@ -113,13 +107,7 @@ def read(content: str) -> Document:
     Raises `InvalidInput`, which names the field or the line.
     """
     try:
-        document: Any = json.loads(content)
-    except json.JSONDecodeError as error:
-        raise InvalidInput(f"line {error.lineno}: not JSON: {error.msg}") from None
-    except RecursionError:
-        raise InvalidInput("this JSON is nested too deeply") from None
-    try:
-        return Document.model_validate(document)
+        return Document.model_validate(parse(content))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the document"

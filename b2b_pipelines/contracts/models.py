@@ -83,6 +83,10 @@ class Contract(Base):
         """Return whether learners need an enrollment code."""
         return rules.requires_codes(self.integration_type, self.price)
 
+    def is_open_on(self, day: date) -> bool:
+        """Return whether learners can join the contract on that day (UTC)."""
+        return rules.is_open(self.active, self.starts_on, self.ends_on, day)
+
 
 class Learner(Base):
     """A person. The e-mail address is stored as given and compared without case.

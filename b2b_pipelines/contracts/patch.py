@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import date
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from b2b_pipelines.contracts import rules
 from b2b_pipelines.contracts.rules import IntegrationType
@@ -16,8 +16,6 @@ from b2b_pipelines.errors import InvalidInput
 
 MOST_MONEY = Decimal("99999999.99")
 MOST_LEARNERS = 1_000_000
-
-Value = TypeVar("Value")
 
 
 class Unset(Enum):
@@ -30,11 +28,6 @@ class Unset(Enum):
 
 
 UNSET: Final = Unset.UNSET
-
-
-def chosen(new: Value | Unset, current: Value) -> Value:
-    """Return the new value, or the current one when the patch leaves it alone."""
-    return current if isinstance(new, Unset) else new
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

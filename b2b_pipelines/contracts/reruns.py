@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, aliased
 
-from b2b_pipelines.contracts import store
 from b2b_pipelines.contracts.models import Contract, CourseRun
 from b2b_pipelines.contracts.rules import EdxState
 from b2b_pipelines.db.engine import Database
@@ -44,19 +43,12 @@ class Waiting:
     request: RunRequest
 
 
-def ask_for_reruns(database: Database, studio: Studio | None, slug: str) -> RerunReport:
-    """Ask Studio for every run of the contract that is `pending` or `failed`.
+def ask(database: Database, studio: Studio | None, runs: Sequence[Waiting]) -> RerunReport:
+    """Ask Studio for these runs, and store each answer.
 
     Without Studio the runs keep their state. A failed run does not stop the others. Once Studio is found to be down,
-    each remaining run is tried once. Raises `NotFound` for an unknown contract; errors of Studio are in the report.
+    each remaining run is tried once. Errors of Studio are in the report.
     """
-    with database.session() as session:
-        runs = waiting(session, store.contract(session, slug).id)
-    return ask(database, studio, runs)
-
-
-def ask(database: Database, studio: Studio | None, runs: Sequence[Waiting]) -> RerunReport:
-    """Ask Studio for these runs and store each answer, as `ask_for_reruns` does."""
     if studio is None:
         return RerunReport(pending=[run.courseware_id for run in runs])
     report, patience = RerunReport(), None

@@ -167,19 +167,15 @@ def courseware_id(prefix: str, org_key: str, course_id: str, tag: str) -> str:
 
 
 def source_run(runs: Iterable[tuple[int, str, bool]]) -> SourceRun | None:
-    """Return the run to copy, given a course's `(id, run tag, is source)`.
-
-    None without any run.
+    """Return the run to copy, given a course's `(id, run tag, is source)`. None without any run.
 
     The marked run comes first, then the run tagged `SOURCE`, then, as a guess, the run with the lowest id.
     """
     ordered = sorted(runs)
-    for chosen in (
-        next((run for run, _, marked in ordered if marked), None),
-        next((run for run, tag, _ in ordered if tag == SOURCE_TAG), None),
-    ):
-        if chosen is not None:
-            return SourceRun(chosen)
+    marked = [run for run, _, is_source in ordered if is_source]
+    tagged = [run for run, tag, _ in ordered if tag == SOURCE_TAG]
+    if sources := marked or tagged:
+        return SourceRun(sources[0])
     return SourceRun(ordered[0][0], guessed=True) if ordered else None
 
 

@@ -6,7 +6,7 @@ Codes belong to `enrollment_codes.service`.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from b2b_pipelines.contracts import rules, store
 from b2b_pipelines.contracts.models import Contract, Course, CourseRun, Organization
-from b2b_pipelines.contracts.patch import ContractPatch, chosen
+from b2b_pipelines.contracts.patch import ContractPatch
 from b2b_pipelines.contracts.rules import EdxState, IntegrationType
 from b2b_pipelines.db.locks import transaction_lock
 from b2b_pipelines.errors import Conflict, InvalidInput, NotFound, Refused
@@ -175,14 +175,6 @@ def take_courseware(session: Session, contract: Contract, readable_id: str) -> C
     return CoursewareChange(removed=[run.courseware_id for run in runs], withdrawn=products)
 
 
-def ensure_products(session: Session, contract: Contract) -> int:
-    """Create a product for every run of the contract that never had one.
-
-    Return the number of products created.
-    """
-    return store.add_products(session, contract)
-
-
 def _new_organization(session: Session, name: str, org_key: str | None) -> Organization:
     if len(name) > 255 or not name.strip():
         raise InvalidInput("an organization's name has 1 to 255 characters")
@@ -207,16 +199,8 @@ def _apply(session: Session, contract: Contract, patch: ContractPatch) -> Change
     Return the fields that differ, before and after.
     """
     before = {name: getattr(contract, name) for name in patch.values}
-    contract.name = chosen(patch.name, contract.name).strip()
-    contract.description = chosen(patch.description, contract.description)
-    contract.integration_type = chosen(patch.integration_type, contract.integration_type)
-    contract.starts_on = chosen(patch.starts_on, contract.starts_on)
-    contract.ends_on = chosen(patch.ends_on, contract.ends_on)
-    contract.active = chosen(patch.active, contract.active)
-    contract.max_learners = chosen(patch.max_learners, contract.max_learners)
-    contract.price = chosen(patch.price, contract.price)
-    contract.sheet_url = chosen(patch.sheet_url, contract.sheet_url)
-    contract.sheet_tab = chosen(patch.sheet_tab, contract.sheet_tab)
+    for name, value in patch.values.items():
+        setattr(contract, name, value.strip() if name == "name" else value)
     if contract.starts_on and contract.ends_on and contract.starts_on > contract.ends_on:
         raise InvalidInput(f"the contract would end ({contract.ends_on}) before it starts ({contract.starts_on})")
     if contract.sheet_url is not None and patch.names_a_sheet:
@@ -382,8 +366,3 @@ def _contract_run(
         source_run_id=source_id,
         edx_state=EdxState.PENDING,
     )
-
-
-def is_open_on(contract: Contract, day: date) -> bool:
-    """Return whether learners can join the contract on that day (UTC)."""
-    return rules.is_open(contract.active, contract.starts_on, contract.ends_on, day)

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import ColumnElement, exists, func, insert, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.contracts.models import (
@@ -250,8 +251,6 @@ def reinstate_products(session: Session, runs: Sequence[CourseRun], price: Decim
 
 
 def link(session: Session, contract: Contract, readable_id: str) -> None:
-    from sqlalchemy.dialects.postgresql import insert as upsert
-
     session.execute(
         upsert(ContractCourseware).values(contract_id=contract.id, readable_id=readable_id).on_conflict_do_nothing()
     )

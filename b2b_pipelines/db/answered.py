@@ -58,7 +58,7 @@ def answer_to(session: Session, caller: str, key: str, request: Mapping[str, Any
     stored = session.get(AnsweredRequest, (caller, key))
     if stored is None:
         return None
-    if stored.request_hash != _hash(request):
+    if stored.request_hash != request_hash(request):
         raise KeyReused("this Idempotency-Key was used for another request: use a new key for a new request")
     return Answer(stored.status, stored.answer)
 
@@ -67,9 +67,12 @@ def remember(session: Session, caller: str, key: str, request: Mapping[str, Any]
     """Store an answer under its key, and delete answers older than 30 days."""
     session.execute(delete(AnsweredRequest).where(AnsweredRequest.answered_at < func.now() - KEPT))
     session.add(
-        AnsweredRequest(caller=caller, key=key, request_hash=_hash(request), status=answer.status, answer=answer.body)
+        AnsweredRequest(
+            caller=caller, key=key, request_hash=request_hash(request), status=answer.status, answer=answer.body
+        )
     )
 
 
-def _hash(request: Mapping[str, Any]) -> str:
+def request_hash(request: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a request, in hexadecimal digits."""
     return hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()

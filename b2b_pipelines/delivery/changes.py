@@ -19,6 +19,7 @@ from b2b_pipelines.delivery import history, losses
 from b2b_pipelines.delivery.history import Action, Actor
 from b2b_pipelines.delivery.losses import Losses
 from b2b_pipelines.enrollment_codes import service as codes
+from b2b_pipelines.enrollment_codes import store as code_store
 from b2b_pipelines.enrollment_codes.service import CodeChange
 from b2b_pipelines.learners import service as learners
 from b2b_pipelines.learners import store as learner_store
@@ -139,7 +140,7 @@ def give_courseware(
     contract = store.contract(session, contract_id, lock=True)
     moment = now or store.transaction_time(session)
     change = service.give_courseware(session, contract, readable_id, moment, create_runs=create_runs, rerun=rerun)
-    codes.reinstate(session, change.reinstated)
+    code_store.reactivate_released(session, change.reinstated)
     followed = codes.ensure_codes(session, contract)
     given: dict[str, Any] = {"courseware": readable_id, "runs": change.created}
     _record(session, contract, Action.COURSEWARE_GIVEN, by, followed=followed, **given)
@@ -154,7 +155,7 @@ def take_courseware(session: Session, contract_id: str | int, readable_id: str, 
     """
     contract = store.contract(session, contract_id, lock=True)
     change = service.take_courseware(session, contract, readable_id)
-    codes.withdraw(session, change.withdrawn)
+    code_store.deactivate_unredeemed(session, change.withdrawn)
     followed = codes.ensure_codes(session, contract)
     taken = losses.count(session, contract, runs=change.removed)
     gone: dict[str, Any] = {"courseware": readable_id, "runs": change.removed}

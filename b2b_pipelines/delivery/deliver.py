@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from b2b_pipelines.contracts import reruns, service, store
+from b2b_pipelines.contracts import reruns, store
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.contracts.reruns import RerunReport
 from b2b_pipelines.contracts.rules import EdxState
@@ -95,7 +95,7 @@ class Delivery:
             with self.database.session() as session:
                 contract = store.contract(session, self.slug, lock=True)
                 runs = store.runs_with_products(session, contract.id)
-                made = 0 if all(run.has_product for run in runs) else service.ensure_products(session, contract)
+                made = 0 if all(run.has_product for run in runs) else store.add_products(session, contract)
                 change, orders = codes.ensure_and_check(session, contract)
                 store.mark_materialized(session, contract)
                 is_waiting = any(run.edx_state in (EdxState.PENDING, EdxState.FAILED) for run in runs)
@@ -138,7 +138,7 @@ class Delivery:
         if result is None or not result.changed:
             return prepared.seats
         with self.database.session() as session:
-            return pages.seats(session, [prepared.contract])[prepared.contract.id]
+            return pages.seats(session, [prepared.contract.id])[prepared.contract.id]
 
     def _asked(self, prepared: Prepared, waiting: Sequence[reruns.Waiting]) -> Prepared:
         report = reruns.ask(self.database, self.studio, waiting)
@@ -181,7 +181,7 @@ def _looked_at(
         orders=orders,
         redeemed_twice=reports.codes_redeemed_by_several(session, contract),
         stats=reports.code_stats(session, contract),
-        seats=pages.seats(session, [contract])[contract.id],
+        seats=pages.seats(session, [contract.id])[contract.id],
         attached_by_day=reports.attached_by_day(session, contract),
         delivered=is_delivered(session, contract),
     )

@@ -43,7 +43,7 @@ def ask_services(settings: Settings, engine: Engine, on: Iterable[str]) -> list[
     """
     wanted = set(on)
     with ExitStack() as stack:
-        credentials = stack.enter_context(client_credentials(settings))
+        credentials = stack.enter_context(client_credentials(settings, BRIEF))
         inquiries: Mapping[str, Callable[[], str]] = {
             **(open_edx.inquiries(settings, credentials, stack, BRIEF) if credentials else {}),
             "google_sheets": lambda: _google(settings, engine),

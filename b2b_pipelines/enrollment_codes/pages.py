@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from b2b_pipelines.contracts.models import Contract
-
 
 def utc(column: str) -> str:
     """Return SQL for a time in JSON: `2026-06-01T12:00:00.000000Z`."""
@@ -129,12 +127,7 @@ def codes(
     return None if row is None else JsonPage(*row)
 
 
-def seats(session: Session, contracts: Sequence[Contract]) -> dict[int, Seats]:
-    """Return the seats of each contract, by its id. One query."""
-    return seats_of(session, [contract.id for contract in contracts])
-
-
-def seats_of(session: Session, contract_ids: Sequence[int]) -> dict[int, Seats]:
+def seats(session: Session, contract_ids: Sequence[int]) -> dict[int, Seats]:
     """Return the seats of each contract, by its id. One query."""
     rows = session.execute(SEATS, {"contracts": list(contract_ids)})
     return {row.contract_id: Seats(row.seats, row.redeemed, row.handed_out) for row in rows}

@@ -28,7 +28,7 @@ ORDER BY code.id
 
 
 def cell(text: str) -> str:
-    """Return SQL for a text in a CSV file, escaped as `values.csv_cell` escapes it."""
+    """Return SQL for a text in a CSV file, escaped as `csv_cells.csv_cell` escapes it."""
     return f"CASE WHEN left({text}, 1) = ANY ({STARTS}) THEN '''' || ({text}) ELSE {text} END"
 
 

@@ -26,9 +26,7 @@ class CodeChange:
 
     @property
     def nothing(self) -> bool:
-        return not (
-            self.created or self.converted or self.repriced or self.deactivated or self.reactivated or self.deleted
-        )
+        return self == CodeChange(self.contract)
 
 
 def terms_of(contract: Contract) -> Terms:
@@ -65,10 +63,8 @@ def ensure_and_check(session: Session, contract: Contract) -> tuple[CodeChange, 
     Return the change and the orders that remain (normally none).
     """
     orders = outstanding(session, [contract]).get(contract.slug, [])
-    if not orders:
-        return CodeChange(contract.slug), orders
     change = _carry_out(session, contract, orders)
-    return change, outstanding(session, [contract]).get(contract.slug, [])
+    return change, outstanding(session, [contract]).get(contract.slug, []) if orders else []
 
 
 def _carry_out(session: Session, contract: Contract, orders: Sequence[Orders]) -> CodeChange:
@@ -76,28 +72,8 @@ def _carry_out(session: Session, contract: Contract, orders: Sequence[Orders]) -
         return CodeChange(contract.slug)
     store.carry_out(session, contract.id, contract.price or Decimal(0), orders)
     contract_store.touch(session, contract)
-    return _summed_up(contract.slug, orders)
-
-
-def reinstate(session: Session, product_ids: Sequence[int]) -> int:
-    """Reactivate the codes that were deactivated when a contract gave up these products.
-
-    Return their number.
-    """
-    return store.reactivate_released(session, product_ids)
-
-
-def withdraw(session: Session, product_ids: Sequence[int]) -> int:
-    """Deactivate the unredeemed codes of products that a contract no longer has.
-
-    Return their number.
-    """
-    return store.deactivate_unredeemed(session, product_ids)
-
-
-def _summed_up(slug: str, orders: Sequence[Orders]) -> CodeChange:
     return CodeChange(
-        slug,
+        contract.slug,
         created=sum(order.create for order in orders),
         converted=sum(order.convert for order in orders),
         repriced=sum(order.reprice_codes for order in orders),

@@ -1,7 +1,6 @@
 """Queries on faults."""
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
 
 from sqlalchemy import delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.orm import Session
@@ -12,14 +11,6 @@ from b2b_pipelines.faults.models import Fault
 from b2b_pipelines.faults.rules import SYNCED, Seen, Subject
 
 _SUBJECT = tuple_(Fault.kind, Fault.name, Fault.partition)
-
-
-def known(session: Session) -> dict[Subject, datetime]:
-    """Return everything that is wrong, and since when."""
-    found: dict[Subject, datetime] = {}
-    for fault in every(session):
-        found.setdefault(subject(fault), fault.since)
-    return found
 
 
 def every(session: Session) -> Sequence[Fault]:

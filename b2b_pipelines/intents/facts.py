@@ -318,11 +318,9 @@ def _id(value: object) -> str | None:
 
 def _plain(value: object) -> str | None:
     """Return a text unchanged; None for anything else."""
-    if not isinstance(value, str):
-        return None
-    if not value.isprintable() or len(value) > LONGEST_ID:
+    if isinstance(value, str) and _text(value) is None:
         raise SessionMalformed("An id or currency in the event is not plain text of at most 255 characters.")
-    return value
+    return _text(value)
 
 
 def _text(value: object) -> str | None:

@@ -161,16 +161,12 @@ def _pay(session: Session, intent: CheckoutIntent, known: CheckoutSession, now: 
     if step(intent.state, Trigger.PAYMENT) is None:
         if not again:  # fulfilled before any money came
             _note_payment(intent, known, now)
-        reason = f"the intent is {intent.state} already: a payment may have to be returned"
-        intent.last_error = f"paid again by session {known.id}"
-        outbox.keep(session, [session_alert(Effect.PAID_AGAIN, reason, known)])
+        _report_second_payment(session, intent, known, f"the intent is {intent.state} already")
         return Effect.PAID_AGAIN
     taken = _take_place(session, intent, IntentState.PAID, now)
     _note_payment(intent, known, now)
     if again:
-        reason = "another session paid for it before: a payment may have to be returned"
-        intent.last_error = f"paid again by session {known.id}"
-        outbox.keep(session, [session_alert(Effect.PAID_AGAIN, reason, known)])
+        _report_second_payment(session, intent, known, "another session paid for it before")
     if taken is None:
         return Effect.PAID
     intent.last_error, intent.lost_place = f"paid when its place was taken: {taken}", True
@@ -178,6 +174,12 @@ def _pay(session: Session, intent: CheckoutIntent, known: CheckoutSession, now: 
         intent.move(IntentState.ERRORED_PROVISIONING, now)
     outbox.keep(session, [session_alert(Effect.PLACE_TAKEN, taken, known)])
     return Effect.PLACE_TAKEN
+
+
+def _report_second_payment(session: Session, intent: CheckoutIntent, known: CheckoutSession, why: str) -> None:
+    intent.last_error = f"paid again by session {known.id}"
+    reason = f"{why}: a payment may have to be returned"
+    outbox.keep(session, [session_alert(Effect.PAID_AGAIN, reason, known)])
 
 
 def _hold(session: Session, intent: CheckoutIntent, known: CheckoutSession, now: datetime) -> Effect:
@@ -291,7 +293,7 @@ def _collect_money_back(session: Session, intent: CheckoutIntent, known: Checkou
 
 
 def _note_money_back(session: Session, intent: CheckoutIntent, session_id: str, entry: Mapping[str, Any]) -> Effect:
-    """Record it on the intent, and alert; the same fact of another event changes nothing."""
+    """Record the entry on the intent, and alert; the same fact of another event changes nothing."""
     known = [{name: value for name, value in each.items() if name != "time"} for each in intent.money_back]
     if {name: value for name, value in entry.items() if name != "time"} in known:
         return Effect.ALREADY_KNOWN

@@ -150,13 +150,3 @@ def differences(
     elif amount is not None and amounts and amount not in amounts:
         found.append(f"amount {amount}, expected {' or '.join(map(str, sorted(amounts)))} (minor units)")
     return found
-
-
-def state_diagram() -> str:
-    """Return `TRANSITIONS` as a Mermaid state diagram."""
-    labels: dict[tuple[IntentState, IntentState], list[Trigger]] = {}
-    for each in TRANSITIONS:
-        labels.setdefault((each.before, each.after), []).append(each.trigger)
-    steps = [f"    {before} --> {after}: {', or '.join(triggers)}" for (before, after), triggers in labels.items()]
-    ends = [f"    {state} --> [*]" for state in IntentState if not any(each.before is state for each in TRANSITIONS)]
-    return "\n".join(["stateDiagram-v2", "    [*] --> created: the learner reserved", *steps, *ends])

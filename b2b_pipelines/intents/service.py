@@ -87,35 +87,23 @@ def reserve(session: Session, wish: Wish, now: datetime, reservation: timedelta)
         values = _values(wish, learner.id, now, now + reservation)
         made = store.add(session, {**values, "terms_metadata": terms, "offered_prices": offered})
         if made is not None:
-            return _known(session, made), True
+            return find(session, made), True
     raise PlaceTaken("The enterprise slug or name is reserved.")
 
 
-def for_user(
-    session: Session,
-    email: str,
-    now: datetime,
-    *,
-    stripe_product_id: str | None = None,
-    enterprise_slug: str | None = None,
-) -> CheckoutIntent | None:
-    """Return the learner's newest intent that is paid, or created within its reservation.
-
-    `stripe_product_id` of `""` is the Teams plan; None is any product.
-    """
-    return store.newest(session, email, now, stripe_product_id, enterprise_slug)
-
-
-def find(session: Session, uuid: UUID) -> CheckoutIntent:
-    """Return the intent. Raises `NotFound`."""
-    return _known(session, uuid)
+def find(session: Session, uuid: UUID, *, lock: bool = False) -> CheckoutIntent:
+    """Return the intent. With `lock`, changes to it wait until the transaction ends. Raises `NotFound`."""
+    found = store.intent(session, uuid, lock=lock)
+    if found is None:
+        raise NotFound(f"checkout intent {uuid} is not known: `b2b intents list` lists the known ones")
+    return found
 
 
 def amend(
     session: Session, uuid: UUID, *, country: str | None = None, terms_metadata: Mapping[str, Any] | None = None
 ) -> CheckoutIntent:
     """Change the fields that a learner may change in any state; terms are merged."""
-    intent = _known(session, uuid, lock=True)
+    intent = find(session, uuid, lock=True)
     if country is not None:
         intent.country = country
     if terms_metadata:
@@ -128,7 +116,7 @@ def fulfill(session: Session, uuid: UUID, now: datetime) -> CheckoutIntent:
 
     Idempotent; raises `Conflict` for an intent that is not paid or errored.
     """
-    intent = _known(session, uuid, lock=True)
+    intent = find(session, uuid, lock=True)
     if require_step(intent.state, IntentState.FULFILLED, Trigger.REPORTED_FULFILLED):
         intent.move(IntentState.FULFILLED, now)
     return intent
@@ -140,7 +128,7 @@ def fail(session: Session, uuid: UUID, state: str, reason: str, now: datetime) -
     Raises `InvalidInput` for a state that is not an error, `Conflict` for an intent that cannot go there.
     """
     errored = errored_state(state)
-    intent = _known(session, uuid, lock=True)
+    intent = find(session, uuid, lock=True)
     if require_step(intent.state, errored, Trigger.REPORTED_ERRORED):
         intent.move(errored, now)
         intent.last_error = reason
@@ -206,10 +194,3 @@ def _merged_terms(stored: Mapping[str, Any], given: Mapping[str, Any]) -> dict[s
     if size > LARGEST_TERMS:
         raise InvalidInput(f"terms_metadata would be {size} bytes long in all: at most {LARGEST_TERMS} are kept")
     return merged
-
-
-def _known(session: Session, uuid: UUID, *, lock: bool = False) -> CheckoutIntent:
-    found = store.intent(session, uuid, lock=lock)
-    if found is None:
-        raise NotFound(f"checkout intent {uuid} is not known: `b2b intents list` lists the known ones")
-    return found

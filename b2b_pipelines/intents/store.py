@@ -26,6 +26,13 @@ PLACES = {
     "uq_checkout_intent_place_of_name": "the enterprise name is reserved",
 }
 
+_NEWEST_FIRST = (
+    select(CheckoutIntent)
+    .join(CheckoutIntent.learner)
+    .options(joinedload(CheckoutIntent.learner))
+    .order_by(CheckoutIntent.created_at.desc(), CheckoutIntent.uuid)
+)
+
 
 def place_in(error: IntegrityError) -> str:
     """Return which place the database reports as taken. Any other violation is raised."""
@@ -69,33 +76,26 @@ def add(session: Session, values: Mapping[str, Any]) -> UUID | None:
     return session.scalar(statement.returning(CheckoutIntent.uuid))
 
 
-def newest(
+def for_user(
     session: Session, email: str, now: datetime, stripe_product_id: str | None, enterprise_slug: str | None
 ) -> CheckoutIntent | None:
     """Return the learner's newest intent that is paid, pending, or within its reservation.
 
-    None filters nothing.
+    None filters nothing; a `stripe_product_id` of `""` is the Teams plan.
     """
-    query = (
-        select(CheckoutIntent)
-        .join(CheckoutIntent.learner)
-        .where(
-            func.lower(Learner.email) == func.lower(email),
-            or_(
-                CheckoutIntent.state == IntentState.PAID,
-                and_(
-                    CheckoutIntent.state == IntentState.CREATED,
-                    or_(CheckoutIntent.expires_at > now, CheckoutIntent.pending_since.is_not(None)),
-                ),
+    query = _NEWEST_FIRST.where(
+        func.lower(Learner.email) == func.lower(email),
+        or_(
+            CheckoutIntent.state == IntentState.PAID,
+            and_(
+                CheckoutIntent.state == IntentState.CREATED,
+                or_(CheckoutIntent.expires_at > now, CheckoutIntent.pending_since.is_not(None)),
             ),
-            true() if stripe_product_id is None else CheckoutIntent.stripe_product_id == stripe_product_id,
-            true() if not enterprise_slug else _same(CheckoutIntent.enterprise_slug, enterprise_slug),
-        )
-        .options(joinedload(CheckoutIntent.learner))
-        .order_by(CheckoutIntent.created_at.desc(), CheckoutIntent.uuid)
-        .limit(1)
+        ),
+        true() if stripe_product_id is None else CheckoutIntent.stripe_product_id == stripe_product_id,
+        true() if not enterprise_slug else _same(CheckoutIntent.enterprise_slug, enterprise_slug),
     )
-    return session.scalars(query).first()
+    return session.scalars(query.limit(1)).first()
 
 
 def page(
@@ -114,16 +114,7 @@ def page(
         true() if state is None else CheckoutIntent.state == state,
     ]
     count = session.scalar(select(func.count(CheckoutIntent.uuid)).join(CheckoutIntent.learner).where(*where)) or 0
-    query = (
-        select(CheckoutIntent)
-        .join(CheckoutIntent.learner)
-        .where(*where)
-        .options(joinedload(CheckoutIntent.learner))
-        .order_by(CheckoutIntent.created_at.desc(), CheckoutIntent.uuid)
-        .limit(limit)
-        .offset(offset)
-    )
-    return count, session.scalars(query).all()
+    return count, session.scalars(_NEWEST_FIRST.where(*where).limit(limit).offset(offset)).all()
 
 
 def counts(session: Session) -> dict[str, int]:

@@ -11,7 +11,6 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.contracts.models import Contract
-from b2b_pipelines.contracts.service import is_open_on
 from b2b_pipelines.db.locks import transaction_locks
 from b2b_pipelines.errors import B2BError
 from b2b_pipelines.learners import batch_store, rules, service, store
@@ -56,14 +55,14 @@ def attach(
     """
     if contract is None:
         return [service.refusal(Outcome.INVALID_CODE, "") for _ in requests]
-    users = {request.person.lms_user_id for request in requests} - {None}
+    users = {user for request in requests if (user := request.person.lms_user_id) is not None}
     if users:
-        transaction_locks(session, "LMS user", sorted(user for user in users if user is not None))
+        transaction_locks(session, "LMS user", sorted(users))
     people = batch_store.people(session, [(request.person.email, request.person.lms_user_id) for request in requests])
     codes = batch_store.codes(session, contract.id, {request.code_text for request in requests})
     known_ids = {person.learner_id for person in people if person.learner_id is not None}
     taken, attached, returning = batch_store.seats(session, contract.id, known_ids)
-    batch = _Batch(contract, codes, taken, attached, returning, is_open_on(contract, now.date()))
+    batch = _Batch(contract, codes, taken, attached, returning, contract.is_open_on(now.date()))
     results = [batch.decide(request, person) for request, person in zip(requests, people, strict=True)]
     if not batch_store.write(session, contract.id, batch.new_seats):
         raise LearnersChanged

@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 from b2b_pipelines.alerts import outbox
 from b2b_pipelines.contracts import store as contract_store
 from b2b_pipelines.contracts.models import Contract, Learner
-from b2b_pipelines.contracts.service import is_open_on
 from b2b_pipelines.enrollment_codes import service as codes
 from b2b_pipelines.enrollment_codes.rules import RedemptionKind
 from b2b_pipelines.errors import Conflict, NotFound
@@ -310,7 +309,7 @@ def places_of(session: Session, contracts: Sequence[Contract], learner_id: int |
     places = {}
     for contract in contracts:
         taken, attached = seats.get(contract.id, (0, False))
-        places[contract.id] = Place(attached, is_open_on(contract, day), contract.cap, taken)
+        places[contract.id] = Place(attached, contract.is_open_on(day), contract.cap, taken)
     return places
 
 

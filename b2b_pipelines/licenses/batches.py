@@ -13,9 +13,9 @@ class EverythingRejected(Exception):
     """No part of the batch was accepted: the vendor fails, not an item."""
 
 
-def batches(items: Sequence[T], size: int = BATCH) -> list[Sequence[T]]:
-    """Return the items in their order, `size` at a time."""
-    return [items[start : start + size] for start in range(0, len(items), size)]
+def batches(items: Sequence[T]) -> list[Sequence[T]]:
+    """Return the items in their order, `BATCH` at a time."""
+    return [items[start : start + BATCH] for start in range(0, len(items), BATCH)]
 
 
 def find_rejected(batch: Sequence[T], accepts: Callable[[Sequence[T]], bool]) -> list[T]:

@@ -169,20 +169,11 @@ def held_plans(session: Session, now: datetime, length: timedelta) -> list[HeldP
 
 def end_hold(session: Session, plan: UUID, now: datetime, length: timedelta) -> HeldPlan | None:
     """End the hold of a plan. Return the ended hold, or None when the plan is not held at `now`."""
-    row = session.execute(
-        text("""
-            SELECT plan.held_since, plan.held_from, plan.expiration_date, agreement.enterprise_customer_uuid AS customer
-            FROM subscription_plan AS plan JOIN customer_agreement AS agreement ON agreement.id = plan.customer_agreement_id
-            WHERE plan.uuid = :plan
-        """),
-        {"plan": plan},
-    ).one()
+    held = next((each for each in held_plans(session, now, length) if each.plan == plan), None)
     session.execute(
         text("UPDATE subscription_plan SET held_since = NULL, held_from = NULL WHERE uuid = :plan"), {"plan": plan}
     )
-    if row.held_since is None or row.held_since <= now - length:
-        return None
-    return HeldPlan(plan, row.customer, row.held_from, row.expiration_date, row.held_since + length)
+    return held
 
 
 def note_expired_plans(session: Session, now: datetime) -> None:

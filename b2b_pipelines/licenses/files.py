@@ -10,7 +10,7 @@ columns without values and lines of empty fields, and reads headings in any case
 import csv
 import json
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
@@ -154,8 +154,6 @@ class RecordFile:
     place: str = "line"
     given: frozenset[str] = frozenset()
     ignored: tuple[str, ...] = ()
-    there: tuple[str, ...] = ()
-    """The headings as the file writes them."""
     faults: list[Fault] = field(default_factory=list)
     _records: Iterator[tuple[int, Mapping[str, object]]] = field(default_factory=lambda: iter(()))
 
@@ -174,9 +172,6 @@ class RecordFile:
         known = {column.name for column in columns}
         opened.given = frozenset(headings) & known
         opened.ignored = tuple(heading for heading in headings if heading and heading not in known)
-        missing = [column.name for column in columns if column.required and column.name not in opened.given]
-        if missing and opened.place == "line":
-            raise InvalidInput(f"{path} has no {', '.join(missing)}: {_columns_there(opened.there)}")
         return opened
 
     def __iter__(self) -> Iterator[Record]:
@@ -214,12 +209,16 @@ class RecordFile:
         except csv.Error as error:
             raise InvalidInput(f"{self.path} line {skipped + 1}: {error}") from None
         self._refuse_other_separators(headings)
-        self.there = tuple(heading.strip() for heading in headings)
-        headings = self._understood(headings)
+        written = [heading.strip() for heading in headings]
+        headings = self._understood(written)
         named = [heading for heading in headings if heading]
         if len(set(named)) < len(named):
             raise InvalidInput(f"{self.path} has a column twice")
-        self._records = self._csv_records(headings)
+        if missing := [column.name for column in self.columns if column.required and column.name not in named]:
+            there = ", ".join(filter(None, written))
+            its_columns = f"its columns are {there}" if there else "it has no columns"
+            raise InvalidInput(f"{self.path} has no {', '.join(missing)}: {its_columns}")
+        self._records = self._csv_records(reader, skipped, headings)
         return headings
 
     def _reader(self) -> "tuple[Reader, int]":
@@ -247,16 +246,15 @@ class RecordFile:
     def _understood(self, headings: list[str]) -> list[str]:
         """Return the headings, with the names of known columns in lower case."""
         names = {column.name for column in self.columns}
-        stripped = [heading.strip() for heading in headings]
-        return [heading.lower() if heading.lower() in names else heading for heading in stripped]
+        return [heading.lower() if heading.lower() in names else heading for heading in headings]
 
     def _lines(self) -> Generator[str, None, None]:
         with self.path.open(encoding="utf-8-sig", newline="") as file:
             yield from file
 
-    def _csv_records(self, headings: list[str]) -> Iterator[tuple[int, Mapping[str, object]]]:
-        reader, skipped = self._reader()
-        next(reader)
+    def _csv_records(
+        self, reader: "Reader", skipped: int, headings: list[str]
+    ) -> Iterator[tuple[int, Mapping[str, object]]]:
         while True:
             number = reader.line_num + skipped + 1
             try:
@@ -305,8 +303,3 @@ class RecordFile:
                 yield number, record
             else:
                 self.fault(number, "is not an object")
-
-
-def _columns_there(headings: Sequence[str]) -> str:
-    named = [heading for heading in headings if heading]
-    return f"its columns are {', '.join(named)}" if named else "it has no columns"

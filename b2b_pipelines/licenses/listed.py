@@ -11,6 +11,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from b2b_pipelines.vendors.license_manager import Agreement
+
 
 @dataclass(frozen=True, slots=True)
 class RenewalRow:
@@ -25,9 +27,7 @@ class RenewalRow:
     processed: bool
 
 
-def merge_agreement(
-    session: Session, customer: UUID, *, uuid: UUID, slug: str | None, name: str | None, purge_days: int | None
-) -> None:
+def merge_agreement(session: Session, customer: UUID, agreement: Agreement) -> None:
     """Store license-manager's ids and name of a customer.
 
     An omitted name keeps its stored value.
@@ -40,15 +40,20 @@ def merge_agreement(
                 slug = coalesce(excluded.slug, known.slug), name = coalesce(nullif(excluded.name, ''), known.name),
                 purge_days = excluded.purge_days
         """),
-        {"customer": customer, "uuid": uuid, "slug": slug, "name": name, "purge_days": purge_days},
+        {
+            "customer": customer,
+            "uuid": agreement.uuid,
+            "slug": agreement.slug,
+            "name": agreement.name,
+            "purge_days": agreement.purge_days,
+        },
     )
 
 
-def merge_renewals(session: Session, customer: UUID, renewals: Sequence[RenewalRow]) -> set[UUID]:
+def merge_renewals(session: Session, customer: UUID, renewals: Sequence[RenewalRow]) -> None:
     """Store the customer's listed renewals, and delete those that are not listed any more.
 
-    A renewal that a file brought stays, unless a listed one is about the same plans. Returns the plans whose renewal
-    changed.
+    A renewal that a file brought stays, unless a listed one is about the same plans.
     """
     parameters = {
         "customer": customer,
@@ -57,18 +62,17 @@ def merge_renewals(session: Session, customer: UUID, renewals: Sequence[RenewalR
         "effective": [row.effective_date for row in renewals],
         "processed": [row.processed for row in renewals],
     }
-    gone = session.scalars(
+    session.execute(
         text("""
             DELETE FROM plan_renewal AS known USING subscription_plan AS prior, customer_agreement AS agreement
             WHERE prior.uuid = known.prior_plan_uuid AND agreement.id = prior.customer_agreement_id
                 AND agreement.enterprise_customer_uuid = :customer
                 AND known.prior_plan_uuid <> ALL(CAST(:priors AS uuid[]))
                 AND (known.listed OR known.renewed_plan_uuid = ANY(CAST(:renewed AS uuid[])))
-            RETURNING known.prior_plan_uuid
         """),
         parameters,
-    ).all()
-    changed = session.scalars(
+    )
+    session.execute(
         text("""
             INSERT INTO plan_renewal AS known (prior_plan_uuid, renewed_plan_uuid, effective_date, processed, listed)
             SELECT prior, renewed, effective_date, processed, true
@@ -79,11 +83,9 @@ def merge_renewals(session: Session, customer: UUID, renewals: Sequence[RenewalR
             WHERE (known.renewed_plan_uuid, known.effective_date, known.processed, known.listed)
                 IS DISTINCT FROM (excluded.renewed_plan_uuid, excluded.effective_date, excluded.processed, true)
                 AND (excluded.renewed_plan_uuid IS NOT NULL OR known.listed OR known.renewed_plan_uuid IS NULL)
-            RETURNING prior_plan_uuid
         """),
         parameters,
-    ).all()
-    return {*gone, *changed}
+    )
 
 
 def mark_seen(

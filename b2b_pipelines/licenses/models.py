@@ -27,6 +27,11 @@ class CustomerAgreement(Base):
     slug: Mapped[str | None]
     purge_days: Mapped[int | None]
 
+    @property
+    def shown_name(self) -> str:
+        """Return the name, else the slug, else the UUID of the customer."""
+        return self.name or self.slug or str(self.enterprise_customer_uuid)
+
 
 class SubscriptionPlan(Base):
     """A subscription that a customer bought, valid until just before `expiration_date`.

@@ -1,18 +1,14 @@
-"""Decide about expired licenses, with reasons. Pure: every time is an argument, and UTC.
+"""The decisions about expired licenses and their reasons. Pure: every time is an argument, and UTC.
 
-The database decides the same, set-based, in `verdicts.decide`. `decide` here decides about one license and reads like
-the table it comes from: a test compares the two on random facts.
+`verdicts.decide` decides.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
-from b2b_pipelines.licenses.facts import HELD, EventName, HeldLicense, LicenseFacts, Plan, Policy, Renewal
-from b2b_pipelines.licenses.identity import email_key, person_key
+from b2b_pipelines.licenses.facts import Policy
 
 
 class Decision(StrEnum):
@@ -29,12 +25,6 @@ class Decision(StrEnum):
     PROTECTED = "protected"
     UNLINK_DISABLED = "unlink_disabled"
     UNLINK = "unlink"
-
-
-FIXED_REASONS = {
-    Decision.NO_EMAIL: "the license has no e-mail address to unlink by",
-    Decision.UNLINK_DISABLED: "the customer is not listed in B2B_UNLINK_CUSTOMERS",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +83,14 @@ class Verdict:
                 return self._rest(policy)
             case Decision.ALREADY_UNLINKED:
                 return f"unlinked {moment}"
-            case Decision.NO_EMAIL | Decision.UNLINK_DISABLED:
-                return FIXED_REASONS[self.decision]
+            case Decision.NO_EMAIL:
+                return "the license has no e-mail address to unlink by"
             case Decision.REFUSED:
                 return f"the LMS refused the address {moment}, and it has not changed since"
             case Decision.PROTECTED:
                 return f"the same person holds license {self.witness}, whose plan ends {moment}"
+            case Decision.UNLINK_DISABLED:
+                return "the customer is not listed in B2B_UNLINK_CUSTOMERS"
             case Decision.UNLINK:
                 return f"enrollments ended, and the grace ended {_iso(self.expiration_date + policy.grace)}"
 
@@ -111,142 +103,6 @@ class Verdict:
             else f"enrollments ended {_iso(self.since)}"
         )
         return f"{cause}; not unlinked before {_iso(self.since + policy.hold)}"
-
-    def is_due(self, policy: Policy) -> bool:
-        """Return whether the license is past its grace, and neither held, renewed nor unlinked."""
-        done = {
-            Decision.HELD,
-            Decision.RENEWED,
-            Decision.PLAN_RENEWAL_PENDING,
-            Decision.IN_GRACE,
-            Decision.ALREADY_UNLINKED,
-        }
-        return self.expiration_date < policy.cutoff and self.decision not in done
-
-
-def decide(expired: HeldLicense, facts: LicenseFacts, policy: Policy) -> Verdict | None:
-    """Return the decision about a license.
-
-    None unless it is assigned or activated and its plan has expired. Licenses of internal plans are left out unless the
-    policy takes them in; they protect either way.
-    """
-    plan = facts.plans[expired.plan]
-    if (
-        plan.expiration_date > policy.now
-        or expired.status not in HELD
-        or (plan.is_internal(policy) and not policy.include_internal)
-    ):
-        return None
-    decision, evidence = _first_match(expired, plan, facts, policy)
-    return Verdict(
-        expired.uuid,
-        plan.uuid,
-        plan.customer,
-        plan.expiration_date,
-        decision,
-        retired=bool(expired.retired),
-        **evidence,
-    )
-
-
-def _first_match(
-    expired: HeldLicense, plan: Plan, facts: LicenseFacts, policy: Policy
-) -> tuple[Decision, dict[str, Any]]:
-    if plan.hold and plan.hold.since > policy.hold_cutoff:
-        return Decision.HELD, {"moment": plan.hold.moved_from, "since": plan.hold.since}
-    successor = facts.licenses.get(expired.renewed_to) if expired.renewed_to else None
-    if successor and successor.is_current and (end := facts.plans[successor.plan].trusted_end(policy)) > policy.now:
-        return Decision.RENEWED, {"witness": successor.uuid, "moment": end}
-    for renewal, renewed in renewals_that_hold(plan, facts, policy):
-        if renewed and (end := renewed.trusted_end(policy)) > policy.now:
-            return Decision.PLAN_RENEWAL_PENDING, {"witness": renewed.uuid, "moment": end}
-        if not renewal.processed:
-            return Decision.PLAN_RENEWAL_PENDING, {}
-    terminated_at = facts.events.get((expired.uuid, EventName.TERMINATED, plan.expiration_date))
-    if terminated_at is None:
-        return Decision.TERMINATE, {}
-    gone = plan.renewal_gone if plan.renewal_gone and plan.renewal_gone > terminated_at else None
-    rests_since = gone or terminated_at
-    rests = rests_since > policy.hold_cutoff
-    if plan.expiration_date >= policy.cutoff or rests:
-        return Decision.IN_GRACE, {"since": rests_since, "moment": gone} if rests else {}
-    if unlinked_at := facts.events.get((expired.uuid, EventName.UNLINKED, plan.expiration_date)):
-        return Decision.ALREADY_UNLINKED, {"moment": unlinked_at}
-    key = email_key(expired.address)
-    if key is None:
-        return Decision.NO_EMAIL, {}
-    if refused_at := facts.refusals.get((plan.customer, key)):
-        return Decision.REFUSED, {"moment": refused_at}
-    if protector := _protector(expired, plan.customer, facts, policy):
-        return Decision.PROTECTED, {
-            "witness": protector.uuid,
-            "moment": facts.plans[protector.plan].trusted_end(policy),
-        }
-    if plan.customer not in policy.unlinking:
-        return Decision.UNLINK_DISABLED, {}
-    return Decision.UNLINK, {"missing_since": _missing_since(expired, plan.customer, facts, policy)}
-
-
-def renewals_that_hold(plan: Plan, facts: LicenseFacts, policy: Policy) -> Iterator[tuple[Renewal, Plan | None]]:
-    """Yield the plan's renewal with the renewed plan, then that plan's own, and so on.
-
-    The chain ends at a renewal into an inactive plan (a cancelled trial) and at an overdue one: they hold nothing.
-    """
-    passed: set[UUID] = set()
-    while (renewal := plan.renewal) and plan.uuid not in passed:
-        passed.add(plan.uuid)
-        renewed = facts.plans[renewal.renewed_plan] if renewal.renewed_plan else None
-        if (renewed and not renewed.is_active) or renewal.is_overdue(plan, policy.now):
-            return
-        yield renewal, renewed
-        if renewed is None:
-            return
-        plan = renewed
-
-
-def _protector(expired: HeldLicense, customer: UUID, facts: LicenseFacts, policy: Policy) -> HeldLicense | None:
-    """Return another license of the same person and customer that protects the expired one.
-
-    It belongs to an active plan that is current, upcoming or in its own grace period; of several, the one that lasts
-    longest.
-    """
-
-    protectors = sorted(
-        (other for other in _of_the_person(expired, customer, facts, policy) if other.is_current),
-        key=lambda other: other.uuid,
-    )
-    return max(protectors, key=lambda other: facts.plans[other.plan].trusted_end(policy), default=None)
-
-
-def _missing_since(expired: HeldLicense, customer: UUID, facts: LicenseFacts, policy: Policy) -> datetime | None:
-    """Return since when a license that would protect the expired one is missing; None beyond the hold's length."""
-    missing = [other.lost for other in _of_the_person(expired, customer, facts, policy) if other.lost]
-    return max((since for since in missing if since > policy.hold_cutoff), default=None)
-
-
-def _of_the_person(expired: HeldLicense, customer: UUID, facts: LicenseFacts, policy: Policy) -> Iterator[HeldLicense]:
-    """Yield the other licenses of the person that protect the expired one as long as they are listed."""
-    for other in facts.licenses.values():
-        plan = facts.plans[other.plan]
-        if (
-            other.uuid != expired.uuid
-            and other.status in HELD
-            and plan.customer == customer
-            and plan.is_active
-            and plan.trusted_end(policy) >= policy.cutoff
-            and same_person(expired, other)
-        ):
-            yield other
-
-
-def same_person(one: HeldLicense, other: HeldLicense) -> bool:
-    """Return whether both have the same person's address or the same LMS user.
-
-    Unknown equals nothing.
-    """
-    key = person_key(one.address)
-    by_address = key is not None and key == person_key(other.address)
-    return by_address or (one.lms_user_id is not None and one.lms_user_id == other.lms_user_id)
 
 
 def _iso(moment: datetime | None) -> str:

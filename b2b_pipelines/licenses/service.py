@@ -12,29 +12,23 @@ from sqlalchemy.orm import Session
 from b2b_pipelines.db.locks import transaction_lock
 from b2b_pipelines.licenses import brakes, store, verdicts
 from b2b_pipelines.licenses.brakes import HeldPlan
-from b2b_pipelines.licenses.bringing import Imported, NoAgreement, import_files, read_license_manager
-from b2b_pipelines.licenses.confirming import SAMPLE, Confirmation, confirm_unlinked
-from b2b_pipelines.licenses.facts import Policy
-from b2b_pipelines.licenses.outcome import Forgotten, LicensesFailed, LicensesFailedForNow, Outcome
-from b2b_pipelines.licenses.policies import policy
+from b2b_pipelines.licenses.confirming import SAMPLE, confirm_unlinked
+from b2b_pipelines.licenses.facts import Policy, policy
+from b2b_pipelines.licenses.importing import Imported, NoAgreement, import_files, read_license_manager
+from b2b_pipelines.licenses.outcome import Forgotten, Outcome
 from b2b_pipelines.licenses.rules import Verdict
 from b2b_pipelines.licenses.terminating import terminate
-from b2b_pipelines.licenses.unlinking import RefusesEverything, UnlinkedTooEarly, unlink
+from b2b_pipelines.licenses.unlinking import UnlinkedTooEarly, unlink
 from b2b_pipelines.licenses.work import LOCK
 from b2b_pipelines.settings import Settings
 
 __all__ = [
     "LOCK",
     "SAMPLE",
-    "Confirmation",
     "Forgotten",
-    "HeldPlan",
     "Imported",
-    "LicensesFailed",
-    "LicensesFailedForNow",
     "NoAgreement",
     "Outcome",
-    "RefusesEverything",
     "UnlinkedTooEarly",
     "confirm_plan",
     "confirm_unlinked",
@@ -53,7 +47,6 @@ def decide(session: Session, customer: UUID, policy: Policy) -> list[Verdict]:
 
     Raises `NotFound`.
     """
-    store.agreements(session, customer)
     decided = [row.verdict for row in verdicts.decide(session, policy, customer=customer).decided]
     store.replace_decisions(session, customer, policy, decided)
     return decided

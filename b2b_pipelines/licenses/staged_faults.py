@@ -28,6 +28,15 @@ def _repeated(table: str) -> str:
     """
 
 
+def _unknown(table: str, column: str, staged: str, stored: str) -> str:
+    """Return SQL that selects the records whose column names neither a staged nor a stored record."""
+    return f"""
+        SELECT s.number FROM {table} AS s WHERE s.{column} IS NOT NULL
+        AND NOT EXISTS (SELECT FROM {staged} AS other WHERE other.uuid = s.{column})
+        AND NOT EXISTS (SELECT FROM {stored} AS known WHERE known.uuid = s.{column})
+    """
+
+
 # Each names the records that may not come in by number, and why unless the key says it. A value that cannot be read is NULL
 # here: its fault is named already.
 PLAN_FAULTS = {
@@ -52,14 +61,10 @@ PLAN_FAULTS = {
             )
         )
     """,
-    "renewed_plan_uuid is the plan itself": """
-        SELECT number FROM staged_plan WHERE renewed_plan_uuid = uuid
-    """,
-    "renewed_plan_uuid names no plan, neither in the file nor known": """
-        SELECT s.number FROM staged_plan AS s WHERE s.renewed_plan_uuid IS NOT NULL
-        AND NOT EXISTS (SELECT FROM staged_plan AS other WHERE other.uuid = s.renewed_plan_uuid)
-        AND NOT EXISTS (SELECT FROM subscription_plan AS known WHERE known.uuid = s.renewed_plan_uuid)
-    """,
+    "renewed_plan_uuid is the plan itself": "SELECT number FROM staged_plan WHERE renewed_plan_uuid = uuid",
+    "renewed_plan_uuid names no plan, neither in the file nor known": _unknown(
+        "staged_plan", "renewed_plan_uuid", "staged_plan", "subscription_plan"
+    ),
     "renewed_plan_uuid names a plan that renews another one already": """
         SELECT s.number FROM staged_plan AS s WHERE s.renewed_plan_uuid IS NOT NULL AND (
             EXISTS (
@@ -88,19 +93,13 @@ LICENSE_FAULTS = {
         LEFT JOIN customer_agreement AS n ON n.enterprise_customer_uuid = moved.uuid
         WHERE a.enterprise_customer_uuid <> moved.uuid
     """,
-    "plan_uuid names no plan, neither in the file nor known": """
-        SELECT s.number FROM staged_license AS s WHERE s.plan_uuid IS NOT NULL
-        AND NOT EXISTS (SELECT FROM staged_plan AS other WHERE other.uuid = s.plan_uuid)
-        AND NOT EXISTS (SELECT FROM subscription_plan AS known WHERE known.uuid = s.plan_uuid)
-    """,
-    "renewed_to is the license itself": """
-        SELECT number FROM staged_license WHERE renewed_to = uuid
-    """,
-    "renewed_to names no license, neither in the file nor known": """
-        SELECT s.number FROM staged_license AS s WHERE s.renewed_to IS NOT NULL
-        AND NOT EXISTS (SELECT FROM staged_license AS other WHERE other.uuid = s.renewed_to)
-        AND NOT EXISTS (SELECT FROM license AS known WHERE known.uuid = s.renewed_to)
-    """,
+    "plan_uuid names no plan, neither in the file nor known": _unknown(
+        "staged_license", "plan_uuid", "staged_plan", "subscription_plan"
+    ),
+    "renewed_to is the license itself": "SELECT number FROM staged_license WHERE renewed_to = uuid",
+    "renewed_to names no license, neither in the file nor known": _unknown(
+        "staged_license", "renewed_to", "staged_license", "license"
+    ),
 }
 
 

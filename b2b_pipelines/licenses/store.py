@@ -5,11 +5,11 @@ Set-based; they do not commit.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, delete, exists, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Row, and_, delete, exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
 
@@ -31,6 +31,12 @@ PURGED_AFTER = 90
 """Days; license-manager's default for an agreement that omits it."""
 
 
+def _is_of(customer: UUID) -> ColumnElement[bool]:
+    """Return the condition that a plan belongs to the customer."""
+    agreement = select(CustomerAgreement.id).where(CustomerAgreement.enterprise_customer_uuid == customer)
+    return SubscriptionPlan.customer_agreement_id == agreement.scalar_subquery()
+
+
 def agreements(session: Session, customer: UUID | None = None) -> Sequence[CustomerAgreement]:
     """Return all customers, or the requested one. Raises `NotFound`."""
     query = select(CustomerAgreement).order_by(CustomerAgreement.enterprise_customer_uuid)
@@ -48,14 +54,13 @@ def customers(session: Session) -> Sequence[UUID]:
 
 
 def names(session: Session, customers: Collection[UUID]) -> dict[UUID, str]:
-    """Return the names of known customers; a customer without a name has its UUID for one."""
-    query = select(CustomerAgreement.enterprise_customer_uuid, CustomerAgreement.name)
-    found = session.execute(query.where(CustomerAgreement.enterprise_customer_uuid.in_(customers)))
-    return {row.enterprise_customer_uuid: row.name or str(row.enterprise_customer_uuid) for row in found}
+    """Return the names of known customers, as people are shown them."""
+    query = select(CustomerAgreement).where(CustomerAgreement.enterprise_customer_uuid.in_(customers))
+    return {each.enterprise_customer_uuid: each.shown_name for each in session.scalars(query)}
 
 
 def name_of(session: Session, customer: UUID) -> str:
-    """Return the name of a customer, or its UUID."""
+    """Return the name of a customer; the UUID of an unknown one."""
     return names(session, [customer]).get(customer, str(customer))
 
 
@@ -72,39 +77,33 @@ def renewals(session: Session, customer: UUID) -> dict[UUID, UUID]:
     rows = session.execute(
         select(PlanRenewal.prior_plan_uuid, PlanRenewal.renewed_plan_uuid)
         .join(SubscriptionPlan, SubscriptionPlan.uuid == PlanRenewal.prior_plan_uuid)
-        .join(CustomerAgreement, CustomerAgreement.id == SubscriptionPlan.customer_agreement_id)
-        .where(CustomerAgreement.enterprise_customer_uuid == customer, PlanRenewal.renewed_plan_uuid.is_not(None))
+        .where(_is_of(customer), PlanRenewal.renewed_plan_uuid.is_not(None))
     )
     return {prior: renewed for prior, renewed in rows if renewed}
 
 
-def record_events(
-    session: Session, name: EventName, verdicts: Iterable[Verdict], *, run_id: str, at: datetime | None = None
-) -> int:
-    """Record an action on these licenses, each for its plan's expiration.
-
-    Its time is `at` (default: now). Return the number of new records.
-    """
+def record_events(session: Session, name: EventName, verdicts: Iterable[Verdict], *, run_id: str, at: datetime) -> None:
+    """Record an action on these licenses, each for its plan's expiration."""
     rows = [
         {
             "license_uuid": verdict.license_uuid,
             "event_name": name,
             "plan_expiration": verdict.expiration_date,
             "run_id": run_id,
-            "at": at or datetime.now(UTC),
+            "at": at,
         }
         for verdict in verdicts
     ]
-    inserted = insert(LicenseEvent).on_conflict_do_nothing().returning(LicenseEvent.id)
-    return len(session.scalars(inserted, rows).all()) if rows else 0
+    if rows:
+        session.execute(insert(LicenseEvent).on_conflict_do_nothing(), rows)
 
 
-def record_processed(session: Session, plan: UUID, expiration: datetime, at: datetime | None = None) -> None:
+def record_processed(session: Session, plan: UUID, expiration: datetime, at: datetime) -> None:
     """Record that the enrollments of all the plan's licenses were ended, for this expiration."""
     session.execute(
         update(SubscriptionPlan)
         .where(SubscriptionPlan.uuid == plan, SubscriptionPlan.expiration_date == expiration)
-        .values(processed_for=expiration, processed_at=at or datetime.now(UTC))
+        .values(processed_for=expiration, processed_at=at)
     )
 
 
@@ -157,9 +156,8 @@ def unlinked_too_early(session: Session, customer: UUID) -> Sequence[UUID]:
         select(unlinked.license_uuid)
         .join(License, License.uuid == unlinked.license_uuid)
         .join(SubscriptionPlan, SubscriptionPlan.uuid == License.plan_uuid)
-        .join(CustomerAgreement, CustomerAgreement.id == SubscriptionPlan.customer_agreement_id)
         .where(
-            CustomerAgreement.enterprise_customer_uuid == customer,
+            _is_of(customer),
             unlinked.event_name == EventName.UNLINKED,
             ~ended_before,
         )
@@ -187,9 +185,8 @@ def recently_unlinked(
         select(License.uuid, License.user_email, License.lms_user_id)
         .join(LicenseEvent, LicenseEvent.license_uuid == License.uuid)
         .join(SubscriptionPlan, SubscriptionPlan.uuid == License.plan_uuid)
-        .join(CustomerAgreement, CustomerAgreement.id == SubscriptionPlan.customer_agreement_id)
         .where(
-            CustomerAgreement.enterprise_customer_uuid == customer,
+            _is_of(customer),
             LicenseEvent.event_name == EventName.UNLINKED,
             LicenseEvent.at > now - timedelta(days=1),
             License.email_key.is_not(None),
@@ -237,8 +234,7 @@ def events_recorded(session: Session, customer: UUID, name: EventName) -> int:
         .select_from(LicenseEvent)
         .join(License, License.uuid == LicenseEvent.license_uuid)
         .join(SubscriptionPlan, SubscriptionPlan.uuid == License.plan_uuid)
-        .join(CustomerAgreement, CustomerAgreement.id == SubscriptionPlan.customer_agreement_id)
-        .where(CustomerAgreement.enterprise_customer_uuid == customer, LicenseEvent.event_name == name)
+        .where(_is_of(customer), LicenseEvent.event_name == name)
     ).scalar_one()
 
 
@@ -255,10 +251,9 @@ def counted(session: Session, customer: UUID) -> dict[UUID, tuple[int, int]]:
             func.count(License.uuid).filter(known).label("known"),
             SubscriptionPlan.licenses_counted.label("counted"),
         )
-        .join(CustomerAgreement, CustomerAgreement.id == SubscriptionPlan.customer_agreement_id)
         .outerjoin(License, License.plan_uuid == SubscriptionPlan.uuid)
         .where(
-            CustomerAgreement.enterprise_customer_uuid == customer,
+            _is_of(customer),
             SubscriptionPlan.unseen_since.is_(None),
             SubscriptionPlan.licenses_counted.is_not(None),
         )
@@ -292,9 +287,8 @@ def overdue_renewals(session: Session, customer: UUID, now: datetime) -> Sequenc
     rows = session.execute(
         select(SubscriptionPlan.uuid)
         .join(PlanRenewal, PlanRenewal.prior_plan_uuid == SubscriptionPlan.uuid)
-        .join(CustomerAgreement, CustomerAgreement.id == SubscriptionPlan.customer_agreement_id)
         .where(
-            CustomerAgreement.enterprise_customer_uuid == customer,
+            _is_of(customer),
             ~PlanRenewal.processed,
             SubscriptionPlan.expiration_date <= now,
             func.coalesce(PlanRenewal.effective_date, SubscriptionPlan.expiration_date) <= now - OVERDUE,

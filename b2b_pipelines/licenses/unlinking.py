@@ -250,7 +250,9 @@ def _to_unlink(session: Session, customer: UUID, policy: Policy) -> tuple[Outcom
     outcome, decided = decide_all(session, customer, policy)
     due = due_to_unlink(decided)
     unended = [
-        row.verdict for row in decided if row.verdict.decision is Decision.TERMINATE and row.verdict.is_due(policy)
+        row.verdict
+        for row in decided
+        if row.verdict.decision is Decision.TERMINATE and row.verdict.expiration_date < policy.cutoff
     ]
     outcome.skipped = (
         len(due.kept_for_protected)

@@ -1,14 +1,15 @@
 """The table of decisions as one statement for any number of licenses.
 
-First match wins, for every expired license that is assigned or activated. `rules.decide` decides the same about one
-license. `trusted` are plans with their `Plan.trusted_end`. `holder` looks people up by address and by LMS user
-separately, so that an index serves each.
+First match wins, for every expired license that is assigned or activated. `trusted` are plans with the end that a
+decision trusts: while a plan is on hold, the later date from which it was moved. `holder` looks people up by address and
+by LMS user separately, so that an index serves each. A test compares the statement with `tests/licenses/reference.py`,
+which decides about one license in Python.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -31,6 +32,16 @@ person AS (
         SELECT uuid, person_key, lms_user_id FROM license WHERE license.lms_user_id = person.lms_user_id
     ) AS other
 ),
+"""
+
+# Other licenses of the holders of those past their grace, by the address or by the LMS user.
+SAME_PERSON = """
+    SELECT expired.license_uuid, expired.agreement_id, other.uuid, other.plan_uuid,
+        coalesce(other.retired_at, other.unseen_since) AS lost_at
+    FROM expired JOIN license AS other ON other.{key} = expired.{key}
+    WHERE expired.expiration_date < :cutoff
+        AND other.uuid <> expired.license_uuid AND other.status IN ('assigned', 'activated')
+        AND coalesce(coalesce(other.retired_at, other.unseen_since) > :hold_cutoff, true)
 """
 
 VERDICTS = """
@@ -77,21 +88,7 @@ renewing AS (
     SELECT plan_uuid, CASE WHEN current THEN renewed_plan_uuid END AS renewed_plan, CASE WHEN current THEN until END AS until
     FROM chain WHERE pending OR current
 ),
-same_person AS (
-    SELECT expired.license_uuid, expired.agreement_id, other.uuid, other.plan_uuid,
-        coalesce(other.retired_at, other.unseen_since) AS lost_at
-    FROM expired JOIN license AS other ON other.person_key = expired.person_key
-    WHERE expired.expiration_date < :cutoff
-        AND other.uuid <> expired.license_uuid AND other.status IN ('assigned', 'activated')
-        AND coalesce(coalesce(other.retired_at, other.unseen_since) > :hold_cutoff, true)
-    UNION ALL
-    SELECT expired.license_uuid, expired.agreement_id, other.uuid, other.plan_uuid,
-        coalesce(other.retired_at, other.unseen_since) AS lost_at
-    FROM expired JOIN license AS other ON other.lms_user_id = expired.lms_user_id
-    WHERE expired.expiration_date < :cutoff
-        AND other.uuid <> expired.license_uuid AND other.status IN ('assigned', 'activated')
-        AND coalesce(coalesce(other.retired_at, other.unseen_since) > :hold_cutoff, true)
-),
+same_person AS ({same_person}),
 holder AS (
     SELECT DISTINCT ON (same_person.license_uuid)
         same_person.license_uuid, same_person.uuid AS protector, plan.until, same_person.lost_at AS missing_since
@@ -151,6 +148,8 @@ ORDER BY customer, expiration_date, plan_uuid, license_uuid
 LIMIT :limit OFFSET :offset
 """
 
+VERDICT_FIELDS = [field.name for field in fields(Verdict)]
+
 
 @dataclass(frozen=True, slots=True)
 class Decided:
@@ -165,6 +164,18 @@ class Decided:
     email_key: str | None
     lms_user_id: int | None
     unseen_since: datetime | None
+
+    def as_row(self, policy: Policy) -> dict[str, Any]:
+        """Return the fields that command and API show, without the address."""
+        return {
+            "license_uuid": self.verdict.license_uuid,
+            "plan_uuid": self.verdict.plan_uuid,
+            "decision": self.verdict.decision,
+            "reason": self.verdict.reason(policy),
+            "customer": self.verdict.customer,
+            "expiration_date": self.verdict.expiration_date,
+            "no_longer_seen_since": self.unseen_since,
+        }
 
 
 @dataclass(frozen=True)
@@ -208,6 +219,7 @@ def statement(*, of_people: bool = False) -> str:
     """Return the statement that decides; `of_people` narrows it to `:licenses` and all others of the same people."""
     return VERDICTS.format(
         people=PEOPLE if of_people else "",
+        same_person="UNION ALL".join(SAME_PERSON.format(key=key) for key in ("person_key", "lms_user_id")),
         narrowed="AND license.uuid IN (SELECT uuid FROM person)" if of_people else "",
     )
 
@@ -216,22 +228,11 @@ def decided_in(rows: Iterable[Mapping[Any, Any]]) -> list[Decided]:
     """Return the decisions in the rows of the statement."""
     return [
         Decided(
-            Verdict(
-                license_uuid=row["license_uuid"],
-                plan_uuid=row["plan_uuid"],
-                customer=row["customer"],
-                expiration_date=row["expiration_date"],
-                decision=Decision(row["decision"]),
-                witness=row["witness"],
-                moment=row["moment"],
-                since=row["since"],
-                retired=row["retired"],
-                missing_since=row["missing_since"],
-            ),
-            row["user_email"],
-            row["email_key"],
-            row["lms_user_id"],
-            row["unseen_since"],
+            Verdict(**{name: row[name] for name in VERDICT_FIELDS} | {"decision": Decision(row["decision"])}),
+            address=row["user_email"],
+            email_key=row["email_key"],
+            lms_user_id=row["lms_user_id"],
+            unseen_since=row["unseen_since"],
         )
         for row in rows
     ]

@@ -4,7 +4,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -63,20 +63,18 @@ class Work:
             yield held, decided
 
 
-@contextmanager
-def customer_lock(database: Database, customer: UUID, run_id: str, *, wait: float = 60) -> Iterator[Held]:
+def customer_lock(database: Database, customer: UUID, run_id: str, *, wait: float = 60) -> AbstractContextManager[Held]:
     """Keep every other import, reading, termination and unlinking of the customer out."""
-    holder = f"licenses {run_id} pid {os.getpid()}"
-    with exclusive(database.engine, LOCK, str(customer), holder=holder, wait=wait) as held:
-        yield held
+    return exclusive(database.engine, LOCK, str(customer), holder=_holder(run_id), wait=wait)
 
 
-@contextmanager
-def run_lock(database: Database, customer: UUID, run_id: str) -> Iterator[None]:
+def run_lock(database: Database, customer: UUID, run_id: str) -> AbstractContextManager[Held]:
     """Keep other runs of terminating and unlinking for the customer out."""
-    holder = f"licenses {run_id} pid {os.getpid()}"
-    with exclusive(database.engine, RUN_LOCK, str(customer), holder=holder):
-        yield
+    return exclusive(database.engine, RUN_LOCK, str(customer), holder=_holder(run_id))
+
+
+def _holder(run_id: str) -> str:
+    return f"licenses {run_id} pid {os.getpid()}"
 
 
 def decide_all(session: Session, customer: UUID, policy: Policy) -> tuple[Outcome, Sequence[Decided]]:

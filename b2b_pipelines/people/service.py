@@ -3,7 +3,6 @@
 Secrets of links and sessions have 256 random bits, so their plain SHA-256 is stored; passwords are stored as Argon2id.
 """
 
-import hashlib
 import secrets
 from datetime import datetime, timedelta
 
@@ -18,7 +17,7 @@ from b2b_pipelines.people import rules
 from b2b_pipelines.people.models import Person, PersonLink, PersonSession
 from b2b_pipelines.people.rules import Role
 from b2b_pipelines.tokens.rules import Scope
-from b2b_pipelines.tokens.service import SESSION_LIFETIME, Caller
+from b2b_pipelines.tokens.service import SESSION_LIFETIME, Caller, hash_of
 
 LINK_LIFETIME = timedelta(days=3)
 SCOPES: dict[Role, frozenset[str]] = {
@@ -45,7 +44,7 @@ def add(session: Session, email: str, role: Role, now: datetime) -> tuple[Person
     person.role = role
     session.execute(delete(PersonLink).where((PersonLink.person_id == person.id) | (PersonLink.expires_at <= now)))
     secret = secrets.token_urlsafe(32)
-    session.add(PersonLink(secret_hash=_hash(secret), person_id=person.id, expires_at=now + LINK_LIFETIME))
+    session.add(PersonLink(secret_hash=hash_of(secret), person_id=person.id, expires_at=now + LINK_LIFETIME))
     session.flush()
     return person, secret
 
@@ -70,7 +69,7 @@ def person_of_link(session: Session, secret: str, now: datetime) -> Person | Non
     query = (
         select(Person)
         .join(PersonLink, PersonLink.person_id == Person.id)
-        .where(PersonLink.secret_hash == _hash(secret), PersonLink.expires_at > now)
+        .where(PersonLink.secret_hash == hash_of(secret), PersonLink.expires_at > now)
     )
     return session.scalars(query).first()
 
@@ -81,7 +80,9 @@ def set_password(session: Session, secret: str, password: str, now: datetime) ->
     Raises `NotFound` for a link that was used or has expired, `InvalidInput` for a password that is not accepted.
     """
     link = session.scalars(
-        select(PersonLink).where(PersonLink.secret_hash == _hash(secret), PersonLink.expires_at > now).with_for_update()
+        select(PersonLink)
+        .where(PersonLink.secret_hash == hash_of(secret), PersonLink.expires_at > now)
+        .with_for_update()
     ).first()
     person = None if link is None else session.get(Person, link.person_id)
     if link is None or person is None:
@@ -143,7 +144,7 @@ def open_session(session: Session, person: Person, now: datetime) -> str:
     session.execute(delete(PersonSession).where(PersonSession.expires_at <= now))
     person.signed_in_at = now
     secret = secrets.token_urlsafe(32)
-    session.add(PersonSession(secret_hash=_hash(secret), person_id=person.id, expires_at=now + SESSION_LIFETIME))
+    session.add(PersonSession(secret_hash=hash_of(secret), person_id=person.id, expires_at=now + SESSION_LIFETIME))
     session.flush()
     return secret
 
@@ -156,14 +157,14 @@ def recognize_session(session: Session, secret: str, now: datetime) -> Caller | 
     row = session.execute(
         select(Person.id, Person.email, Person.role)
         .join(PersonSession, PersonSession.person_id == Person.id)
-        .where(PersonSession.secret_hash == _hash(secret), PersonSession.expires_at > now)
+        .where(PersonSession.secret_hash == hash_of(secret), PersonSession.expires_at > now)
     ).first()
     return None if row is None else Caller(0, row.email, SCOPES[Role(row.role)], None, row.id)
 
 
 def close_session(session: Session, secret: str) -> None:
     """End the session of a browser's cookie."""
-    session.execute(delete(PersonSession).where(PersonSession.secret_hash == _hash(secret)))
+    session.execute(delete(PersonSession).where(PersonSession.secret_hash == hash_of(secret)))
 
 
 def _fits(password_hash: str, password: str) -> bool:
@@ -173,7 +174,3 @@ def _fits(password_hash: str, password: str) -> bool:
         return HASHER.verify(password_hash, password)
     except (Argon2Error, InvalidHashError):
         return False
-
-
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()

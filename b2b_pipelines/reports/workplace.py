@@ -157,7 +157,7 @@ def cards(session: Session, wanted: Wanted, asked: Slice) -> tuple[int, Sequence
     statement = f"{LISTED} ORDER BY {ORDERS[wanted.order]} LIMIT :limit OFFSET :offset"
     given = asdict(wanted) | {"search": containing(wanted.search), "synced": SYNCED}
     rows = rows_of(session)(statement, **given, limit=asked.limit, offset=asked.offset)
-    seats = pages.seats_of(session, [row["id"] for row in rows])
+    seats = pages.seats(session, [row["id"] for row in rows])
     return (rows[0]["total"] if rows else 0), [_card(row, seats[row["id"]]) for row in rows]
 
 

@@ -67,7 +67,8 @@ def sync(
 ) -> SyncResult:
     """Update the sheet of a contract to its codes: one read and, if anything differs, one write.
 
-    Waits `wait` seconds for another sync of the spreadsheet. `rebuild` rewrites our columns at A-F, beside the
+    Waits `wait` seconds for another sync of the spreadsheet, and for the turn of the first read before that: a sync that
+    held the spreadsheet meanwhile would keep an urgent one from it. `rebuild` rewrites our columns at A-F, beside the
     customer's notes. `replace` is the consent to replace the contents of a new target; with `ask`, every new target
     with contents needs it, else only a target whose tab the contract does not name. A caller that has loaded the
     contract, and knows that it is delivered, passes it as `contract`. Raises `NotDelivered`, `TabMissing`, `Conflict`
@@ -78,6 +79,7 @@ def sync(
     work = Sync(database, sheets.counting(Requests()), reference, run_id=run_id, order=order, loaded=contract)
     holder = f"b2b sheet sync {work.slug}"[:40] + f" (process {os.getpid()})"
     try:
+        work.sheets.take_turn("read")
         with exclusive(database.engine, "spreadsheet", work.spreadsheet, holder=holder, wait=wait) as lock:
             work.look()
             work.claim()

@@ -229,7 +229,7 @@ class Sync:
         while self.repairs or not plan.is_empty:
             if len(self.applied) > REPLANS:
                 raise Contended(f"the sheet of {self.slug} is being edited while it is written: try again in a minute")
-            if self.sheets.take_turn_to_write() > LONG_WAIT_SECONDS and not self.repairs:
+            if self.sheets.take_turn("write") > LONG_WAIT_SECONDS and not self.repairs:
                 self.seen = targets.read_again(self.sheets, self.spreadsheet, self.seen)
                 plan = self.decide()
                 self.consent(plan)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ARRAY, String, bindparam, delete, func, or_, select
+from sqlalchemy import ARRAY, Row, String, bindparam, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.contracts.models import Organization
@@ -23,17 +23,13 @@ PREFIX = "b2b_"
 SESSION_LIFETIME = timedelta(hours=12)
 
 
-# Built once, because every request executes it.
-_OF_TEXT = select(*Token.__table__.c["id", "name", "scopes", "organization_id"]).where(
-    Token.__table__.c.text_hash == bindparam("text_hash"), Token.__table__.c.revoked_at.is_(None)
-)
-
 CALLER = """
 SELECT token.organization_id, 'emails' = ANY(token.scopes) AS emails FROM token
 WHERE token.text_hash = :text_hash AND token.revoked_at IS NULL AND :scope = ANY(token.scopes)
 """
 """The caller of a token that has the scope, for statements that check the token themselves; no row for any other."""
 
+# Built once, because every request executes it.
 _OF_TEXTS = select(*Token.__table__.c["text_hash", "id", "name", "scopes", "organization_id"]).where(
     Token.__table__.c.text_hash == func.any(bindparam("text_hashes", type_=ARRAY(String))),
     Token.__table__.c.revoked_at.is_(None),
@@ -118,17 +114,14 @@ def revoke(session: Session, token_id: int, now: datetime) -> Listed:
 
 def recognize(session: Session, text: str) -> Caller | None:
     """Return the caller of a token's text; None for a text that was never issued or is revoked."""
-    row = session.execute(_OF_TEXT, {"text_hash": hash_of(text)}).first()
-    return None if row is None else Caller(row.id, row.name, frozenset(row.scopes), row.organization_id)
+    return recognize_each(session, [text]).get(text)
 
 
 def recognize_each(session: Session, texts: Iterable[str]) -> dict[str, Caller]:
-    """Return whom each text stands for, as `recognize` does; unknown and revoked ones are absent. One query."""
+    """Return the caller of each text, as `recognize` does; unknown and revoked ones are absent. One query."""
     by_hash = {hash_of(text): text for text in texts}
     rows = session.execute(_OF_TEXTS, {"text_hashes": list(by_hash)})
-    return {
-        by_hash[row.text_hash]: Caller(row.id, row.name, frozenset(row.scopes), row.organization_id) for row in rows
-    }
+    return {by_hash[row.text_hash]: _caller(row) for row in rows}
 
 
 def open_session(session: Session, caller: Caller, now: datetime) -> str:
@@ -152,11 +145,15 @@ def recognize_session(session: Session, secret: str, now: datetime) -> Caller | 
         .join(TokenSession, TokenSession.token_id == Token.id)
         .where(TokenSession.secret_hash == hash_of(secret), TokenSession.expires_at > now, Token.revoked_at.is_(None))
     ).first()
-    return None if row is None else Caller(row.id, row.name, frozenset(row.scopes), row.organization_id)
+    return None if row is None else _caller(row)
 
 
 def close_session(session: Session, secret: str) -> None:
     session.execute(delete(TokenSession).where(TokenSession.secret_hash == hash_of(secret)))
+
+
+def _caller(row: Row[*tuple[Any, ...]]) -> Caller:
+    return Caller(row.id, row.name, frozenset(row.scopes), row.organization_id)
 
 
 def _scopes(names: Iterable[str]) -> list[str]:

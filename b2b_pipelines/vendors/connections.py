@@ -19,7 +19,7 @@ Client = TypeVar("Client", EnterpriseCatalog, EnterpriseLms, LicenseManager)
 
 
 @contextmanager
-def client_credentials(settings: Settings) -> Iterator[ClientCredentials | None]:
+def client_credentials(settings: Settings, patience: Patience | None = None) -> Iterator[ClientCredentials | None]:
     """Yield the sign-in to every Open edX service; None while one of its settings is missing.
 
     The settings are `B2B_LMS_URL`, `B2B_OAUTH_CLIENT_ID` and `B2B_OAUTH_CLIENT_SECRET`.
@@ -29,7 +29,11 @@ def client_credentials(settings: Settings) -> Iterator[ClientCredentials | None]
         return
     secret = settings.oauth_client_secret.get_secret_value()
     with ClientCredentials(
-        settings.lms_url, settings.oauth_client_id, secret, timeout=settings.lms_timeout_seconds
+        settings.lms_url,
+        settings.oauth_client_id,
+        secret,
+        timeout=settings.lms_timeout_seconds,
+        patience=patience,
     ) as credentials:
         yield credentials
 

@@ -11,6 +11,7 @@ from assets.academies import academy_catalogs, stripe_prices
 from b2b_pipelines.academies import service, store
 from b2b_pipelines.academies.notes import NOTHING_IS_PRICED
 from b2b_pipelines.academies.selection import Selection
+from b2b_pipelines.vendors.enterprise_catalog import CatalogAnswer
 from sandbox.enterprise_catalog import academy, catalog
 from tests.academies.conftest import CUSTOMER
 from tests.statements import statements
@@ -164,8 +165,8 @@ def test_one_bad_item_is_refused_with_its_reason_and_stops_nothing_else(material
         "Unsure": "its is_active is neither true nor false",
     }
     with database.session() as session:
-        refused, _ = service.left_out(session)
-    assert {row["name"]: row["reason"] for row in refused} == reasons
+        published = store.publication(session)
+    assert published and {row["name"]: row["reason"] for row in published.refused} == reasons
 
 
 def test_a_renamed_academy_stays_the_same_product_with_its_slug(materialize, sandbox, database):
@@ -307,7 +308,7 @@ class TestWrites:
     def kept(self, database, numbers):
         with database.session() as session:
             rows = [academy(f"Academy {number}", stripe_price_lookup_key=f"key_{number}") for number in numbers]
-            answer = service.CatalogRead(rows, [], str(len(rows)), changed=True)
+            answer = CatalogAnswer(rows, [], str(len(rows)))
             service.keep_catalog(session, CUSTOMER, answer, self.now)
 
     def test_the_statements_of_a_publication_do_not_grow_with_the_academies(self, database):

@@ -13,6 +13,7 @@ from b2b_pipelines.academies import service
 from b2b_pipelines.academies.notes import NOTHING_IS_PRICED
 from b2b_pipelines.academies.overrides_file import Entry, as_yaml_file
 from b2b_pipelines.academies.selection import Override, Selection, read_overrides
+from b2b_pipelines.vendors.enterprise_catalog import CatalogAnswer
 from sandbox.enterprise_catalog import academy
 from tests.academies.conftest import CUSTOMER
 
@@ -30,7 +31,7 @@ def b2b(run):
 def publish(database, rows, selection=Selection()):
     now = datetime.now(UTC)
     with database.session() as session:
-        service.keep_catalog(session, CUSTOMER, service.CatalogRead(rows, [], str(now), changed=True), now)
+        service.keep_catalog(session, CUSTOMER, CatalogAnswer(rows, [], str(now)), now)
         service.publish(session, selection, now, run_id="run-1")
 
 

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import httpx
@@ -18,9 +19,11 @@ from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.schema import upgrade
 from b2b_pipelines.settings import Settings, read_settings
+from b2b_pipelines.vendors.enterprise_catalog import CatalogAnswer
 from sandbox.enterprise_catalog import academy
 from tests.academies.conftest import CUSTOMER
 from tests.api.conftest import serving
+from tests.waiting import wait_until
 
 PATH = "/api/v1/academy-products/"
 PRICE = {
@@ -55,7 +58,7 @@ def publish(database, rows, at=None, selection=Selection()):
     """Publish those rows of the catalog, with what Stripe says about `usd`."""
     now = at or datetime.now(UTC)
     with database.session() as session:
-        service.keep_catalog(session, CUSTOMER, service.CatalogRead(rows, [], str(now), changed=True), now)
+        service.keep_catalog(session, CUSTOMER, CatalogAnswer(rows, [], str(now)), now)
         store.save_prices(session, {"usd": PriceOutcome("priced", PRICE)}, now)
         return service.publish(session, selection, now)
 
@@ -84,14 +87,6 @@ def standing(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactor
     with serving(create_app(settings, database)) as url, httpx.Client(base_url=url) as client:
         yield client
     database.dispose()
-
-
-def eventually(condition, within=10.0):
-    """Wait until it holds: publications are seen by looking."""
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def names(answer):
@@ -239,7 +234,7 @@ def test_pages_lead_to_each_other_with_their_filters(served, database):
     rows = [academy(f"Academy {number:03}", tags=[{"title": "AI"}]) for number in range(250)]
     publish(database, rows, selection=Selection(max_deactivated=1))
     seen = []
-    eventually(lambda: served.get(PATH).json()["count"] == 250)
+    wait_until(lambda: served.get(PATH).json()["count"] == 250)
     url = f"{PATH}?tag=ai&page_size=120"
     while url:
         body = served.get(url).json()
@@ -262,7 +257,7 @@ def test_a_publication_is_visible_within_a_second(served, database):
 
 def test_an_inactive_product_is_never_shown(served, database):
     publish(database, [DATA | {"is_active": False}, academy("Design")])
-    eventually(lambda: names(served.get(PATH)) == ["Design"])
+    wait_until(lambda: names(served.get(PATH)) == ["Design"])
     for key in (DATA["uuid"], "data", "data-key", "prod_1"):
         assert served.get(f"{PATH}{key}/").status_code == 404
 
@@ -281,11 +276,11 @@ def test_what_is_known_is_answered_with_304_until_something_else_than_its_date_c
         assert served.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
     before = served.get(PATH)
     publish(database, [DATA, academy("Design", tags=[{"title": "Art"}, {"title": "ai"}])])
-    eventually(lambda: served.get(PATH).content != before.content)
+    wait_until(lambda: served.get(PATH).content != before.content)
     after = served.get(PATH)
     assert after.headers["ETag"] == before.headers["ETag"]
     publish(database, [DATA | {"description": "New"}, academy("Design")])
-    eventually(lambda: served.get(PATH, headers={"If-None-Match": before.headers["ETag"]}).status_code == 200)
+    wait_until(lambda: served.get(PATH, headers={"If-None-Match": before.headers["ETag"]}).status_code == 200)
 
 
 class TestThrottle:
@@ -365,13 +360,19 @@ class TestDatabaseAway:
             connection.execute(
                 text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"), {"name": name}
             )
-            eventually(lambda: served.get(PATH).status_code == 503)
+            wait_until(lambda: served.get(PATH).status_code == 503)
             away = served.get(PATH)
             connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
         admin.dispose()
         assert away.status_code == 503
         assert away.json()["error_code"] == "academy_service_unavailable"
-        eventually(lambda: served.get(PATH).status_code == 200)
+        wait_until(lambda: served.get(PATH).status_code == 200)
+
+
+def items(looking):
+    """Return the list, or None while it is unavailable."""
+    with suppress(feed.FeedUnavailable):
+        return looking.listing().items
 
 
 def test_a_look_that_fails_in_a_way_nobody_foresaw_is_not_the_last(database, monkeypatch):
@@ -387,8 +388,7 @@ def test_a_look_that_fails_in_a_way_nobody_foresaw_is_not_the_last(database, mon
     looking.start()
     with pytest.raises(feed.FeedUnavailable):
         looking.listing()
-    eventually(lambda: not faults and looking._is_believed)
-    assert looking.listing().items == []
+    wait_until(lambda: not faults and items(looking) == [])
     looking.stop()
 
 

@@ -62,6 +62,16 @@ def test_whoever_waits_as_told_gets_one(pauses, count):
         grants = granted.grants
 
 
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
 def passed(worker, database, client, requests):
     async def ask():
         return [await worker.admit(client, database) for _ in range(requests)]
@@ -70,25 +80,25 @@ def passed(worker, database, client, requests):
 
 
 def test_of_a_thousand_requests_over_four_workers_exactly_120_pass(database):
-    workers = [Throttle(HOURLY) for _ in range(4)]
+    clock = Clock()
+    workers = [Throttle(HOURLY, clock=clock) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         counts = list(pool.map(lambda worker: passed(worker, database, "198.51.100.7", 250), workers))
+    clock.now += LEASE_SECONDS
     for worker in workers:
-        for lease in worker._leases.values():
-            lease.good_until = lease.blocked_until = 0.0
         worker.tidy(database)
     counts += [passed(worker, database, "198.51.100.7", 50) for worker in workers]
     assert sum(counts) == 120
 
 
 def test_a_lease_that_is_not_spent_is_given_back(database):
-    worker, other = Throttle(HOURLY), Throttle(HOURLY)
+    clock = Clock()
+    worker, other = Throttle(HOURLY, clock=clock), Throttle(HOURLY)
     assert passed(worker, database, "a", 100) == 100
-    (lease,) = worker._leases.values()
-    assert lease.left > 0
-    lease.good_until = 0.0
+    assert worker.leases["a"].left > 0
+    clock.now += LEASE_SECONDS * 2
     worker.tidy(database)
-    assert worker._leases == {}
+    assert worker.leases == {}
     assert passed(other, database, "a", 50) == 20
 
 
@@ -110,10 +120,10 @@ def test_a_busy_clients_lease_is_renewed_before_it_ends(database):
     async def keep_asking():
         renewed_at = []
         for _ in range(20_000):
-            lease = worker._leases.get("203.0.113.1")
+            lease = worker.leases.get("203.0.113.1")
             held = lease.left if lease else 0
             assert await worker.admit("203.0.113.1", database) is None
-            lease = worker._leases["203.0.113.1"]
+            lease = worker.leases["203.0.113.1"]
             if lease.left >= held and lease.granted > throttle.LARGE_LEASE:
                 renewed_at.append(held)
             if lease.granted > throttle.LARGE_LEASE and lease.left < lease.granted // 8 and lease.renewal:
@@ -135,9 +145,9 @@ def test_a_lease_that_cannot_be_renewed_ahead_is_tried_once_and_spent(database, 
         raise DatabaseUnavailable("the database is away")
 
     async def spend():
-        while (lease := worker._leases.get(client)) is None or lease.granted < throttle.LARGE_LEASE:
+        while (lease := worker.leases.get(client)) is None or lease.granted < throttle.LARGE_LEASE:
             assert await worker.admit(client, database) is None
-        monkeypatch.setattr(worker, "_add", away)
+        monkeypatch.setattr(throttle, "take", away)
         while lease.left:
             assert await worker.admit(client, database) is None
             if lease.renewal is not None:
@@ -154,11 +164,11 @@ def test_what_was_left_of_a_lease_renewed_ahead_is_given_back(database):
     async def ask(number):
         for _ in range(number):
             assert await worker.admit(client, database) is None
-            if (renewal := worker._leases[client].renewal) is not None:
+            if (renewal := worker.leases[client].renewal) is not None:
                 await renewal
 
     asyncio.run(ask(1000))
-    lease = worker._leases[client]
+    lease = worker.leases[client]
     with database.session() as session:
         counted = "SELECT sum((granted ->> 1)::int) FROM throttled_client, jsonb_array_elements(grants) AS granted"
         assert session.scalar(text(counted)) == 1000 + lease.left

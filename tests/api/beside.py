@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ import pytest
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.tokens import service as tokens
 from tests.shop import Shop
+from tests.waiting import take, wait_until
 
 B2B = str(Path(sys.executable).with_name("b2b"))
 SECRET = "whsec_isolation"
@@ -115,6 +116,12 @@ class Api:
         return found
 
 
+def is_ready(url: str) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(f"{url}/readyz", timeout=30).status_code == 200
+    return False
+
+
 @contextmanager
 def serving(environment: dict[str, str]) -> Iterator[tuple[int, int]]:
     """A `b2b api` that is ready: its port and its process."""
@@ -124,12 +131,7 @@ def serving(environment: dict[str, str]) -> Iterator[tuple[int, int]]:
         while not document.rstrip().endswith("}"):
             document += process.stdout.readline().decode()
         url = json.loads(document)["url"]
-        while True:
-            try:
-                if httpx.get(f"{url}/readyz", timeout=30).status_code == 200:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.05)
+        wait_until(lambda: is_ready(url))
         yield int(url.rpartition(":")[2]), process.pid
         process.terminate()
         process.wait(30)
@@ -154,7 +156,7 @@ def healthz_beside(api: Api, abuse: Callable[[], None], seconds: float = 4.0) ->
     """`/healthz` while the abuse goes on in a thread."""
     worker = threading.Thread(target=abuse, daemon=True)
     worker.start()
-    time.sleep(0.3)
+    take(0.3)
     found = api.beside("/healthz", seconds)
     worker.join(60)
     return found

@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -16,6 +15,7 @@ from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.tokens import service as tokens
+from tests.waiting import wait_until
 
 Connect = Callable[..., httpx.Client]
 
@@ -97,11 +97,13 @@ class serving:  # noqa: N801
 
     def __enter__(self) -> str:
         self.thread.start()
-        while not self.server.started:
-            assert self.thread.is_alive()
-            time.sleep(0.005)
+        wait_until(self._is_started, pause=0.005)
         port = self.listener.getsockname()[1]
         return f"http://127.0.0.1:{port}"
+
+    def _is_started(self) -> bool:
+        assert self.thread.is_alive() or self.server.started
+        return self.server.started
 
     def __exit__(self, *_: object) -> None:
         self.server.should_exit = True

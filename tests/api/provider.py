@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from b2b_pipelines.api.server import listening
+from tests.waiting import wait_until
 
 
 class Provider:
@@ -37,8 +38,7 @@ class Provider:
 
     def __enter__(self) -> "Provider":
         self.thread.start()
-        while not self.server.started:
-            time.sleep(0.005)
+        wait_until(lambda: self.server.started, pause=0.005)
         return self
 
     def __exit__(self, *_: object) -> None:

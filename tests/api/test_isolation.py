@@ -17,6 +17,7 @@ from sqlalchemy import text
 from b2b_pipelines.db.engine import Database
 from sandbox.stripe import checkout_event, signed
 from tests.api.beside import SECRET, Api, api, healthz_beside, raw
+from tests.waiting import take
 
 __all__ = ["api"]
 
@@ -57,12 +58,12 @@ def test_sixty_attaches_on_a_locked_contract_stop_nobody_else(api: Api, database
 
     with ThreadPoolExecutor(60) as crowd, locked(database, api.locked):
         attaching = [crowd.submit(keep_attaching, number) for number in range(60)]
-        time.sleep(2)
+        take(2)
         beside, ready, events = api.beside(path, 20), [], []
         for number in range(8):
             ready.append(api.seconds("/readyz"))
             events.append(stripe_event(api, number))
-            time.sleep(0.5)
+            take(0.5)
         stopping.set()
         for each in attaching:
             each.result()
@@ -99,7 +100,7 @@ def test_other_routes_that_wait_for_a_locked_contract_stop_nobody_either(api: Ap
 
     with ThreadPoolExecutor(60) as crowd, locked(database, api.locked):
         waiting = [crowd.submit(check_out, number) for number in range(60)]
-        time.sleep(0.5)
+        take(0.5)
         beside = api.beside(path, 3)
         attached = httpx.post(f"{api.url}/api/v1/checkout/quote/", json=basket, headers=api.headers, timeout=60)
         assert {each.result() for each in waiting} == {503}
@@ -152,7 +153,7 @@ def test_three_thousand_half_open_requests_stop_nobody(api: Api):
         "asyncio.run(main())\n"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(api.port)], stdout=subprocess.PIPE, text=True) as clients:
-        time.sleep(2)
+        take(2)
         beside = api.beside("/healthz", 5)
         closed, _ = clients.communicate(timeout=60)
     assert closed.strip() == "3000"

@@ -1,7 +1,6 @@
 """One result for each partition of a run, whatever becomes of the others."""
 
 import signal
-import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -16,6 +15,7 @@ from assets.partitioned import Output, Terminated, consecutive, work_through
 from assets.partitioned.runner import pool
 from b2b_pipelines.errors import PermanentError, TransientError
 from tests.assets.stored import stored_events
+from tests.waiting import take
 
 places = dg.DynamicPartitionsDefinition(name="places")
 
@@ -131,7 +131,7 @@ def test_a_step_that_is_interrupted_begins_no_other_partition() -> None:
     made: Counter[int] = Counter()
 
     def make(number: int) -> None:
-        time.sleep(0.01)
+        take(0.01)
         made[number] += 1
 
     with pytest.raises(KeyboardInterrupt), pool(2, (KeyboardInterrupt,)) as executor:
@@ -149,7 +149,7 @@ def test_a_terminated_run_is_canceled_and_keeps_what_it_made_without_a_retry(ins
         if made.total() == 4:
             instance.report_run_canceling(instance.get_runs()[0])
             signal.raise_signal(signal.SIGINT)
-        time.sleep(0.05)
+        take(0.05)
         return dg.MaterializeResult()
 
     instance.add_dynamic_partitions("places", EVERY)

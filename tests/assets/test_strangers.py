@@ -7,6 +7,7 @@ import pytest
 from dagster import DagsterEventType as Type
 from dagster import DagsterInstance
 
+from assets.added import without_partitioned_checks
 from assets.partitions import contracts
 from b2b_pipelines.definitions import defs
 from tests.assets.test_recorded import events, run
@@ -108,3 +109,19 @@ def test_a_failed_sheet_keeps_what_is_downstream_of_a_range_from_no_other_contra
     result = THEIRS.resolve_job_def("with_theirs").execute_in_process(instance=instance, tags=tags)
     made = events(instance, result.run_id, Type.ASSET_MATERIALIZATION)
     assert {event.partition for event in made if event.asset_key == dg.AssetKey("seats_by_team")} == set(slugs)
+
+
+def test_a_check_with_partitions_is_refused_when_definitions_load() -> None:
+    @dg.asset_check(asset="sheet_snapshots", partitions_def=contracts)
+    def tidy() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=True)
+
+    @dg.asset_check(asset="seats_by_team", partitions_def=contracts)
+    def counted() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=True)
+
+    chain = [dg.AssetKey("sheet_snapshots")]
+    with pytest.raises(dg.DagsterInvalidDefinitionError, match="tidy of sheet_snapshots has partitions"):
+        without_partitioned_checks(dg.Definitions(asset_checks=[tidy]), chain)
+    theirs = dg.Definitions(asset_checks=[counted])
+    assert without_partitioned_checks(theirs, chain) is theirs

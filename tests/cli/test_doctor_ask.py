@@ -1,12 +1,16 @@
 """`b2b doctor --ask`: signs in at every service, and says which role is missing."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from stripe import HTTPClient
 
+from b2b_pipelines.doctor import asking
+from b2b_pipelines.vendors.google_sheets import client
 from sandbox.enterprise_catalog import academy, catalog
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET, Caller, callers
 from sandbox.server import Sandbox
@@ -17,6 +21,15 @@ __all__ = ["key_file"]
 
 CUSTOMER = UUID(int=1)
 SERVICES = {"google_sheets", "studio", "lms", "license_manager", "enterprise_catalog", "stripe_prices", "alerts"}
+
+
+@pytest.fixture(autouse=True)
+def retries_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dead services are asked as often as in production, without waiting in between."""
+    monkeypatch.setattr(asking, "BRIEF", replace(asking.BRIEF, first_wait=0.01))
+    monkeypatch.setattr(client, "LONGEST_BACKOFF", 0)
+    monkeypatch.setattr(HTTPClient, "INITIAL_DELAY", 0.01)
+    monkeypatch.setattr(HTTPClient, "MAX_DELAY", 0.02)
 
 
 @pytest.fixture(autouse=True)
@@ -211,7 +224,6 @@ def test_what_is_off_is_not_asked(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     assert (status, replies.keys()) == (0, SERVICES - {"studio", "stripe_prices", "alerts"})
 
 
-@pytest.mark.long
 def test_a_service_that_fails_is_given_no_right_that_it_does_not_need(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

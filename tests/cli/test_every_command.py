@@ -85,12 +85,13 @@ def test_no_help_imports_the_product() -> None:
     """In one process per program: whatever one command's help imported would stay there for the next."""
     script = """
 import contextlib, io, json, sys
-from b2b_pipelines.cli import console, main
+from b2b_pipelines.cli import main
 heavy = json.loads(sys.stdin.readline())
 commands = [line.split() for line in sys.stdin.read().splitlines()]
 for path in commands:
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
-        console.run(main._umbrella_for(path[1] if len(path) > 1 else ""), "b2b", [*path[1:], "--help"])
+        sys.argv = [*path, "--help"]
+        main.run()
     found = [name for name in heavy if name in sys.modules]
     if found:
         sys.exit(f"{' '.join(path)} --help imports {found}")

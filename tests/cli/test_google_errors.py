@@ -5,6 +5,7 @@ The page is made from what the commands print: `UPDATE_DOCS=1 pytest tests/cli/t
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -120,6 +121,7 @@ def contract(make) -> None:
 
 def test_each_answer_is_told_as_the_page_says(run, contract, sandbox: Sandbox, monkeypatch):
     monkeypatch.setattr("b2b_pipelines.vendors.google_sheets.client.LONGEST_BACKOFF", 0)
+    monkeypatch.setattr("google.auth._exponential_backoff.time", SimpleNamespace(sleep=lambda _: None))
     monkeypatch.setattr("b2b_pipelines.db.limiter.Limiter.pause_until_minute_ends", lambda *_: None)
     monkeypatch.setenv("B2B_GSHEETS_REQUESTS_PER_MINUTE", "300")
     rows = []

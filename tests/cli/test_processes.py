@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from b2b_pipelines.db.connect import embedded_postgres
 from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.db.engine import Database, DatabaseUnavailable
 from b2b_pipelines.settings import PROJECT, Settings
+from tests.waiting import take, wait_until
 
 pytestmark = pytest.mark.long
 
@@ -73,14 +74,6 @@ def started_by(home: Path) -> set[int]:
     return found - {os.getpid()}
 
 
-def wait_until(holds: Callable[[], bool], seconds: float) -> float:
-    began = time.monotonic()
-    while not holds():
-        assert time.monotonic() - began < seconds
-        time.sleep(0.1)
-    return time.monotonic() - began
-
-
 def answers(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -99,7 +92,7 @@ def test_nothing_outlives_a_command_that_was_killed(home: Path, name: str):
         start_new_session=True,
     ) as process:
         wait_until(lambda: answers(port), 120)
-        time.sleep(random.Random(name).random())
+        take(random.Random(name).random())
         assert len(started_by(home.parent)) > 3
         second = command(home, name, "--port", str(port), *more)
         assert second.returncode == 1
@@ -263,7 +256,7 @@ def test_a_full_disk_is_one_line_and_everything_is_right_once_there_is_room(smal
             assert len(refused.stderr.strip().splitlines()) == 1, refused.stderr
         filler.unlink()
         (small_disk / "rest").unlink(missing_ok=True)
-        time.sleep(chance.random())
+        take(chance.random())
     listed = command(home, "list", "contracts", "--json")
     assert listed.returncode == 0, listed.stderr
     assert json.loads(listed.stdout)[0]["slug"] == "one"

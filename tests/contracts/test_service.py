@@ -150,6 +150,6 @@ def test_the_products_of_many_runs_are_made_in_one_statement(shop: Shop):
     with shop.database.session() as session:
         contract = store.contract(session, sold.slug, lock=True)
         with statements(shop.database) as sent:
-            assert service.ensure_products(session, contract) == 4
+            assert store.add_products(session, contract) == 4
         assert len(sent) <= 2
-        assert service.ensure_products(session, contract) == 0
+        assert store.add_products(session, contract) == 0

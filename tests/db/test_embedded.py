@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from sqlalchemy import NullPool, create_engine, text
+from sqlalchemy import NullPool, create_engine, make_url, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from b2b_pipelines.db.embedded import EmbeddedPostgres, PostgresUnavailable
@@ -67,6 +67,11 @@ def public_folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+def socket_folder(server: EmbeddedPostgres) -> Path:
+    """Return the folder of the socket that clients connect to."""
+    return Path(str(make_url(server.url("postgres")).query["host"]))
+
+
 def ask(server: EmbeddedPostgres, question: str, database: str = "postgres") -> object:
     engine = create_engine(server.url(database), poolclass=NullPool)
     with engine.begin() as connection:
@@ -107,7 +112,8 @@ def test_stopping_what_does_not_run_is_nothing(make: Make) -> None:
 
 def test_processes_that_need_it_at_the_same_moment_share_one_server(make: Make) -> None:
     server = make(first=True)
-    then = "server.ensure_running(); server.ensure_database('shared'); print(server._postmaster()[0])"
+    pid = "(server.data / 'postmaster.pid').read_text().split()[0]"
+    then = f"server.ensure_running(); server.ensure_database('shared'); print({pid})"
     commands = [in_new_process(server, then) for _ in range(5)]
     answers = {command.communicate(timeout=60)[0] for command in commands}
     assert [command.returncode for command in commands] == [0] * 5
@@ -190,7 +196,7 @@ def test_any_directory_will_do(make: Make, name: str) -> None:
     server.ensure_running()
     assert ask(server, "SELECT 1") == 1
     assert EmbeddedPostgres(server.directory).url("b2b") == server.url("b2b")
-    link = Path(server._socket_folder)
+    link = socket_folder(server)
     assert link.readlink() == server.data
     server.stop()
     link.unlink()
@@ -198,7 +204,7 @@ def test_any_directory_will_do(make: Make, name: str) -> None:
 
 def test_somebody_elses_link_is_not_followed(make: Make, tmp_path: Path) -> None:
     server = make("x" * 120, first=True)
-    link = Path(server._socket_folder)
+    link = socket_folder(server)
     link.symlink_to(tmp_path)
     try:
         with pytest.raises(PostgresUnavailable, match="is not this user's link"):

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -15,6 +15,7 @@ from sqlalchemy import Engine, create_engine, text
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.db.locks import Busy, LockLost, exclusive, lock_key, transaction_lock
 from b2b_pipelines.errors import TransientError
+from tests.waiting import take, wait_until
 
 HOLD = """
 import sys
@@ -47,13 +48,6 @@ def advisory_locks(engine: Engine) -> int:
         return int(connection.execute(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")).scalar_one())
 
 
-def until(holds: Callable[[], bool], seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_keys_never_change() -> None:
     """A version that computed another key would not see the locks of the one still running beside it."""
     assert lock_key("contract", 7) == lock_key("contract", "7") == 9031455028457169511
@@ -75,7 +69,7 @@ def test_a_transaction_waits_for_the_other_to_end(database: Database) -> None:
         with database.session() as session:
             transaction_lock(session, "contract", 7)
             taken.set()
-            time.sleep(0.2)
+            take(0.2)
             order.append("first")
 
     with ThreadPoolExecutor(1) as thread:
@@ -99,13 +93,13 @@ def test_exclusive_work_is_done_one_at_a_time(engine: Engine) -> None:
         with exclusive(engine, "sheet", "abc", holder="test"):
             inside += 1
             most = max(most, inside)
-            time.sleep(0.01)
+            take(0.01)
             inside -= 1
 
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(work, range(12)))
     assert most == 1
-    until(lambda: advisory_locks(engine) == 0)
+    wait_until(lambda: advisory_locks(engine) == 0)
 
 
 def test_who_waited_long_enough_is_told_who_is_at_it(engine: Engine, holding: subprocess.Popen[str]) -> None:
@@ -186,7 +180,7 @@ def cut(engine: Engine, name: str) -> None:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         where = "FROM pg_stat_activity WHERE application_name = :name"
         assert connection.execute(text(f"SELECT pg_terminate_backend(pid) {where}"), {"name": name}).scalar()
-        until(lambda: connection.execute(text(f"SELECT count(*) {where}"), {"name": name}).scalar() == 0)
+        wait_until(lambda: connection.execute(text(f"SELECT count(*) {where}"), {"name": name}).scalar() == 0)
 
 
 def test_a_lock_lost_during_the_work_is_told_at_the_end(engine: Engine) -> None:

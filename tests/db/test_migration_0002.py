@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from alembic import command
 from sqlalchemy import text
 
 from b2b_pipelines.db import schema
@@ -17,8 +16,7 @@ URL = "https://docs.google.com/spreadsheets/d/1AbcdefGHIjkl/edit"
 def old(postgres: EmbeddedPostgres) -> Iterator[Database]:
     postgres.ensure_database("b2b_before_0002")
     database = Database(postgres.url("b2b_before_0002"))
-    with schema._alembic(database.engine) as config:
-        command.upgrade(config, "0001")
+    schema.upgrade(database.engine, "0001")
     yield database
     database.dispose()
 

@@ -11,7 +11,8 @@ from sqlalchemy import text
 
 from sandbox.stripe import checkout_event, money_back_event, thin_event
 from tests.intents.conftest import PATH
-from tests.intents.test_intents import ACME, clean_up, end_reservation, eventually, told
+from tests.intents.test_intents import ACME, clean_up, end_reservation, told
+from tests.waiting import wait_until
 
 UNPAID = {"payment_status": "unpaid", "mode": "payment"}
 SUCCEEDED = "checkout.session.async_payment_succeeded"
@@ -59,7 +60,7 @@ def seen(database, webhook):
 
     def seen():
         with suppress(AssertionError):
-            eventually(lambda: not waiting(), within=1.0)
+            wait_until(lambda: not waiting(), seconds=1.0)
         return sorted([*webhook.events(), *waiting()])
 
     return seen
@@ -81,7 +82,7 @@ def test_each_type_has_its_effect_once(intents, stripe, seen, name):
         "unusable" if name == "other" else "already_paid" if state == "paid" and name in OF_SESSION else "already_known"
     )
     assert intents.get(made) == first
-    eventually(lambda: len(seen()) == (0 if alert is None else 2 if name == "other" else 1))
+    wait_until(lambda: len(seen()) == (0 if alert is None else 2 if name == "other" else 1))
     assert set(seen()) == ({alert} if alert else set())
 
 
@@ -147,7 +148,7 @@ def test_each_type_before_and_after_the_completion_of_its_session_adds_up_to_the
         amounts = [entry["amount"] for entry in got["money_back"]]
         shown.append((got["state"], got["pending_since"] is None, amounts))
         expected = before + (TYPES[name][3] is not None)
-        eventually(lambda expected=expected: len(seen()) == expected)
+        wait_until(lambda expected=expected: len(seen()) == expected)
         alerted.append(len(seen()) - before)
     assert shown[0] == shown[1]
     assert alerted[0] == alerted[1]
@@ -166,7 +167,7 @@ def test_facts_in_any_order_add_up_to_the_same(intents, stripe, seen, order):
     got = intents.get(made)
     assert (got["state"], got["pending_since"]) == ("paid", None)
     assert [entry["amount"] for entry in got["money_back"]] == [9900]
-    eventually(lambda: seen() == ["payment_money_back"])
+    wait_until(lambda: seen() == ["payment_money_back"])
 
 
 @pytest.mark.parametrize("first", ["succeeded", "failed"])
@@ -197,7 +198,7 @@ def test_facts_told_at_the_same_moment_add_up_too(intents, stripe, seen):
             list(pool.map(stripe.tell, events * 3))
         got = intents.get(made)
         assert (got["state"], got["pending_since"], len(got["money_back"])) == ("paid", None, 1)
-    eventually(lambda: seen() == ["payment_money_back"] * 5)
+    wait_until(lambda: seen() == ["payment_money_back"] * 5)
 
 
 class TestExpiry:
@@ -262,7 +263,7 @@ class TestExpiry:
         assert stripe.session("async_payment_succeeded", made) == "place_taken"
         assert intents.get(made)["state"] == "errored_provisioning"
         assert intents.get(rival)["state"] == "created"
-        eventually(lambda: webhook.events() == ["payment_pending_place_taken", "payment_place_taken"])
+        wait_until(lambda: webhook.events() == ["payment_pending_place_taken", "payment_place_taken"])
 
 
 class TestAttacks:
@@ -299,7 +300,7 @@ class TestAttacks:
                 ]
             assert sorted(each.result() for each in paid) == ["paid", "paid_again"]
             assert intents.get(made)["state"] == "paid"
-        eventually(lambda: seen() == ["payment_paid_again"] * 5)
+        wait_until(lambda: seen() == ["payment_paid_again"] * 5)
 
     def test_a_payment_that_fails_and_succeeds_at_the_same_moment_is_paid_and_alerted(self, intents, stripe, seen):
         for number in range(5):
@@ -312,7 +313,7 @@ class TestAttacks:
                 ]
             assert {each.result() for each in last} <= {"payment_failed", "paid", "already_paid"}
             assert intents.get(made)["state"] == "paid"
-        eventually(lambda: len(seen()) == 5)
+        wait_until(lambda: len(seen()) == 5)
         assert set(seen()) <= {"payment_payment_failed", "payment_unusable"}
 
     def test_a_client_and_the_upkeep_cannot_end_a_debit_that_is_on_its_way(self, intents, stripe, database):
@@ -357,7 +358,7 @@ class TestMoneyBack:
             "type": "charge.refunded", "amount": 5000, "currency": "usd", "time": "2026-09-21T14:13:20Z",
         }  # fmt: skip
         assert (invoice["type"], invoice["amount"]) == ("invoice.payment_failed", 9900)
-        eventually(lambda: len(webhook.posted) == 2)
+        wait_until(lambda: len(webhook.posted) == 2)
         assert [alert["amount_total"] for alert in webhook.posted] == [5000, 9900]
         monkeypatch.setenv("B2B_DATABASE_URL", database_url)
         (listed,) = run("b2b intents list --json").json

@@ -19,6 +19,7 @@ from b2b_pipelines.intents.service import Upkeep
 from resources.database import DatabaseResource
 from sandbox.stripe import checkout_event, signed
 from tests.intents.conftest import EVENTS, PATH
+from tests.waiting import wait_until
 
 JSON = {"Content-Type": "application/json"}
 ACME = {"enterprise_name": "Acme", "enterprise_slug": "acme"}
@@ -47,16 +48,9 @@ def expired(database, intents, *args, **wish):
     return made
 
 
-def eventually(condition, within=30.0):
-    """Wait for the condition, because people are notified only after Stripe was answered."""
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def told(webhook):
-    eventually(lambda: webhook.posted)
+    """Wait for the message, because people are notified only after Stripe was answered."""
+    wait_until(lambda: webhook.posted)
     return webhook.posted
 
 
@@ -80,7 +74,6 @@ class TestReserving:
 
     def test_again_updates_the_open_one_merges_terms_and_renews(self, intents, database):
         made = intents.make(quantity=2, country="DE", terms_metadata={"a": 1, "b": 1})
-        time.sleep(0.01)
         answer = intents.post("JANE@example.com", terms_metadata={"b": 2}, **ACME)
         assert answer.status_code == 200
         again = answer.json()
@@ -478,7 +471,7 @@ class TestEvents:
         webhook.status = 500
         stripe.pays(made, id="cs_1")
         assert stripe.pays(made, id="cs_2") == "paid_again"
-        eventually(lambda: webhook.refused)
+        wait_until(lambda: webhook.refused)
         webhook.status = 200
         stripe.pays(intents.make("other@example.com"))
         assert told(webhook)[0]["session"] == "cs_2"
@@ -579,13 +572,12 @@ class TestUpkeep:
 
 def wait_for_a_lock(database):
     """Until somebody waits for somebody."""
-    deadline = time.monotonic() + 10
-    while True:
+
+    def waits():
         with database.session() as session:
-            if session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
-                return
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+            return session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+    wait_until(waits)
 
 
 def test_every_errored_state_is_reached_from_paid_alone(intents, stripe, provisioning):

@@ -31,10 +31,10 @@ from b2b_pipelines.intents.rules import (
     differences,
     errored_state,
     require_step,
-    state_diagram,
     step,
 )
 from sandbox.stripe import checkout_event, money_back_event, thin_event
+from tests.intents.diagram import state_diagram
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 ONE, TWO = str(UUID(int=1)), str(UUID(int=2))
@@ -65,7 +65,7 @@ class TestStates:
         assert {created, paid, *ERRORED} == ACTIVE
 
     def test_the_diagram_in_the_guide_is_that_of_the_table(self):
-        """Changed the table? Put the new diagram into the guide: `python -m b2b_pipelines.intents.diagram`."""
+        """Changed the table? Put the new diagram into the guide: `python -m tests.intents.diagram`."""
         guide = GUIDE.read_text(encoding="utf-8")
         assert guide.count("```mermaid") == 1
         assert f"```mermaid\n{state_diagram()}\n```" in guide

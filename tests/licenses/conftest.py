@@ -1,13 +1,13 @@
 """Worlds of plans and licenses, put into the database as they are."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 import pytest
 from sqlalchemy import insert, text
 
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.licenses.facts import LicenseFacts
 from b2b_pipelines.licenses.identity import email_key, person_key
 from b2b_pipelines.licenses.models import (
     CustomerAgreement,
@@ -23,6 +23,7 @@ from b2b_pipelines.vendors.open_edx import ClientCredentials, EnterpriseLms
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 from sandbox.open_edx.rest import Throttles
 from sandbox.server import Sandbox
+from tests.licenses.reference import LicenseFacts
 
 TABLES = (
     "license_event",
@@ -116,14 +117,35 @@ def put(database: Database) -> Put:
     return replace
 
 
-@pytest.fixture
-def lms(sandbox: Sandbox) -> Iterator[EnterpriseLms]:
-    """A client that is quick to try again."""
+@contextmanager
+def quick_lms(sandbox: Sandbox, timeout: float) -> Iterator[EnterpriseLms]:
+    """Yield a client that is quick to try again."""
     credentials = ClientCredentials(sandbox.lms.url, CLIENT_ID, CLIENT_SECRET)
-    client = EnterpriseLms(sandbox.lms.url, credentials, timeout=1, patience=Patience(first_wait=0.005))
+    client = EnterpriseLms(sandbox.lms.url, credentials, timeout=timeout, patience=Patience(first_wait=0.005))
     yield client
     client.close()
     credentials.close()
+
+
+@pytest.fixture
+def lms(sandbox: Sandbox) -> Iterator[EnterpriseLms]:
+    """A client that is quick to try again."""
+    with quick_lms(sandbox, timeout=1) as client:
+        yield client
+
+
+@pytest.fixture
+def patient_lms(sandbox: Sandbox) -> Iterator[EnterpriseLms]:
+    """A client that waits for slow answers."""
+    with quick_lms(sandbox, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def impatient_lms(sandbox: Sandbox) -> Iterator[EnterpriseLms]:
+    """A client that gives a slow answer up at once."""
+    with quick_lms(sandbox, timeout=0.05) as client:
+        yield client
 
 
 @pytest.fixture

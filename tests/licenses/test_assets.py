@@ -13,8 +13,8 @@ from sqlalchemy import func, select, update
 from assets.licenses import license_chain, listed_subscriptions, lms_enrollments
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.faults.rules import Subject
-from b2b_pipelines.faults.store import known
-from b2b_pipelines.licenses.facts import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan
+from b2b_pipelines.faults.store import every, subject
+from b2b_pipelines.licenses.facts import EventName, LicenseStatus
 from b2b_pipelines.licenses.models import CustomerAgreement, ExpiredLicense, License, LicenseEvent
 from resources.database import DatabaseResource
 from resources.license_manager import LicenseManagerResource
@@ -25,6 +25,7 @@ from sandbox.server import Sandbox
 from schedules.alerts import alert_on_failure, alert_on_recovery
 from schedules.licenses import customer_partitions, customers_to_add, expiry, license_expiry, requests
 from tests.assets.stored import stored_events
+from tests.licenses.reference import HeldLicense, LicenseFacts, Plan
 
 ONE, TWO = UUID(int=1), UUID(int=2)
 CHAIN = ["subscription_licenses", "expired_licenses", "enrollment_terminations", "unlinked_learners"]
@@ -224,7 +225,7 @@ def test_by_a_dry_run_nothing_is_right_again_and_nothing_has_begun_to_fail(
 
     def faults() -> set[Subject]:
         with database.session() as session:
-            return set(known(session))
+            return {subject(fault) for fault in every(session)}
 
     def look(result: ExecuteInProcessResult) -> None:
         [last] = [event for event in stored_events(instance, result) if event.is_run_failure or event.is_job_success]

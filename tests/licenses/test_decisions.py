@@ -12,19 +12,11 @@ from hypothesis import strategies as st
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import NotFound
 from b2b_pipelines.licenses import service, verdicts
-from b2b_pipelines.licenses.facts import (
-    EventName,
-    HeldLicense,
-    Hold,
-    LicenseFacts,
-    LicenseStatus,
-    Plan,
-    Policy,
-    Renewal,
-)
+from b2b_pipelines.licenses.facts import EventName, Hold, LicenseStatus, Policy
 from b2b_pipelines.licenses.identity import email_key
 from b2b_pipelines.licenses.models import ExpiredLicense
-from b2b_pipelines.licenses.rules import Decision, Verdict, decide
+from b2b_pipelines.licenses.rules import Decision, Verdict
+from tests.licenses.reference import HeldLicense, LicenseFacts, Plan, Renewal, decide
 from tests.statements import statements
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)

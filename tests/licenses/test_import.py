@@ -402,7 +402,7 @@ def processed_by_us(files: Files) -> None:
     with files.database.session() as session:
         found = [row.verdict for row in verdicts.decide(session, Policy(NOW)).decided]
         store.record_events(session, EventName.TERMINATED, found, run_id="r", at=NOW)
-        store.record_processed(session, UUID(PLAN), found[0].expiration_date)
+        store.record_processed(session, UUID(PLAN), found[0].expiration_date, NOW)
 
 
 def test_what_was_said_of_an_earlier_date_never_counts_for_one_that_is_still_to_come(files: Files) -> None:
@@ -437,7 +437,7 @@ def test_an_import_never_undoes_what_we_did(files: Files) -> None:
         found = [row.verdict for row in verdicts.decide(session, Policy(NOW)).decided]
         store.record_events(session, EventName.TERMINATED, found, run_id="r", at=NOW)
         store.record_events(session, EventName.UNLINKED, found, run_id="r", at=NOW)
-        store.record_processed(session, UUID(PLAN), found[0].expiration_date)
+        store.record_processed(session, UUID(PLAN), found[0].expiration_date, NOW)
     files.bring([plan_row(expiration_processed="false", title="Changed")], [license_row(lms_user_id=1)])
     assert files.decisions() == {SEAT: Decision.ALREADY_UNLINKED}
     with files.database.session() as session:

@@ -17,10 +17,11 @@ import pytest
 from sqlalchemy import func, select
 
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.licenses.facts import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan
+from b2b_pipelines.licenses.facts import EventName, LicenseStatus
 from b2b_pipelines.licenses.models import LicenseEvent
 from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 from sandbox.server import Sandbox
+from tests.licenses.reference import HeldLicense, LicenseFacts, Plan
 
 CUSTOMER, PLAN = UUID(int=1), UUID(int=10)
 PEOPLE = 230

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.licenses.batches import EverythingRejected, find_rejected_unless_all
-from b2b_pipelines.licenses.facts import Plan
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
 from sandbox.server import Sandbox
+from tests.licenses.reference import Plan
 from tests.licenses.test_terminate import CUSTOMER, YESTERDAY, events, held, is_processed, one_plan, terminate, world
 
 PLAN = UUID(int=10)

@@ -11,10 +11,11 @@ import pytest
 
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.licenses import service
-from b2b_pipelines.licenses.facts import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan, Policy
+from b2b_pipelines.licenses.facts import EventName, LicenseStatus, Policy
 from b2b_pipelines.vendors.open_edx import EnterpriseLms
 from sandbox.open_edx.lms import Unlinking
 from sandbox.server import Sandbox
+from tests.licenses.reference import HeldLicense, LicenseFacts, Plan
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 LAPSED = NOW - timedelta(days=100)
@@ -69,10 +70,9 @@ class Importer:
 
 @pytest.mark.long
 def test_nobody_is_unlinked_whose_new_license_was_committed_before_the_request(
-    database: Database, put, lms: EnterpriseLms, sandbox: Sandbox, tmp_path: Path
+    database: Database, put, patient_lms: EnterpriseLms, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     dice = random.Random(13)
-    lms.http._client.timeout = 30
     there, path = facts(), tmp_path / "licenses.json"
     protected = too_late = 0
     for timing in range(TIMINGS):
@@ -87,7 +87,7 @@ def test_nobody_is_unlinked_whose_new_license_was_committed_before_the_request(
         importer = Importer(database, sandbox, path)
         timer = threading.Timer(dice.uniform(0, 0.25), importer.bring)
         timer.start()
-        outcome = service.unlink(database, lms, CUSTOMER, POLICY, run_id=f"timing {timing}")
+        outcome = service.unlink(database, patient_lms, CUSTOMER, POLICY, run_id=f"timing {timing}")
         timer.join()
         later = sandbox.lms.unlinkings[len(importer.answered) :]
         sent_later = {each for unlinking in later for each in unlinking.addresses}

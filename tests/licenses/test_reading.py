@@ -12,13 +12,14 @@ from sqlalchemy import func, select
 from b2b_pipelines.db.engine import Database
 from b2b_pipelines.errors import B2BError, Conflict
 from b2b_pipelines.licenses import service, store, verdicts
-from b2b_pipelines.licenses.facts import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan, Policy, Renewal
+from b2b_pipelines.licenses.facts import EventName, LicenseStatus, Policy
 from b2b_pipelines.licenses.models import CustomerAgreement, License, SubscriptionPlan
 from b2b_pipelines.licenses.rules import Decision
 from b2b_pipelines.licenses.staging import Merged
 from b2b_pipelines.vendors.license_manager import LicenseManager
 from sandbox.license_manager import license_row, plan
 from sandbox.server import Sandbox
+from tests.licenses.reference import HeldLicense, LicenseFacts, Plan, Renewal
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 LAPSED = NOW - timedelta(days=100)
@@ -57,6 +58,7 @@ def test_a_second_reading_changes_nothing(
     with database.session() as session:
         agreement = session.scalars(select(CustomerAgreement)).one()
         assert (agreement.uuid, agreement.slug) == (UUID(int=0), "customer-0001")
+        assert store.name_of(session, CUSTOMER) == "customer-0001", "license-manager sends no name"
 
 
 @pytest.mark.long

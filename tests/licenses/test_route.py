@@ -13,10 +13,11 @@ import pytest
 from b2b_pipelines.api.app import create_app
 from b2b_pipelines.contracts.models import Organization
 from b2b_pipelines.db.engine import Database
-from b2b_pipelines.licenses.facts import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan
+from b2b_pipelines.licenses.facts import EventName, LicenseStatus
 from b2b_pipelines.settings import read_settings
 from b2b_pipelines.tokens import service as tokens
 from tests.api.conftest import serving
+from tests.licenses.reference import HeldLicense, LicenseFacts, Plan
 
 ONE, TWO = UUID(int=1), UUID(int=2)
 EXPIRED = datetime.now(UTC).replace(microsecond=0) - timedelta(days=100)

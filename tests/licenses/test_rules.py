@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from b2b_pipelines.licenses.batches import batches, find_rejected
 from b2b_pipelines.licenses.expirations import ignore_enrollments_modified_after, is_newly_processed
-from b2b_pipelines.licenses.facts import EventName, HeldLicense, LicenseFacts, LicenseStatus, Plan, Policy, Renewal
+from b2b_pipelines.licenses.facts import EventName, LicenseStatus, Policy
 from b2b_pipelines.licenses.identity import email_key, is_plausible
 from b2b_pipelines.licenses.renewals import in_cycles, oldest_first
-from b2b_pipelines.licenses.rules import Decision, decide
+from b2b_pipelines.licenses.rules import Decision
+from tests.licenses.reference import HeldLicense, LicenseFacts, Plan, Renewal, decide
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)

@@ -19,14 +19,20 @@ query($asset: AssetKeyInput!, $partitions: [String!]!) {
   } }
 }
 """
-REASONS = """
+PARTITION_PAGE = """
 query($asset: AssetKeyInput!, $partition: String!) {
-  assetNodeOrError(assetKey: $asset) { ... on AssetNode {
-    assetObservations(partitions: [$partition], limit: 1) { description partition }
-    latestMaterializationByPartition(partitions: [$partition]) { partition }
+  assetOrError(assetKey: $asset) { ... on Asset {
+    definition { latestRunForPartition(partition: $partition) { status } }
+    assetEventHistory(
+      partitions: [$partition], limit: 1000, eventTypeSelectors: [MATERIALIZATION, OBSERVATION, FAILED_TO_MATERIALIZE]
+    ) { results { __typename
+      ... on ObservationEvent { description metadataEntries { label ... on TextMetadataEntry { text } } }
+    } }
   } }
 }
 """
+"""As the page of a partition asks (`AssetPartitionDetailQuery`). It shows observations since the last materialization as
+metadata; without a materialization, Dagster's page shows them behind *View all historical events*."""
 LAUNCH = """
 mutation($params: ExecutionParams!) {
   launchPipelineExecution(executionParams: $params) { __typename

@@ -20,6 +20,7 @@ from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 
 from b2b_pipelines.db.embedded import EmbeddedPostgres
 from b2b_pipelines.settings import PROJECT
+from tests import waiting
 
 PROGRAMS = Path(sys.executable).parent
 DAEMON = str(PROGRAMS / "dagster-daemon")
@@ -118,12 +119,12 @@ def free_port() -> int:
 
 def wait_until(done: Callable[[], bool], processes: Processes, seconds: float = 90) -> None:
     """Wait until `done`. Fail with the processes' output if it takes longer than `seconds`."""
-    until = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < until, "\n".join(
-            f"--- {path.name}\n{path.read_text(errors='replace')[-3000:]}" for path in processes.home.glob("*.log")
-        )
-        time.sleep(0.25)
+
+    def logs() -> str:
+        paths = processes.home.glob("*.log")
+        return "\n".join(f"--- {path.name}\n{path.read_text(errors='replace')[-3000:]}" for path in paths)
+
+    waiting.wait_until(done, seconds, logs, pause=0.25)
 
 
 def backfill(instance: dg.DagsterInstance, asset: str, partitions: list[str]) -> str:

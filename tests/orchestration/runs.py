@@ -6,13 +6,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from b2b_pipelines.settings import PROJECT
+from tests import waiting
 
 RUN_SECONDS = 120.0
 """Within this time a run ends once its machine works again."""
@@ -88,10 +88,7 @@ class Runs:
 
 def wait_until(done: Callable[[], bool], runs: list[Run], seconds: float = RUN_SECONDS) -> None:
     """Wait until `done`. Fail with the output of the runs if it takes longer than `seconds`."""
-    until = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < until, "\n---\n".join(run.said() for run in runs)
-        time.sleep(0.05)
+    waiting.wait_until(done, seconds, lambda: "\n---\n".join(run.said() for run in runs), pause=0.05)
 
 
 def wait_for(runs: list[Run], seconds: float = RUN_SECONDS) -> None:

@@ -36,6 +36,18 @@ def seats_are_counted() -> dg.AssetCheckResult:
 """
 
 
+PARTITIONED = """
+import dagster as dg
+
+from assets.partitions import contracts
+
+
+@dg.asset_check(asset="sheet_snapshots", partitions_def=contracts)
+def sheet_is_tidy() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=True)
+"""
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A checkout of this project that a test may change."""
@@ -52,7 +64,7 @@ def test_an_asset_that_somebody_scaffolds_is_launched_with_the_chain_for_130_con
 ) -> None:
     slugs = [deliver(name=f"Acme-{n:03}", cap=1).slug for n in range(130)]
 
-    def command(*arguments: str) -> str:
+    def command(*arguments: str, status: int = 0) -> str:
         done = subprocess.run(
             [str(PROGRAMS / "dg"), *arguments],
             cwd=checkout,
@@ -61,7 +73,7 @@ def test_an_asset_that_somebody_scaffolds_is_launched_with_the_chain_for_130_con
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == status, done.stdout + done.stderr
         return done.stdout + done.stderr
 
     with processes.instance() as instance:
@@ -77,4 +89,6 @@ def test_an_asset_that_somebody_scaffolds_is_launched_with_the_chain_for_130_con
         assert run.is_success
         for asset in ("sheet_snapshots", "seats_by_team"):
             assert instance.get_materialized_partitions(dg.AssetKey(asset)) == set(slugs), asset
+        (checkout / "b2b_pipelines" / "defs" / "tidy.py").write_text(PARTITIONED)
+        assert "the check sheet_is_tidy of sheet_snapshots has partitions" in command("check", "defs", status=1)
     assert not (PROJECT / "b2b_pipelines" / "defs" / "seats.py").exists()

@@ -8,7 +8,6 @@ import random
 import shutil
 import signal
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -33,6 +32,7 @@ from sandbox.open_edx import CLIENT_ID, CLIENT_SECRET
 from sandbox.server import Sandbox
 from tests.orchestration.runs import Run, Runs, wait_for, wait_until
 from tests.sheets.conftest import Delivery, make_delivery, sign_in
+from tests.waiting import take
 
 pytestmark = pytest.mark.long
 
@@ -175,7 +175,7 @@ def freeze(world: World, _runs: list[Run]) -> None:
     for process in every:
         with suppress(psutil.NoSuchProcess):
             process.suspend()
-    time.sleep(FROZEN_SECONDS)
+    take(FROZEN_SECONDS)
     for process in every:
         with suppress(psutil.NoSuchProcess):
             process.resume()
@@ -203,7 +203,7 @@ def test_runs_of_every_chain_that_the_machine_fails_are_made_right_by_the_next_o
         world.sandbox.faults.latency = 0.15
         runs = start()
         wait_until(lambda: any(run.has_begun() for run in runs), runs)  # noqa: B023
-        time.sleep(dice.random())
+        take(dice.random())
         fault(world, runs)
         world.sandbox.faults.latency = 0.0
         wait_for(runs)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from dagster._grpc import server
 
 from b2b_pipelines.settings import PROJECT
@@ -39,6 +40,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 def test_a_run_has_the_code_when_it_starts_and_its_parent_has_one_thread_and_no_connection(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)

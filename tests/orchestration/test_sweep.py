@@ -99,6 +99,7 @@ def test_a_sheet_that_was_not_synced_lately_fails_its_check_and_no_others(
     assert evaluations == {fresh.slug: True, stale.slug: False}
     alone = run(instance, "sheet_freshness_job", fresh.slug)
     assert len([event for event in alone.all_events if event.event_type_value == "ASSET_CHECK_EVALUATION"]) == 1
+    assert not [entry for entry in instance.all_logs(alone.run_id) if "did not yield" in entry.user_message]
 
 
 def test_freshness_costs_one_query_for_any_number_of_contracts(deliver: Deliver, database: Database) -> None:

@@ -17,7 +17,7 @@ from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.definitions import defs
 from b2b_pipelines.enrollment_codes import service as code_service
 from benchmarks.browser import CHROMIUM, graph
-from tests.orchestration.graphql import PARTITIONS, REASONS, ask, is_up, key
+from tests.orchestration.graphql import PARTITION_PAGE, PARTITIONS, ask, is_up, key
 from tests.orchestration.processes import Processes, wait_until
 from tests.sheets.conftest import Delivery
 
@@ -107,9 +107,13 @@ def test_thirty_contracts_of_which_four_are_not_right_show_exactly_that(
             "acme-04": "share it with b2b@sandbox.test",
             blocked: "not made, because enrollment_codes failed: codes_match_contract did not pass",
         }.items():
-            reason = ask(url, REASONS, asset=key("sheet_snapshots"), partition=slug)
-            assert words in reason["assetObservations"][0]["description"]
-            assert reason["latestMaterializationByPartition"] == [None]
+            page = ask(url, PARTITION_PAGE, asset=key("sheet_snapshots"), partition=slug)
+            assert page["definition"]["latestRunForPartition"]["status"] == "FAILURE"
+            [reason] = page["assetEventHistory"]["results"]
+            assert reason["__typename"] == "ObservationEvent"
+            assert words in reason["description"]
+            [failed] = [entry for entry in reason["metadataEntries"] if entry["label"] == "failed"]
+            assert failed["text"] == reason["description"]
         assert {run.status for run in instance.get_runs()} == {dg.DagsterRunStatus.FAILURE}
         if CHROMIUM.exists():
             look_at(request.getfixturevalue("browser"), url, processes.home)
@@ -141,4 +145,9 @@ def look_at(browser: Any, url: str, folder: Path) -> None:
         page.goto(address)
         page.get_by_text(words).first.wait_for()
         page.screenshot(path=folder / f"{name}.png")
+    page.goto(f"{sheet}?view=partitions&partition=acme-03")
+    page.get_by_text("View all historical events (1)").click()
+    page.get_by_text("Observation", exact=True).click()
+    page.get_by_text("share it with b2b@sandbox.test").first.wait_for()
+    page.screenshot(path=folder / "never-made.png")
     page.close()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import dagster as dg
 import pytest
 from dagster import DagsterEventType as Type
+from dagster._core.storage.compute_log_manager import ComputeIOType
 from sqlalchemy import Connection, text
 
 from assets.partitions import contracts
@@ -28,6 +29,11 @@ UPDATE asset_check_executions SET create_timestamp = create_timestamp - interval
     evaluation_event_timestamp = evaluation_event_timestamp - interval '7 days';
 UPDATE runs SET create_timestamp = create_timestamp - interval '7 days',
     update_timestamp = update_timestamp - interval '7 days';
+"""
+CATALOG_ANSWER = """
+INSERT INTO academy_catalog (customer, academies, catalogs, content_hash, taken_at, verified_at)
+VALUES ('00000000-0000-0000-0000-000000000001', '[]', '[]', '', now() - make_interval(days => :days),
+        now() - make_interval(days => :days))
 """
 TABLES = ("event_logs", "asset_event_tags", "asset_check_executions", "runs", "run_tags")
 
@@ -136,10 +142,22 @@ def test_a_thousand_contracts_hourly_for_a_year_stay_below_twenty_gigabytes(
 
 @pytest.mark.usefixtures("surroundings")
 def test_the_job_prunes_with_the_settings_and_says_what_it_deleted(processes: Processes, deliver: Deliver) -> None:
-    slug = deliver(cap=2).slug
+    delivery = deliver(cap=2)
+    slug = delivery.slug
     with processes.instance() as instance:
         first = run(instance, [slug])
+        logs = instance.compute_log_manager
+        log_key = [first.run_id, "compute_logs", "contract_delivery"]
+        with logs.open_log_stream(log_key, ComputeIOType.STDERR) as stream:
+            assert stream is not None
+            stream.write("a line")
+        assert logs.get_log_data(log_key).stderr == b"a line"
+        delivery.redeem(delivery.codes()[0], "jo@example.com")
         second = run(instance, [slug])
+        assert [snapshot.run_id for snapshot in delivery.snapshots()] == [second.run_id, first.run_id]
+        for days in (402, 401):
+            delivery.statement(CATALOG_ANSWER, days=days)
+        delivery.statement("UPDATE sheet_snapshot SET verified_at = verified_at - interval '401 days'")
         with instance.event_log_storage.index_connection() as connection:
             for _ in range(3):
                 connection.execute(text(A_WEEK_PASSES))
@@ -149,4 +167,7 @@ def test_the_job_prunes_with_the_settings_and_says_what_it_deleted(processes: Pr
         assert instance.get_run_by_id(second.run_id) is not None
         assert shown(instance)["sheet_is_synced", slug] is True
         messages = [entry.user_message for entry in instance.all_logs(result.run_id)]
-        assert any(message.startswith("deleted ") and "1 runs" in message for message in messages)
+        [deleted] = [message for message in messages if message.startswith("deleted ")]
+        assert all(part in deleted for part in ("1 runs", "1 snapshots", "1 catalog answers"))
+        assert logs.get_log_data(log_key).stderr is None
+        assert [snapshot.run_id for snapshot in delivery.snapshots()] == [second.run_id]

@@ -1,7 +1,8 @@
 """pygsheets pointed at the sandbox."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,18 +53,25 @@ def gsheets(sign_in: Callable[..., pygsheets.client.Client]) -> pygsheets.client
     return sign_in()
 
 
-@pytest.fixture
-def rest(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    """Bare HTTP with a good token, for what pygsheets hides."""
+@contextmanager
+def bare_http(sandbox: Sandbox, scopes: Sequence[str] = SCOPES) -> Iterator[httpx.Client]:
+    """Yield a client with a token for these scopes."""
     key = sandbox.google.make_service_account()
     with httpx.Client(base_url=sandbox.url, timeout=10) as client:
-        credentials = service_account.Credentials.from_service_account_info(key, scopes=SCOPES)
+        credentials = service_account.Credentials.from_service_account_info(key, scopes=scopes)
         assertion = credentials._make_authorization_grant_assertion().decode()
         grant = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
         answer = client.post("/token", data=grant)
         assert answer.status_code == 200, answer.text
         client.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
         sandbox.log.reset()
+        yield client
+
+
+@pytest.fixture
+def rest(sandbox: Sandbox) -> Iterator[httpx.Client]:
+    """Bare HTTP with a good token, for what pygsheets hides."""
+    with bare_http(sandbox) as client:
         yield client
 
 

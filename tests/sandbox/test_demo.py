@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import pytest
 from benchmarks.browser import chromium
 from sandbox.commands.speaking import CHECKOUT
 from sandbox.demo.processes import free_port
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("demo")]
 
@@ -54,14 +54,14 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         ) as process,
     ):
         url = f"http://127.0.0.1:{ports['--sandbox-port']}"
-        until = time.monotonic() + READY_WITHIN
-        ready = False
-        while not ready:
+
+        def ready() -> bool:
             assert process.poll() is None, terminal.read_text()
-            assert time.monotonic() < until, terminal.read_text()
             with suppress(httpx.HTTPError):
-                ready = httpx.get(f"{url}/demo.json").json()["ready"]
-            time.sleep(0.3)
+                return bool(httpx.get(f"{url}/demo.json").json()["ready"])
+            return False
+
+        wait_until(ready, READY_WITHIN, terminal.read_text, pause=0.3)
         yield Demo(url, terminal)
         process.send_signal(signal.SIGINT)
         process.wait(30)

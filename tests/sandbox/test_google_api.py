@@ -5,6 +5,7 @@ import concurrent.futures
 import pytest
 
 from sandbox.google import Formula, Quota
+from tests.waiting import wait_until
 
 ROBOT = "b2b-pipelines@sandbox-project.iam.gserviceaccount.com"
 
@@ -429,10 +430,8 @@ def test_the_quota_is_per_minute_and_kind(rest, codes, sandbox):
         "Quota exceeded for quota metric 'Read requests' and limit 'Read requests per minute per user'"
     )
     assert "'Write requests per minute per user'" in write().json()["error"]["message"]
-    import time
-
-    time.sleep(0.45)
-    assert [read().status_code, write().status_code] == [200, 200]
+    wait_until(lambda: read().status_code == 200)
+    assert write().status_code == 200
 
 
 def test_answers_are_compressed_for_who_takes_it(rest, put, get, codes):

@@ -5,6 +5,7 @@ import pytest
 
 from sandbox.google import Quota
 from sandbox.google.errors import REFUSALS
+from tests.sandbox.conftest import bare_http
 from tests.sandbox.test_google_api import update_cells
 
 ROBOT = "b2b-pipelines@sandbox-project.iam.gserviceaccount.com"
@@ -338,11 +339,10 @@ def test_a_body_that_does_not_fit_names_the_violation(rest, codes):
     assert detail["fieldViolations"][0]["description"] == answer.json()["error"]["message"]
 
 
-def test_a_token_without_the_scope_is_refused_by_its_reason(rest, sandbox, codes):
-    for token in list(sandbox.google.accounts._issued.values()):
-        object.__setattr__(token, "scopes", frozenset(("https://www.googleapis.com/auth/spreadsheets.readonly",)))
-    assert rest.get(f"/v4/spreadsheets/{codes}").status_code == 200
-    error = error_of(rest.post(f"/v4/spreadsheets/{codes}:batchUpdate", json={}), 403)
+def test_a_token_without_the_scope_is_refused_by_its_reason(sandbox, codes):
+    with bare_http(sandbox, ["https://www.googleapis.com/auth/spreadsheets.readonly"]) as reader:
+        assert reader.get(f"/v4/spreadsheets/{codes}").status_code == 200
+        error = error_of(reader.post(f"/v4/spreadsheets/{codes}:batchUpdate", json={}), 403)
     assert error["details"][0]["reason"] == "ACCESS_TOKEN_SCOPE_INSUFFICIENT"
 
 

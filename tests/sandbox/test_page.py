@@ -1,9 +1,10 @@
 """The page in a real browser: what a person does there happens to the spreadsheet, and what the API does is seen."""
 
 import re
-import time
 
 import pytest
+
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.long
 
@@ -51,13 +52,6 @@ def page(open_page):
     return open_page()
 
 
-def until(true, seconds=5):
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.02)
-
-
 def choose(page, menu, item):
     """Choose an item of a menu. An item is disabled until the page has read what the last one did."""
     page.click(f"[data-menu={menu}]")
@@ -87,7 +81,7 @@ def test_what_is_typed_stands_in_the_cell(page, tab):
     page.keyboard.press("Enter")
     page.keyboard.type("gone")
     page.keyboard.press("Escape")
-    until(lambda: tab.cell("D5") == "12")
+    wait_until(lambda: tab.cell("D5") == "12")
     assert (tab.shown("C4"), tab.cell("C5"), tab.cell("D6")) == ("BEES", 12, None)
     page.wait_for_selector("[data-at=C4]:has-text('BEES')")
 
@@ -97,10 +91,10 @@ def test_f2_edits_what_is_there_and_delete_empties_it(page, tab):
     page.keyboard.press("F2")
     page.keyboard.type("!")
     page.keyboard.press("Enter")
-    until(lambda: tab.cell("A2") == "B-2!")
+    wait_until(lambda: tab.cell("A2") == "B-2!")
     page.keyboard.press("Shift+ArrowRight")
     page.keyboard.press("Delete")
-    until(lambda: tab.grid()[2] == ["", "", "ants"])
+    wait_until(lambda: tab.grid()[2] == ["", "", "ants"])
 
 
 def test_the_formula_bar_edits_the_cell(page, tab):
@@ -108,36 +102,36 @@ def test_the_formula_bar_edits_the_cell(page, tab):
     page.click("#entered")
     page.fill("#entered", "unlimited")
     page.keyboard.press("Enter")
-    until(lambda: tab.cell("B2") == "unlimited")
+    wait_until(lambda: tab.cell("B2") == "unlimited")
 
 
 def test_sorting_keeps_the_header_row(page, tab):
     page.click("[data-at=A3]")
     page.click("[data-act=sort-up]")
-    until(lambda: tab.column("A") == ["Code", "A-1", "B-2", "C-3"])
+    wait_until(lambda: tab.column("A") == ["Code", "A-1", "B-2", "C-3"])
     page.click("[data-act=sort-down]")
-    until(lambda: tab.column("C") == ["Note", "", "bees", "ants"])
+    wait_until(lambda: tab.column("C") == ["Note", "", "bees", "ants"])
     page.wait_for_selector("[data-at=A2]:has-text('C-3')")
 
 
 def test_rows_and_columns_are_inserted_moved_and_deleted(page, tab):
     page.click("[data-at=A2]")
     choose(page, "rows", "Insert row above")
-    until(lambda: tab.column("A") == ["Code", "", "B-2", "A-1", "C-3"])
+    wait_until(lambda: tab.column("A") == ["Code", "", "B-2", "A-1", "C-3"])
     choose(page, "rows", "Delete row")
-    until(lambda: tab.column("A") == ["Code", "B-2", "A-1", "C-3"])
+    wait_until(lambda: tab.column("A") == ["Code", "B-2", "A-1", "C-3"])
     choose(page, "rows", "Duplicate row")
-    until(lambda: tab.column("A") == ["Code", "B-2", "B-2", "A-1", "C-3"])
+    wait_until(lambda: tab.column("A") == ["Code", "B-2", "B-2", "A-1", "C-3"])
     choose(page, "rows", "Move row down")
-    until(lambda: tab.row_count == 1001)
+    wait_until(lambda: tab.row_count == 1001)
     choose(page, "columns", "Move column right")
-    until(lambda: tab.grid("A1:C1") == [["Use", "Code", "Note"]])
+    wait_until(lambda: tab.grid("A1:C1") == [["Use", "Code", "Note"]])
     choose(page, "columns", "Insert column left")
-    until(lambda: tab.grid("A1:D1") == [["Use", "", "Code", "Note"]])
+    wait_until(lambda: tab.grid("A1:D1") == [["Use", "", "Code", "Note"]])
     choose(page, "columns", "Delete column")
-    until(lambda: tab.grid("A1:C1") == [["Use", "Code", "Note"]])
+    wait_until(lambda: tab.grid("A1:C1") == [["Use", "Code", "Note"]])
     choose(page, "rows", "Add 100 rows")
-    until(lambda: tab.row_count == 1101)
+    wait_until(lambda: tab.row_count == 1101)
 
 
 def test_a_range_is_copied_as_text_and_pasted(page, tab):
@@ -147,21 +141,21 @@ def test_a_range_is_copied_as_text_and_pasted(page, tab):
     assert page.evaluate("navigator.clipboard.readText()") == "B-2\tone-time\nA-1\tone-time"
     page.click("[data-at=A6]")
     page.keyboard.press("Control+v")
-    until(lambda: tab.grid("A6:B7") == [["B-2", "one-time"], ["A-1", "one-time"]])
+    wait_until(lambda: tab.grid("A6:B7") == [["B-2", "one-time"], ["A-1", "one-time"]])
 
 
 def test_tabs_are_added_renamed_and_deleted(page, sandbox, codes):
     titles = lambda: [tab.title for tab in sandbox.google.spreadsheet(codes).tabs]  # noqa: E731
     page.click("#add-tab")
-    until(lambda: titles() == ["Codes", "Other", "Sheet3"])
+    wait_until(lambda: titles() == ["Codes", "Other", "Sheet3"])
     page.dblclick(".tab[aria-selected=true]:has-text('Sheet3')")
     page.fill(".tab input", "Notes")
     page.keyboard.press("Enter")
-    until(lambda: titles() == ["Codes", "Other", "Notes"])
+    wait_until(lambda: titles() == ["Codes", "Other", "Notes"])
     page.on("dialog", lambda dialog: dialog.accept())
     page.click(".tab:has-text('Notes')", button="right")
     page.click("#menu button:has-text('Delete')")
-    until(lambda: titles() == ["Codes", "Other"])
+    wait_until(lambda: titles() == ["Codes", "Other"])
 
 
 def test_a_write_of_the_api_arrives_and_lights_up(page, rest, codes):
@@ -187,7 +181,7 @@ def test_sharing_is_taken_away(page, sandbox, codes, rest):
     assert rest.get(f"/v4/spreadsheets/{codes}").status_code == 200
     page.click("#share")
     page.click("#shared button:has-text('Remove')")
-    until(lambda: not sandbox.google.spreadsheet(codes).shared_with)
+    wait_until(lambda: not sandbox.google.spreadsheet(codes).shared_with)
     assert rest.get(f"/v4/spreadsheets/{codes}").status_code == 403
 
 
@@ -209,7 +203,7 @@ def test_a_telephone_shows_it_without_scrolling_sideways(open_page, tab):
     page.tap("[data-at=A2]")
     page.locator(".editor").fill("tapped")
     page.keyboard.press("Enter")
-    until(lambda: tab.cell("A2") == "tapped")
+    wait_until(lambda: tab.cell("A2") == "tapped")
 
 
 def test_all_spreadsheets_are_listed_and_a_new_one_is_made(open_page, sandbox, codes):
@@ -232,19 +226,19 @@ def test_cells_are_merged_filled_down_and_made_checkboxes(page, tab):
     page.click("[data-at=D2]")
     page.click("[data-at=D4]", modifiers=["Shift"])
     choose(page, "cells", "Fill down")
-    until(lambda: tab.column("D") == ["", "given", "given", "given"])
+    wait_until(lambda: tab.column("D") == ["", "given", "given", "given"])
     page.click("[data-at=E2]")
     page.click("[data-at=E3]", modifiers=["Shift"])
     choose(page, "cells", "Insert checkboxes")
     page.wait_for_selector("[data-at=E3]:has-text('☐')")
     page.click("[data-at=E3]")
     page.keyboard.press("Space")
-    until(lambda: tab.cell("E3") is True)
+    wait_until(lambda: tab.cell("E3") is True)
     page.wait_for_selector("[data-at=E3]:has-text('☑')")
     page.click("[data-at=C3]")
     page.click("[data-at=C4]", modifiers=["Shift"])
     choose(page, "cells", "Merge cells")
-    until(lambda: len(tab.regions_of("merge")) == 1)
+    wait_until(lambda: len(tab.regions_of("merge")) == 1)
     page.wait_for_selector("[data-at=C4]", state="detached")
     choose(page, "cells", "Unmerge")
     page.wait_for_selector("[data-at=C4]")
@@ -254,11 +248,11 @@ def test_a_tab_is_duplicated_and_the_spreadsheet_goes_to_the_bin(page, sandbox, 
     spreadsheet = sandbox.google.spreadsheet(codes)
     page.click("#tabs .tab[aria-selected=true]")
     page.click("#menu button:has-text('Duplicate')")
-    until(lambda: [tab.title for tab in spreadsheet.tabs] == ["Codes", "Copy of Codes", "Other"])
+    wait_until(lambda: [tab.title for tab in spreadsheet.tabs] == ["Codes", "Copy of Codes", "Other"])
     choose(page, "file", "Move to the bin")
-    until(lambda: spreadsheet.trashed)
+    wait_until(lambda: spreadsheet.trashed)
     choose(page, "file", "Restore from the bin")
-    until(lambda: not spreadsheet.trashed)
+    wait_until(lambda: not spreadsheet.trashed)
 
 
 def test_it_is_shared_for_viewing(page, sandbox, codes):
@@ -266,5 +260,5 @@ def test_it_is_shared_for_viewing(page, sandbox, codes):
     page.fill("#share-with [name=email]", "viewer@example.com")
     page.select_option("#share-with [name=role]", "reader")
     page.click("#share-with button")
-    until(lambda: sandbox.google.spreadsheet(codes).viewers == {"viewer@example.com"})
+    wait_until(lambda: sandbox.google.spreadsheet(codes).viewers == {"viewer@example.com"})
     page.wait_for_selector("#shared li:has-text('viewer')")

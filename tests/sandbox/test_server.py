@@ -4,13 +4,13 @@ import json
 import signal
 import subprocess
 import sys
-import time
 
 import httpx
 import pytest
 
 from b2b_pipelines.cli import exports
 from sandbox.server import Sandbox
+from tests.waiting import wait_until
 
 # A background job of a shell starts with SIGINT ignored: the sandbox must stop all the same.
 FOREGROUND = """
@@ -99,9 +99,7 @@ def test_the_state_file_is_written_while_it_runs(tmp_path):
     sandbox = Sandbox(state_file=state).start()
     try:
         made = sandbox.google.create_spreadsheet("Soon on disk")
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline and not (state.exists() and made in state.read_text()):
-            time.sleep(0.05)
+        wait_until(lambda: state.exists() and made in state.read_text())
         assert [item["title"] for item in json.loads(state.read_text())["google"]["spreadsheets"]] == ["Soon on disk"]
     finally:
         sandbox.stop()

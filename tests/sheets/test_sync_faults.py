@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from b2b_pipelines.db.limiter import Limiter
 from b2b_pipelines.db.locks import Busy, exclusive
-from b2b_pipelines.sheets import writing
+from b2b_pipelines.sheets import service, writing
 from b2b_pipelines.sheets.layout import HEADERS
 from b2b_pipelines.sheets.results import SheetChanged
 from b2b_pipelines.sheets.service import Contended, LayoutIsLost, TabMissing
@@ -30,6 +30,7 @@ from b2b_pipelines.vendors.google_sheets import (
 )
 from sandbox.google import Quota
 from tests.sheets.pace import NoPace
+from tests.waiting import take, wait_until
 
 ACCOUNT = "b2b@sandbox.test"
 
@@ -187,7 +188,7 @@ def test_a_write_that_times_out_is_looked_for_before_it_is_repeated(deliver, san
     acme = deliver(client=signed_in(timeout=0.4))
     sandbox.faults.delay(0.8, when=when, kind="write")
     done = acme.sync()
-    time.sleep(0.6)  # until the slow write has been applied, be it a second time
+    take(0.6)  # until the slow write has been applied, be it a second time
     assert done.appended == 5
     assert is_true(acme)
 
@@ -453,6 +454,32 @@ def test_a_second_sync_of_a_spreadsheet_waits_and_then_says_who_is_at_it(deliver
     assert is_true(acme)
 
 
+class LongPace(NoPace):
+    """Lets a read go when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked, self.free = threading.Event(), threading.Event()
+
+    def wait(self, kind: str) -> float:
+        if kind == "read":
+            self.asked.set()
+            assert self.free.wait(30)
+        return 0.0
+
+
+def test_a_sync_that_waits_for_its_turn_keeps_no_other_from_the_spreadsheet(deliver, signed_in):
+    acme, pace = deliver(), LongPace()
+    slow = threading.Thread(target=lambda: service.sync(acme.database, signed_in(pace=pace), acme.slug))
+    slow.start()
+    assert pace.asked.wait(30)
+    urgent = acme.sync(wait=0.2)
+    pace.free.set()
+    slow.join()
+    assert urgent.appended == len(acme.codes())
+    assert acme.requests() == {"read": 2, "write": 1}
+    assert is_true(acme)
+
+
 def test_syncs_in_many_threads_write_once(deliver):
     acme = deliver(cap=30)
     threads = [threading.Thread(target=acme.sync) for _ in range(4)]
@@ -500,10 +527,7 @@ def sync_process(database_url, sandbox, key_file, tmp_path):
 
 
 def wait_for(kind: str, number: int, sandbox) -> None:
-    deadline = time.monotonic() + 30
-    while sandbox.google.counts()[kind] < number:
-        assert time.monotonic() < deadline, "the process made no request"
-        time.sleep(0.005)
+    wait_until(lambda: sandbox.google.counts()[kind] >= number, 30, lambda: "the process made no request", 0.005)
 
 
 @pytest.mark.long
@@ -518,10 +542,10 @@ def test_a_sync_killed_while_it_writes_is_finished_by_the_next(deliver, sandbox,
     process = sync_process()
     wait_for("write", 1, sandbox)
     if applied:
-        time.sleep(0.2)
+        take(0.2)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    time.sleep(0.6)
+    take(0.6)
     acme.sync(wait=5)
     assert is_true(acme)
     assert acme.tab.shown("G5") == "a note"

@@ -29,6 +29,7 @@ from b2b_pipelines.vendors.google_sheets import (
     quoted,
     update_cells,
 )
+from b2b_pipelines.vendors.google_sheets import client as google_client
 from sandbox.server import Sandbox
 
 ADDRESS = "b2b@sandbox.test"
@@ -213,6 +214,23 @@ def test_a_read_is_tried_five_times_and_paced_each_time(sandbox, sheets, pace, s
     with pytest.raises(GoogleUnavailable, match="500"):
         sheets.counting(Requests()).open(spreadsheet)
     assert pace.asked == ["read"] * 5
+
+
+def test_a_turn_that_was_taken_before_is_used_once(sheets, pace, spreadsheet):
+    counted = sheets.counting(Requests())
+    counted.take_turn("read")
+    counted.take_turn("read")
+    for _ in range(2):
+        assert counted.read(spreadsheet, "Codes") is not None
+    assert pace.asked == ["read"] * 2
+
+
+def test_a_turn_to_read_that_was_taken_long_before_does_not_count(sheets, pace, spreadsheet, monkeypatch):
+    monkeypatch.setattr(google_client, "TURN_LASTS_SECONDS", 0.0)
+    counted = sheets.counting(Requests())
+    counted.take_turn("read")
+    counted.open(spreadsheet)
+    assert pace.asked == ["read"] * 2
 
 
 def test_a_write_is_tried_once(sandbox, sheets, pace, spreadsheet):

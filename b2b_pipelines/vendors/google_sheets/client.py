@@ -44,6 +44,8 @@ TIMEOUT_SECONDS = 60.0
 TRIES = 5
 LONGEST_BACKOFF = 32.0
 LONGEST_RETRY_AFTER = 120.0
+TURN_LASTS_SECONDS = 1.0
+"""Seconds in which a read must follow its turn: the limiter adds as many to its window."""
 
 Call = Callable[[Any], Any]
 """Makes a request, not yet sent, of the API's `spreadsheets`."""
@@ -147,11 +149,13 @@ class GoogleSheets(Closing):
         call: Call,
         take: Callable[[Any], Any],
         decode: Callable[[bytes], Any] = json.loads,
+        *,
+        has_turn: bool = False,
     ) -> Any:
-        """Read, up to five times, with truncated exponential backoff."""
+        """Read, up to five times, with truncated exponential backoff. With `has_turn` the first try does not wait."""
         for attempt in range(1, TRIES + 1):
             try:
-                return self.send("read", requests, call, take, decode=decode)
+                return self.send("read", requests, call, take, decode=decode, has_turn=has_turn and attempt == 1)
             except GoogleUnavailable as error:
                 if attempt == TRIES:
                     raise
@@ -185,7 +189,7 @@ class CountedSheets:
 
     sheets: GoogleSheets
     requests: Requests
-    has_turn: bool = field(init=False, default=False)
+    turns: dict[Kind, float] = field(init=False, default_factory=dict)
 
     @property
     def account(self) -> Account:
@@ -207,6 +211,7 @@ class CountedSheets:
             ),
             tabs,
             read_spreadsheet,
+            has_turn=self._use_turn("read"),
         )
         return found
 
@@ -302,15 +307,23 @@ class CountedSheets:
             )
         )
 
-    def take_turn_to_write(self) -> float:
-        """Wait until the next write may be made, unless the caller waited already.
+    def take_turn(self, kind: Kind) -> float:
+        """Wait until the next request of this kind may be made, unless the caller waited already.
 
-        Return the seconds. The caller can therefore decide the write on the newest read, with only the request itself
-        left to make.
+        Return the seconds. The caller can therefore take a lock for the first read, or decide a write on the newest
+        read, with only the request itself left to make. A read that follows more than a second later takes another
+        turn, because the pace counts a request at its turn.
         """
-        waited = 0.0 if self.has_turn else self.sheets.take_turn("write")
-        self.has_turn = True
+        if kind in self.turns:
+            return 0.0
+        waited = self.sheets.take_turn(kind)
+        self.turns[kind] = time.monotonic()
         return waited
+
+    def _use_turn(self, kind: Kind) -> bool:
+        """Return whether the caller has waited for the turn of this request."""
+        taken = self.turns.pop(kind, None)
+        return taken is not None and (kind == "write" or time.monotonic() - taken < TURN_LASTS_SECONDS)
 
     def _write(
         self,
@@ -318,8 +331,7 @@ class CountedSheets:
         take: Callable[[Any], Any] = lambda answer: answer,
         decode: Callable[[bytes], Any] = json.loads,
     ) -> Any:
-        has_turn, self.has_turn = self.has_turn, False
-        return self.sheets.send("write", self.requests, call, take, decode=decode, has_turn=has_turn)
+        return self.sheets.send("write", self.requests, call, take, decode=decode, has_turn=self._use_turn("write"))
 
     def _read(self, spreadsheet_id: str, call: Call, text_columns: int) -> TabContent | None:
         """Return the tab in the answer to a read; None if it is missing, or a chart.
@@ -331,7 +343,10 @@ class CountedSheets:
             return answer.sheets[0].info, content_of(answer, text_columns)
 
         try:
-            tab, content = self.sheets.try_again(self.requests, call, tab_and_content, read_spreadsheet)
+            has_turn = self._use_turn("read")
+            tab, content = self.sheets.try_again(
+                self.requests, call, tab_and_content, read_spreadsheet, has_turn=has_turn
+            )
         except TabMoved:
             return None
         if content is not None or tab is None:
@@ -352,6 +367,7 @@ class CountedSheets:
                 spreadsheetId=spreadsheet_id, ranges=[quoted(title)], valueRenderOption="FORMULA", prettyPrint=False
             ),
             values,
+            has_turn=self._use_turn("read"),
         )
         return held
 

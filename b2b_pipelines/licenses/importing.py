@@ -1,4 +1,4 @@
-"""Bringing plans and licenses in: from files, and from license-manager."""
+"""Import plans and licenses: from files, and from license-manager."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +26,7 @@ from b2b_pipelines.vendors.license_manager import (
     LicenseCounts,
     LicenseManager,
     ListedLicense,
+    ListedPlan,
     RefusedPlan,
 )
 
@@ -157,10 +158,13 @@ class _Reading:
     licenses: Sequence[ListedLicense]
 
     @property
+    def plans(self) -> list[ListedPlan]:
+        return [plan for agreement in self.agreements for plan in agreement.plans]
+
+    @property
     def not_asked(self) -> list[UUID]:
         """Return the plans whose revoked licenses were not read, because none of their licenses is held."""
-        plans = [plan for agreement in self.agreements for plan in agreement.plans]
-        return [plan.uuid for plan in plans if plan.uuid not in self.asked and plan.counts and plan.counts.revoked]
+        return [plan.uuid for plan in self.plans if plan.uuid not in self.asked and plan.counts and plan.counts.revoked]
 
     @property
     def incomplete(self) -> list[UUID]:
@@ -169,32 +173,23 @@ class _Reading:
         Their missing licenses do not count as gone.
         """
         read = Counter(row.plan for row in self.licenses)
-        plans = [plan for agreement in self.agreements for plan in agreement.plans]
         return [
             plan.uuid
-            for plan in plans
+            for plan in self.plans
             if plan.counts and plan.uuid in self.asked and read[plan.uuid] < plan.counts.given_out
         ]
 
 
 def _import_reading(session: Session, reading: _Reading, now: datetime, hold: timedelta) -> Imported:
-    customer, agreements, licenses = reading.customer, reading.agreements, reading.licenses
+    customer, agreements, plans, licenses = reading.customer, reading.agreements, reading.plans, reading.licenses
     now -= brakes.clock_skew(session)
-    plans = [plan for agreement in agreements for plan in agreement.plans]
     refused = [plan for agreement in agreements for plan in agreement.refused]
     staging.begin(session)
     staging.stage_plans(session, _plan_records(agreements, reading.asked))
     staging.stage_licenses(session, _license_records(licenses))
     staging.complete(session, LISTED_PLAN)
     for agreement in agreements:
-        listed.merge_agreement(
-            session,
-            customer,
-            uuid=agreement.uuid,
-            slug=agreement.slug,
-            name=agreement.name,
-            purge_days=agreement.purge_days,
-        )
+        listed.merge_agreement(session, customer, agreement)
     faults = [f"plan {plans[number].uuid}: {why}" for number, why in sorted(staged_faults.plan_faults(session))]
     faults += [
         f"license {licenses[number].uuid}: {why}" for number, why in sorted(staged_faults.license_faults(session))

@@ -1,0 +1,28 @@
+"""Waiting: the one place in the tests that sleeps."""
+
+import time
+from collections.abc import Callable
+
+PAUSE = 0.01
+
+
+def wait_until(
+    holds: Callable[[], object],
+    seconds: float = 30.0,
+    explain: Callable[[], str] = lambda: "the condition does not hold yet",
+    pause: float = PAUSE,
+) -> float:
+    """Wait until the condition holds, and return the seconds that it took.
+
+    The test fails after `seconds`, with the explanation.
+    """
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < seconds, explain()
+        time.sleep(pause)
+    return time.monotonic() - began
+
+
+def take(seconds: float) -> None:
+    """Take this long, as the work does that a test imitates. `wait_until` waits for a result."""
+    time.sleep(seconds)
