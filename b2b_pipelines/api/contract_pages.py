@@ -92,10 +92,10 @@ def contract_page(request: Request, db: Db, caller: SignedIn, slug: str) -> Resp
         view = view_of(request, session, caller, slug)
         contract, verified_at = view.contract, view.card.verified_at
         count, runs = courseware.runs(session, contract.id, slice_of(1, MOST_RUNS))
-        last = sheet_store.last_snapshot(session, contract.id) if view.card.conflicts else None
         _, changes = listed.changes(session, contract.id, slice_of(1, FEW_CHANGES))
         faults = fault_store.of_partition(session, slug)
-        conflicts = explained(last, contract.sheet_url) if last else []
+        last = view.card.snapshot_id if view.card.conflicts else None
+        conflicts = [] if last is None else explained(seen_snapshot(session, contract, last), contract.sheet_url)
         return view.page(
             "contract.html",
             runs=sorted(runs, key=lambda run: run["edx_state"] != "failed"),

@@ -57,14 +57,14 @@ WITH failing AS (
 ), listed AS (
     SELECT contract.id, contract.slug, contract.name, organization.name AS organization, contract.active,
            contract.starts_on, contract.ends_on, contract.integration_type, contract.sheet_url, contract.change_id,
-           last.taken_at, last.verified_at, last.title AS tab, coalesce(last.conflicts, 0) AS conflicts,
+           last.id AS snapshot_id, last.taken_at, last.verified_at, last.title AS tab, coalesce(last.conflicts, 0) AS conflicts,
            coalesce(failed_runs.number, 0) AS failed_runs,
            CASE WHEN last.verified_at IS NULL OR failing.since >= last.verified_at THEN failing.since END AS failing_since,
            CASE WHEN last.verified_at IS NULL OR failing.since >= last.verified_at THEN failing.words END AS failure,
            coalesce(target.synced_revision, 0) < contract.revision AS behind, ({DELIVERED}) AS delivered
     FROM contract JOIN organization ON organization.id = contract.organization_id
     LEFT JOIN LATERAL (
-        SELECT taken_at, verified_at, title, jsonb_array_length(conflicts) AS conflicts FROM sheet_snapshot
+        SELECT id, taken_at, verified_at, title, jsonb_array_length(conflicts) AS conflicts FROM sheet_snapshot
         WHERE sheet_snapshot.contract_id = contract.id AND kind = 'after'
           AND strpos(contract.sheet_url, spreadsheet_id) > 0
         ORDER BY sheet_snapshot.id DESC LIMIT 1
@@ -112,7 +112,7 @@ class Wanted:
 class Card:
     """A contract at a glance. `failing_since` and `failure` are about the sheet; `verified_at` is of the sheet it has.
 
-    `tab` is the title of the tab that was synced last.
+    `tab` is the title of the tab that was synced last, `snapshot_id` the snapshot with its `conflicts`.
     """
 
     slug: str
@@ -125,6 +125,7 @@ class Card:
     sheet_url: str | None
     tab: str | None
     state: SheetState
+    snapshot_id: int | None
     taken_at: datetime | None
     verified_at: datetime | None
     conflicts: int
