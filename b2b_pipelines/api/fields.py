@@ -22,7 +22,7 @@ def _storable(value: str) -> str:
     return value
 
 
-def said(value: str) -> str:
+def says_something(value: str) -> str:
     """Return a text that is not blank. Raises `ValueError`."""
     if not value.strip():
         raise ValueError("must say something")
@@ -47,7 +47,7 @@ def _email(value: str) -> str:
 
 Text = Annotated[str, AfterValidator(_storable), Field(json_schema_extra={"pattern": "^[^\\x00]*$"})]
 NOT_BLANK = {"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"}
-"""What the OpenAPI document says about a text that must not be blank."""
+"""The schema of a text that must not be blank, for the OpenAPI document."""
 Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 Email = Annotated[
     str,
