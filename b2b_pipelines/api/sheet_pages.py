@@ -7,7 +7,7 @@ from fastapi import APIRouter, Form, Request, Response
 from b2b_pipelines.api import wording
 from b2b_pipelines.api.contract_pages import view_of
 from b2b_pipelines.api.contracts import own_contract, seen_contract
-from b2b_pipelines.api.database import Connection, Db, in_thread, takes_its_own_turn
+from b2b_pipelines.api.database import Connection, Db, without_a_turn
 from b2b_pipelines.api.fields import LARGEST_ID
 from b2b_pipelines.api.notes import answered
 from b2b_pipelines.api.page_routes import Managing, Number, PageRoute, sentence
@@ -29,69 +29,65 @@ SnapshotNumber = Annotated[int, Form(alias="snapshot", ge=1, le=LARGEST_ID)]
 
 
 @router.get("/contracts/{slug}/replace", name="replace_page")
-@takes_its_own_turn
-async def replace_page(request: Request, db: Db, caller: Managing, slug: str) -> Response:
+@without_a_turn
+def replace_page(request: Request, db: Db, caller: Managing, slug: str) -> Response:
     """Show the cells that a sync would write and replace."""
-    return await in_thread(request, lambda: _planned(request, db, caller, slug, rebuild=False))
+    return _planned(request, db, caller, slug, rebuild=False)
 
 
 @router.post("/contracts/{slug}/replace", name="replace_form", dependencies=[OurForm])
-@takes_its_own_turn
-async def replace_form(request: Request, db: Db, caller: Managing, slug: str) -> Response:
+@without_a_turn
+def replace_form(request: Request, db: Db, caller: Managing, slug: str) -> Response:
     """Write the sheet, and agree that what a new target holds is replaced."""
-    return await in_thread(request, lambda: _synced(request, db, caller, slug, replace=True))
+    return _synced(request, db, caller, slug, replace=True)
 
 
 @router.post("/contracts/{slug}/sync", name="sync_form", dependencies=[OurForm])
-@takes_its_own_turn
-async def sync_form(request: Request, db: Db, caller: Managing, slug: str) -> Response:
+@without_a_turn
+def sync_form(request: Request, db: Db, caller: Managing, slug: str) -> Response:
     """Sync the sheet; the preview asks for consent when a new target holds something."""
-    return await in_thread(request, lambda: _synced(request, db, caller, slug))
+    return _synced(request, db, caller, slug)
 
 
 @router.get("/contracts/{slug}/rebuild", name="rebuild_page")
-@takes_its_own_turn
-async def rebuild_page(request: Request, db: Db, caller: Managing, slug: str) -> Response:
+@without_a_turn
+def rebuild_page(request: Request, db: Db, caller: Managing, slug: str) -> Response:
     """Show the cells that a rebuild would write."""
-    return await in_thread(request, lambda: _planned(request, db, caller, slug, rebuild=True))
+    return _planned(request, db, caller, slug, rebuild=True)
 
 
 @router.post("/contracts/{slug}/rebuild", name="rebuild_form", dependencies=[OurForm])
-@takes_its_own_turn
-async def rebuild_form(request: Request, db: Db, caller: Managing, slug: str) -> Response:
+@without_a_turn
+def rebuild_form(request: Request, db: Db, caller: Managing, slug: str) -> Response:
     """Write the header and our columns again."""
-    return await in_thread(request, lambda: _synced(request, db, caller, slug, rebuild=True))
+    return _synced(request, db, caller, slug, rebuild=True)
 
 
 @router.get("/contracts/{slug}/restore", name="restore_page")
-@takes_its_own_turn
-async def restore_page(request: Request, db: Db, caller: Managing, slug: str, snapshot: Number) -> Response:
+@without_a_turn
+def restore_page(request: Request, db: Db, caller: Managing, slug: str, snapshot: Number) -> Response:
     """Show the cells that a restore would write."""
-    return await in_thread(request, lambda: _restored(request, db, caller, slug, number=snapshot, dry_run=True))
+    return _restored(request, db, caller, slug, number=snapshot, dry_run=True)
 
 
 @router.post("/contracts/{slug}/restore", name="restore_form", dependencies=[OurForm])
-@takes_its_own_turn
-async def restore_form(request: Request, db: Db, caller: Managing, slug: str, snapshot: SnapshotNumber) -> Response:
+@without_a_turn
+def restore_form(request: Request, db: Db, caller: Managing, slug: str, snapshot: SnapshotNumber) -> Response:
     """Restore a snapshot."""
-    return await in_thread(request, lambda: _restored(request, db, caller, slug, number=snapshot, dry_run=False))
+    return _restored(request, db, caller, slug, number=snapshot, dry_run=False)
 
 
 @router.post("/contracts/{slug}/set-up", name="retry_form", dependencies=[OurForm])
-@takes_its_own_turn
-async def retry_form(request: Request, db: Db, caller: Managing, slug: str) -> Response:
+@without_a_turn
+def retry_form(request: Request, db: Db, caller: Managing, slug: str) -> Response:
     """Ask Studio for missing runs, bring the codes in line and sync the sheet."""
     vendors: Vendors = request.app.state.vendors
-
-    def work() -> Response:
-        own_contract(db, caller, slug)
-        reached = vendors.set_up(db.open(), slug)
-        parts = (("Runs in edX", reached.of_runs), ("Codes", reached.codes), ("Sheet", reached.sheet))
-        lines = [f"{name}: {wording.with_buttons(part.message)}." for name, part in parts]
-        good = all(part.state is not State.FAILED for _, part in parts)
-        return answered(request, _contract(request, slug), *caller.seen(lines), good=good)
-
-    return await in_thread(request, work)
+    own_contract(db, caller, slug)
+    reached = vendors.set_up(db.open(), slug)
+    parts = (("Runs in edX", reached.of_runs), ("Codes", reached.codes), ("Sheet", reached.sheet))
+    lines = [f"{name}: {wording.with_buttons(part.message)}." for name, part in parts]
+    good = all(part.state is not State.FAILED for _, part in parts)
+    return answered(request, _contract(request, slug), *caller.seen(lines), good=good)
 
 
 def _planned(request: Request, db: Connection, caller: Caller, slug: str, *, rebuild: bool) -> Response:
