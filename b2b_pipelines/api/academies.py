@@ -55,7 +55,7 @@ class Direct(APIRoute):
                 response = await _throttled(request) or await self.endpoint(request)
             except FeedUnavailable:
                 body = {"error_code": FeedUnavailable.code, "detail": "Retry later."}
-                response = JSONResponse(body, 503, {"Retry-After": str(RETRY_SECONDS), "Cache-Control": "no-store"})
+                response = JSONResponse(body, 503, {"Retry-After": str(RETRY_SECONDS)})
             except _Complaint as complaint:
                 response = JSONResponse({complaint.parameter: [str(complaint)]}, 400)
             response.headers.update(CORS)
@@ -234,7 +234,7 @@ async def _throttled(request: Request) -> Response | None:
     if wait is None:
         return None
     detail = f"Request was throttled. Expected available in {wait} seconds."
-    return JSONResponse({"detail": detail}, 429, {"Retry-After": str(wait), "Cache-Control": "no-store"})
+    return JSONResponse({"detail": detail}, 429, {"Retry-After": str(wait)})
 
 
 def _page_asked_for(request: Request, listing: Listing) -> Answer:

@@ -44,15 +44,14 @@ def new_contract_page(request: Request, db: Db, caller: Managing) -> Response:
 @without_a_turn
 def new_contract_form(request: Request, db: Db, caller: Managing, fields: Fields, chosen: Chosen) -> Response:
     """Make the contract with its courseware, or with `do=check` try the sheet's address first."""
-    tried = tried_sheet(request, db, fields) if fields.get("do") == "check" else None
-    if tried is not None:
-        return _new(request, db, caller, fields, chosen=chosen, tried=tried)
+    if fields.get("do") == "check":
+        return _new(request, db, caller, fields, chosen=chosen, tried=_tried_sheet(request, db, fields))
     try:
         with db.session() as session:
             made, given = _make(session, caller, fields, chosen)
             slug, lines = made.contract.slug, _made(session, made, given)
     except B2BError as error:
-        return _new(request, db, caller, fields, chosen=chosen, problem=sentence(error), status=409)
+        return _new(request, db, caller, fields, chosen=chosen, problem=sentence(error))
     return answered(request, request.url_for("contract_page", slug=slug).path, *lines)
 
 
@@ -70,7 +69,7 @@ def edit_form(request: Request, db: Db, caller: Managing, slug: str, fields: Fie
     with db.session() as session:
         view = view_of(request, session, caller, slug)
     if fields.get("do") == "check":
-        return _edit(view, fields, tried=tried_sheet(request, db, fields))
+        return _edit(view, fields, tried=_tried_sheet(request, db, fields))
     try:
         return _changed(db, view, fields)
     except ContractWasChanged:
@@ -80,12 +79,12 @@ def edit_form(request: Request, db: Db, caller: Managing, slug: str, fields: Fie
         mine = terms.shown(current.contract) | terms.touched(fields)
         names = sorted({wording.FIELDS.get(name, name) for change in between for name in change["fields"]})
         problem = f"The terms were changed while you edited them: {', '.join(names)}. Nothing was saved."
-        return _edit(current, mine, between=between, problem=problem, status=409)
+        return _edit(current, mine, between=between, problem=problem)
     except B2BError as error:
-        return _edit(view, fields, problem=sentence(error), status=409)
+        return _edit(view, fields, problem=sentence(error))
 
 
-def tried_sheet(request: Request, db: Connection, fields: Mapping[str, str]) -> dict[str, Any]:
+def _tried_sheet(request: Request, db: Connection, fields: Mapping[str, str]) -> dict[str, Any]:
     """Return what the sheet's address of a form leads to."""
     vendors: Vendors = request.app.state.vendors
     address, tab = fields.get("sheet_url", "").strip(), fields.get("sheet_tab", "").strip() or None
@@ -106,14 +105,13 @@ def _new(
     chosen: list[str] | None = None,
     problem: str = "",
     tried: Mapping[str, Any] | None = None,
-    status: int = 200,
 ) -> Response:
     with db.session() as session:
         return render(
             request,
             "new_contract.html",
             caller,
-            status=status,
+            status=409 if problem else 200,
             values=terms.BLANK | {"organization": "", "new_organization": "", "org_key": "", "more": ""} | dict(fields),
             organizations=listed.organization_names(session, caller.organization_id),
             may_make_organization=caller.organization_id is None,
@@ -178,7 +176,6 @@ def _edit(
     problem: str = "",
     tried: Mapping[str, Any] | None = None,
     between: list[dict[str, Any]] | None = None,
-    status: int = 200,
 ) -> Response:
     """Return the form. What it was loaded with is kept in it, unless others changed the terms `between`."""
     shown = terms.shown(view.contract)
@@ -186,7 +183,7 @@ def _edit(
     was = {name: values.get(f"was_{name}", "") for name in terms.EDITED} if loaded else shown
     return view.page(
         "edit.html",
-        status=status,
+        status=409 if problem else 200,
         values=shown | dict(values),
         was=was,
         revision=values.get("revision") if loaded else view.contract.revision,
