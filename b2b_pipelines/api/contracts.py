@@ -142,8 +142,6 @@ class SnapshotOut(BaseModel):
     """A sync that wrote: counts of rows, and requests to the Sheets API. A sync that found nothing to do moves
     `verified_at`."""
 
-    model_config = ConfigDict(from_attributes=True)
-
     id: int
     taken_at: datetime
     verified_at: datetime
@@ -172,8 +170,6 @@ class SnapshotRow(BaseModel):
 
 class ConflictOut(BaseModel):
     """A cell that a sync left alone: its address, its content, the meaning and the remedy. `url` opens the cell."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     kind: str
     row: int | None
