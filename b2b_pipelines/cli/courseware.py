@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,6 @@ from b2b_pipelines.errors import InvalidInput
 
 if TYPE_CHECKING:
     from b2b_pipelines.contracts.catalog import Catalog
-    from b2b_pipelines.contracts.courseware_registry import Tally
 
 Search = Annotated[
     str | None, typer.Option("--search", metavar="TEXT", help="Only those whose id or title contains TEXT.")
@@ -58,14 +58,9 @@ def register(catalog: Catalog, *, as_json: bool) -> None:
         here.session() as session,
     ):
         done = courseware_registry.register(session, catalog, advance)
-    tallies = {"courses": done.courses, "runs": done.runs, "programs": done.programs}
     if as_json:
-        console.print_json({what: _numbers(tally) for what, tally in tallies.items()})
+        console.print_json(asdict(done))
         return
-    for what, tally in tallies.items():
-        if numbers := ", ".join(f"{number} {did}" for did, number in _numbers(tally).items() if number):
+    for what, tally in asdict(done).items():
+        if numbers := ", ".join(f"{number} {did}" for did, number in tally.items() if number):
             console.say(f"{what.capitalize()}: {numbers}.")
-
-
-def _numbers(tally: Tally) -> dict[str, int]:
-    return {"created": tally.created, "updated": tally.updated, "unchanged": tally.unchanged}
