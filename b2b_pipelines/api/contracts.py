@@ -1,6 +1,5 @@
 """Contracts, their codes, and what their sheets held: for reading."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
@@ -22,7 +21,7 @@ from b2b_pipelines.contracts.rules import IntegrationType
 from b2b_pipelines.db.prepared import Prepared
 from b2b_pipelines.enrollment_codes import pages, reports, statements
 from b2b_pipelines.errors import NotFound
-from b2b_pipelines.privacy import masked, masked_anywhere
+from b2b_pipelines.privacy import masked_anywhere
 from b2b_pipelines.reports import contracts as listed
 from b2b_pipelines.reports.contracts import ContractFilter
 from b2b_pipelines.sheets import history
@@ -40,8 +39,6 @@ Money = Annotated[
     Field(description="Major units, as text with two decimals.", json_schema_extra={"pattern": r"^\d+\.\d\d$"}),
 ]
 Slug = Annotated[Text, Path(description="The contract's slug.", examples=["acme-2026"], max_length=255)]
-
-REDEEMED_BY = HEADERS.index("Redeemed By")
 
 CONTRACT_OF_CALLER = Prepared(statements.overview_for(CALLER), **CALLER_TYPES, slug="text")
 PAGE_OF_CALLER = Prepared(pages.page_for(CALLER), **CALLER_TYPES, slug="text", limit="bigint", offset="bigint")
@@ -296,8 +293,12 @@ def get_snapshot(
         snapshot=_summary(found),
         columns=dict(zip(HEADERS, found.columns, strict=True)),
         rows=[
-            SnapshotRow(row=row, code=code, cells=dict(zip(HEADERS, cells, strict=True)))
-            for row, code, cells in _shown_rows(found, caller)
+            SnapshotRow(
+                row=row,
+                code=caller.seen(code),
+                cells={header: seen_cell(header, cell, caller) for header, cell in zip(HEADERS, cells, strict=True)},
+            )
+            for row, code, cells in found.rows
         ],
         conflicts=[ConflictOut(**conflict) for conflict in caller.seen(conflicts)],
     )
@@ -330,23 +331,11 @@ def shown_contract(row: dict[str, Any], caller: Caller) -> dict[str, Any]:
     return row | {"sheet_url": caller.seen(row["sheet_url"])}
 
 
-def _shown_rows(snapshot: SheetSnapshot, caller: Caller) -> Sequence[tuple[int, str, list[Any]]]:
-    """The rows of a snapshot, `(row, code, six cells)`, as the caller may see them."""
-    if caller.sees_emails:
-        return [(row, code, list(cells)) for row, code, cells in snapshot.rows]
-    return [
-        (
-            row,
-            masked_anywhere(code),
-            [masked_cell(cell) if place == REDEEMED_BY else masked_anywhere(cell) for place, cell in enumerate(cells)],
-        )
-        for row, code, cells in snapshot.rows
-    ]
-
-
-def masked_cell(cell: Any) -> Any:
-    """Return a cell of the column of redeemers for callers who do not see e-mail addresses."""
-    return masked(cell) if isinstance(cell, str) and cell else cell
+def seen_cell(header: str, cell: Any, caller: Caller) -> Any:
+    """Return a cell of our columns as the caller may see it. What names a redeemer is masked whole."""
+    if header == "Redeemed By" and isinstance(cell, str) and cell:
+        return caller.address(cell)
+    return caller.seen(cell)
 
 
 def _summary(snapshot: SheetSnapshot) -> SnapshotOut:
