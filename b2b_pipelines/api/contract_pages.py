@@ -105,7 +105,6 @@ def contract_page(request: Request, db: Db, caller: SignedIn, slug: str) -> Resp
             changes=[change_shown(row, caller) for row in changes],
             faults=[fault for fault in faults if verified_at is None or fault.since >= verified_at],
             before=next(iter(sheet_store.before(session, contract.id)), None),
-            given=courseware.given(session, contract.id),
         )
 
 
