@@ -1,34 +1,20 @@
 """Every table of the product, imported in one place for the comparison with migrations."""
 
-from b2b_pipelines.academies import models as academies
-from b2b_pipelines.alerts import models as alerts
-from b2b_pipelines.checkout import models as checkout
-from b2b_pipelines.contracts import models as contracts
-from b2b_pipelines.db import answered, limiter
+# ruff: noqa: F401
+import b2b_pipelines.academies.models
+import b2b_pipelines.alerts.models
+import b2b_pipelines.checkout.models
+import b2b_pipelines.contracts.models
+import b2b_pipelines.db.answered
+import b2b_pipelines.db.limiter
+import b2b_pipelines.delivery.models
+import b2b_pipelines.enrollment_codes.models
+import b2b_pipelines.faults.models
+import b2b_pipelines.intents.models
+import b2b_pipelines.licenses.models
+import b2b_pipelines.people.models
+import b2b_pipelines.sheets.models
+import b2b_pipelines.tokens.models
 from b2b_pipelines.db.base import Base
-from b2b_pipelines.delivery import models as delivery
-from b2b_pipelines.enrollment_codes import models as enrollment_codes
-from b2b_pipelines.faults import models as faults
-from b2b_pipelines.intents import models as intents
-from b2b_pipelines.licenses import models as licenses
-from b2b_pipelines.people import models as people
-from b2b_pipelines.sheets import models as sheets
-from b2b_pipelines.tokens import models as tokens
 
-__all__ = [
-    "Base",
-    "academies",
-    "alerts",
-    "answered",
-    "checkout",
-    "contracts",
-    "delivery",
-    "enrollment_codes",
-    "faults",
-    "intents",
-    "licenses",
-    "limiter",
-    "people",
-    "sheets",
-    "tokens",
-]
+__all__ = ["Base"]

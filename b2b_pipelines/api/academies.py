@@ -43,12 +43,21 @@ async def _fed(app: FastAPI) -> AsyncIterator[None]:
 
 
 class Direct(APIRoute):
-    """A route whose endpoint reads the request itself: FastAPI documents it, and prepares nothing for it. Every answer may
-    be read by pages of other sites."""
+    """A route whose endpoint reads the request itself: FastAPI documents it, and prepares nothing for it.
+
+    Every request counts towards the client's rate, and every answer may be read by pages of other sites.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         async def served(request: Request) -> Response:
-            response: Response = await self.endpoint(request)
+            response: Response
+            try:
+                response = await _throttled(request) or await self.endpoint(request)
+            except FeedUnavailable:
+                body = {"error_code": FeedUnavailable.code, "detail": "Retry later."}
+                response = JSONResponse(body, 503, {"Retry-After": str(RETRY_SECONDS)})
+            except _Complaint as complaint:
+                response = JSONResponse({complaint.parameter: [str(complaint)]}, 400)
             response.headers.update(CORS)
             return response
 
@@ -164,17 +173,9 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 )
 async def list_academy_products(request: Request) -> Response:
     """In display order. Needs no token. Every answer counts towards the client's rate."""
-    if refusal := await _not_admitted(request):
-        return refusal
-    listing = _listing(request)
-    if listing is None:
-        return _unavailable()
-    if not request.scope["query_string"] and listing.whole:
-        return _answer(request, listing.whole)
-    try:
-        return _answer(request, _page_asked_for(request, listing))
-    except _Complaint as complaint:
-        return JSONResponse({complaint.parameter: [str(complaint)]}, 400)
+    listing = _feed(request).listing()
+    at_once = listing.whole if not request.scope["query_string"] else None
+    return _answer(request, at_once or _page_asked_for(request, listing))
 
 
 @router.api_route(ONE, methods=["GET", "HEAD"], include_in_schema=False)
@@ -188,30 +189,23 @@ async def list_academy_products(request: Request) -> Response:
 )
 async def get_academy_product(request: Request) -> Response:
     """By its uuid, slug, product_key or stripe_product_id, in this order of precedence."""
-    if refusal := await _not_admitted(request):
-        return refusal
-    listing = _listing(request)
-    if listing is None:
-        return _unavailable()
-    found = listing.find(request.path_params["key"])
+    found = _feed(request).listing().find(request.path_params["key"])
     return JSONResponse({"detail": "Not found."}, 404) if found is None else _answer(request, found)
 
 
 async def method_not_allowed(request: Request) -> Response:
-    refusal = await _not_admitted(request)
     allowed = {"Allow": "GET, HEAD, OPTIONS"}
-    return refusal or JSONResponse({"detail": f'Method "{request.method}" not allowed.'}, 405, allowed)
+    return JSONResponse({"detail": f'Method "{request.method}" not allowed.'}, 405, allowed)
 
 
 async def preflight(request: Request) -> Response:
     """Answer the CORS preflight request that precedes a fetch by another site's page."""
-    refusal = await _not_admitted(request)
     allowed = {
         "Access-Control-Allow-Methods": "GET, HEAD",
         "Access-Control-Allow-Headers": "If-None-Match",
         "Access-Control-Max-Age": "86400",
     }
-    return refusal or Response(status_code=204, headers=allowed)
+    return Response(status_code=204, headers=allowed)
 
 
 for path in (f"{LIST}/", f"{ONE}/", LIST, ONE):
@@ -228,31 +222,19 @@ class _Complaint(Exception):
         self.parameter = parameter
 
 
-async def _not_admitted(request: Request) -> Response | None:
-    """Count the request; the answer for a client who had too many, or while nothing can be counted."""
+def _feed(request: Request) -> Feed:
     feed: Feed = request.app.state.academy_feed
-    try:
-        address = client.address(request, request.app.state.settings.trusted_proxies)
-        wait = await feed.admit(client.network(address))
-    except FeedUnavailable:
-        return _unavailable()
+    return feed
+
+
+async def _throttled(request: Request) -> Response | None:
+    """Count the request. Return the answer for a client who sent too many. Raises `FeedUnavailable`."""
+    address = client.address(request, request.app.state.settings.trusted_proxies)
+    wait = await _feed(request).admit(client.network(address))
     if wait is None:
         return None
     detail = f"Request was throttled. Expected available in {wait} seconds."
-    return JSONResponse({"detail": detail}, 429, {"Retry-After": str(wait), "Cache-Control": "no-store"})
-
-
-def _listing(request: Request) -> Listing | None:
-    feed: Feed = request.app.state.academy_feed
-    try:
-        return feed.listing()
-    except FeedUnavailable:
-        return None
-
-
-def _unavailable() -> Response:
-    body = {"error_code": FeedUnavailable.code, "detail": "Retry later."}
-    return JSONResponse(body, 503, {"Retry-After": str(RETRY_SECONDS), "Cache-Control": "no-store"})
+    return JSONResponse({"detail": detail}, 429, {"Retry-After": str(wait)})
 
 
 def _page_asked_for(request: Request, listing: Listing) -> Answer:

@@ -21,18 +21,19 @@ from b2b_pipelines.tokens.service import Caller
 bearer = HTTPBearer(auto_error=False, scheme_name="token", description="A token made with `b2b token create`.")
 
 
-async def identified(db: Db, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]) -> Caller:
-    """Return the caller that the bearer token stands for. Raises 401."""
-    if credentials is None:
-        raise _unknown("Authorization: Bearer <token> is missing.")
-    return await to_thread.run_sync(caller_of, db, credentials.credentials)
-
-
 async def bearer_text(credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]) -> str:
     """Return the text of the bearer token. Raises 401 without one."""
     if credentials is None:
         raise _unknown("Authorization: Bearer <token> is missing.")
     return credentials.credentials
+
+
+BearerText = Annotated[str, Depends(bearer_text)]
+
+
+async def identified(db: Db, text: BearerText) -> Caller:
+    """Return the caller that the bearer token stands for. Raises 401."""
+    return await to_thread.run_sync(caller_of, db, text)
 
 
 def known(caller: Caller | None) -> Caller:
@@ -70,7 +71,6 @@ def _unknown(detail: str) -> Problem:
     return Problem(401, detail, "unauthenticated", {"WWW-Authenticate": "Bearer"})
 
 
-BearerText = Annotated[str, Depends(bearer_text)]
 Reader = Annotated[Caller, Depends(allowed(Scope.READ))]
 Manager = Annotated[Caller, Depends(allowed(Scope.MANAGE))]
 InstallationManager = Annotated[Caller, Depends(allowed(Scope.MANAGE, whole_installation=True))]

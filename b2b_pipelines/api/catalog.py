@@ -18,7 +18,6 @@ from b2b_pipelines.delivery.history import Action, ActorKind
 from b2b_pipelines.reports import contracts as of_contracts
 from b2b_pipelines.reports import courseware, people
 from b2b_pipelines.reports.found_codes import CodeSearch
-from b2b_pipelines.reports.pages import Slice
 from b2b_pipelines.tokens.rules import Scope
 from b2b_pipelines.tokens.service import Caller
 
@@ -129,9 +128,7 @@ class ChangeOut(BaseModel):
 def list_organizations(db: Db, caller: Reader, paging: Paging, search: Search = None) -> dict[str, Any]:
     """In the order of their ids; for a token bound to an organization, that one."""
     with db.session() as session:
-        count, rows = of_contracts.organizations(
-            session, _slice(paging), search=search, bound_to=caller.organization_id
-        )
+        count, rows = of_contracts.organizations(session, paging.rows, search=search, bound_to=caller.organization_id)
     return paging.envelope(count, rows)
 
 
@@ -144,7 +141,7 @@ def list_organizations(db: Db, caller: Reader, paging: Paging, search: Search = 
 )
 def list_courses(db: Db, caller: Reader, paging: Paging, search: Search = None) -> dict[str, Any]:
     with db.session() as session:
-        count, rows = courseware.courses(session, _slice(paging), search=search)
+        count, rows = courseware.courses(session, paging.rows, search=search)
     return paging.envelope(count, rows)
 
 
@@ -157,7 +154,7 @@ def list_courses(db: Db, caller: Reader, paging: Paging, search: Search = None) 
 )
 def list_programs(db: Db, caller: Reader, paging: Paging, search: Search = None) -> dict[str, Any]:
     with db.session() as session:
-        count, rows = courseware.programs(session, _slice(paging), search=search)
+        count, rows = courseware.programs(session, paging.rows, search=search)
     return paging.envelope(count, rows)
 
 
@@ -177,7 +174,7 @@ def list_runs(
 ) -> dict[str, Any]:
     with db.session() as session:
         contract_id = seen_contract(session, caller, slug).id
-        count, rows = courseware.runs(session, contract_id, _slice(paging), edx_state=edx_state)
+        count, rows = courseware.runs(session, contract_id, paging.rows, edx_state=edx_state)
     return paging.envelope(count, rows)
 
 
@@ -204,7 +201,7 @@ def list_learners(
         require(caller, Scope.EMAILS)
     with db.session() as session:
         contract_id = seen_contract(session, caller, slug).id
-        count, rows = people.learners(session, contract_id, _slice(paging), how=how, search=search)
+        count, rows = people.learners(session, contract_id, paging.rows, how=how, search=search)
     return paging.envelope(count, [{**row, "email": caller.address(row["email"])} for row in rows])
 
 
@@ -219,7 +216,7 @@ def list_changes(db: Db, caller: Reader, slug: Slug, paging: Paging) -> dict[str
     """The newest first: who changed what and when."""
     with db.session() as session:
         contract_id = seen_contract(session, caller, slug).id
-        count, rows = of_contracts.changes(session, contract_id, _slice(paging))
+        count, rows = of_contracts.changes(session, contract_id, paging.rows)
     return paging.envelope(count, [change_shown(row, caller) for row in rows])
 
 
@@ -251,12 +248,8 @@ def find_codes(
         require(caller, Scope.EMAILS)
     wanted = CodeSearch(code, learner, caller.organization_id)
     with db.session() as session:
-        count, rows = people.codes(session, wanted, datetime.now(UTC), _slice(paging))
+        count, rows = people.codes(session, wanted, datetime.now(UTC), paging.rows)
     return paging.envelope(count, [code_shown(row, caller) for row in rows])
-
-
-def _slice(paging: Paging) -> Slice:
-    return Slice(paging.limit, paging.offset)
 
 
 def code_shown(row: Row, caller: Caller) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from b2b_pipelines.api.auth import Buyer
 from b2b_pipelines.api.contracts import Money
 from b2b_pipelines.api.database import Connection, Db, in_thread, takes_its_own_turn, turn_to_write
 from b2b_pipelines.api.errors import Problem, answers
-from b2b_pipelines.api.fields import API, Body, Id, LearnerIn, Text
+from b2b_pipelines.api.fields import API, NOT_BLANK, Body, Id, LearnerIn, Text, says_something
 from b2b_pipelines.api.learners import person
 from b2b_pipelines.api.writing import idempotency_key
 from b2b_pipelines.checkout import service
@@ -30,17 +30,7 @@ router = APIRouter(prefix=API, tags=["checkout"])
 MOST_LINES = 100
 
 
-def _said(value: str) -> str:
-    if not value.strip():
-        raise ValueError("must say something")
-    return value
-
-
-Reference = Annotated[
-    Text,
-    AfterValidator(_said),
-    Field(max_length=255, json_schema_extra={"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"}),
-]
+Reference = Annotated[Text, AfterValidator(says_something), Field(max_length=255, json_schema_extra=NOT_BLANK)]
 
 
 class BasketIn(Body):

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from b2b_pipelines.api import wording
 from b2b_pipelines.api.catalog import change_shown
-from b2b_pipelines.api.contracts import masked_cell, seen_contract, seen_snapshot
+from b2b_pipelines.api.contracts import seen_cell, seen_contract, seen_snapshot
 from b2b_pipelines.api.database import Db
 from b2b_pipelines.api.page_routes import Number, PageNumber, PageRoute, slice_of, turning
 from b2b_pipelines.api.rendering import render
@@ -21,7 +21,6 @@ from b2b_pipelines.contracts.rules import IntegrationType
 from b2b_pipelines.delivery import set_up
 from b2b_pipelines.delivery.deliver import is_delivered
 from b2b_pipelines.faults import store as fault_store
-from b2b_pipelines.privacy import masked_anywhere
 from b2b_pipelines.reports import contracts as listed
 from b2b_pipelines.reports import courseware, workplace
 from b2b_pipelines.reports.workplace import Card, Order, SheetState, Wanted
@@ -92,10 +91,10 @@ def contract_page(request: Request, db: Db, caller: SignedIn, slug: str) -> Resp
         view = view_of(request, session, caller, slug)
         contract, verified_at = view.contract, view.card.verified_at
         count, runs = courseware.runs(session, contract.id, slice_of(1, MOST_RUNS))
-        last = sheet_store.last_snapshot(session, contract.id) if view.card.conflicts else None
         _, changes = listed.changes(session, contract.id, slice_of(1, FEW_CHANGES))
         faults = fault_store.of_partition(session, slug)
-        conflicts = explained(last, contract.sheet_url) if last else []
+        last = view.card.snapshot_id if view.card.conflicts else None
+        conflicts = [] if last is None else explained(seen_snapshot(session, contract, last), contract.sheet_url)
         return view.page(
             "contract.html",
             runs=sorted(runs, key=lambda run: run["edx_state"] != "failed"),
@@ -106,7 +105,6 @@ def contract_page(request: Request, db: Db, caller: SignedIn, slug: str) -> Resp
             changes=[change_shown(row, caller) for row in changes],
             faults=[fault for fault in faults if verified_at is None or fault.since >= verified_at],
             before=next(iter(sheet_store.before(session, contract.id)), None),
-            given=courseware.given(session, contract.id),
         )
 
 
@@ -188,13 +186,8 @@ def _one_of(kind: Any, text: str) -> Any:
 
 
 def _as_seen(change: Change, caller: Caller) -> Change:
-    """A change with its e-mail addresses masked, if the caller does not see them."""
-    if caller.sees_emails:
-        return change
     cells = tuple(
-        (header, masked_cell(was), masked_cell(became))
-        if header == "Redeemed By"
-        else (header, masked_anywhere(was), masked_anywhere(became))
+        (header, seen_cell(header, was, caller), seen_cell(header, became, caller))
         for header, was, became in change.cells
     )
-    return Change(masked_anywhere(change.code), change.row_before, change.row_after, cells)
+    return replace(change, code=caller.seen(change.code), cells=cells)

@@ -1,6 +1,5 @@
 """Contracts, their codes, and what their sheets held: for reading."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.api.auth import Reader
-from b2b_pipelines.api.database import Db
+from b2b_pipelines.api.database import Connection, Db
 from b2b_pipelines.api.errors import answers
 from b2b_pipelines.api.fields import API, LARGEST_ID, Text
 from b2b_pipelines.api.pagination import Page, Paging
@@ -22,10 +21,9 @@ from b2b_pipelines.contracts.rules import IntegrationType
 from b2b_pipelines.db.prepared import Prepared
 from b2b_pipelines.enrollment_codes import pages, reports, statements
 from b2b_pipelines.errors import NotFound
-from b2b_pipelines.privacy import masked, masked_anywhere
+from b2b_pipelines.privacy import masked_anywhere
 from b2b_pipelines.reports import contracts as listed
 from b2b_pipelines.reports.contracts import ContractFilter
-from b2b_pipelines.reports.pages import Slice
 from b2b_pipelines.sheets import history
 from b2b_pipelines.sheets.explained import explained
 from b2b_pipelines.sheets.layout import HEADERS
@@ -41,8 +39,6 @@ Money = Annotated[
     Field(description="Major units, as text with two decimals.", json_schema_extra={"pattern": r"^\d+\.\d\d$"}),
 ]
 Slug = Annotated[Text, Path(description="The contract's slug.", examples=["acme-2026"], max_length=255)]
-
-REDEEMED_BY = HEADERS.index("Redeemed By")
 
 CONTRACT_OF_CALLER = Prepared(statements.overview_for(CALLER), **CALLER_TYPES, slug="text")
 PAGE_OF_CALLER = Prepared(pages.page_for(CALLER), **CALLER_TYPES, slug="text", limit="bigint", offset="bigint")
@@ -143,8 +139,6 @@ class SnapshotOut(BaseModel):
     """A sync that wrote: counts of rows, and requests to the Sheets API. A sync that found nothing to do moves
     `verified_at`."""
 
-    model_config = ConfigDict(from_attributes=True)
-
     id: int
     taken_at: datetime
     verified_at: datetime
@@ -173,8 +167,6 @@ class SnapshotRow(BaseModel):
 
 class ConflictOut(BaseModel):
     """A cell that a sync left alone: its address, its content, the meaning and the remedy. `url` opens the cell."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     kind: str
     row: int | None
@@ -209,7 +201,7 @@ def list_contracts(
     """In the order of their ids; for a token bound to an organization, that organization's."""
     wanted = ContractFilter(organization, active, integration_type, search, caller.organization_id)
     with db.session() as session:
-        count, found = listed.contracts(session, wanted, Slice(paging.limit, paging.offset))
+        count, found = listed.contracts(session, wanted, paging.rows)
     return paging.envelope(count, [shown_contract(dict(row), caller) for row in found])
 
 
@@ -301,8 +293,12 @@ def get_snapshot(
         snapshot=_summary(found),
         columns=dict(zip(HEADERS, found.columns, strict=True)),
         rows=[
-            SnapshotRow(row=row, code=code, cells=dict(zip(HEADERS, cells, strict=True)))
-            for row, code, cells in _shown_rows(found, caller)
+            SnapshotRow(
+                row=row,
+                code=caller.seen(code),
+                cells={header: seen_cell(header, cell, caller) for header, cell in zip(HEADERS, cells, strict=True)},
+            )
+            for row, code, cells in found.rows
         ],
         conflicts=[ConflictOut(**conflict) for conflict in caller.seen(conflicts)],
     )
@@ -314,6 +310,12 @@ def seen_contract(session: Session, caller: Caller, slug: str) -> Contract:
     if found is None:
         raise NotFound("no such contract")
     return found
+
+
+def own_contract(db: Connection, caller: Caller, slug: str) -> int:
+    """Return the id of the contract of that slug, for a change. Raises `NotFound` like `seen_contract`."""
+    with db.session() as session:
+        return seen_contract(session, caller, slug).id
 
 
 def seen_snapshot(session: Session, contract: Contract, snapshot_id: int) -> SheetSnapshot:
@@ -329,23 +331,11 @@ def shown_contract(row: dict[str, Any], caller: Caller) -> dict[str, Any]:
     return row | {"sheet_url": caller.seen(row["sheet_url"])}
 
 
-def _shown_rows(snapshot: SheetSnapshot, caller: Caller) -> Sequence[tuple[int, str, list[Any]]]:
-    """The rows of a snapshot, `(row, code, six cells)`, as the caller may see them."""
-    if caller.sees_emails:
-        return [(row, code, list(cells)) for row, code, cells in snapshot.rows]
-    return [
-        (
-            row,
-            masked_anywhere(code),
-            [masked_cell(cell) if place == REDEEMED_BY else masked_anywhere(cell) for place, cell in enumerate(cells)],
-        )
-        for row, code, cells in snapshot.rows
-    ]
-
-
-def masked_cell(cell: Any) -> Any:
-    """Return a cell of the column of redeemers for callers who do not see e-mail addresses."""
-    return masked(cell) if isinstance(cell, str) and cell else cell
+def seen_cell(header: str, cell: Any, caller: Caller) -> Any:
+    """Return a cell of our columns as the caller may see it. What names a redeemer is masked whole."""
+    if header == "Redeemed By" and isinstance(cell, str) and cell:
+        return caller.address(cell)
+    return caller.seen(cell)
 
 
 def _summary(snapshot: SheetSnapshot) -> SnapshotOut:

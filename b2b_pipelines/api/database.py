@@ -5,8 +5,9 @@ that wait for one lock. Health, the public list and Stripe's events have connect
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial, wraps
 from threading import Lock
 from typing import Annotated, Any, TypeVar
 
@@ -156,6 +157,16 @@ def takes_its_own_turn(endpoint: T) -> T:
     """Mark an endpoint that waits for its turn itself (`turn_to_write`), once it knows what it is about to change."""
     endpoint.takes_its_own_turn = True  # type: ignore[attr-defined]
     return endpoint
+
+
+def without_a_turn(endpoint: Callable[..., T]) -> Callable[..., Awaitable[T]]:
+    """Run an endpoint in a thread without a turn: it asks Google or Studio for long, between transactions of its own."""
+
+    @wraps(endpoint)
+    async def served(**values: Any) -> T:
+        return await in_thread(values["request"], partial(endpoint, **values))
+
+    return takes_its_own_turn(served)
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from b2b_pipelines.api import terms, wording
 from b2b_pipelines.api.catalog import change_shown
 from b2b_pipelines.api.contract_pages import ContractView, sheet_sentence, view_of
 from b2b_pipelines.api.courseware_pages import MOST_OFFERED, chosen_courseware
-from b2b_pipelines.api.database import Connection, Db, in_thread, takes_its_own_turn
+from b2b_pipelines.api.database import Connection, Db, without_a_turn
 from b2b_pipelines.api.notes import answered
 from b2b_pipelines.api.page_routes import Chosen, Fields, Managing, PageRoute, sentence, slice_of
 from b2b_pipelines.api.rendering import render
@@ -41,23 +41,18 @@ def new_contract_page(request: Request, db: Db, caller: Managing) -> Response:
 
 
 @router.post("/new-contract", name="new_contract_form", dependencies=[OurForm])
-@takes_its_own_turn
-async def new_contract_form(request: Request, db: Db, caller: Managing, fields: Fields, chosen: Chosen) -> Response:
+@without_a_turn
+def new_contract_form(request: Request, db: Db, caller: Managing, fields: Fields, chosen: Chosen) -> Response:
     """Make the contract with its courseware, or with `do=check` try the sheet's address first."""
-
-    def work() -> Response:
-        tried = tried_sheet(request, db, fields) if fields.get("do") == "check" else None
-        if tried is not None:
-            return _new(request, db, caller, fields, chosen=chosen, tried=tried)
-        try:
-            with db.session() as session:
-                made, given = _make(session, caller, fields, chosen)
-                slug, lines = made.contract.slug, _made(session, made, given)
-        except B2BError as error:
-            return _new(request, db, caller, fields, chosen=chosen, problem=sentence(error), status=409)
-        return answered(request, request.url_for("contract_page", slug=slug).path, *lines)
-
-    return await in_thread(request, work)
+    if fields.get("do") == "check":
+        return _new(request, db, caller, fields, chosen=chosen, tried=_tried_sheet(request, db, fields))
+    try:
+        with db.session() as session:
+            made, given = _make(session, caller, fields, chosen)
+            slug, lines = made.contract.slug, _made(session, made, given)
+    except B2BError as error:
+        return _new(request, db, caller, fields, chosen=chosen, problem=sentence(error))
+    return answered(request, request.url_for("contract_page", slug=slug).path, *lines)
 
 
 @router.get("/contracts/{slug}/edit", name="edit_page")
@@ -68,32 +63,28 @@ def edit_page(request: Request, db: Db, caller: Managing, slug: str) -> Response
 
 
 @router.post("/contracts/{slug}/edit", name="edit_form", dependencies=[OurForm])
-@takes_its_own_turn
-async def edit_form(request: Request, db: Db, caller: Managing, slug: str, fields: Fields) -> Response:
+@without_a_turn
+def edit_form(request: Request, db: Db, caller: Managing, slug: str, fields: Fields) -> Response:
     """Change the terms that were touched. Asks first when people lose something by it."""
-
-    def work() -> Response:
+    with db.session() as session:
+        view = view_of(request, session, caller, slug)
+    if fields.get("do") == "check":
+        return _edit(view, fields, tried=_tried_sheet(request, db, fields))
+    try:
+        return _changed(db, view, fields)
+    except ContractWasChanged:
         with db.session() as session:
-            view = view_of(request, session, caller, slug)
-        if fields.get("do") == "check":
-            return _edit(view, fields, tried=tried_sheet(request, db, fields))
-        try:
-            return _changed(db, view, fields)
-        except ContractWasChanged:
-            with db.session() as session:
-                current = view_of(request, session, caller, slug)
-                between = _between(session, current, fields)
-            mine = terms.shown(current.contract) | terms.touched(fields)
-            names = sorted({wording.FIELDS.get(name, name) for change in between for name in change["fields"]})
-            problem = f"The terms were changed while you edited them: {', '.join(names)}. Nothing was saved."
-            return _edit(current, mine, between=between, problem=problem, status=409)
-        except B2BError as error:
-            return _edit(view, fields, problem=sentence(error), status=409)
-
-    return await in_thread(request, work)
+            current = view_of(request, session, caller, slug)
+            between = _between(session, current, fields)
+        mine = terms.shown(current.contract) | terms.touched(fields)
+        names = sorted({wording.FIELDS.get(name, name) for change in between for name in change["fields"]})
+        problem = f"The terms were changed while you edited them: {', '.join(names)}. Nothing was saved."
+        return _edit(current, mine, between=between, problem=problem)
+    except B2BError as error:
+        return _edit(view, fields, problem=sentence(error))
 
 
-def tried_sheet(request: Request, db: Connection, fields: Mapping[str, str]) -> dict[str, Any]:
+def _tried_sheet(request: Request, db: Connection, fields: Mapping[str, str]) -> dict[str, Any]:
     """Return what the sheet's address of a form leads to."""
     vendors: Vendors = request.app.state.vendors
     address, tab = fields.get("sheet_url", "").strip(), fields.get("sheet_tab", "").strip() or None
@@ -114,14 +105,13 @@ def _new(
     chosen: list[str] | None = None,
     problem: str = "",
     tried: Mapping[str, Any] | None = None,
-    status: int = 200,
 ) -> Response:
     with db.session() as session:
         return render(
             request,
             "new_contract.html",
             caller,
-            status=status,
+            status=409 if problem else 200,
             values=terms.BLANK | {"organization": "", "new_organization": "", "org_key": "", "more": ""} | dict(fields),
             organizations=listed.organization_names(session, caller.organization_id),
             may_make_organization=caller.organization_id is None,
@@ -186,7 +176,6 @@ def _edit(
     problem: str = "",
     tried: Mapping[str, Any] | None = None,
     between: list[dict[str, Any]] | None = None,
-    status: int = 200,
 ) -> Response:
     """Return the form. What it was loaded with is kept in it, unless others changed the terms `between`."""
     shown = terms.shown(view.contract)
@@ -194,7 +183,7 @@ def _edit(
     was = {name: values.get(f"was_{name}", "") for name in terms.EDITED} if loaded else shown
     return view.page(
         "edit.html",
-        status=status,
+        status=409 if problem else 200,
         values=shown | dict(values),
         was=was,
         revision=values.get("revision") if loaded else view.contract.revision,

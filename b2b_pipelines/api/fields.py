@@ -22,6 +22,13 @@ def _storable(value: str) -> str:
     return value
 
 
+def says_something(value: str) -> str:
+    """Return a text that is not blank. Raises `ValueError`."""
+    if not value.strip():
+        raise ValueError("must say something")
+    return value
+
+
 def _undeliverable() -> str:
     """Return a flagless pattern of undeliverable addresses' ends: `…@host.test`, `….invalid`."""
     names = (
@@ -39,6 +46,8 @@ def _email(value: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_storable), Field(json_schema_extra={"pattern": "^[^\\x00]*$"})]
+NOT_BLANK = {"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"}
+"""The schema of a text that must not be blank, for the OpenAPI document."""
 Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 Email = Annotated[
     str,

@@ -10,9 +10,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
 from b2b_pipelines.api import client, dagster_health
-from b2b_pipelines.api.auth import bearer, caller_of, require
+from b2b_pipelines.api.auth import bearer, bearer_text, caller_of, require
 from b2b_pipelines.api.database import Connection, ReservedDb
-from b2b_pipelines.api.errors import Problem, answers
+from b2b_pipelines.api.errors import answers
 from b2b_pipelines.api.observability import Metrics
 from b2b_pipelines.db import schema
 from b2b_pipelines.db.engine import DatabaseUnavailable
@@ -92,11 +92,7 @@ async def metrics(
 
 
 async def _require_scope(request: Request, credentials: HTTPAuthorizationCredentials | None) -> None:
-    if credentials is None:
-        raise Problem(
-            401, "Authorization: Bearer <token> is missing.", "unauthenticated", {"WWW-Authenticate": "Bearer"}
-        )
     connection: Connection = request.app.state.reserved
-    text = credentials.credentials
+    text = await bearer_text(credentials)
     caller = await to_thread.run_sync(lambda: caller_of(connection, text), limiter=request.app.state.lanes.health)
     require(caller, Scope.METRICS, whole_installation=True)

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from b2b_pipelines.api.auth import InstallationBuyer, Provisioner
 from b2b_pipelines.api.database import Db
 from b2b_pipelines.api.errors import Problem, answers
-from b2b_pipelines.api.fields import API, LARGEST_ID, Body, LearnerIn, Text
+from b2b_pipelines.api.fields import API, LARGEST_ID, NOT_BLANK, Body, LearnerIn, Text, says_something
 from b2b_pipelines.api.learners import person
 from b2b_pipelines.api.pagination import Page, Paging
 from b2b_pipelines.intents import service, store
@@ -25,12 +25,6 @@ router = APIRouter(prefix=f"{API}/checkout-intents", tags=["checkout intents"])
 
 
 DEEPEST_TERMS = 20
-
-
-def _said(value: str) -> str:
-    if not value:
-        raise ValueError("must say something")
-    return value
 
 
 def _storable(value: dict[str, Any]) -> dict[str, Any]:
@@ -66,8 +60,8 @@ Terms = Annotated[dict[str, Any], AfterValidator(_storable)]
 Reason = Annotated[
     Text,
     StringConstraints(strip_whitespace=True, max_length=2000),
-    AfterValidator(_said),
-    Field(json_schema_extra={"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"}),
+    AfterValidator(says_something),
+    Field(json_schema_extra=NOT_BLANK),
 ]
 Quantity = Annotated[int, Field(strict=True, ge=1, le=LARGEST_ID)]
 

@@ -11,7 +11,7 @@ from b2b_pipelines.api import openapi
 from b2b_pipelines.api.database import Db
 from b2b_pipelines.api.page_routes import PageRoute
 from b2b_pipelines.api.rendering import HERE, POLICY, render
-from b2b_pipelines.api.sign_in import MaybeSignedIn, OurForm, forget_session, keep_session, own_path, sign_in, sign_out
+from b2b_pipelines.api.sign_in import MaybeSignedIn, OurForm, forget_session, go_on, own_path, sign_in, sign_out
 
 SWAGGER_UI = Path(find_spec("fastapi_offline").origin or "").parent  # type: ignore[union-attr]
 """The package whose files Swagger UI comes from. Nothing of its Python is loaded."""
@@ -37,12 +37,10 @@ def sign_in_form(
     token: Annotated[str, Form(max_length=200)] = "",
     wanted: Annotated[str, Form(alias="next", max_length=2000)] = "/",
 ) -> Response:
-    secret = sign_in(db, request, token) if token.isascii() else None
+    secret = sign_in(db, token) if token.isascii() else None
     if secret is None:
         return render(request, "sign_in.html", None, status=401, wanted=own_path(wanted), failed="token")
-    response = RedirectResponse(own_path(wanted), 303)
-    keep_session(request, response, secret)
-    return response
+    return go_on(request, db, secret, wanted)
 
 
 @router.post("/sign-out", name="sign_out_form", dependencies=[OurForm])

@@ -12,6 +12,7 @@ from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from b2b_pipelines.api.hardening import link
+from b2b_pipelines.reports.pages import Slice
 
 DEFAULT_SIZE = 100
 MAXIMUM = 1000
@@ -44,6 +45,10 @@ class Window:
     @property
     def offset(self) -> int:
         return min((self.page - 1) * self.size, _FARTHEST)
+
+    @property
+    def rows(self) -> Slice:
+        return Slice(self.limit, self.offset)
 
     def envelope(self, count: int, results: Sequence[Any]) -> dict[str, Any]:
         """The page as its body, given how many there are in all."""

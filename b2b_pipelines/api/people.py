@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from anyio import to_thread
 from fastapi import APIRouter, FastAPI, Form, Path, Query, Request, Response
-from fastapi.responses import RedirectResponse
 from httpx import HTTPError
 from joserfc.errors import JoseError
 from starlette.middleware.sessions import SessionMiddleware
@@ -15,7 +14,7 @@ from b2b_pipelines.api.database import Connection, Db
 from b2b_pipelines.api.errors import Problem
 from b2b_pipelines.api.page_routes import PageRoute
 from b2b_pipelines.api.rendering import render
-from b2b_pipelines.api.sign_in import OurForm, keep_session, own_path, sign_out
+from b2b_pipelines.api.sign_in import OurForm, go_on, own_path
 from b2b_pipelines.errors import InvalidInput, NotFound
 from b2b_pipelines.people import service
 from b2b_pipelines.settings import Settings
@@ -71,7 +70,7 @@ def password_form(
         secret = None if person is None else service.open_session(session, person, now)
     if secret is None:
         return render(request, "sign_in.html", None, status=401, wanted=own_path(wanted), failed="password")
-    return _signed_in(request, db, secret, wanted)
+    return go_on(request, db, secret, wanted)
 
 
 @router.get("/welcome/{secret}", name="welcome_page")
@@ -107,7 +106,7 @@ def welcome_form(
         raise Problem(404, "This link was used or has expired. Ask for a new one.") from None
     if problem or opened is None:
         return render(request, "welcome.html", None, status=400, secret=secret, email=email, problem=problem)
-    return _signed_in(request, db, opened, "/")
+    return go_on(request, db, opened, "/")
 
 
 @router.get("/sign-in/oidc", name="oidc_start")
@@ -140,7 +139,7 @@ async def oidc_callback(request: Request) -> Response:
     secret = await to_thread.run_sync(_open, connection, claims)
     if secret is None:
         raise Problem(403, "You may not sign in here. Ask for `b2b user add` with your address.", "sign_in_refused")
-    return await to_thread.run_sync(_signed_in, request, connection, secret, wanted)
+    return await to_thread.run_sync(go_on, request, connection, secret, wanted)
 
 
 def _open(db: Connection, claims: dict[str, Any]) -> str | None:
@@ -152,14 +151,6 @@ def _open(db: Connection, claims: dict[str, Any]) -> str | None:
         verified = claims.get("email_verified") is True
         person = service.person_of_identity(session, subject, email, verified=verified)
         return None if person is None else service.open_session(session, person, now)
-
-
-def _signed_in(request: Request, db: Connection, secret: str, wanted: str) -> Response:
-    """Answer with the new session's cookie, after ending the session that the browser had."""
-    sign_out(db, request)
-    response = RedirectResponse(own_path(wanted), 303)
-    keep_session(request, response, secret)
-    return response
 
 
 def _provider(request: Request) -> Any:

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from b2b_pipelines.api.auth import InstallationManager, Manager
 from b2b_pipelines.api.catalog import author
-from b2b_pipelines.api.contracts import Slug, seen_contract, shown_contract
-from b2b_pipelines.api.database import Connection, Db
+from b2b_pipelines.api.contracts import Slug, own_contract, shown_contract
+from b2b_pipelines.api.database import Db
 from b2b_pipelines.api.errors import Problem, answers
 from b2b_pipelines.api.fields import API, LARGEST_ID, Text
 from b2b_pipelines.api.learners import person
@@ -32,7 +32,7 @@ from b2b_pipelines.contracts import store as contract_store
 from b2b_pipelines.contracts.rules import IntegrationType
 from b2b_pipelines.delivery import changes as delivery
 from b2b_pipelines.delivery.changes import ContractChanged, CoursewareChanged
-from b2b_pipelines.delivery.history import ContractWasChanged
+from b2b_pipelines.delivery.history import SHOWN_AS, ContractWasChanged
 from b2b_pipelines.delivery.losses import Losses
 from b2b_pipelines.enrollment_codes import reports
 from b2b_pipelines.enrollment_codes.service import CodeChange
@@ -108,7 +108,7 @@ def update_contract(
     what, and nothing is lost.
     """
     patch = body.patch()
-    contract_id = _own_contract(db, caller, slug)
+    contract_id = own_contract(db, caller, slug)
 
     def work(session: Session) -> dict[str, Any]:
         changed = delivery.change_contract(
@@ -142,7 +142,7 @@ def update_contract(
 def give_courseware(db: Db, caller: Manager, slug: Slug, asked: Posted, body: CoursewareIn) -> Response:
     """A course, a program, or a course run that exists. Products and codes follow at once; edX is asked by the next
     delivery."""
-    contract_id = _own_contract(db, caller, slug)
+    contract_id = own_contract(db, caller, slug)
 
     def work(session: Session) -> dict[str, Any]:
         done = delivery.give_courseware(
@@ -175,7 +175,7 @@ def take_courseware(
     ],
 ) -> Response:
     """Its runs stay, and their unredeemed codes are deactivated. Nothing is deleted: adding it again restores everything."""
-    contract_id = _own_contract(db, caller, slug)
+    contract_id = own_contract(db, caller, slug)
 
     def work(session: Session) -> dict[str, Any]:
         return _courseware(delivery.take_courseware(session, contract_id, courseware_id, by=actor(caller)))
@@ -192,7 +192,7 @@ def take_courseware(
 )
 def add_learner(db: Db, caller: Manager, slug: Slug, asked: Posted, body: SeatIn) -> Response:
     """Takes a seat without a code. The contract's days and its cap hold, unless `force`."""
-    contract_id = _own_contract(db, caller, slug)
+    contract_id = own_contract(db, caller, slug)
 
     def work(session: Session) -> dict[str, Any]:
         done = delivery.add_learner(session, contract_id, person(body), by=actor(caller), forced=body.force)
@@ -214,7 +214,7 @@ def remove_learner(
     *, db: Db, caller: Manager, slug: Slug, asked: Written, learner_id: Annotated[int, Path(ge=1, le=LARGEST_ID)]
 ) -> Response:
     """Their seat is free again, with a new code. The code that they came with stays spent for others."""
-    contract_id = _own_contract(db, caller, slug)
+    contract_id = own_contract(db, caller, slug)
 
     def work(session: Session) -> dict[str, Any]:
         email = learner_store.attached_email(session, contract_id, learner_id)
@@ -224,12 +224,6 @@ def remove_learner(
         return {"result": "removed", "contract": slug_of, "learner": learner_id}
 
     return once(db, caller, asked, None, work, contract=contract_id)
-
-
-def _own_contract(db: Connection, caller: Caller, slug: str) -> int:
-    """Return the id of a contract that the caller may change. Raises `NotFound`."""
-    with db.session() as session:
-        return seen_contract(session, caller, slug).id
 
 
 def _own_organization(session: Session, caller: Caller, named: str) -> str:
@@ -244,16 +238,12 @@ def _written(session: Session, done: ContractChanged, caller: Caller) -> dict[st
     session.flush()
     shown = ContractWritten(
         **shown_contract(reports.contract_overview(session, done.contract.id), caller),
-        changed=sorted(_shown_names(done)),
+        changed=sorted(SHOWN_AS.get(name, name) for name in done.fields),
         codes_changed=_codes(done.codes),
-        losses=losses_shown(done.losses),
+        losses=_losses(done.losses),
         same_name=list(done.same_named),
     )
     return shown.model_dump(mode="json")
-
-
-def _shown_names(done: ContractChanged) -> set[str]:
-    return {{"starts_on": "start", "ends_on": "end"}.get(name, name) for name in done.fields}
 
 
 def _courseware(done: CoursewareChanged) -> dict[str, Any]:
@@ -268,7 +258,7 @@ def _courseware(done: CoursewareChanged) -> dict[str, Any]:
         without_source=change.without_source,
         guessed_source=change.guessed_source,
         codes_changed=_codes(done.codes),
-        losses=losses_shown(done.losses),
+        losses=_losses(done.losses),
     )
     return shown.model_dump(mode="json")
 
@@ -277,6 +267,6 @@ def _codes(change: CodeChange) -> CodesFollowed:
     return CodesFollowed(**{name: number for name, number in asdict(change).items() if name != "contract"})
 
 
-def losses_shown(lost: Losses) -> LossesOut:
+def _losses(lost: Losses) -> LossesOut:
     """Return what a change takes away, in numbers and in words."""
     return LossesOut(**asdict(lost), messages=lost.sentences())

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from b2b_pipelines.api.contracts import ContractOut
-from b2b_pipelines.api.fields import Body, LearnerIn, Text
+from b2b_pipelines.api.fields import NOT_BLANK, Body, LearnerIn, Text
 from b2b_pipelines.contracts import rules
 from b2b_pipelines.contracts.patch import MOST_LEARNERS, ContractPatch
 from b2b_pipelines.contracts.rules import IntegrationType
+from b2b_pipelines.delivery.history import COLUMN_OF
 from b2b_pipelines.errors import InvalidInput
 
 
@@ -31,7 +32,7 @@ Name = Annotated[
     Text,
     StringConstraints(max_length=255),
     AfterValidator(_not_blank),
-    Field(min_length=1, json_schema_extra={"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"}),
+    Field(min_length=1, json_schema_extra=NOT_BLANK),
 ]
 Kind = Annotated[
     str,
@@ -86,10 +87,7 @@ class TermsIn(Body):
 
     def patch(self) -> ContractPatch:
         """Return the fields that were sent. Raises `InvalidInput`."""
-        given: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
-        for short, long in (("start", "starts_on"), ("end", "ends_on")):
-            if short in given:
-                given[long] = given.pop(short)
+        given: dict[str, Any] = {COLUMN_OF.get(name, name): getattr(self, name) for name in self.model_fields_set}
         if given.get("price") is not None:
             given["price"] = Decimal(given["price"])
         if "integration_type" in given:

@@ -19,11 +19,6 @@ POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
 
 templates = Environment(
     loader=FileSystemLoader(HERE / "templates"),
@@ -80,7 +75,7 @@ def render(
         oidc=request.app.state.oidc is not None,
         **values,
     )
-    response = HTMLResponse(page, status, HEADERS | {"Content-Security-Policy": policy})
+    response = HTMLResponse(page, status, {"Content-Security-Policy": policy})
     keep_form_secret(request, response, secret)
     if note is not None:
         notes.forget(request, response)

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from b2b_pipelines.api.auth import Manager, Reader
-from b2b_pipelines.api.contracts import Slug, seen_contract
-from b2b_pipelines.api.database import Connection, Db, in_thread, takes_its_own_turn
+from b2b_pipelines.api.contracts import Slug, own_contract, seen_contract
+from b2b_pipelines.api.database import Connection, Db, without_a_turn
 from b2b_pipelines.api.errors import answers
 from b2b_pipelines.api.fields import API, LARGEST_ID, Body
 from b2b_pipelines.api.vendors import Vendors
@@ -142,23 +142,19 @@ def get_set_up(db: Db, caller: Reader, slug: Slug) -> dict[str, Any]:
     response_model=SetUpOut,
     responses=SYNCED,
 )
-@takes_its_own_turn
-async def retry_set_up(request: Request, db: Db, caller: Manager, slug: Slug, asked: Posted) -> Response:
+@without_a_turn
+def retry_set_up(request: Request, db: Db, caller: Manager, slug: Slug, asked: Posted) -> Response:
     """Asks Studio for missing runs, brings the codes in line and syncs the sheet. What fails again is part of the answer."""
     vendors: Vendors = request.app.state.vendors
 
     def work() -> dict[str, Any]:
-        _own(db, caller, slug)
+        own_contract(db, caller, slug)
         if asked.dry_run:
             with db.session() as session:
                 return set_up.of(session, seen_contract(session, caller, slug)).as_json()
-        with vendors.studio() as studio:
-            reached = set_up.retry(
-                db.open(), slug, sheets=vendors.sheets, studio=studio, ask=vendors.asks, alert=vendors.alerts
-            )
-        return reached.as_json()
+        return vendors.set_up(db.open(), slug).as_json()
 
-    return await in_thread(request, lambda: remembered(db, caller, asked, work))
+    return remembered(db, caller, asked, work)
 
 
 @router.post(
@@ -167,10 +163,10 @@ async def retry_set_up(request: Request, db: Db, caller: Manager, slug: Slug, as
     response_model=SyncOut,
     responses=SYNCED,
 )
-@takes_its_own_turn
-async def plan_sheet(request: Request, db: Db, caller: Manager, slug: Slug, asked: Posted) -> Response:
+@without_a_turn
+def plan_sheet(request: Request, db: Db, caller: Manager, slug: Slug, asked: Posted) -> Response:
     """Reads the sheet and writes nothing."""
-    return await _work(request, db, caller, slug, asked=Asked(asked.request, True, asked.key), what="plan")
+    return _work(request, db, caller, slug, asked=Asked(asked.request, True, asked.key), what="plan")
 
 
 @router.post(
@@ -179,8 +175,8 @@ async def plan_sheet(request: Request, db: Db, caller: Manager, slug: Slug, aske
     response_model=SyncOut,
     responses=SYNCED,
 )
-@takes_its_own_turn
-async def sync_sheet(
+@without_a_turn
+def sync_sheet(
     *,
     request: Request,
     db: Db,
@@ -190,7 +186,7 @@ async def sync_sheet(
     replace: Annotated[bool, Query(description="Consent to replacing the contents of A–F of a new target.")] = False,
 ) -> Response:
     """Brings the sheet in line with the contract's codes. Conflicts are listed and do not stop the rest."""
-    return await _work(request, db, caller, slug, asked=asked, what="replace" if replace else "sync")
+    return _work(request, db, caller, slug, asked=asked, what="replace" if replace else "sync")
 
 
 @router.post(
@@ -199,10 +195,10 @@ async def sync_sheet(
     response_model=SyncOut,
     responses=SYNCED,
 )
-@takes_its_own_turn
-async def rebuild_sheet(request: Request, db: Db, caller: Manager, slug: Slug, asked: Posted) -> Response:
+@without_a_turn
+def rebuild_sheet(request: Request, db: Db, caller: Manager, slug: Slug, asked: Posted) -> Response:
     """Writes the header and our columns at A–F, in place of what they hold; `dry_run` shows the plan."""
-    return await _work(request, db, caller, slug, asked=asked, what="rebuild")
+    return _work(request, db, caller, slug, asked=asked, what="rebuild")
 
 
 @router.post(
@@ -211,10 +207,8 @@ async def rebuild_sheet(request: Request, db: Db, caller: Manager, slug: Slug, a
     response_model=RestoreOut,
     responses=SYNCED,
 )
-@takes_its_own_turn
-async def restore_sheet(
-    *, request: Request, db: Db, caller: Manager, slug: Slug, asked: Posted, body: RestoreIn
-) -> Response:
+@without_a_turn
+def restore_sheet(*, request: Request, db: Db, caller: Manager, slug: Slug, asked: Posted, body: RestoreIn) -> Response:
     """In our six columns only. The present contents are kept as a snapshot first, so that a restore can be undone.
 
     After `before` nothing is written to the tab until the contract is given a sheet again.
@@ -228,17 +222,17 @@ async def restore_sheet(
             session.expunge(snapshot)
         done = sheets.restore(db.open(), vendors.sheets(), slug, snapshot, dry_run=asked.dry_run)
         if not asked.dry_run:
-            _note(db, caller, slug, Action.SHEET_RESTORED)
+            record_action(db, caller, slug, Action.SHEET_RESTORED)
         return _masked(done.as_json(), caller) | {"dry_run": asked.dry_run}
 
-    return await in_thread(request, lambda: remembered(db, caller, asked, work, body.model_dump()))
+    return remembered(db, caller, asked, work, body.model_dump())
 
 
-async def _work(request: Request, db: Connection, caller: Caller, slug: str, *, asked: Asked, what: str) -> Response:
+def _work(request: Request, db: Connection, caller: Caller, slug: str, *, asked: Asked, what: str) -> Response:
     vendors: Vendors = request.app.state.vendors
 
     def work() -> dict[str, Any]:
-        _own(db, caller, slug)
+        own_contract(db, caller, slug)
         database, client, rebuild = db.open(), vendors.sheets(), what == "rebuild"
         if asked.dry_run:
             planned = sheets.plan(database, client, slug, rebuild=rebuild, ask=vendors.asks)
@@ -250,20 +244,16 @@ async def _work(request: Request, db: Connection, caller: Caller, slug: str, *, 
             raise
         note_sync(database, slug, alert=vendors.alerts)
         if rebuild:
-            _note(db, caller, slug, Action.SHEET_REBUILT)
+            record_action(db, caller, slug, Action.SHEET_REBUILT)
         return _masked(done.as_json(), caller)
 
-    return await in_thread(request, lambda: remembered(db, caller, asked, work))
+    return remembered(db, caller, asked, work)
 
 
-def _note(db: Connection, caller: Caller, slug: str, action: Action) -> None:
+def record_action(db: Connection, caller: Caller, slug: str, action: Action) -> None:
+    """Add what the caller did with the sheet to the contract's history."""
     with db.session() as session:
         record(session, seen_contract(session, caller, slug), action, actor(caller), {})
-
-
-def _own(db: Connection, caller: Caller, slug: str) -> None:
-    with db.session() as session:
-        seen_contract(session, caller, slug)
 
 
 def _masked(shown: dict[str, Any], caller: Caller) -> dict[str, Any]:

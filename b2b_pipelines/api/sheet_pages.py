@@ -6,17 +6,16 @@ from fastapi import APIRouter, Form, Request, Response
 
 from b2b_pipelines.api import wording
 from b2b_pipelines.api.contract_pages import view_of
-from b2b_pipelines.api.contracts import seen_contract
-from b2b_pipelines.api.database import Connection, Db, in_thread, takes_its_own_turn
+from b2b_pipelines.api.contracts import own_contract, seen_contract
+from b2b_pipelines.api.database import Connection, Db, without_a_turn
 from b2b_pipelines.api.fields import LARGEST_ID
 from b2b_pipelines.api.notes import answered
 from b2b_pipelines.api.page_routes import Managing, Number, PageRoute, sentence
+from b2b_pipelines.api.set_up import record_action
 from b2b_pipelines.api.sign_in import OurForm
 from b2b_pipelines.api.vendors import Vendors
-from b2b_pipelines.api.writing import actor
-from b2b_pipelines.delivery import set_up
 from b2b_pipelines.delivery.attempts import NAMES_THE_ACCOUNT, note_sync
-from b2b_pipelines.delivery.history import Action, record
+from b2b_pipelines.delivery.history import Action
 from b2b_pipelines.errors import B2BError
 from b2b_pipelines.set_up_state import State
 from b2b_pipelines.sheets import service
@@ -30,73 +29,65 @@ SnapshotNumber = Annotated[int, Form(alias="snapshot", ge=1, le=LARGEST_ID)]
 
 
 @router.get("/contracts/{slug}/replace", name="replace_page")
-@takes_its_own_turn
-async def replace_page(request: Request, db: Db, caller: Managing, slug: str) -> Response:
+@without_a_turn
+def replace_page(request: Request, db: Db, caller: Managing, slug: str) -> Response:
     """Show the cells that a sync would write and replace."""
-    return await in_thread(request, lambda: _planned(request, db, caller, slug, rebuild=False))
+    return _planned(request, db, caller, slug, rebuild=False)
 
 
 @router.post("/contracts/{slug}/replace", name="replace_form", dependencies=[OurForm])
-@takes_its_own_turn
-async def replace_form(request: Request, db: Db, caller: Managing, slug: str) -> Response:
+@without_a_turn
+def replace_form(request: Request, db: Db, caller: Managing, slug: str) -> Response:
     """Write the sheet, and agree that what a new target holds is replaced."""
-    return await in_thread(request, lambda: _synced(request, db, caller, slug, replace=True))
+    return _synced(request, db, caller, slug, replace=True)
 
 
 @router.post("/contracts/{slug}/sync", name="sync_form", dependencies=[OurForm])
-@takes_its_own_turn
-async def sync_form(request: Request, db: Db, caller: Managing, slug: str) -> Response:
+@without_a_turn
+def sync_form(request: Request, db: Db, caller: Managing, slug: str) -> Response:
     """Sync the sheet; the preview asks for consent when a new target holds something."""
-    return await in_thread(request, lambda: _synced(request, db, caller, slug))
+    return _synced(request, db, caller, slug)
 
 
 @router.get("/contracts/{slug}/rebuild", name="rebuild_page")
-@takes_its_own_turn
-async def rebuild_page(request: Request, db: Db, caller: Managing, slug: str) -> Response:
+@without_a_turn
+def rebuild_page(request: Request, db: Db, caller: Managing, slug: str) -> Response:
     """Show the cells that a rebuild would write."""
-    return await in_thread(request, lambda: _planned(request, db, caller, slug, rebuild=True))
+    return _planned(request, db, caller, slug, rebuild=True)
 
 
 @router.post("/contracts/{slug}/rebuild", name="rebuild_form", dependencies=[OurForm])
-@takes_its_own_turn
-async def rebuild_form(request: Request, db: Db, caller: Managing, slug: str) -> Response:
+@without_a_turn
+def rebuild_form(request: Request, db: Db, caller: Managing, slug: str) -> Response:
     """Write the header and our columns again."""
-    return await in_thread(request, lambda: _synced(request, db, caller, slug, rebuild=True))
+    return _synced(request, db, caller, slug, rebuild=True)
 
 
 @router.get("/contracts/{slug}/restore", name="restore_page")
-@takes_its_own_turn
-async def restore_page(request: Request, db: Db, caller: Managing, slug: str, snapshot: Number) -> Response:
+@without_a_turn
+def restore_page(request: Request, db: Db, caller: Managing, slug: str, snapshot: Number) -> Response:
     """Show the cells that a restore would write."""
-    return await in_thread(request, lambda: _restored(request, db, caller, slug, number=snapshot, dry_run=True))
+    return _restored(request, db, caller, slug, number=snapshot, dry_run=True)
 
 
 @router.post("/contracts/{slug}/restore", name="restore_form", dependencies=[OurForm])
-@takes_its_own_turn
-async def restore_form(request: Request, db: Db, caller: Managing, slug: str, snapshot: SnapshotNumber) -> Response:
+@without_a_turn
+def restore_form(request: Request, db: Db, caller: Managing, slug: str, snapshot: SnapshotNumber) -> Response:
     """Restore a snapshot."""
-    return await in_thread(request, lambda: _restored(request, db, caller, slug, number=snapshot, dry_run=False))
+    return _restored(request, db, caller, slug, number=snapshot, dry_run=False)
 
 
 @router.post("/contracts/{slug}/set-up", name="retry_form", dependencies=[OurForm])
-@takes_its_own_turn
-async def retry_form(request: Request, db: Db, caller: Managing, slug: str) -> Response:
+@without_a_turn
+def retry_form(request: Request, db: Db, caller: Managing, slug: str) -> Response:
     """Ask Studio for missing runs, bring the codes in line and sync the sheet."""
     vendors: Vendors = request.app.state.vendors
-
-    def work() -> Response:
-        with db.session() as session:
-            seen_contract(session, caller, slug)
-        with vendors.studio() as studio:
-            reached = set_up.retry(
-                db.open(), slug, sheets=vendors.sheets, studio=studio, ask=vendors.asks, alert=vendors.alerts
-            )
-        parts = (("Runs in edX", reached.of_runs), ("Codes", reached.codes), ("Sheet", reached.sheet))
-        lines = [f"{name}: {wording.with_buttons(part.message)}." for name, part in parts]
-        good = all(part.state is not State.FAILED for _, part in parts)
-        return answered(request, _contract(request, slug), *caller.seen(lines), good=good)
-
-    return await in_thread(request, work)
+    own_contract(db, caller, slug)
+    reached = vendors.set_up(db.open(), slug)
+    parts = (("Runs in edX", reached.of_runs), ("Codes", reached.codes), ("Sheet", reached.sheet))
+    lines = [f"{name}: {wording.with_buttons(part.message)}." for name, part in parts]
+    good = all(part.state is not State.FAILED for _, part in parts)
+    return answered(request, _contract(request, slug), *caller.seen(lines), good=good)
 
 
 def _planned(request: Request, db: Connection, caller: Caller, slug: str, *, rebuild: bool) -> Response:
@@ -112,8 +103,7 @@ def _synced(
     request: Request, db: Connection, caller: Caller, slug: str, *, rebuild: bool = False, replace: bool = False
 ) -> Response:
     vendors: Vendors = request.app.state.vendors
-    with db.session() as session:
-        seen_contract(session, caller, slug)
+    own_contract(db, caller, slug)
     page = _contract(request, slug)
     try:
         done = service.sync(db.open(), vendors.sheets(), slug, rebuild=rebuild, replace=replace, ask=vendors.asks)
@@ -126,7 +116,7 @@ def _synced(
         return answered(request, page, _refusal(error, caller), good=False)
     note_sync(db.open(), slug, alert=vendors.alerts)
     if rebuild:
-        _note(db, caller, slug, Action.SHEET_REBUILT)
+        record_action(db, caller, slug, Action.SHEET_REBUILT)
     return answered(request, page, "Rebuilt." if rebuild else "Synced.", *caller.seen(wording.synced(done)))
 
 
@@ -146,7 +136,7 @@ def _restored(request: Request, db: Connection, caller: Caller, slug: str, *, nu
         done = act()
     except B2BError as error:
         return answered(request, _contract(request, slug), _refusal(error, caller), good=False)
-    _note(db, caller, slug, Action.SHEET_RESTORED)
+    record_action(db, caller, slug, Action.SHEET_RESTORED)
     cells, rows = wording.counted(done.cells, "cell"), wording.counted(done.rows, "row")
     after = "Nothing is written to this tab until you sync it again with Preview." if done.pauses else ""
     return answered(request, _contract(request, slug), f"Restored: {cells} in {rows} written.", after)
@@ -171,10 +161,5 @@ def _refusal(error: B2BError, caller: Caller) -> str:
     return sentence(error) if isinstance(error, NAMES_THE_ACCOUNT) else str(caller.seen(sentence(error)))
 
 
-def _note(db: Connection, caller: Caller, slug: str, action: Action) -> None:
-    with db.session() as session:
-        record(session, seen_contract(session, caller, slug), action, actor(caller), {})
-
-
 def _contract(request: Request, slug: str) -> str:
-    return f"{request.url_for('contract_page', slug=slug).path}"
+    return request.url_for("contract_page", slug=slug).path

@@ -10,6 +10,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Form, Request, Response
+from fastapi.responses import RedirectResponse
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -66,18 +67,21 @@ def maybe_signed_in(request: Request, db: Db) -> Caller | None:
         return None
 
 
-def sign_in(db: Connection, request: Request, text: str) -> str | None:
-    """Return the secret of a new session for the token's owner; None when it is not known or may not read.
-
-    The session that the browser had before ends.
-    """
+def sign_in(db: Connection, text: str) -> str | None:
+    """Return the secret of a new session for the token's owner; None when it is not known or may not read."""
     with db.session() as session:
         caller = tokens.recognize(session, text.strip())
         if caller is None or Scope.READ not in caller.scopes:
             return None
-        tokens.close_session(session, session_secret(request))
-        people.close_session(session, session_secret(request))
         return tokens.open_session(session, caller, datetime.now(UTC))
+
+
+def go_on(request: Request, db: Connection, secret: str, wanted: str) -> Response:
+    """Answer with the new session's cookie, after ending the session that the browser had."""
+    sign_out(db, request)
+    response = RedirectResponse(own_path(wanted), 303)
+    keep_session(request, response, secret)
+    return response
 
 
 def sign_out(db: Connection, request: Request) -> None:

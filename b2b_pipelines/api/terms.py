@@ -7,10 +7,10 @@ from typing import Any
 from b2b_pipelines.contracts.models import Contract
 from b2b_pipelines.contracts.patch import ContractPatch
 from b2b_pipelines.contracts.rules import integration_type
+from b2b_pipelines.delivery.history import COLUMN_OF
 from b2b_pipelines.errors import InvalidInput
 from b2b_pipelines.inputs.times import day
 
-COLUMNS = {"start": "starts_on", "end": "ends_on"}
 EDITED = (
     "name",
     "description",
@@ -29,7 +29,7 @@ BLANK = dict.fromkeys(EDITED, "") | {"integration_type": "non-sso", "active": "y
 
 def shown(contract: Contract) -> dict[str, str]:
     """Return the terms of a contract as a form holds them."""
-    return {name: _text(getattr(contract, COLUMNS.get(name, name))) for name in EDITED}
+    return {name: _text(getattr(contract, COLUMN_OF.get(name, name))) for name in EDITED}
 
 
 def touched(fields: Mapping[str, str]) -> dict[str, str]:
@@ -43,7 +43,7 @@ def touched(fields: Mapping[str, str]) -> dict[str, str]:
 
 def patch(fields: Mapping[str, str]) -> ContractPatch:
     """Return the change that the texts mean; an empty text empties a field. Raises `InvalidInput`."""
-    return ContractPatch(**{COLUMNS.get(name, name): _value(name, text.strip()) for name, text in fields.items()})
+    return ContractPatch(**{COLUMN_OF.get(name, name): _value(name, text.strip()) for name, text in fields.items()})
 
 
 def _text(value: Any) -> str:

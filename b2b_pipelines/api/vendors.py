@@ -1,15 +1,16 @@
 """The vendors that routes ask: Google Sheets and Studio, connected when first needed."""
 
-from contextlib import AbstractContextManager
 from threading import Lock
 
 from b2b_pipelines.api.database import Connection
+from b2b_pipelines.db.engine import Database
+from b2b_pipelines.delivery import set_up
+from b2b_pipelines.set_up_state import SetUp
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.sheets.connection import SheetsConnection
 from b2b_pipelines.vendors import connections
 from b2b_pipelines.vendors.google_sheets import GoogleSheets
 from b2b_pipelines.vendors.http.client import Patience
-from b2b_pipelines.vendors.studio import Studio
 
 OF_A_PERSON = Patience(attempts=2)
 """Somebody waits for the answer and can press the button again."""
@@ -41,9 +42,10 @@ class Vendors:
         """Whether messages are made about faults."""
         return self._settings.alert_webhook_url is not None
 
-    def studio(self) -> AbstractContextManager[Studio | None]:
-        """Open a client of Studio; None when its settings are missing."""
-        return connections.studio(self._settings, OF_A_PERSON)
+    def set_up(self, database: Database, slug: str) -> SetUp:
+        """Deliver a contract and return its set-up, as `set_up.retry` does."""
+        with connections.studio(self._settings, OF_A_PERSON) as studio:
+            return set_up.retry(database, slug, sheets=self.sheets, studio=studio, ask=self.asks, alert=self.alerts)
 
     def close(self) -> None:
         """Close the connections that were opened."""

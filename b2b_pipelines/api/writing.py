@@ -95,13 +95,13 @@ def once(
     A dry run is rolled back, answers 200 and leaves the key free; `contract` is the id of the contract that it changes. The
     work may say the status itself, as `status` among what it returns.
     """
-    owner = f"token {caller.token_id}" if caller.person_id is None else f"person {caller.person_id}"
+    owner = _owner(caller)
     if asked.dry_run:
         with rehearsal(db.open(), contract) as session:
             return _json({**work(session), "dry_run": True} | {"status": 200})
     with db.session() as session:
         if asked.key is not None and (before := _before(session, owner, asked, body)) is not None:
-            return Response(before.body, before.status, {"Idempotent-Replayed": "true"}, "application/json")
+            return _replayed(before)
         answer = _json({"status": status, **work(session)})
         if asked.key is not None:
             kept = Answer(answer.status_code, bytes(answer.body).decode())
@@ -113,11 +113,11 @@ def remembered(
     db: Connection, caller: Caller, asked: Asked, work: Callable[[], Mapping[str, Any]], body: object = None
 ) -> Response:
     """Like `once`, for work that asks Google between transactions of its own. It bears being done twice."""
-    owner = f"token {caller.token_id}" if caller.person_id is None else f"person {caller.person_id}"
+    owner = _owner(caller)
     if asked.key is not None and not asked.dry_run:
         with db.session() as session:
             if (before := _before(session, owner, asked, body)) is not None:
-                return Response(before.body, before.status, {"Idempotent-Replayed": "true"}, "application/json")
+                return _replayed(before)
     answer = _json({"status": 200, **work()})
     if asked.key is not None and not asked.dry_run:
         with db.session() as session:
@@ -125,6 +125,15 @@ def remembered(
                 kept = Answer(200, bytes(answer.body).decode())
                 answered.remember(session, owner, asked.key, asked.content(body), kept)
     return answer
+
+
+def _owner(caller: Caller) -> str:
+    by = actor(caller)
+    return f"{by.kind} {by.id}"
+
+
+def _replayed(before: Answer) -> Response:
+    return Response(before.body, before.status, {"Idempotent-Replayed": "true"}, "application/json")
 
 
 def _before(session: Session, owner: str, asked: Asked, body: object) -> Answer | None:

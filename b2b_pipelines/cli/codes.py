@@ -15,6 +15,7 @@ import typer
 from b2b_pipelines.cli import console, files
 from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
 from b2b_pipelines.cli.listing import contract_ids
+from b2b_pipelines.cli.options import OfContract
 from b2b_pipelines.csv_cells import csv_cell
 from b2b_pipelines.enrollment_codes import statements
 from b2b_pipelines.errors import NotFound
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from b2b_pipelines.db.rows import Row
 
 commands = console.app("Enrollment codes: print them, find one, see how they are used, check them.")
-
-OfContract = Annotated[str | None, typer.Option("--contract", metavar="ID", help="Only this contract: its id or slug.")]
 
 MOST_FOUND = 1_000
 FOUND = (

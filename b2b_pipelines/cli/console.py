@@ -11,13 +11,13 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from errno import ENOSPC
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from io import TextIOWrapper
 from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -34,7 +34,6 @@ from b2b_pipelines.inputs.complaints import plain_terms
 from b2b_pipelines.inputs.text import is_storable
 
 if TYPE_CHECKING:  # a help text needs none of these, and they take half a second to import
-    from rich.progress import Progress
     from sqlalchemy.orm import Session
 
     from b2b_pipelines.db.engine import Database
@@ -186,9 +185,9 @@ class Surroundings:
             yield found
 
     @contextmanager
-    def session(self, *, dry_run: bool = False) -> "Iterator[Session]":
-        """Open one transaction for the whole command, rolled back for a dry run."""
-        with self.database.rehearsal() if dry_run else self.database.session() as session:
+    def session(self) -> "Iterator[Session]":
+        """Open one transaction for the whole command."""
+        with self.database.session() as session:
             yield session
 
 
@@ -290,8 +289,8 @@ def _wrapped(line: str, width: int) -> str:
 
 
 @contextmanager
-def progress(label: str, total: int | None = None) -> Iterator["Ticker"]:
-    """Show a progress bar on stderr while the block runs, if stderr is a terminal."""
+def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on stderr while the block runs, if stderr is a terminal. Yield the function that moves it."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     bar = Progress(
@@ -304,18 +303,7 @@ def progress(label: str, total: int | None = None) -> Iterator["Ticker"]:
         disable=not stderr.is_terminal,
     )
     with bar:
-        yield Ticker(bar, bar.add_task(label, total=total))
-
-
-@dataclass
-class Ticker:
-    """Moves one progress bar."""
-
-    bar: "Progress"
-    task: Any
-
-    def advance(self, by: int = 1) -> None:
-        self.bar.advance(self.task, by)
+        yield partial(bar.advance, bar.add_task(label, total=total))
 
 
 def agreed(question: str, sentences: Sequence[str], *, yes: bool) -> None:
@@ -331,14 +319,9 @@ def agreed(question: str, sentences: Sequence[str], *, yes: bool) -> None:
         raise Refused("Nothing was changed, because you answered no.")
 
 
-def money(amount: Decimal | None) -> str | None:
-    """Return major units with two decimals, as JSON shows them."""
-    return None if amount is None else f"{amount:.2f}"
-
-
 def _plain(value: object) -> Any:
     if isinstance(value, Decimal):
-        return money(value)
+        return f"{value:.2f}"
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, UUID):

@@ -16,6 +16,7 @@ from b2b_pipelines.cli import console, files, opening
 from b2b_pipelines.cli import contract_answers as answers
 from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
 from b2b_pipelines.cli.courseware import content_of
+from b2b_pipelines.cli.options import ContractId, Yes
 from b2b_pipelines.cli.who import actor
 from b2b_pipelines.contracts.patch import UNSET, ContractPatch, Unset
 from b2b_pipelines.contracts.rules import integration_type
@@ -61,9 +62,7 @@ Sheet = Annotated[
     str | None, typer.Option("--sheet", metavar="URL", help="The customer's Google Sheet: its URL or id.")
 ]
 Tab = Annotated[str | None, typer.Option("--tab", help="The tab: its title, or its number starting at 0.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change. Change nothing.")]
-ContractId = Annotated[str, typer.Argument(metavar="ID", help="The contract's id or slug.")]
 
 
 @commands.command("create", epilog="Example: b2b contract create Acme 'Leadership 2026' non-sso --max-learners 25")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from b2b_pipelines.cli import console, opening
+from b2b_pipelines.cli.tables import shown
 from b2b_pipelines.plural import counted
 
 if TYPE_CHECKING:
@@ -149,6 +150,4 @@ def _status(part: Mapping[str, Any]) -> str:
 
 
 def _value(value: object) -> str:
-    from b2b_pipelines.cli.tables import shown
-
     return shown(value, console.stdout.encoding)

@@ -30,9 +30,7 @@ def add(
     from b2b_pipelines.contracts import catalog
 
     listed = catalog.course(readable_id, title, run or (), source_run)
-    with console.surroundings() as here:
-        done = courseware.register(here, listed)
-    courseware.show(done, as_json=as_json)
+    courseware.register(listed, as_json=as_json)
 
 
 @commands.command("list", epilog="Example: b2b course list --search leadership")

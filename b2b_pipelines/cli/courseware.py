@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from b2b_pipelines.cli import console
-from b2b_pipelines.cli.console import AsJson, Surroundings, Verbose
+from b2b_pipelines.cli.console import AsJson, Verbose
 from b2b_pipelines.errors import InvalidInput
 
 if TYPE_CHECKING:
     from b2b_pipelines.contracts.catalog import Catalog
-    from b2b_pipelines.contracts.courseware_registry import Registration, Tally
 
 Search = Annotated[
     str | None, typer.Option("--search", metavar="TEXT", help="Only those whose id or title contains TEXT.")
@@ -37,10 +37,7 @@ def import_courseware(
     """Register every course and program of a JSON file. One invalid entry rejects the whole file."""
     from b2b_pipelines.contracts import catalog
 
-    listed = catalog.read_catalog(content_of(file))
-    with console.surroundings() as here:
-        done = register(here, listed)
-    show(done, as_json=as_json)
+    register(catalog.read_catalog(content_of(file)), as_json=as_json)
 
 
 def content_of(file: Path) -> str:
@@ -51,24 +48,19 @@ def content_of(file: Path) -> str:
         raise InvalidInput(f"{file} is not text in UTF-8.") from None
 
 
-def register(here: Surroundings, catalog: Catalog) -> Registration:
-    """Register in one transaction, with a progress bar."""
+def register(catalog: Catalog, *, as_json: bool) -> None:
+    """Register in one transaction, with a progress bar, and print how many entries were created and updated."""
     from b2b_pipelines.contracts import courseware_registry
 
-    with console.progress("Registering", len(catalog)) as ticker, here.session() as session:
-        return courseware_registry.register(session, catalog, ticker.advance)
-
-
-def show(done: Registration, *, as_json: bool) -> None:
-    """Print the numbers of created, updated and unchanged entries."""
-    tallies = {"courses": done.courses, "runs": done.runs, "programs": done.programs}
+    with (
+        console.surroundings() as here,
+        console.progress("Registering", len(catalog)) as advance,
+        here.session() as session,
+    ):
+        done = courseware_registry.register(session, catalog, advance)
     if as_json:
-        console.print_json({what: _numbers(tally) for what, tally in tallies.items()})
+        console.print_json(asdict(done))
         return
-    for what, tally in tallies.items():
-        if numbers := ", ".join(f"{number} {did}" for did, number in _numbers(tally).items() if number):
+    for what, tally in asdict(done).items():
+        if numbers := ", ".join(f"{number} {did}" for did, number in tally.items() if number):
             console.say(f"{what.capitalize()}: {numbers}.")
-
-
-def _numbers(tally: Tally) -> dict[str, int]:
-    return {"created": tally.created, "updated": tally.updated, "unchanged": tally.unchanged}

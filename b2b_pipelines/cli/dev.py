@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from b2b_pipelines.cli import console, exports
+from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsJson, Verbose
 from b2b_pipelines.cli.dagster_home import NAMES, PROJECT, dagster_environment, dev_command
 from b2b_pipelines.cli.guardian import guard
@@ -35,13 +38,13 @@ def dev(host: Host = "127.0.0.1", port: Port = 3000, as_json: AsJson = False, ve
     mark = guard(settings.home if starts_postgres else None)
     environment = {**dagster_environment(settings), **mark}
     shared = {"B2B_HOME": str(settings.home), **{name: environment[name] for name in NAMES}}
-    file = exports.write(settings.home / "env", shared)
+    file = _write_exports(settings.home / "env", shared)
     url = f"http://{host}:{port}"
     if as_json:
         console.print_json({"url": url, "env_file": str(file), "settings": shared})
     else:
         console.say(
-            f"Dagster's UI: {url} (ready in about half a minute; Ctrl-C stops it)\nFor other terminals: . {exports.short(file)}"
+            f"Dagster's UI: {url} (ready in about half a minute; Ctrl-C stops it)\nFor other terminals: . {_short(file)}"
         )
     sys.stdout.flush()
     if as_json:
@@ -51,3 +54,15 @@ def dev(host: Host = "127.0.0.1", port: Port = 3000, as_json: AsJson = False, ve
     command = dev_command(host, port, "info" if verbose else "warning")
     os.chdir(PROJECT)
     os.execve(command[0], command, environment)  # noqa: S606  this process becomes Dagster
+
+
+def _write_exports(path: Path, environment: Mapping[str, str]) -> Path:
+    """Write a file for `. FILE`, with a line `export NAME=VALUE` for each setting. Only its owner may read it."""
+    path.touch(mode=0o600)
+    path.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()), "utf-8")
+    return path
+
+
+def _short(path: Path) -> Path:
+    """Return the path as one types it in the working directory."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

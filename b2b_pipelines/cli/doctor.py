@@ -142,26 +142,19 @@ def _vendors(settings: Settings) -> Iterator[Finding]:
         },
     )
     yield _needs("stripe_prices", f"from {settings.stripe_api_url}", {"B2B_STRIPE_API_KEY": settings.stripe_api_key})
-    yield from _sign_in(settings)
+    oidc: dict[str, object] = {
+        "B2B_OIDC_ISSUER": settings.oidc_issuer,
+        "B2B_OIDC_CLIENT_ID": settings.oidc_client_id,
+        "B2B_OIDC_CLIENT_SECRET": settings.oidc_client_secret,
+    }
+    yield _needs("openid_connect", "people sign in to the pages through it", oidc)
+    yield _needs("heartbeat", "calls the URL every minute", {"B2B_HEARTBEAT_URL": settings.heartbeat_url})
     yield _needs("stripe_events", "verifies events", {"B2B_STRIPE_WEBHOOK_SECRET": settings.stripe_webhook_secret})
     yield _needs(
         "alerts",
         f"sends {settings.alert_format} messages (`b2b alerts test` sends one now)",
         {"B2B_ALERT_WEBHOOK_URL": settings.alert_webhook_url},
     )
-
-
-def _sign_in(settings: Settings) -> Iterator[Finding]:
-    yield _needs(
-        "openid_connect",
-        "people sign in to the pages through it",
-        {
-            "B2B_OIDC_ISSUER": settings.oidc_issuer,
-            "B2B_OIDC_CLIENT_ID": settings.oidc_client_id,
-            "B2B_OIDC_CLIENT_SECRET": settings.oidc_client_secret,
-        },
-    )
-    yield _needs("heartbeat", "calls the URL every minute", {"B2B_HEARTBEAT_URL": settings.heartbeat_url})
 
 
 def _purged(here: Surroundings) -> list[Finding]:

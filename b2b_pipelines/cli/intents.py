@@ -11,6 +11,7 @@ import typer
 
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
+from b2b_pipelines.cli.options import ShowEmails
 from b2b_pipelines.intents.rules import ERRORED, IntentState
 from b2b_pipelines.reports import listings
 
@@ -32,7 +33,7 @@ def list_intents(
         str | None, typer.Option("--learner", metavar="EMAIL", help="Only intents of this learner.")
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Maximum number of intents.")] = 100,
-    show_emails: Annotated[bool, typer.Option("--show-emails", help="Show the learners' e-mail addresses.")] = False,
+    show_emails: ShowEmails = False,
     as_csv: AsCsv = False,
     as_json: AsJson = False,
     verbose: Verbose = False,

@@ -9,6 +9,7 @@ import typer
 
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
+from b2b_pipelines.cli.options import ContractId, ShowEmails
 from b2b_pipelines.cli.who import actor
 from b2b_pipelines.learners.rules import email_address
 from b2b_pipelines.reports import listings
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 commands = console.app("Attach learners to contracts, and remove them.")
 
-ContractId = Annotated[str, typer.Argument(metavar="ID", help="The contract's id or slug.")]
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The learner's e-mail address.")]
 LmsUser = Annotated[
     int | None,
@@ -87,7 +87,7 @@ def remove(contract: ContractId, email: Email, as_json: AsJson = False, verbose:
 
 @commands.command("conflicts", epilog="Example: b2b learner conflicts --show-emails --csv")
 def conflicts(
-    show_emails: Annotated[bool, typer.Option("--show-emails", help="Show the learners' e-mail addresses.")] = False,
+    show_emails: ShowEmails = False,
     as_csv: AsCsv = False,
     as_json: AsJson = False,
     verbose: Verbose = False,

@@ -306,7 +306,7 @@ def _outcomes(
 
     outcomes: list[Outcome] = []
     run_id = f"command {os.getpid()} {policy.now:%Y-%m-%dT%H:%M:%S}"
-    with enterprise_lms(here.settings) as lms, console.progress("Customers", len(customers)) as ticker:
+    with enterprise_lms(here.settings) as lms, console.progress("Customers", len(customers)) as advance:
         for customer in customers:
             try:
                 outcomes.append(step(here.database, lms, customer, policy, run_id=run_id, dry_run=dry_run))
@@ -314,7 +314,7 @@ def _outcomes(
                 raise
             except B2BError as error:
                 outcomes.append(Outcome(customer, dry_run, errors=[error.message]))
-            ticker.advance()
+            advance(1)
     return outcomes
 
 

@@ -13,6 +13,7 @@ import typer
 
 from b2b_pipelines.cli import console, files
 from b2b_pipelines.cli.console import AsCsv, AsJson, Verbose
+from b2b_pipelines.cli.options import OfContract
 from b2b_pipelines.contracts.rules import is_open
 from b2b_pipelines.enrollment_codes import statements
 from b2b_pipelines.errors import NotFound
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 commands = console.app("List organizations, contracts, courseware and learners.")
 
 Org = Annotated[str | None, typer.Option("--org", help="Only this organization: its name or org key.")]
-OfContract = Annotated[str | None, typer.Option("--contract", metavar="ID", help="Only this contract: its id or slug.")]
 EVERY_CODE = "Write every code of this contract to a CSV file, revoked ones too. Codes to hand out: `b2b codes output`."
 Codes = Annotated[str | None, typer.Option("--codes", metavar="ID", help=EVERY_CODE)]
 CodesOut = Annotated[
@@ -175,8 +175,8 @@ def write_codes(contract_id: str, out: Path | None, *, as_json: bool) -> None:
         total = reports.contract_overview(session, contract.id)["codes"]
         with files.writing(path):
             replaced = files.replacing(path)
-        with _completed(path) as file, console.progress("Writing codes", total) as bar:
-            rows = reports.export_codes(session, contract, here.settings.product_url_base, file, bar.advance)
+        with _completed(path) as file, console.progress("Writing codes", total) as advance:
+            rows = reports.export_codes(session, contract, here.settings.product_url_base, file, advance)
     if as_json:
         console.print_json({"contract": contract.slug, "file": str(path), "rows": rows})
     else:

@@ -46,9 +46,7 @@ def add(
     content = "" if requires is None else courseware.content_of(requires)
     tree = {"all_of": course} if requires is None else parse(content)
     listed = catalog.program(readable_id, title, tree, content)
-    with console.surroundings() as here:
-        done = courseware.register(here, listed)
-    courseware.show(done, as_json=as_json)
+    courseware.register(listed, as_json=as_json)
 
 
 @commands.command("list", epilog="Example: b2b program list --csv")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +12,7 @@ from b2b_pipelines.cells import column_letters, tab_name
 from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsCsv, AsJson, Surroundings, Verbose
 from b2b_pipelines.cli.listing import contract_id_of, contract_of
+from b2b_pipelines.cli.options import ContractId, Yes
 from b2b_pipelines.errors import Refused
 from b2b_pipelines.plural import counted
 from b2b_pipelines.reports import listings
@@ -26,11 +26,8 @@ if TYPE_CHECKING:
 
 commands = console.app("A contract's codes in the customer's Google Sheet.")
 
-ContractId = Annotated[str, typer.Argument(metavar="ID", help="The contract's id or slug.")]
-
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the rows to be written. Write nothing.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 
 @commands.command("plan", epilog="Example: b2b sheet plan leadership-2026")
@@ -197,12 +194,10 @@ def show(
         )
 
 
-@contextmanager
-def _signed_in(here: Surroundings) -> Iterator[GoogleSheets]:
+def _signed_in(here: Surroundings) -> GoogleSheets:
     from b2b_pipelines.sheets.connection import connect_sheets
 
-    with closing(connect_sheets(here.settings, here.database.engine)) as sheets:
-        yield sheets
+    return connect_sheets(here.settings, here.database.engine)
 
 
 def _asks(here: Surroundings) -> bool:

@@ -116,9 +116,7 @@ def change_contract(
     lost = losses.about_to_delete(session, contract)
     followed = codes.ensure_codes(session, contract)
     closes = was_open and not losses.was_open(contract, day)
-    taken = losses.count(session, contract, deleted=lost, closes=closes)
-    if "max_learners" not in changed:
-        taken = Losses(taken.codes, taken.handed_out, taken.runs, taken.closes)
+    taken = losses.count(session, contract, deleted=lost, closes=closes, cap_changed="max_learners" in changed)
     if changed:
         _record(session, contract, Action.CHANGED, by, followed=followed, taken=taken, fields=history.as_json(changed))
     return ContractChanged(contract, changed, followed, taken)
@@ -159,8 +157,7 @@ def take_courseware(session: Session, contract_id: str | int, readable_id: str, 
     change = service.take_courseware(session, contract, readable_id)
     code_store.deactivate_unredeemed(session, change.withdrawn)
     followed = codes.ensure_codes(session, contract)
-    taken = losses.count(session, contract, deleted=Losses(), closes=False, runs=change.removed)
-    taken = Losses(taken.codes, taken.handed_out, taken.runs)
+    taken = losses.count(session, contract, runs=change.removed)
     gone: dict[str, Any] = {"courseware": readable_id, "runs": change.removed}
     _record(session, contract, Action.COURSEWARE_TAKEN, by, followed=followed, taken=taken, **gone)
     return CoursewareChanged(contract, change, followed, taken)

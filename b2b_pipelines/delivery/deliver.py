@@ -7,7 +7,7 @@ needs one to read, one to decide and one to store its result.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -143,8 +143,7 @@ class Delivery:
     def _asked(self, prepared: Prepared, waiting: Sequence[reruns.Waiting]) -> Prepared:
         report = reruns.ask(self.database, self.studio, waiting)
         states = dict(prepared.runs) | dict.fromkeys(report.created, "created") | dict.fromkeys(report.failed, "failed")
-        values = {name: getattr(prepared, name) for name in Prepared.__dataclass_fields__}
-        return Prepared(**values | {"runs": list(states.items()), "asked": report})
+        return replace(prepared, runs=list(states.items()), asked=report)
 
 
 def deliver(

@@ -129,6 +129,7 @@ def as_json(changed: Changed) -> dict[str, list[Any]]:
 
 SHOWN_AS = {"starts_on": "start", "ends_on": "end"}
 """Columns whose name differs from the field name that users know."""
+COLUMN_OF = {shown: column for column, shown in SHOWN_AS.items()}
 
 
 def _plain(value: Any) -> Any:

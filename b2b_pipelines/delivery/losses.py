@@ -63,7 +63,15 @@ class Losses:
         return sentences
 
 
-def count(session: Session, contract: Contract, *, deleted: "Losses", closes: bool, runs: Sequence[str] = ()) -> Losses:
+def count(
+    session: Session,
+    contract: Contract,
+    *,
+    deleted: Losses = Losses(),
+    closes: bool = False,
+    runs: Sequence[str] = (),
+    cap_changed: bool = False,
+) -> Losses:
     """Count the losses of a contract in the current transaction.
 
     `deleted` are codes that no longer exist.
@@ -75,7 +83,7 @@ def count(session: Session, contract: Contract, *, deleted: "Losses", closes: bo
         handed_out=row.handed_out + deleted.handed_out,
         runs=tuple(runs),
         closes=closes,
-        beyond_cap=_beyond_cap(session, contract),
+        beyond_cap=_beyond_cap(session, contract) if cap_changed else 0,
     )
 
 

@@ -1,15 +1,14 @@
 """Contracts as a manager looks after them: what needs attention first, with the state of each sheet. Two queries a page."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from b2b_pipelines.contracts.rules import IntegrationType, is_open
+from b2b_pipelines.db.rows import Row, rows_of
 from b2b_pipelines.enrollment_codes import pages
 from b2b_pipelines.enrollment_codes.pages import Seats
 from b2b_pipelines.faults.rules import SYNCED
@@ -58,13 +57,14 @@ WITH failing AS (
 ), listed AS (
     SELECT contract.id, contract.slug, contract.name, organization.name AS organization, contract.active,
            contract.starts_on, contract.ends_on, contract.integration_type, contract.sheet_url, contract.change_id,
-           last.taken_at, last.verified_at, last.title AS tab, coalesce(last.conflicts, 0) AS conflicts,
+           last.id AS snapshot_id, last.taken_at, last.verified_at, last.title AS tab, coalesce(last.conflicts, 0) AS conflicts,
            coalesce(failed_runs.number, 0) AS failed_runs,
            CASE WHEN last.verified_at IS NULL OR failing.since >= last.verified_at THEN failing.since END AS failing_since,
-           failing.words, coalesce(target.synced_revision, 0) < contract.revision AS behind, ({DELIVERED}) AS delivered
+           CASE WHEN last.verified_at IS NULL OR failing.since >= last.verified_at THEN failing.words END AS failure,
+           coalesce(target.synced_revision, 0) < contract.revision AS behind, ({DELIVERED}) AS delivered
     FROM contract JOIN organization ON organization.id = contract.organization_id
     LEFT JOIN LATERAL (
-        SELECT taken_at, verified_at, title, jsonb_array_length(conflicts) AS conflicts FROM sheet_snapshot
+        SELECT id, taken_at, verified_at, title, jsonb_array_length(conflicts) AS conflicts FROM sheet_snapshot
         WHERE sheet_snapshot.contract_id = contract.id AND kind = 'after'
           AND strpos(contract.sheet_url, spreadsheet_id) > 0
         ORDER BY sheet_snapshot.id DESC LIMIT 1
@@ -76,7 +76,7 @@ WITH failing AS (
       AND (CAST(:slug AS text) IS NULL OR contract.slug = :slug)
       AND (CAST(:organization AS bigint) IS NULL OR contract.organization_id = :organization)
       AND (CAST(:active AS boolean) IS NULL OR contract.active = :active)
-      AND (CAST(:integration AS text) IS NULL OR contract.integration_type = :integration)
+      AND (CAST(:integration_type AS text) IS NULL OR contract.integration_type = :integration_type)
       AND (CAST(:search AS text) IS NULL OR contract.name ILIKE :search OR contract.slug ILIKE :search
            OR organization.name ILIKE :search)
 ), judged AS (
@@ -112,7 +112,7 @@ class Wanted:
 class Card:
     """A contract at a glance. `failing_since` and `failure` are about the sheet; `verified_at` is of the sheet it has.
 
-    `tab` is the title of the tab that was synced last.
+    `tab` is the title of the tab that was synced last, `snapshot_id` the snapshot with its `conflicts`.
     """
 
     slug: str
@@ -125,6 +125,7 @@ class Card:
     sheet_url: str | None
     tab: str | None
     state: SheetState
+    snapshot_id: int | None
     taken_at: datetime | None
     verified_at: datetime | None
     conflicts: int
@@ -154,42 +155,13 @@ class Card:
 
 def cards(session: Session, wanted: Wanted, asked: Slice) -> tuple[int, Sequence[Card]]:
     """Return how many contracts fit, and a page of them. Two queries; a page behind the last one counts none."""
-    statement = text(f"{LISTED} ORDER BY {ORDERS[wanted.order]} LIMIT :limit OFFSET :offset")
-    given = {
-        "synced": SYNCED,
-        "bound_to": wanted.bound_to,
-        "slug": wanted.slug,
-        "organization": wanted.organization,
-        "active": wanted.active,
-        "integration": wanted.integration_type,
-        "search": containing(wanted.search),
-        "state": wanted.state,
-        "limit": asked.limit,
-        "offset": asked.offset,
-    }
-    rows = session.execute(statement, given).all()
-    seats = pages.seats(session, [row.id for row in rows])
-    return (rows[0].total if rows else 0), [_card(row, seats[row.id]) for row in rows]
+    statement = f"{LISTED} ORDER BY {ORDERS[wanted.order]} LIMIT :limit OFFSET :offset"
+    given = asdict(wanted) | {"search": containing(wanted.search), "synced": SYNCED}
+    rows = rows_of(session)(statement, **given, limit=asked.limit, offset=asked.offset)
+    seats = pages.seats(session, [row["id"] for row in rows])
+    return (rows[0]["total"] if rows else 0), [_card(row, seats[row["id"]]) for row in rows]
 
 
-def _card(row: Any, seats: Seats) -> Card:
-    return Card(
-        slug=row.slug,
-        name=row.name,
-        organization=row.organization,
-        active=row.active,
-        starts_on=row.starts_on,
-        ends_on=row.ends_on,
-        integration_type=row.integration_type,
-        sheet_url=row.sheet_url,
-        tab=row.tab,
-        state=SheetState(row.state),
-        taken_at=row.taken_at,
-        verified_at=row.verified_at,
-        conflicts=row.conflicts,
-        failed_runs=row.failed_runs,
-        failing_since=row.failing_since,
-        failure=row.words if row.failing_since else None,
-        behind=row.behind,
-        seats=seats,
-    )
+def _card(row: Row, seats: Seats) -> Card:
+    values = {field.name: row[field.name] for field in fields(Card) if field.name in row}
+    return Card(**values | {"state": SheetState(row["state"]), "seats": seats})

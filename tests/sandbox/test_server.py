@@ -8,7 +8,7 @@ import sys
 import httpx
 import pytest
 
-from b2b_pipelines.cli import exports
+from sandbox.commands import speaking
 from sandbox.server import Sandbox
 from tests.waiting import wait_until
 
@@ -70,7 +70,7 @@ def test_the_command_prints_settings_for_every_vendor_that_the_product_takes(tmp
         document = "".join(iter(process.stdout.readline, "}\n")) + "}"
         process.send_signal(signal.SIGTERM)
         assert process.communicate(timeout=10)[0] == ""
-    pasted = "\n".join([*exports.lines(json.loads(document)["settings"]), f"{sys.executable} -c '{READ_SETTINGS}'"])
+    pasted = "\n".join([*speaking.exports(json.loads(document)["settings"]), f"{sys.executable} -c '{READ_SETTINGS}'"])
     taken = json.loads(subprocess.run(["sh", "-ec", pasted], env={}, capture_output=True, check=True).stdout)
     assert taken == {"paths": ["/studio", "/lms", "/license-manager", "/enterprise-catalog", "/stripe"], "off": []}
 
