@@ -1,6 +1,7 @@
 """The sandbox as a process: an ASGI application, uvicorn in a thread or in the foreground."""
 
 import asyncio
+import signal
 import socket
 import threading
 import time
@@ -28,7 +29,6 @@ from sandbox.stripe.doors import doors as stripe_doors
 from sandbox.vendor import Vendor
 from sandbox.world import StateFile, World
 
-DEFAULT_PORT = 8790
 SAVED_EVERY = 1.0
 
 
@@ -163,13 +163,15 @@ class Sandbox:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def serve(self, host: str, port: int, ready: Callable[["Sandbox"], None] | None = None) -> None:
-        """Serve in the foreground until SIGINT or SIGTERM. Raises `OSError` if the port is taken."""
+    def serve(self, host: str, port: int, ready: Callable[["Sandbox"], None]) -> None:
+        """Serve in the foreground until SIGINT or SIGTERM; `ready` is called once it serves.
+
+        Raises `OSError` if the port is taken.
+        """
         self.start(host, port)
         try:
-            if ready:
-                ready(self)
-            _until_told()
+            ready(self)
+            _wait_for_signal()
         finally:
             self.stop()
 
@@ -217,28 +219,12 @@ class Sandbox:
             self._state.write()
 
 
-def _until_told() -> None:
+def _wait_for_signal() -> None:
     """Wait for SIGINT or SIGTERM."""
-    import signal
-
-    told = threading.Event()
-    before = {number: signal.signal(number, lambda *_: told.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    came = threading.Event()
+    before = {number: signal.signal(number, lambda *_: came.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        told.wait()
+        came.wait()
     finally:
         for number, act in before.items():
             signal.signal(number, act)
-
-
-def serve(
-    port: int = DEFAULT_PORT,
-    state_file: Path | None = None,
-    *,
-    host: str = "127.0.0.1",
-    ready: Callable[[Sandbox], None] | None = None,
-) -> None:
-    """Run the sandbox in the foreground until SIGINT or SIGTERM; `ready` is called once it serves.
-
-    Raises `OSError` if the port is taken.
-    """
-    Sandbox(state_file=state_file).serve(host, port, ready)

@@ -6,6 +6,7 @@ A caller without a role often gets an empty 200 instead of a refusal, so an empt
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
 from b2b_pipelines.academies.selection import read_selection
@@ -13,13 +14,15 @@ from b2b_pipelines.doctor.roles import OPERATOR, STAFF
 from b2b_pipelines.errors import PermanentError
 from b2b_pipelines.settings import Settings
 from b2b_pipelines.vendors.enterprise_catalog import EnterpriseCatalog
-from b2b_pipelines.vendors.http.client import Patience
+from b2b_pipelines.vendors.http.client import Patience, VendorClient
 from b2b_pipelines.vendors.http.errors import VENDOR_ERRORS, VendorRefused
 from b2b_pipelines.vendors.license_manager import LicenseManager
 from b2b_pipelines.vendors.open_edx import ClientCredentials, EnterpriseLms
 from b2b_pipelines.vendors.studio import Studio
 
 FORBIDDEN = 403
+
+Client = TypeVar("Client", bound=VendorClient)
 
 
 class RoleMissing(PermanentError):
@@ -35,24 +38,22 @@ def inquiries(
 
     Each inquiry returns a message, or raises.
     """
-    timeout = settings.lms_timeout_seconds
+
+    def client(kind: type[Client], url: str) -> Client:
+        made = kind(url, credentials, timeout=settings.lms_timeout_seconds, patience=patience)
+        return stack.enter_context(made)
+
     found: dict[str, Callable[[], str]] = {}
-    studio: Studio | None = None
-    if settings.studio_url:
-        studio = stack.enter_context(Studio(settings.studio_url, credentials, timeout=timeout, patience=patience))
+    studio = client(Studio, settings.studio_url) if settings.studio_url else None
+    if studio:
         found["studio"] = partial(_studio, studio)
     if settings.lms_url:
-        lms = stack.enter_context(EnterpriseLms(settings.lms_url, credentials, timeout=timeout, patience=patience))
-        found["lms"] = partial(_lms, lms, studio, settings.unlink_customers)
+        found["lms"] = partial(_lms, client(EnterpriseLms, settings.lms_url), studio, settings.unlink_customers)
     if settings.license_manager_url:
-        manager = stack.enter_context(
-            LicenseManager(settings.license_manager_url, credentials, timeout=timeout, patience=patience)
-        )
+        manager = client(LicenseManager, settings.license_manager_url)
         found["license_manager"] = partial(_license_manager, manager, settings.unlink_customers)
     if settings.enterprise_catalog_url:
-        catalog = stack.enter_context(
-            EnterpriseCatalog(settings.enterprise_catalog_url, credentials, timeout=timeout, patience=patience)
-        )
+        catalog = client(EnterpriseCatalog, settings.enterprise_catalog_url)
         found["enterprise_catalog"] = partial(_catalog, catalog, settings)
     return found
 

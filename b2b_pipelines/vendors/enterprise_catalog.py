@@ -46,7 +46,7 @@ class EnterpriseCatalog(VendorClient):
 
     vendor = "enterprise-catalog"
 
-    @bounded_listing
+    @bounded_listing()
     def read(self, customer: UUID) -> CatalogAnswer:
         """Return every academy and every catalog of the customer.
 
@@ -71,7 +71,7 @@ class EnterpriseCatalog(VendorClient):
             what = "lists no catalogs for the customer"
         return [], (f"enterprise-catalog {what}: academies stay without catalog query ids ({ROLE_FOR_CATALOGS})",)
 
-    @bounded_listing
+    @bounded_listing()
     def academies(self, customer: UUID) -> list[Any]:
         """Return every row of `/academies/`, unchanged, each academy once.
 
@@ -94,7 +94,7 @@ class EnterpriseCatalog(VendorClient):
             )
         return collected.rows
 
-    @bounded_listing
+    @bounded_listing()
     def catalogs(self, customer: UUID) -> list[Any]:
         """Return every row of `/enterprise-catalogs/`, unchanged, in its order (that of creation)."""
         return [row for page in self._pages("/api/v1/enterprise-catalogs/", customer) for row in page["results"]]

@@ -54,7 +54,7 @@ class LicenseManager(VendorClient):
     vendor = "license-manager"
     rates = RATES
 
-    @bounded_listing
+    @bounded_listing()
     def agreements(self, customer: UUID) -> list[Agreement]:
         """Return the customer's agreement, or an empty list.
 
@@ -64,7 +64,7 @@ class LicenseManager(VendorClient):
         agreements = self._complete(AGREEMENTS, params, read_agreement)
         return [agreement for agreement in agreements if agreement.customer == customer]
 
-    @bounded_listing
+    @bounded_listing()
     def licenses(self, plan: UUID) -> list[ListedLicense]:
         """Return every license of a plan that was given out at least once, each exactly once.
 

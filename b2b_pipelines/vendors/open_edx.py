@@ -185,7 +185,7 @@ class EnterpriseLms(VendorClient):
             return
         self._refuse_unlinking(path, response, addresses)
 
-    @bounded_listing
+    @bounded_listing()
     def is_linked(self, customer: UUID, address: str) -> bool:
         """Return whether a learner with that address is linked to the customer.
 
@@ -197,6 +197,7 @@ class EnterpriseLms(VendorClient):
             for learner in self._learners(customer, params, private=[address])
         )
 
+    @bounded_listing()
     def linked_users(self, customer: UUID, user_ids: Sequence[int]) -> list[LinkedLearner]:
         """Return those of these LMS users who are linked to the customer, under any address.
 

@@ -105,7 +105,7 @@ class Stripe(Closing):
     def close(self) -> None:
         self._http.close()
 
-    @bounded_listing
+    @bounded_listing()
     def prices(self, lookup_keys: Sequence[str]) -> list[dict[str, Any]]:
         """Return every price with one of those lookup keys, active or not, as Stripe has it.
 

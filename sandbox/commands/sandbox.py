@@ -31,7 +31,7 @@ def sandbox(host: Host = "127.0.0.1", port: Port = 8790, as_json: AsJson = False
 
     Prints the settings that point this product at them, and leaves them in a file to source.
     """
-    from sandbox.server import serve
+    from sandbox.server import Sandbox
     from sandbox.settings import sandbox_settings
 
     kept = home() / "sandbox"
@@ -49,7 +49,7 @@ def sandbox(host: Host = "127.0.0.1", port: Port = 8790, as_json: AsJson = False
         show("\n".join(exports(settings)))
 
     try:
-        serve(port, kept / "state.json", host=host, ready=ready)
+        Sandbox(state_file=kept / "state.json").serve(host, port, ready)
     except OSError as error:
         reason = f"the sandbox cannot listen on {host}:{port} ({error.strerror}): choose another --port"
         refuse("refused", reason, as_json=as_json)

@@ -94,6 +94,7 @@ def ask(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
             "license_manager": lambda: manager.licenses(PLAN),
             "enterprise_catalog": lambda: catalog.read(CUSTOMER),
             "lms": lambda: lms.is_linked(CUSTOMER, "nobody@example.com"),
+            "lms_users": lambda: lms.linked_users(CUSTOMER, [1]),
             "studio": lambda: studio.make_run(rerun),
             "stripe": lambda: shop.prices(["data"]),
             "google": lambda: sheets.open(sheet),
@@ -133,13 +134,13 @@ def test_an_answer_that_trickles_ends_in_time(
     assert "within 1 s" in error.message or "within 600 s" in error.message
 
 
-@pytest.mark.parametrize("vendor", LISTINGS)
+@pytest.mark.parametrize("listing", [*LISTINGS, "lms_users"])
 def test_pages_that_never_end_or_repeat_end_at_a_bound(
-    sandbox: Sandbox, ask: dict[str, Ask], vendor: str, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, ask: dict[str, Ask], listing: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(bounds, "LISTING_REQUESTS", 30)
-    sandbox.faults.endless(vendor=vendor)
-    error = refused_within(20, ask[vendor])
+    sandbox.faults.endless(vendor=listing.removesuffix("_users"))
+    error = refused_within(20, ask[listing])
     assert isinstance(error, BoundExceeded)
     assert "30 pages" in error.message
 

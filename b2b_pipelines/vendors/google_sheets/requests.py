@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from b2b_pipelines.cells import Cell, Formula, Spilled, Table, column_letters
+from b2b_pipelines.cells import Area, Cell, Formula, Spilled, Table, column_letters
 
 __all__ = ["append_dimension", "clear_cells", "column_letters", "quoted", "update_cells", "update_table"]
 
@@ -24,18 +24,8 @@ def update_cells(sheet_id: int, row: int, column: int, values: Sequence[Sequence
 
 def clear_cells(sheet_id: int, row: int, column: int, rows: int, columns: int) -> dict[str, Any]:
     """Return the change that empties a rectangle and leaves its formatting."""
-    return {
-        "updateCells": {
-            "range": {
-                "sheetId": sheet_id,
-                "startRowIndex": row,
-                "endRowIndex": row + rows,
-                "startColumnIndex": column,
-                "endColumnIndex": column + columns,
-            },
-            "fields": "userEnteredValue",
-        }
-    }
+    area = Area(row, column, row + rows, column + columns)
+    return {"updateCells": {"range": _grid_range(sheet_id, area), "fields": "userEnteredValue"}}
 
 
 def append_dimension(sheet_id: int, dimension: Literal["ROWS", "COLUMNS"], length: int) -> dict[str, Any]:
@@ -48,27 +38,23 @@ def append_dimension(sheet_id: int, dimension: Literal["ROWS", "COLUMNS"], lengt
 
 def update_table(sheet_id: int, table: Table) -> dict[str, Any]:
     """Return the change that gives a Google Table another range."""
-    area = table.area
-    return {
-        "updateTable": {
-            "table": {
-                "tableId": table.table_id,
-                "range": {
-                    "sheetId": sheet_id,
-                    "startRowIndex": area.top,
-                    "endRowIndex": area.bottom,
-                    "startColumnIndex": area.left,
-                    "endColumnIndex": area.right,
-                },
-            },
-            "fields": "range",
-        }
-    }
+    changed = {"tableId": table.table_id, "range": _grid_range(sheet_id, table.area)}
+    return {"updateTable": {"table": changed, "fields": "range"}}
 
 
 def quoted(title: str) -> str:
     """Return a tab's title quoted for A1 notation."""
     return "'" + title.replace("'", "''") + "'"
+
+
+def _grid_range(sheet_id: int, area: Area) -> dict[str, int]:
+    return {
+        "sheetId": sheet_id,
+        "startRowIndex": area.top,
+        "endRowIndex": area.bottom,
+        "startColumnIndex": area.left,
+        "endColumnIndex": area.right,
+    }
 
 
 def _cell(value: Cell) -> dict[str, Any]:

@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from b2b_pipelines.errors import PermanentError
 
@@ -25,9 +24,6 @@ LISTING_SECONDS = 600.0
 LISTING_BYTES = 128 * 2**20
 LISTING_REQUESTS = 5_000
 CHUNK = 64 * 1024
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class BoundExceeded(PermanentError):
@@ -54,8 +50,8 @@ _came: ContextVar[Callable[[int], None] | None] = ContextVar("came", default=Non
 
 
 @contextmanager
-def listing() -> Iterator[None]:
-    """Hold everything that this thread reads in the block to the bounds of one listing.
+def bounded_listing() -> Iterator[None]:
+    """Hold everything that this thread reads to the bounds of one listing. It also decorates functions.
 
     In nested blocks the outer one counts.
     """
@@ -67,17 +63,6 @@ def listing() -> Iterator[None]:
         yield
     finally:
         _listing.reset(token)
-
-
-def bounded_listing(method: Callable[P, T]) -> Callable[P, T]:
-    """Decorate a method that reads a listing, page after page, and returns it whole."""
-
-    @wraps(method)
-    def bounded(*args: P.args, **kwargs: P.kwargs) -> T:
-        with listing():
-            return method(*args, **kwargs)
-
-    return bounded
 
 
 @contextmanager
