@@ -45,7 +45,7 @@ def counted(database: Database, *where: Any) -> int:
 
 def held(database: Database, number: int) -> Mapping[str, Any]:
     with database.session() as session:
-        return dict(session.execute(select(License.__table__).where(License.uuid == seat(number))).one()._mapping)
+        return dict(session.execute(select(License.__table__).where(License.uuid == seat(number))).mappings().one())
 
 
 def test_a_second_reading_changes_nothing(
