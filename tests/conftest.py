@@ -1,6 +1,7 @@
 """Collection for this project's own tests. The shared fixtures are the plugin `tests.fixtures`."""
 
 import gc
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,14 @@ def pytest_configure(config: pytest.Config) -> None:
     hands_out = bool(config.getoption("numprocesses", None)) and not hasattr(config, "workerinput")
     if not hands_out:
         config.pluginmanager.import_plugin("tests.fixtures")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Let the short tests have a worker more than the machine has cores: a sixth of their time they wait.
+
+    They wait for permits, retries and servers. The long ones start processes of their own, and measure.
+    """
+    return len(os.sched_getaffinity(0)) + 1 if config.option.markexpr == "not long" else None
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -7,10 +7,9 @@ A test project that extends this one puts the checkout on its path and registers
 `database` and `sandbox` are as new in each test that names them; their servers are started once for each process.
 """
 
-import asyncio
 import os
 import ssl
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -34,6 +33,7 @@ from b2b_pipelines.people import service as people
 from sandbox.server import Sandbox
 from tests.commands import run
 from tests.shop import Shop
+from tests.waiting import QuickTicks
 
 __all__ = ["run"]
 
@@ -175,16 +175,6 @@ def browser() -> Iterator[Any]:
 def shop(database: Database) -> Shop:
     """Contracts to sell, with their learners, on an empty database."""
     return Shop(database)
-
-
-class QuickTicks:
-    """`asyncio` for uvicorn, which looks every 0.1 s whether it is to stop and whether its connections are closed."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(asyncio, name)
-
-    def sleep(self, seconds: float) -> Coroutine[Any, Any, None]:
-        return asyncio.sleep(min(seconds, 0.02))
 
 
 def migrations_read_once() -> Callable[[Config], ScriptDirectory]:

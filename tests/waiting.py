@@ -1,9 +1,21 @@
 """Waiting: the one place in the tests that sleeps."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 PAUSE = 0.01
+
+
+class QuickTicks:
+    """`asyncio` for uvicorn, which looks every 0.1 s whether it is to stop and whether its connections are closed."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    def sleep(self, seconds: float) -> Coroutine[Any, Any, None]:
+        return asyncio.sleep(min(seconds, 2 * PAUSE))
 
 
 def wait_until(
