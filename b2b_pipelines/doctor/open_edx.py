@@ -41,7 +41,8 @@ def inquiries(
 
     def client(kind: type[Client], url: str) -> Client:
         made = kind(url, credentials, timeout=settings.lms_timeout_seconds, patience=patience)
-        return stack.enter_context(made)
+        stack.callback(made.close)
+        return made
 
     found: dict[str, Callable[[], str]] = {}
     studio = client(Studio, settings.studio_url) if settings.studio_url else None

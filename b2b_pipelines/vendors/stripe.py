@@ -15,6 +15,7 @@ from b2b_pipelines.errors import InvalidInput, PermanentError, TransientError
 from b2b_pipelines.vendors.http import bounds, punctual
 from b2b_pipelines.vendors.http.bounds import bounded_listing
 from b2b_pipelines.vendors.http.closing import Closing
+from b2b_pipelines.vendors.http.counting import count
 
 KEYS_A_CALL = 10
 PAGE_SIZE = 100
@@ -63,6 +64,7 @@ class _BoundedHttp(stripe.HTTPClient):
     def request(
         self, method: str, url: str, headers: Any, post_data: Any = None, *, _usage: Any = None
     ) -> tuple[Any, int, Any]:
+        count()
         try:
             with (
                 bounds.answer("Stripe", httpx.TimeoutException) as came,
