@@ -96,7 +96,7 @@ def stripe_prices(
 ) -> dg.MaterializeResult[None]:
     """The Stripe price of each lookup key that the academies name, or the reason against it."""
     began = time.monotonic()
-    with as_dagster_failure(), tallied_requests() as tally:
+    with as_dagster_failure(), tallied_requests() as requests:
         read = service.refresh_prices(database, stripe, academy_selection, datetime.now(UTC))
     outcomes = read.outcomes
     without = [(key, outcome.state) for key, outcome in outcomes.items() if outcome.price is None]
@@ -106,7 +106,7 @@ def stripe_prices(
             "priced": sum(outcome.state == PRICED for outcome in outcomes.values()),
             "without a price": table([{"lookup key": key, "why": state} for key, state in without]),
             **({"fields unknown to this version": ", ".join(read.unknown_fields)} if read.unknown_fields else {}),
-            "requests": tally.total,
+            "requests": requests.total,
             "seconds": round(time.monotonic() - began, 3),
         },
         data_version=version_of(sorted((key, repr(outcome)) for key, outcome in outcomes.items())),
