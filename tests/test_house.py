@@ -150,7 +150,4 @@ def test_tests_touch_no_private_name_of_the_product():
 
 def test_only_one_place_in_the_tests_sleeps():
     """A test waits for a condition with `wait_until`: a sleep is too short on a busy machine, and too long on others."""
-    assert {str(path) for path in sources("tests") if "sleep" in facts(path).called} == {
-        "tests/waiting.py",
-        "tests/fixtures.py",  # the sleep of uvicorn's own loop, made shorter
-    }
+    assert {str(path) for path in sources("tests") if "sleep" in facts(path).called} == {"tests/waiting.py"}
