@@ -13,9 +13,7 @@ from b2b_pipelines.api.fields import API, LARGEST_ID, Body
 from b2b_pipelines.api.vendors import Vendors
 from b2b_pipelines.api.writing import Asked, Posted, actor, remembered
 from b2b_pipelines.delivery import set_up
-from b2b_pipelines.delivery.attempts import note_sync
-from b2b_pipelines.delivery.history import Action, record
-from b2b_pipelines.errors import B2BError
+from b2b_pipelines.delivery.attempts import restore_by_hand, sync_by_hand
 from b2b_pipelines.sheets import service as sheets
 from b2b_pipelines.tokens.service import Caller
 
@@ -220,9 +218,10 @@ def restore_sheet(*, request: Request, db: Db, caller: Manager, slug: Slug, aske
             seen_contract(session, caller, slug)
             snapshot = sheets.find_snapshot(session, slug, body.snapshot, before=body.before)
             session.expunge(snapshot)
-        done = sheets.restore(db.open(), vendors.sheets(), slug, snapshot, dry_run=asked.dry_run)
-        if not asked.dry_run:
-            record_action(db, caller, slug, Action.SHEET_RESTORED)
+        if asked.dry_run:
+            done = sheets.restore(db.open(), vendors.sheets(), slug, snapshot, dry_run=True)
+        else:
+            done = restore_by_hand(db.open(), vendors.sheets(), slug, snapshot, actor(caller))
         return _masked(done.as_json(), caller) | {"dry_run": asked.dry_run}
 
     return remembered(db, caller, asked, work, body.model_dump())
@@ -237,23 +236,19 @@ def _work(request: Request, db: Connection, caller: Caller, slug: str, *, asked:
         if asked.dry_run:
             planned = sheets.plan(database, client, slug, rebuild=rebuild, ask=vendors.asks)
             return _masked(planned.as_json(), caller) | {"dry_run": True}
-        try:
-            done = sheets.sync(database, client, slug, rebuild=rebuild, replace=what == "replace", ask=vendors.asks)
-        except B2BError as error:
-            note_sync(database, slug, error, alert=vendors.alerts)
-            raise
-        note_sync(database, slug, alert=vendors.alerts)
-        if rebuild:
-            record_action(db, caller, slug, Action.SHEET_REBUILT)
+        done = sync_by_hand(
+            database,
+            client,
+            slug,
+            actor(caller),
+            rebuild=rebuild,
+            replace=what == "replace",
+            ask=vendors.asks,
+            alert=vendors.alerts,
+        )
         return _masked(done.as_json(), caller)
 
     return remembered(db, caller, asked, work)
-
-
-def record_action(db: Connection, caller: Caller, slug: str, action: Action) -> None:
-    """Add what the caller did with the sheet to the contract's history."""
-    with db.session() as session:
-        record(session, seen_contract(session, caller, slug), action, actor(caller), {})
 
 
 def _masked(shown: dict[str, Any], caller: Caller) -> dict[str, Any]:

@@ -11,11 +11,10 @@ from b2b_pipelines.api.database import Connection, Db, without_a_turn
 from b2b_pipelines.api.fields import LARGEST_ID
 from b2b_pipelines.api.notes import answered
 from b2b_pipelines.api.page_routes import Managing, Number, PageRoute, sentence
-from b2b_pipelines.api.set_up import record_action
 from b2b_pipelines.api.sign_in import OurForm
 from b2b_pipelines.api.vendors import Vendors
-from b2b_pipelines.delivery.attempts import NAMES_THE_ACCOUNT, note_sync
-from b2b_pipelines.delivery.history import Action
+from b2b_pipelines.api.writing import actor
+from b2b_pipelines.delivery.attempts import NAMES_THE_ACCOUNT, restore_by_hand, sync_by_hand
 from b2b_pipelines.errors import B2BError
 from b2b_pipelines.set_up_state import State
 from b2b_pipelines.sheets import service
@@ -106,17 +105,22 @@ def _synced(
     own_contract(db, caller, slug)
     page = _contract(request, slug)
     try:
-        done = service.sync(db.open(), vendors.sheets(), slug, rebuild=rebuild, replace=replace, ask=vendors.asks)
+        done = sync_by_hand(
+            db.open(),
+            vendors.sheets(),
+            slug,
+            actor(caller),
+            rebuild=rebuild,
+            replace=replace,
+            ask=vendors.asks,
+            alert=vendors.alerts,
+        )
     except TargetNotEmpty as error:
         return answered(request, request.url_for("replace_page", slug=slug).path, sentence(error), good=False)
     except LayoutIsLost as error:
         return answered(request, page, sentence(error), "Rebuild does it, too.", good=False)
     except B2BError as error:
-        note_sync(db.open(), slug, error, alert=vendors.alerts)
         return answered(request, page, _refusal(error, caller), good=False)
-    note_sync(db.open(), slug, alert=vendors.alerts)
-    if rebuild:
-        record_action(db, caller, slug, Action.SHEET_REBUILT)
     return answered(request, page, "Rebuilt." if rebuild else "Synced.", *caller.seen(wording.synced(done)))
 
 
@@ -127,16 +131,16 @@ def _restored(request: Request, db: Connection, caller: Caller, slug: str, *, nu
         snapshot = service.find_snapshot(session, slug, number)
         session.expunge_all()
 
-    def act() -> Any:
-        return service.restore(db.open(), vendors.sheets(), slug, snapshot, dry_run=dry_run)
-
     if dry_run:
+
+        def act() -> Any:
+            return service.restore(db.open(), vendors.sheets(), slug, snapshot, dry_run=True)
+
         return _page(request, db, caller, slug, template="restore.html", act=act)
     try:
-        done = act()
+        done = restore_by_hand(db.open(), vendors.sheets(), slug, snapshot, actor(caller))
     except B2BError as error:
         return answered(request, _contract(request, slug), _refusal(error, caller), good=False)
-    record_action(db, caller, slug, Action.SHEET_RESTORED)
     cells, rows = wording.counted(done.cells, "cell"), wording.counted(done.rows, "row")
     after = "Nothing is written to this tab until you sync it again with Preview." if done.pauses else ""
     return answered(request, _contract(request, slug), f"Restored: {cells} in {rows} written.", after)

@@ -13,6 +13,7 @@ from b2b_pipelines.cli import console
 from b2b_pipelines.cli.console import AsCsv, AsJson, Surroundings, Verbose
 from b2b_pipelines.cli.listing import contract_id_of, contract_of
 from b2b_pipelines.cli.options import ContractId, Yes
+from b2b_pipelines.cli.who import actor
 from b2b_pipelines.errors import Refused
 from b2b_pipelines.plural import counted
 from b2b_pipelines.reports import listings
@@ -50,12 +51,11 @@ def sync(
     verbose: Verbose = False,
 ) -> None:
     """Write the contract's codes to its sheet. Conflicts are listed and do not stop the rest."""
-    from b2b_pipelines.sheets import service
     from b2b_pipelines.sheets.service import LayoutIsLost
 
     with console.surroundings() as here, _signed_in(here) as sheets:
         try:
-            result = service.sync(here.database, sheets, contract_id, replace=replace, ask=_asks(here))
+            result = _sync(here, sheets, contract_id, replace=replace, ask=_asks(here))
         except LayoutIsLost as error:
             if not as_json:
                 raise
@@ -91,7 +91,7 @@ def rebuild(
             _show_result(service.plan(here.database, sheets, contract_id, rebuild=True), as_json=as_json, would=True)
         if not dry_run:
             _ask("Write these rows?", yes=yes)
-            _show_result(service.sync(here.database, sheets, contract_id, rebuild=True), as_json=as_json, would=False)
+            _show_result(_sync(here, sheets, contract_id, rebuild=True), as_json=as_json, would=False)
 
 
 @commands.command(
@@ -116,6 +116,7 @@ def restore(
     `b2b sheet sync ID --replace` is run. The command asks for confirmation. With --json, or without a terminal, --yes is
     needed.
     """
+    from b2b_pipelines.delivery.attempts import restore_by_hand
     from b2b_pipelines.sheets import service
 
     if before == (number is not None):
@@ -132,7 +133,7 @@ def restore(
             )
         if not dry_run:
             _ask("Restore these rows?", yes=yes)
-            done = service.restore(here.database, sheets, contract_id, snapshot)
+            done = restore_by_hand(here.database, sheets, contract_id, snapshot, actor())
             _show_restored(done, as_json=as_json, would=False)
 
 
@@ -198,6 +199,13 @@ def _signed_in(here: Surroundings) -> GoogleSheets:
     from b2b_pipelines.sheets.connection import connect_sheets
 
     return connect_sheets(here.settings, here.database.engine)
+
+
+def _sync(here: Surroundings, sheets: GoogleSheets, contract_id: str, **order: bool) -> SyncResult:
+    from b2b_pipelines.delivery.attempts import sync_by_hand
+
+    alert = here.settings.alert_webhook_url is not None
+    return sync_by_hand(here.database, sheets, contract_id, actor(), alert=alert, **order)
 
 
 def _asks(here: Surroundings) -> bool:

@@ -3,7 +3,7 @@
 import pytest
 
 from sandbox.google.model import Tab
-from tests.cli.conftest import codes, sync
+from tests.cli.conftest import ADDRESS, codes, error, sync
 from tests.commands import Run
 
 
@@ -64,3 +64,36 @@ def test_a_dry_run_of_a_snapshot_writes_nothing_and_a_restore_is_undone(run, mak
 
 def shown(tab: Tab) -> list[list[str]]:
     return [row[:7] for row in tab.grid()]
+
+
+def problems(run: Run) -> list[dict]:
+    """Return the current problems of the contract."""
+    return [problem for problem in run("b2b status --json").json["problems"] if problem["partition"] == "acme"]
+
+
+def test_a_sheet_that_refuses_a_command_is_a_problem_until_a_sync_succeeds(run, make):
+    sheet = make()
+    sheet.unshare(ADDRESS)
+    for _ in range(2):
+        assert error(run, "b2b sheet sync acme")[0] == "sheet_unshared"
+    [problem] = problems(run)
+    assert ADDRESS in problem["do"]
+    assert run("b2b contract show acme --json").json["set_up"]["sheet"]["state"] == "failed"
+    sheet.share(ADDRESS)
+    sync(run)
+    assert problems(run) == []
+
+
+def test_a_question_for_consent_is_not_a_problem(run, make):
+    make(tabs=["Sheet1", "Theirs"]).tabs[0].type("A1", "theirs")
+    assert error(run, "b2b sheet sync acme")[0] == "target_not_empty"
+    assert problems(run) == []
+
+
+def test_the_history_of_a_contract_names_rebuilds_and_restores_of_commands(run, make):
+    make()
+    sync(run)
+    assert run("b2b sheet rebuild acme --yes").status == 0
+    assert run(f"b2b sheet restore acme --yes --snapshot {newest(run)}").status == 0
+    changes = run("b2b contract show acme --json").json["changes"]
+    assert [change["action"] for change in changes[:2]] == ["sheet_restored", "sheet_rebuilt"]
