@@ -33,7 +33,7 @@ GRAVE = ("serious", "critical")
 QUERIES = {
     "sign_in_page": "?failed=true",
     "find_page": "?q=jane.0@example.com",
-    "compare_page": "?earlier=1&later=3",
+    "compare_page": "?earlier={earlier}&later={later}",
     "restore_page": "?snapshot={snapshot}",
     "remove_courseware_page": f"?courseware={quote(COURSES[0])}",
 }
@@ -61,13 +61,17 @@ def world(url: str, sandbox: Sandbox, database: Database, shop: Shop) -> dict[st
         sandbox.google.spreadsheet(made).tabs[0].type("A3", "Ann has this one")
         desk.send(f"{LEADERSHIP}/sync")
     learner, snapshot = (shop.run(f"SELECT max(id) FROM {table}")[0] for table in ("learner", "sheet_snapshot"))
+    earlier, _, later, *_ = shop.run(
+        "SELECT id FROM sheet_snapshot WHERE contract_id = (SELECT id FROM contract WHERE slug = 'acme-2026') ORDER BY id"
+    )
     shop.run(
         "INSERT INTO fault (kind, name, partition, words, run_id, since, alerted_at) VALUES ('partition', "
         "'sheet_snapshots', 'closed', 'share it with b2b@sandbox.test', 'run-1', now() - interval '3 hours', now())"
     )
     with database.session() as session:
         secret = people.add(session, "new@example.com", Role.VIEWER, datetime.now(UTC))[1]
-    return {"slug": "leadership-2026", "learner": learner, "customer": ONE, "secret": secret, "snapshot": snapshot}
+    found = {"learner": learner, "snapshot": snapshot, "earlier": earlier, "later": later}
+    return found | {"slug": "leadership-2026", "customer": ONE, "secret": secret}
 
 
 @pytest.fixture

@@ -86,6 +86,8 @@ Shell = Callable[[str], "subprocess.CompletedProcess[str]"]
 
 
 TIME = re.compile(r"\d\d:\d\d:\d\d UTC")
+ID = re.compile(r"(?<=\bID )\d+(?=\))|(?<=2026_C)\d+")
+"""The number of a contract, which depends on the contracts before it."""
 
 
 def results(guide: str) -> list[str]:
@@ -100,9 +102,9 @@ def test_the_guide_for_contract_managers(shell: Shell, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     assert "leadership-2026" in done.stdout
     assert "b2b@sandbox.test" in done.stdout
-    printed = " ".join(done.stdout.split())
+    printed = ID.sub("1", " ".join(done.stdout.split()))
     for shown in results("contract-managers"):
-        line = shown.replace("codes.csv", str(tmp_path / "codes.csv"))
+        line = ID.sub("1", shown.replace("codes.csv", str(tmp_path / "codes.csv")))
         assert " ".join(line.split()) in printed or TIME.search(line) or "…" in line or SHEET in line, line
     assert (tmp_path / "codes.csv").read_text(encoding="utf-8").count("\n") == 1 + 25
 

@@ -16,9 +16,9 @@ from tests.waiting import wait_until
 FOREGROUND = """
 import signal, sys
 from pathlib import Path
-from sandbox.server import serve
+from sandbox.server import Sandbox
 signal.signal(signal.SIGINT, signal.SIG_IGN)
-serve(0, Path(sys.argv[1]), ready=lambda sandbox: print(sandbox.url, flush=True))
+Sandbox(state_file=Path(sys.argv[1])).serve("127.0.0.1", 0, lambda sandbox: print(sandbox.url, flush=True))
 print("stopped", flush=True)
 """
 
