@@ -159,7 +159,7 @@ class Customer:
         """Headers that changed places are right unless the cells say otherwise, for a sync as for a person.
 
         The cells beside a code were there after the last sync: they contradict a header where most of them stand under
-        another one. Codes contradict a header wherever they stand.
+        another one. Codes contradict a header wherever they stand, and so do edited ones that a sync reported.
         """
         row = self.header_row()
         titles = [normal(self.shows(row, column)) for column in range(self.tab.column_count)]
@@ -173,7 +173,8 @@ class Customer:
             return
         if 0 in moved:
             codes = [text for text in self.then if len(text) == 36]
-            if not any(code in text for code in codes for _, text, _ in self.lines(self.marks)):
+            texts = [text for _, text, _ in self.lines(self.marks)]
+            if not any(text in self.then or any(code in text for code in codes) for text in texts):
                 self.marks = said
             return
 
