@@ -4,6 +4,7 @@ Pure: nothing here reads, writes or knows the time. Rows and columns are counted
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from itertools import permutations
 from typing import TypeAlias
 
@@ -62,9 +63,11 @@ def find_layout(
     """
     search = _Search(tab, known, written)
     layout = search.by_names() or search.by_data()
-    if isinstance(layout, Layout) and not believe_headers and (misplaced := search.misplaced(layout)):
-        return LayoutLost(misplaced=misplaced, header_row=search.header_row)
-    return layout
+    if believe_headers or isinstance(layout, LayoutLost):
+        return layout
+    layout = search.where_values_stayed(layout)
+    misplaced = search.misplaced(layout)
+    return LayoutLost(misplaced=misplaced, header_row=search.header_row) if misplaced else layout
 
 
 def find_header(tab: Tab) -> int:
@@ -101,6 +104,29 @@ class _Search:
         if any(len(columns) != 1 for columns in self.named):
             return None
         return Layout(tuple(columns[0] for columns in self.named), has_header=True, header_row=self.header_row)
+
+    def where_values_stayed(self, layout: Layout) -> Layout:
+        """Return the layout with the columns that stayed under an edited header, though another column has its text.
+
+        A column stayed where most of its values are in the old place, and none are under the text: a customer who moves
+        a column moves its values, too.
+        """
+        places = self.places(layout.code)
+        if places == layout.columns or self.written is None:
+            return layout
+        rows = self.rows_of_ours(layout.code)
+        columns = [
+            place if self.stayed(header, place, column, rows) else column
+            for header, (column, place) in enumerate(zip(layout.columns, places, strict=True))
+        ]
+        return replace(layout, columns=tuple(columns))
+
+    def stayed(self, header: int, place: int, column: int, rows: list[_RowThen]) -> bool:
+        """Return whether a header's values are in its old place, and none of them in the column with its text."""
+        if column == place or not self.is_free(place) or self.agreement(header, column, rows)[0]:
+            return False
+        agreeing, telling = self.agreement(header, place, rows)
+        return 2 * agreeing > telling
 
     def by_data(self) -> Layout | LayoutLost:
         code = self.code_column()

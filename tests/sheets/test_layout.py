@@ -288,6 +288,28 @@ def test_of_two_columns_with_one_header_a_blank_one_is_ours_where_we_wrote_nothi
     assert find_layout(tab(values, 27), (), blank) == Layout((0, 2, 3, 4, 5, 6), has_header=True)
 
 
+@pytest.mark.parametrize("column", range(2, 6))
+@pytest.mark.parametrize("theirs", ["", "their own"])
+def test_a_column_whose_header_was_edited_is_ours_although_a_foreign_one_has_its_text(column, theirs):
+    values = insert(rename(ours(), column), 6, HEADERS[column])
+    values[1][6] = theirs
+    assert find(values) == IN_PLACE
+
+
+@pytest.mark.parametrize("column", range(2, 6))
+def test_a_column_that_was_moved_with_its_values_is_ours_wherever_it_is(column):
+    found = find(move(insert(ours(), 6), column, 6))
+    assert isinstance(found, Layout)
+    assert found.columns[column] == 6
+
+
+def test_a_column_whose_values_stand_under_its_text_too_is_where_the_text_is():
+    values = insert(rename(ours(), 5), 6, HEADERS[5])
+    for row in values[1:]:
+        row[6] = row[5]
+    assert find(values) == Layout((0, 1, 2, 3, 4, 6), has_header=True)
+
+
 def test_a_copy_of_our_columns_is_not_ours():
     values = [[*row, "", *row] for row in ours()]
     assert find(values) == IN_PLACE
